@@ -1,0 +1,1 @@
+//! Invertible tensor maps with tractable Jacobian determinants: normalizing flows on candle.
