@@ -1,1 +1,48 @@
-//! Invertible tensor maps with tractable Jacobian determinants: normalizing flows on candle.
+//! Normalizing flows on [candle](candle_core): invertible tensor maps with tractable Jacobian
+//! determinants.
+//!
+//! Notation, everywhere in this crate: images are `[B, C, H, W]`; `forward` maps data towards the
+//! latent space and `inverse` maps back; log-determinants are in nats, one number per sample, `[B]`.
+//!
+//! Reading order: [`Bijection`] is the one trait; [`ActNorm`], [`InvertibleConv1x1`], [`Coupling`],
+//! [`Squeeze`] and [`Whiten`] implement it, one file each; [`Chain`] composes them;
+//! [`params`] makes and names their parameters; [`Gradients`] collects what training needs;
+//! [`check`] proves that a bijection is one; [`ops`] holds the fused operations behind the speed.
+//!
+//! ```
+//! use candle_core::{DType, Device};
+//! use flow_core::{Bijection, InvertibleConv1x1, params::ParamStore, random};
+//!
+//! let params = ParamStore::new(0);
+//! let conv = InvertibleConv1x1::new(4, params.builder(DType::F64, &Device::Cpu))?;
+//! let x = random::normal(1, (2, 4, 3, 3), DType::F64, &Device::Cpu)?;
+//! let (y, log_det) = conv.forward(&x)?;
+//! assert_eq!(log_det.dims(), [2]);
+//! flow_core::check::close(&conv.inverse(&y)?, &x, 1e-12)?;
+//! # candle_core::Result::Ok(())
+//! ```
+
+mod actnorm;
+mod bijection;
+mod chain;
+pub mod check;
+mod conv1x1;
+mod coupling;
+mod gradients;
+pub mod linalg;
+pub mod ops;
+pub mod params;
+pub mod random;
+mod squeeze;
+mod whiten;
+
+pub use actnorm::ActNorm;
+pub use bijection::Bijection;
+pub use candle_core::Result;
+pub use chain::Chain;
+pub use conv1x1::InvertibleConv1x1;
+pub use coupling::{Conditioner, Coupling, Transform};
+pub use gradients::Gradients;
+pub use ops::affine::ScaleMap;
+pub use squeeze::Squeeze;
+pub use whiten::{Whiten, standard_normal_log_prob};

@@ -1,1 +1,44 @@
-//! Glow: generative flow with invertible 1x1 convolutions, its training and its checkpoints.
+//! Glow: a normalizing flow for images, its training and its checkpoints.
+//!
+//! Kingma & Dhariwal 2018, "Glow: Generative Flow with Invertible 1×1 Convolutions"
+//! (arXiv:1807.03039), on the bijections of [`flow_core`].
+//!
+//! Reading order: [`GlowConfig`] says what a model is; a [`FlowStep`] is ActNorm, 1×1 convolution and
+//! coupling; a [`Level`] is a squeeze, many steps and a split; [`Glow`] is all levels and a prior;
+//! [`quantize`] turns pixels into what a model sees and back; [`Trainer`] fits a model and
+//! [`Checkpoint`] is one on disk.
+//!
+//! ```
+//! use candle_core::{DType, Device, Tensor};
+//! use flow_core::params::ParamStore;
+//! use flow_glow::{Glow, GlowConfig, ImageShape};
+//!
+//! let config = GlowConfig { steps: 2, ..GlowConfig::small(ImageShape::new(1, 8, 8)) };
+//! let params = ParamStore::new(0);
+//! let glow = Glow::new(&config, params.builder(DType::F32, &Device::Cpu))?;
+//! let images = glow.sample_images(4, None, 0.7, 0)?;
+//! assert_eq!(images.dims(), [4, 1, 8, 8]);
+//! assert_eq!(glow.bits_per_dim(&images, None, 0)?.dims(), [4]);
+//! # flow_glow::Result::Ok(())
+//! ```
+
+mod checkpoint;
+mod config;
+mod error;
+mod level;
+mod model;
+mod network;
+mod prior;
+pub mod quantize;
+mod step;
+mod train;
+
+pub use checkpoint::{Checkpoint, Header, TrainingRecord};
+pub use config::{Coupling, GlowConfig, ImageShape, Preprocessing, ScaleMap};
+pub use error::{Error, Result};
+pub use level::Level;
+pub use model::{Glow, Latents};
+pub use network::ConvNetwork;
+pub use prior::{SplitPrior, TopPrior};
+pub use step::FlowStep;
+pub use train::{Optimizer, Progress, StepReport, TrainSettings, Trainer};

@@ -1,0 +1,79 @@
+//! Activation normalisation: one scale and one shift per channel.
+//!
+//! ```text
+//! y       = exp(log_scale) ⊙ (x + shift)         log_scale, shift: [1, C, 1, 1]
+//! log_det = H·W · Σ_c log_scale_c
+//! x       = exp(−log_scale) ⊙ y − shift
+//! ```
+//!
+//! `initialize` sets both so that the first batch leaves with mean 0 and variance 1 per channel.
+//! Kingma & Dhariwal 2018, section 3.1 (arXiv:1807.03039).
+
+use crate::params::{Init, ParamBuilder, assign};
+use crate::{Bijection, Result};
+use candle_core::Tensor;
+
+/// The largest scale that initialisation gives: a channel that is constant in the first batch
+/// (the border of every digit) has no variance to normalise, and its noise must not be blown up.
+const MAX_INITIAL_SCALE: f64 = 1e3;
+
+/// Per-channel affine map of `[B, C, H, W]`, initialised from data.
+pub struct ActNorm {
+    log_scale: Tensor,
+    shift: Tensor,
+}
+
+impl ActNorm {
+    /// Parameters `log_scale` and `shift`, both `[1, C, 1, 1]` and zero until `initialize`.
+    pub fn new(channels: usize, params: ParamBuilder) -> Result<Self> {
+        let shape = (1, channels, 1, 1);
+        Ok(Self {
+            log_scale: params.get_with_hints(shape, "log_scale", Init::Zeros)?,
+            shift: params.get_with_hints(shape, "shift", Init::Zeros)?,
+        })
+    }
+
+    /// ln of the scale of each channel, `[1, C, 1, 1]`.
+    pub fn log_scale(&self) -> &Tensor {
+        &self.log_scale
+    }
+
+    /// What is added to each channel before it is scaled, `[1, C, 1, 1]`.
+    pub fn shift(&self) -> &Tensor {
+        &self.shift
+    }
+
+    /// Sets scale and shift from the statistics of `x`, without applying them.
+    pub fn fit(&self, x: &Tensor) -> Result<()> {
+        let x = x.detach();
+        let mean = x.mean_keepdim((0, 2, 3))?;
+        let variance = x.broadcast_sub(&mean)?.sqr()?.mean_keepdim((0, 2, 3))?;
+        let log_scale = variance
+            .maximum(MAX_INITIAL_SCALE.powi(-2))?
+            .log()?
+            .affine(-0.5, 0.0)?;
+        assign(&self.log_scale, &log_scale)?;
+        assign(&self.shift, &mean.neg()?)
+    }
+}
+
+impl Bijection for ActNorm {
+    fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        let (b, _, h, w) = x.dims4()?;
+        let y = x
+            .broadcast_add(&self.shift)?
+            .broadcast_mul(&self.log_scale.exp()?)?;
+        let log_det = (self.log_scale.sum_all()? * (h * w) as f64)?.broadcast_as(b)?;
+        Ok((y, log_det))
+    }
+
+    fn inverse(&self, y: &Tensor) -> Result<Tensor> {
+        y.broadcast_mul(&self.log_scale.neg()?.exp()?)?
+            .broadcast_sub(&self.shift)
+    }
+
+    fn initialize(&self, x: &Tensor) -> Result<Tensor> {
+        self.fit(x)?;
+        Ok(self.forward(x)?.0.detach())
+    }
+}

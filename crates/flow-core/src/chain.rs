@@ -1,0 +1,65 @@
+//! Composition: `Chain([f, g, h])` maps x to h(g(f(x))).
+
+use crate::{Bijection, Gradients, Result};
+use candle_core::{Tensor, bail};
+
+/// Bijections applied one after the other; log-determinants add up.
+pub struct Chain<B = Box<dyn Bijection>>(Vec<B>);
+
+impl<B: Bijection> Chain<B> {
+    /// Composes `parts`, the first of which sees the data.
+    ///
+    /// # Errors
+    /// If there are none: the shape of the log-determinant would be unknown.
+    pub fn new(parts: Vec<B>) -> Result<Self> {
+        if parts.is_empty() {
+            bail!("chain: needs at least one bijection");
+        }
+        Ok(Self(parts))
+    }
+
+    /// The parts, in the order in which data passes them.
+    pub fn parts(&self) -> &[B] {
+        &self.0
+    }
+}
+
+impl<B: Bijection> Bijection for Chain<B> {
+    fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        let (first, rest) = self.0.split_first().expect("`new` refuses an empty chain");
+        let mut state = first.forward(x)?;
+        for part in rest {
+            let (y, log_det) = part.forward(&state.0)?;
+            state = (y, (state.1 + log_det)?);
+        }
+        Ok(state)
+    }
+
+    fn inverse(&self, y: &Tensor) -> Result<Tensor> {
+        self.0
+            .iter()
+            .rev()
+            .try_fold(y.clone(), |y, part| part.inverse(&y))
+    }
+
+    fn initialize(&self, x: &Tensor) -> Result<Tensor> {
+        self.0
+            .iter()
+            .try_fold(x.clone(), |x, part| part.initialize(&x))
+    }
+
+    fn backward(
+        &self,
+        y: &Tensor,
+        grad_y: &Tensor,
+        grad_log_det: &Tensor,
+        grads: &mut Gradients,
+    ) -> Result<(Tensor, Tensor)> {
+        self.0
+            .iter()
+            .rev()
+            .try_fold((y.clone(), grad_y.clone()), |(y, grad_y), part| {
+                part.backward(&y, &grad_y, grad_log_det, grads)
+            })
+    }
+}

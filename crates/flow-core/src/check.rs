@@ -1,0 +1,141 @@
+//! Proofs that a bijection is one: what every new bijection must pass, in this crate and in others.
+//!
+//! Run them in f64 and at random parameter values: where a coupling starts as the identity, wrong
+//! signs and forgotten terms do not show.
+
+use crate::params::ParamStore;
+use crate::{Bijection, Gradients, Result, linalg, random};
+use candle_core::{DType, Device, Tensor, Var, bail};
+
+/// The devices that tests run on: the CPU, and a GPU where one is compiled in and present.
+pub fn devices() -> Vec<Device> {
+    let gpu = if cfg!(feature = "cuda") {
+        Device::new_cuda(0).ok()
+    } else if cfg!(feature = "metal") {
+        Device::new_metal(0).ok()
+    } else {
+        None
+    };
+    std::iter::once(Device::Cpu).chain(gpu).collect()
+}
+
+/// Moves every trained parameter by a draw from N(0, std²), away from where models start.
+pub fn randomize(params: &ParamStore, seed: u64, std: f64) -> Result<()> {
+    for (name, var) in params.vars() {
+        // A rotation that is no longer orthogonal is still invertible, but it is no longer ours.
+        if !name.ends_with("rotation") {
+            let draw = random::normal(
+                random::derive(seed, &name),
+                var.shape(),
+                var.dtype(),
+                var.device(),
+            )?;
+            var.set(&(var.as_tensor() + (draw * std)?)?)?;
+        }
+    }
+    Ok(())
+}
+
+/// # Errors
+/// If any two numbers differ by more than `tolerance` · (1 + the larger magnitude in `expected`), or
+/// are not numbers.
+pub fn close(actual: &Tensor, expected: &Tensor, tolerance: f64) -> Result<()> {
+    if actual.shape() != expected.shape() {
+        bail!("shape {:?} is not {:?}", actual.shape(), expected.shape());
+    }
+    let (actual, expected) = (actual.to_dtype(DType::F64)?, expected.to_dtype(DType::F64)?);
+    let size = largest(&expected)?;
+    let error = largest(&(actual - expected)?)?;
+    if error.is_nan() || error > tolerance * (1.0 + size) {
+        bail!("values differ by {error:e} where they reach {size:e}");
+    }
+    Ok(())
+}
+
+fn largest(tensor: &Tensor) -> Result<f64> {
+    let values = tensor.abs()?.flatten_all()?.to_vec1::<f64>()?;
+    // `f64::max` would drop NaN.
+    Ok(values.into_iter().fold(0.0, |max, value| {
+        if value.is_nan() || value > max {
+            value
+        } else {
+            max
+        }
+    }))
+}
+
+/// # Errors
+/// If inverse(forward(x)) is not x, or forward(inverse(x)) is not x.
+pub fn round_trip(bijection: &dyn Bijection, x: &Tensor, tolerance: f64) -> Result<()> {
+    let (y, _) = bijection.forward(x)?;
+    close(&bijection.inverse(&y)?, x, tolerance)?;
+    close(&bijection.forward(&bijection.inverse(x)?)?.0, x, tolerance)
+}
+
+/// # Errors
+/// If `forward`'s log-determinant of any sample of `x` differs from that of the Jacobian by automatic
+/// differentiation, or the Jacobian of `inverse` does not have the opposite one.
+pub fn log_det(bijection: &dyn Bijection, x: &Tensor, tolerance: f64) -> Result<()> {
+    for sample in 0..x.dim(0)? {
+        let x = x.narrow(0, sample, 1)?;
+        let (y, log_det) = bijection.forward(&x)?;
+        let forward = jacobian_log_det(|x| Ok(bijection.forward(x)?.0), &x)?;
+        let inverse = jacobian_log_det(|y| bijection.inverse(y), &y)?;
+        close(&log_det, &forward, tolerance)?;
+        close(&log_det.neg()?, &inverse, tolerance)?;
+    }
+    Ok(())
+}
+
+/// ln|det ∂f/∂x| of one sample `x` `[1, …]`, as `[1]` in f64: the Jacobian is differentiated row by row.
+pub fn jacobian_log_det(f: impl Fn(&Tensor) -> Result<Tensor>, x: &Tensor) -> Result<Tensor> {
+    let x = Var::from_tensor(&x.detach().copy()?)?;
+    let y = f(x.as_tensor())?.flatten_all()?;
+    let rows = (0..y.elem_count())
+        .map(|row| {
+            let grads = y.get(row)?.backward()?;
+            let grad = match grads.get(&x) {
+                Some(grad) => grad.clone(),
+                None => x.zeros_like()?,
+            };
+            grad.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()
+        })
+        .collect::<Result<Vec<_>>>()?;
+    Tensor::new(&[linalg::log_abs_det(&rows)?], x.device())
+}
+
+/// # Errors
+/// If [`Bijection::backward`] and automatic differentiation disagree on x, on ∂L/∂x or on the gradient
+/// of any parameter in `params`, for a random linear loss L.
+pub fn gradients(
+    bijection: &dyn Bijection,
+    params: &ParamStore,
+    x: &Tensor,
+    tolerance: f64,
+) -> Result<()> {
+    let x = Var::from_tensor(&x.detach().copy()?)?;
+    let (y, log_det) = bijection.forward(x.as_tensor())?;
+    let grad_y = random::normal(1, y.shape(), y.dtype(), y.device())?;
+    let grad_log_det = random::normal(2, log_det.shape(), y.dtype(), y.device())?;
+    let loss = ((&y * &grad_y)?.sum_all()? + (&log_det * &grad_log_det)?.sum_all()?)?;
+    let store = loss.backward()?;
+    let mut expected = Gradients::new(params);
+    expected.add(&store)?;
+
+    let mut grads = Gradients::new(params);
+    let (recovered, grad_x) =
+        bijection.backward(&y.detach(), &grad_y, &grad_log_det, &mut grads)?;
+    close(&recovered, x.as_tensor(), tolerance)?;
+    if let Some(expected) = store.get(&x) {
+        close(&grad_x, expected, tolerance)?;
+    }
+    for (name, _, expected) in expected.iter() {
+        let Some(actual) = grads.get(name) else {
+            bail!("`{name}` has a gradient, but not from `backward`");
+        };
+        if let Err(error) = close(actual, expected, tolerance) {
+            bail!("gradient of `{name}`: {error}");
+        }
+    }
+    Ok(())
+}

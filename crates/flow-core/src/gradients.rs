@@ -1,0 +1,77 @@
+//! Gradients by parameter: what every optimiser, clip and memory-saving backward passes around.
+
+use crate::Result;
+use crate::params::ParamStore;
+use candle_core::backprop::GradStore;
+use candle_core::{DType, Tensor, Var};
+
+/// The gradient of a loss in each parameter of a store, in name order, detached from any graph.
+pub struct Gradients {
+    entries: Vec<(String, Var, Option<Tensor>)>,
+}
+
+impl Gradients {
+    /// No gradient yet, for every parameter of `params`.
+    pub fn new(params: &ParamStore) -> Self {
+        let entries = params
+            .vars()
+            .into_iter()
+            .map(|(name, var)| (name, var, None))
+            .collect();
+        Self { entries }
+    }
+
+    /// The gradient of the scalar `loss`, by automatic differentiation.
+    pub fn of(loss: &Tensor, params: &ParamStore) -> Result<Self> {
+        let mut gradients = Self::new(params);
+        gradients.add(&loss.backward()?)?;
+        Ok(gradients)
+    }
+
+    /// Adds what `part` holds for the parameters; its other entries (constants that met a
+    /// parameter) are left behind.
+    pub fn add(&mut self, part: &GradStore) -> Result<()> {
+        for (_, var, sum) in &mut self.entries {
+            if let Some(grad) = part.get(var) {
+                // Gradients in a store can carry a graph, which would keep activations alive.
+                let grad = grad.detach();
+                *sum = Some(match sum.take() {
+                    Some(sum) => (sum + grad)?,
+                    None => grad,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The gradient of the parameter `name`, if it has one.
+    pub fn get(&self, name: &str) -> Option<&Tensor> {
+        let index = self
+            .entries
+            .binary_search_by(|(other, ..)| other.as_str().cmp(name))
+            .ok()?;
+        self.entries[index].2.as_ref()
+    }
+
+    /// Name, parameter and gradient of all that have one, in name order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Var, &Tensor)> {
+        self.entries
+            .iter()
+            .filter_map(|(name, var, grad)| Some((name.as_str(), var, grad.as_ref()?)))
+    }
+
+    /// √Σg² over all parameters.
+    pub fn global_norm(&self) -> Result<f64> {
+        let squares = self
+            .iter()
+            .map(|(_, _, grad)| grad.sqr()?.sum_all()?.to_dtype(DType::F64))
+            .collect::<Result<Vec<_>>>()?;
+        if squares.is_empty() {
+            return Ok(0.0);
+        }
+        Ok(Tensor::stack(&squares, 0)?
+            .sum_all()?
+            .to_scalar::<f64>()?
+            .sqrt())
+    }
+}

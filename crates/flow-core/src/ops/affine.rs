@@ -1,0 +1,329 @@
+//! The affine transform of a coupling together with its log-determinant.
+//!
+//! ```text
+//! shift, raw = h;  ln s = scale_map(raw)
+//! y       = cat(x₁, (x₂ + shift) ⊙ s)             x: [B, C, H, W]  h: [B, 2·C₂, H, W]
+//! log_det = Σ ln s                                 [B]
+//! x₂      = y₂ ⊙ exp(−ln s) − shift
+//! ```
+//!
+//! x₂ are the last C₂ channels of x, where h has 2·C₂.
+
+use super::view::{Samples, contiguous, dense_samples};
+use super::{fusible, run_length, simd};
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Storage, Tensor, bail};
+use rayon::prelude::*;
+
+/// From what the network says to the scale s; all are positive, and bounded above.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ScaleMap {
+    /// s = σ(raw + 2), in (0, 1): Glow's published code.
+    Sigmoid,
+    /// s = σ(raw + 2) + 10⁻³, in (0.001, 1.001): nflows' default.
+    SigmoidOffset,
+    /// s = exp(γ·tanh(raw / γ)), in (e^−γ, e^γ).
+    ExpTanh {
+        /// γ, the largest |ln s|.
+        bound: f64,
+    },
+}
+
+/// What [`ScaleMap::SigmoidOffset`] adds.
+const OFFSET: f64 = 1e-3;
+
+/// y and log_det `[B]`, of `x` `[B, C, H, W]` and the network's `h` `[B, 2·C₂, H, W]`.
+pub fn forward(x: &Tensor, h: &Tensor, map: ScaleMap) -> Result<(Tensor, Tensor)> {
+    if !fusible(x) {
+        return composed::forward(x, h, map);
+    }
+    let flat = dense_samples(x)?.apply_op2(&h.contiguous()?, Affine(map))?;
+    let count = x.elem_count();
+    let y = flat.narrow(0, 0, count)?.reshape(x.shape())?;
+    Ok((y, flat.narrow(0, count, x.dim(0)?)?))
+}
+
+/// The x of which `forward(x, h, map)` gives `y`.
+pub fn inverse(y: &Tensor, h: &Tensor, map: ScaleMap) -> Result<Tensor> {
+    composed::inverse(y, h, map)
+}
+
+/// The specification, in plain candle operations.
+pub mod composed {
+    use super::{OFFSET, ScaleMap};
+    use candle_core::{Result, Tensor};
+
+    /// As [`super::forward`].
+    pub fn forward(x: &Tensor, h: &Tensor, map: ScaleMap) -> Result<(Tensor, Tensor)> {
+        let (x1, x2, shift, log_scale) = parts(x, h, map)?;
+        let y2 = ((x2 + shift)? * log_scale.exp()?)?;
+        Ok((
+            Tensor::cat(&[x1, y2], 1)?,
+            log_scale.flatten_from(1)?.sum(1)?,
+        ))
+    }
+
+    /// As [`super::inverse`].
+    pub fn inverse(y: &Tensor, h: &Tensor, map: ScaleMap) -> Result<Tensor> {
+        let (y1, y2, shift, log_scale) = parts(y, h, map)?;
+        Tensor::cat(&[y1, ((y2 * log_scale.neg()?.exp()?)? - shift)?], 1)
+    }
+
+    fn parts(x: &Tensor, h: &Tensor, map: ScaleMap) -> Result<(Tensor, Tensor, Tensor, Tensor)> {
+        let transformed = h.dim(1)? / 2;
+        let passing = x.dim(1)? - transformed;
+        let log_scale = log_scale(&h.narrow(1, transformed, transformed)?, map)?;
+        Ok((
+            x.narrow(1, 0, passing)?,
+            x.narrow(1, passing, transformed)?,
+            h.narrow(1, 0, transformed)?,
+            log_scale,
+        ))
+    }
+
+    fn log_scale(raw: &Tensor, map: ScaleMap) -> Result<Tensor> {
+        match map {
+            ScaleMap::Sigmoid => log_sigmoid(&(raw + 2.0)?),
+            ScaleMap::SigmoidOffset => (log_sigmoid(&(raw + 2.0)?)?.exp()? + OFFSET)?.log(),
+            ScaleMap::ExpTanh { bound } => (raw / bound)?.tanh()? * bound,
+        }
+    }
+
+    /// ln σ(a) = min(a, 0) − ln(1 + e^−|a|), which neither overflows nor loses small scales.
+    fn log_sigmoid(a: &Tensor) -> Result<Tensor> {
+        a.minimum(0.0)? - (a.abs()?.neg()?.exp()? + 1.0)?.log()?
+    }
+}
+
+struct Affine(ScaleMap);
+
+impl CustomOp2 for Affine {
+    fn name(&self) -> &'static str {
+        "affine"
+    }
+
+    /// y and log_det one after the other, since an operation has one result.
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        h: &CpuStorage,
+        h_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (b, sizes) = sizes(x_layout.shape(), h_layout.shape())?;
+        let x = Samples::new(x, x_layout)?;
+        let h = contiguous(h, h_layout)?;
+        let mut result = vec![0.0; b * sizes.sample + b];
+        let (y, log_det) = result.split_at_mut(b * sizes.sample);
+        let transform = |(index, (y, log_det)): (usize, (&mut [f32], &mut f32))| {
+            let h = &h[index * sizes.parameters()..][..sizes.parameters()];
+            *log_det = match self.0 {
+                ScaleMap::Sigmoid => transform(&Sigmoid, sizes, x.get(index), h, y),
+                ScaleMap::SigmoidOffset => transform(&SigmoidOffset, sizes, x.get(index), h, y),
+                ScaleMap::ExpTanh { bound } => {
+                    transform(&ExpTanh(bound as f32), sizes, x.get(index), h, y)
+                }
+            };
+        };
+        y.par_chunks_exact_mut(sizes.sample)
+            .zip(log_det)
+            .with_min_len(run_length(b))
+            .enumerate()
+            .for_each(transform);
+        let count = result.len();
+        Ok((CpuStorage::F32(result), Shape::from(count)))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        h: &Tensor,
+        _result: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let (b, sizes) = sizes(x.shape(), h.shape())?;
+        let grad = grad.contiguous()?;
+        let (x_storage, x_layout) = x.storage_and_layout();
+        let (h_storage, h_layout) = h.storage_and_layout();
+        let (grad_storage, grad_layout) = grad.storage_and_layout();
+        let (Storage::Cpu(x_storage), Storage::Cpu(h_storage), Storage::Cpu(grad_storage)) =
+            (&*x_storage, &*h_storage, &*grad_storage)
+        else {
+            bail!("affine: the fused form runs on the CPU");
+        };
+        let samples = Samples::new(x_storage, x_layout)?;
+        let parameters = contiguous(h_storage, h_layout)?;
+        let (grad_y, grad_log_det) =
+            contiguous(grad_storage, grad_layout)?.split_at(b * sizes.sample);
+
+        let mut grad_x = vec![0.0; b * sizes.sample];
+        let mut grad_h = vec![0.0; b * sizes.parameters()];
+        let differentiate = |(index, (grad_x, grad_h)): (usize, (&mut [f32], &mut [f32]))| {
+            let sample = Differentiated {
+                x: samples.get(index),
+                h: &parameters[index * sizes.parameters()..][..sizes.parameters()],
+                grad_y: &grad_y[index * sizes.sample..][..sizes.sample],
+                grad_log_det: grad_log_det[index],
+            };
+            match self.0 {
+                ScaleMap::Sigmoid => differentiate(&Sigmoid, sizes, &sample, grad_x, grad_h),
+                ScaleMap::SigmoidOffset => {
+                    differentiate(&SigmoidOffset, sizes, &sample, grad_x, grad_h);
+                }
+                ScaleMap::ExpTanh { bound } => {
+                    differentiate(&ExpTanh(bound as f32), sizes, &sample, grad_x, grad_h);
+                }
+            }
+        };
+        grad_x
+            .par_chunks_exact_mut(sizes.sample)
+            .zip(grad_h.par_chunks_exact_mut(sizes.parameters()))
+            .with_min_len(run_length(b))
+            .enumerate()
+            .for_each(differentiate);
+        Ok((
+            Some(Tensor::from_vec(grad_x, x.shape(), x.device())?),
+            Some(Tensor::from_vec(grad_h, h.shape(), h.device())?),
+        ))
+    }
+}
+
+/// How many numbers a sample has, and how many of them are transformed.
+#[derive(Clone, Copy)]
+struct Sizes {
+    sample: usize,
+    transformed: usize,
+}
+
+impl Sizes {
+    fn parameters(self) -> usize {
+        2 * self.transformed
+    }
+
+    fn passing(self) -> usize {
+        self.sample - self.transformed
+    }
+}
+
+/// Batch size and sizes of x `[B, C, H, W]` and h `[B, 2·C₂, H, W]`.
+fn sizes(x: &Shape, h: &Shape) -> Result<(usize, Sizes)> {
+    let (b, c, height, width) = x.dims4()?;
+    let (h_batch, parameters, h_height, h_width) = h.dims4()?;
+    if (h_batch, h_height, h_width) != (b, height, width)
+        || parameters % 2 != 0
+        || parameters > 2 * c
+    {
+        bail!("affine: parameters of shape {h:?} do not fit inputs of shape {x:?}");
+    }
+    let pixels = height * width;
+    Ok((
+        b,
+        Sizes {
+            sample: c * pixels,
+            transformed: parameters / 2 * pixels,
+        },
+    ))
+}
+
+/// A scale map on single numbers: ln s, and its derivative in `raw`.
+trait Scale {
+    fn at(&self, raw: f32) -> (f32, f32);
+}
+
+struct Sigmoid;
+struct SigmoidOffset;
+struct ExpTanh(f32);
+
+impl Scale for Sigmoid {
+    #[inline(always)]
+    fn at(&self, raw: f32) -> (f32, f32) {
+        let a = raw + 2.0;
+        let e = simd::exp(-a.abs());
+        let complement = if a < 0.0 { 1.0 } else { e } / (1.0 + e);
+        (if a < 0.0 { a } else { 0.0 } - e.ln_1p(), complement)
+    }
+}
+
+impl Scale for SigmoidOffset {
+    #[inline(always)]
+    fn at(&self, raw: f32) -> (f32, f32) {
+        let a = raw + 2.0;
+        let e = simd::exp(-a.abs());
+        let sigmoid = if a < 0.0 { e } else { 1.0 } / (1.0 + e);
+        let scale = sigmoid + OFFSET as f32;
+        (scale.ln(), e / ((1.0 + e) * (1.0 + e)) / scale)
+    }
+}
+
+impl Scale for ExpTanh {
+    #[inline(always)]
+    fn at(&self, raw: f32) -> (f32, f32) {
+        let t = simd::tanh(raw / self.0);
+        (self.0 * t, 1.0 - t * t)
+    }
+}
+
+/// Numbers handled at a time, small enough to stay in registers and the first cache.
+const BLOCK: usize = 64;
+
+/// Writes y of one sample and returns its log_det.
+fn transform(scale: &impl Scale, sizes: Sizes, x: &[f32], h: &[f32], y: &mut [f32]) -> f32 {
+    let (x1, x2) = x.split_at(sizes.passing());
+    let (y1, y2) = y.split_at_mut(sizes.passing());
+    let (shift, raw) = h.split_at(sizes.transformed);
+    y1.copy_from_slice(x1);
+    simd::dispatch(
+        #[inline(always)]
+        || {
+            let mut log_det = 0.0;
+            let blocks = y2.chunks_mut(BLOCK).zip(x2.chunks(BLOCK));
+            for ((y, x), (shift, raw)) in blocks.zip(shift.chunks(BLOCK).zip(raw.chunks(BLOCK))) {
+                let mut log_scale = [0.0; BLOCK];
+                for i in 0..raw.len() {
+                    log_scale[i] = scale.at(raw[i]).0;
+                    y[i] = (x[i] + shift[i]) * simd::exp(log_scale[i]);
+                }
+                log_det += simd::sum(&log_scale);
+            }
+            log_det
+        },
+    )
+}
+
+/// What the gradients of one sample depend on.
+struct Differentiated<'a> {
+    x: &'a [f32],
+    h: &'a [f32],
+    grad_y: &'a [f32],
+    grad_log_det: f32,
+}
+
+fn differentiate(
+    scale: &impl Scale,
+    sizes: Sizes,
+    sample: &Differentiated,
+    grad_x: &mut [f32],
+    grad_h: &mut [f32],
+) {
+    let x2 = &sample.x[sizes.passing()..];
+    let (grad_y1, grad_y2) = sample.grad_y.split_at(sizes.passing());
+    let (grad_x1, grad_x2) = grad_x.split_at_mut(sizes.passing());
+    let (shift, raw) = sample.h.split_at(sizes.transformed);
+    let (grad_shift, grad_raw) = grad_h.split_at_mut(sizes.transformed);
+    grad_x1.copy_from_slice(grad_y1);
+    simd::dispatch(
+        #[inline(always)]
+        || {
+            let gradients = grad_x2.iter_mut().zip(grad_shift).zip(grad_raw);
+            let values = x2.iter().zip(shift).zip(raw).zip(grad_y2);
+            for (((grad_x, grad_shift), grad_raw), (((x, shift), raw), grad_y)) in
+                gradients.zip(values)
+            {
+                let (log_scale, slope) = scale.at(*raw);
+                let grad_sum = grad_y * simd::exp(log_scale);
+                *grad_x = grad_sum;
+                *grad_shift = grad_sum;
+                *grad_raw = (grad_sum * (x + shift) + sample.grad_log_det) * slope;
+            }
+        },
+    );
+}

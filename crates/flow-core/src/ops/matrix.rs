@@ -1,0 +1,86 @@
+//! Single-threaded matrix products on slices: the `gemm` crate behind bounds checks.
+
+use gemm::Parallelism;
+
+/// A strided view of a slice as a matrix.
+#[derive(Clone, Copy)]
+pub(super) struct Matrix<'a> {
+    data: &'a [f32],
+    rows: usize,
+    columns: usize,
+    row_stride: usize,
+    column_stride: usize,
+}
+
+impl<'a> Matrix<'a> {
+    /// `data` as rows of `columns` numbers, one after the other.
+    pub(super) fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
+        assert!(
+            data.len() >= rows * columns,
+            "a matrix needs {rows}×{columns} numbers"
+        );
+        Self {
+            data,
+            rows,
+            columns,
+            row_stride: columns,
+            column_stride: 1,
+        }
+    }
+
+    /// The transposed matrix, without moving anything.
+    pub(super) fn t(self) -> Self {
+        Self {
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+            ..self
+        }
+    }
+}
+
+/// What a product does with what is in its destination.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Into {
+    /// Overwrites it.
+    Fresh,
+    /// Adds to it.
+    Sum,
+}
+
+/// dst (row after row) = or += lhs · rhs.
+#[allow(unsafe_code)]
+pub(super) fn multiply(dst: &mut [f32], lhs: Matrix, rhs: Matrix, into: Into) {
+    let (m, n, k) = (lhs.rows, rhs.columns, lhs.columns);
+    assert_eq!(k, rhs.rows, "inner dimensions of a matrix product");
+    assert!(
+        dst.len() >= m * n,
+        "a matrix product of {m}×{n} needs as many numbers"
+    );
+    // SAFETY: `Matrix` guarantees that both operands lie inside their slices, the assertion above
+    // that the destination does, and `dst` is borrowed alone.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            dst.as_mut_ptr(),
+            1,
+            n as isize,
+            into == Into::Sum,
+            lhs.data.as_ptr(),
+            lhs.column_stride as isize,
+            lhs.row_stride as isize,
+            rhs.data.as_ptr(),
+            rhs.column_stride as isize,
+            rhs.row_stride as isize,
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            Parallelism::None,
+        );
+    }
+}

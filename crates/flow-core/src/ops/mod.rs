@@ -1,0 +1,44 @@
+//! Fused operations: where a flow's time goes, as few passes over memory as possible.
+//!
+//! Each file offers one plain function on tensors and holds, beside its fused CPU form for f32, a
+//! `composed` twin of plain candle operations. The twin is the specification: it serves every other
+//! device and dtype, and the tests compare values and gradients of both.
+//!
+//! A batch is cut into runs of samples whose number does not depend on how many threads there are,
+//! and partial sums are added in the order of the runs: results repeat bit for bit.
+
+// Loops only reach the instruction set they are dispatched to if their bodies are inlined there.
+#![allow(clippy::inline_always)]
+
+pub mod affine;
+mod buffer;
+pub mod channel_mix;
+pub mod coupling_network;
+mod matrix;
+mod simd;
+mod view;
+
+use candle_core::{DType, Tensor};
+
+/// Sums of parameter gradients are kept for at most so many runs of a batch.
+const MAX_RUNS: usize = 16;
+
+/// How many of `count` items go into each run.
+fn run_length(count: usize) -> usize {
+    count.div_ceil(MAX_RUNS).max(1)
+}
+
+/// Whether the fused form applies: everything else takes the composed one.
+fn fusible(tensor: &Tensor) -> bool {
+    tensor.device().is_cpu() && tensor.dtype() == DType::F32
+}
+
+/// Adds up equally long partial sums, first to last.
+fn sum_in_order(parts: Vec<Vec<f32>>) -> Vec<f32> {
+    let mut parts = parts.into_iter();
+    let mut total = parts.next().unwrap_or_default();
+    for part in parts {
+        simd::add(&mut total, &part);
+    }
+    total
+}

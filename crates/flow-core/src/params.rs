@@ -1,0 +1,219 @@
+//! Named parameters: drawn from a seed or loaded, each name once, always in name order.
+//!
+//! Layers ask a [`ParamBuilder`], which is candle's `VarBuilder` over this store, so they read as in
+//! any candle code: `params.pp("actnorm").get_with_hints(shape, "shift", Init::Zeros)`.
+//! candle's `VarMap` is not used because it cannot be seeded on the CPU, forgets the order of its
+//! variables, and hands out the same variable twice where a name is repeated.
+
+use crate::{Result, random};
+use candle_core::{DType, Device, Shape, Tensor, Var, bail};
+use candle_nn::var_builder::{Backend, VarBuilderArgs};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// How a fresh parameter starts.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Init {
+    /// All zeros.
+    #[default]
+    Zeros,
+    /// All ones.
+    Ones,
+    /// Independent draws from N(0, std²).
+    Normal {
+        /// The standard deviation.
+        std: f64,
+    },
+    /// A random rotation; for square matrices.
+    Rotation,
+}
+
+/// Where layers get their parameters from.
+pub type ParamBuilder<'a> = VarBuilderArgs<'a, ParamStore>;
+
+/// The parameters of one model by name.
+///
+/// A fresh one is drawn from the seed and its own name, so the result does not depend on the order
+/// of creation. Clones share the parameters.
+#[derive(Clone)]
+pub struct ParamStore {
+    vars: Arc<Mutex<BTreeMap<String, Var>>>,
+    /// Names handed out; each view has its own.
+    requested: Arc<Mutex<BTreeSet<String>>>,
+    access: Access,
+}
+
+#[derive(Clone, Copy)]
+enum Access {
+    /// Missing parameters are drawn from this seed.
+    Draw(u64),
+    /// Missing parameters are errors.
+    Loaded,
+    /// As `Loaded`, and parameters are handed out without a graph.
+    Frozen,
+}
+
+impl ParamStore {
+    /// An empty store; parameters that layers ask for are drawn from `seed`.
+    pub fn new(seed: u64) -> Self {
+        Self::with(BTreeMap::new(), Access::Draw(seed))
+    }
+
+    /// A store of given values (copied); parameters that are missing are errors.
+    pub fn from_tensors(tensors: impl IntoIterator<Item = (String, Tensor)>) -> Result<Self> {
+        let vars = tensors.into_iter().map(|(name, tensor)| {
+            let copy = Var::zeros(tensor.shape(), tensor.dtype(), tensor.device())?;
+            copy.set(&tensor)?;
+            Ok((name, copy))
+        });
+        Ok(Self::with(vars.collect::<Result<_>>()?, Access::Loaded))
+    }
+
+    fn with(vars: BTreeMap<String, Var>, access: Access) -> Self {
+        let vars = Arc::new(Mutex::new(vars));
+        Self {
+            vars,
+            requested: Arc::default(),
+            access,
+        }
+    }
+
+    /// A view of the same parameters that records no graph: it sees every update and costs nothing.
+    #[must_use]
+    pub fn frozen(&self) -> Self {
+        Self {
+            vars: self.vars.clone(),
+            requested: Arc::default(),
+            access: Access::Frozen,
+        }
+    }
+
+    /// The builder that layers take, at the root of the names.
+    pub fn builder(&self, dtype: DType, device: &Device) -> ParamBuilder<'static> {
+        VarBuilderArgs::new_with_args(self.clone(), dtype, device)
+    }
+
+    /// All parameters in name order.
+    pub fn vars(&self) -> Vec<(String, Var)> {
+        self.lock()
+            .iter()
+            .map(|(name, var)| (name.clone(), var.clone()))
+            .collect()
+    }
+
+    /// How many numbers the parameters hold.
+    pub fn element_count(&self) -> usize {
+        self.lock().values().map(|var| var.elem_count()).sum()
+    }
+
+    /// Names that are in the store but that no layer asked for: a checkpoint of another model.
+    pub fn unused(&self) -> Vec<String> {
+        let requested = self.requested();
+        self.lock()
+            .keys()
+            .filter(|name| !requested.contains(*name))
+            .cloned()
+            .collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Var>> {
+        self.vars.lock().expect("no panic happens under this lock")
+    }
+
+    fn requested(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.requested
+            .lock()
+            .expect("no panic happens under this lock")
+    }
+
+    fn request(&self, name: &str) -> Result<()> {
+        let mut requested = self.requested();
+        if !requested.insert(name.to_owned()) {
+            bail!("parameter `{name}` is asked for twice");
+        }
+        Ok(())
+    }
+}
+
+impl Backend for ParamStore {
+    type Hints = Init;
+
+    fn get(
+        &self,
+        shape: Shape,
+        name: &str,
+        init: Init,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Tensor> {
+        if let Access::Draw(seed) = self.access {
+            let mut vars = self.lock();
+            if !vars.contains_key(name) {
+                let value = draw(init, random::derive(seed, name), &shape, dtype, device)?;
+                vars.insert(name.to_owned(), Var::from_tensor(&value)?);
+            }
+        }
+        let tensor = self.get_unchecked(name, dtype, device)?;
+        if tensor.shape() != &shape {
+            bail!(
+                "parameter `{name}` has shape {:?}, the model needs {shape:?}",
+                tensor.shape()
+            );
+        }
+        Ok(tensor)
+    }
+
+    fn get_unchecked(&self, name: &str, dtype: DType, device: &Device) -> Result<Tensor> {
+        self.request(name)?;
+        let vars = self.lock();
+        let Some(var) = vars.get(name) else {
+            bail!("parameter `{name}` is missing");
+        };
+        if var.dtype() != dtype || !var.device().same_device(device) {
+            bail!(
+                "parameter `{name}` is {:?} on {:?}, the model needs {dtype:?} on {device:?}",
+                var.dtype(),
+                var.device().location()
+            );
+        }
+        Ok(match self.access {
+            Access::Frozen => var.as_detached_tensor(),
+            Access::Draw(_) | Access::Loaded => var.as_tensor().clone(),
+        })
+    }
+
+    fn contains_tensor(&self, name: &str) -> bool {
+        self.lock().contains_key(name)
+    }
+}
+
+/// Writes `value` into the parameter `param`, which a layer holds as a plain tensor.
+///
+/// # Errors
+/// If `param` is not a variable, as in a frozen model: the write would be lost.
+pub fn assign(param: &Tensor, value: &Tensor) -> Result<()> {
+    if !param.is_variable() {
+        bail!(
+            "a frozen parameter of shape {:?} cannot be assigned",
+            param.shape()
+        );
+    }
+    Var::from_tensor(param)?.set(value)
+}
+
+fn draw(init: Init, seed: u64, shape: &Shape, dtype: DType, device: &Device) -> Result<Tensor> {
+    match init {
+        Init::Zeros => Tensor::zeros(shape, dtype, device),
+        Init::Ones => Tensor::ones(shape, dtype, device),
+        Init::Normal { std } => random::normal(seed, shape, dtype, device)? * std,
+        Init::Rotation => {
+            let (rows, columns) = shape.dims2()?;
+            if rows != columns {
+                bail!("a rotation is square, not {rows}×{columns}");
+            }
+            random::rotation(seed, rows)?
+                .to_dtype(dtype)?
+                .to_device(device)
+        }
+    }
+}

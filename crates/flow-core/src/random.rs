@@ -1,0 +1,61 @@
+//! Seeded random tensors, equal on every device: numbers are drawn on the host.
+
+use crate::{Result, linalg};
+use candle_core::{DType, Device, Shape, Tensor};
+use rand::distr::{Distribution, StandardUniform};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::StandardNormal;
+
+/// A seed of its own for the thing called `label`, in the sense that other labels are unrelated to it.
+pub fn derive(seed: u64, label: &str) -> u64 {
+    // FNV-1a names the stream; ChaCha decorrelates seeds and streams.
+    let stream = label.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let mut generator = ChaCha8Rng::seed_from_u64(seed);
+    generator.set_stream(stream);
+    generator.random()
+}
+
+/// Independent draws from N(0, 1).
+pub fn normal(seed: u64, shape: impl Into<Shape>, dtype: DType, device: &Device) -> Result<Tensor> {
+    draw(seed, StandardNormal, shape.into(), dtype, device)
+}
+
+/// Independent draws, uniform on [0, 1).
+pub fn uniform(
+    seed: u64,
+    shape: impl Into<Shape>,
+    dtype: DType,
+    device: &Device,
+) -> Result<Tensor> {
+    draw(seed, StandardUniform, shape.into(), dtype, device)
+}
+
+/// A random rotation, `[n, n]` in f64 on the CPU: uniform over all of them (Haar measure).
+pub fn rotation(seed: u64, n: usize) -> Result<Tensor> {
+    let gaussian = normal(seed, (n, n), DType::F64, &Device::Cpu)?.to_vec2()?;
+    Tensor::new(linalg::orthonormal_rows(gaussian)?, &Device::Cpu)
+}
+
+fn draw<D>(
+    seed: u64,
+    distribution: D,
+    shape: Shape,
+    dtype: DType,
+    device: &Device,
+) -> Result<Tensor>
+where
+    D: Distribution<f32> + Distribution<f64>,
+{
+    let count = shape.elem_count();
+    let generator = ChaCha8Rng::seed_from_u64(seed);
+    if dtype == DType::F64 {
+        let values: Vec<f64> = generator.sample_iter(distribution).take(count).collect();
+        Tensor::from_vec(values, shape, device)
+    } else {
+        let values: Vec<f32> = generator.sample_iter(distribution).take(count).collect();
+        Tensor::from_vec(values, shape, device)?.to_dtype(dtype)
+    }
+}

@@ -1,0 +1,43 @@
+//! Squeeze: trades space for channels.
+//!
+//! ```text
+//! y[b, 4c + 2i + j, h, w] = x[b, c, 2h + i, 2w + j]
+//! log_det = 0
+//! ```
+//!
+//! Dinh, Sohl-Dickstein & Bengio 2017, section 3.6 (arXiv:1605.08803). The channel order is the
+//! channel-major one of Glow's published code.
+
+use crate::{Bijection, Result};
+use candle_core::{Tensor, bail};
+
+/// `[B, C, H, W]` → `[B, 4C, H/2, W/2]`, every 2×2 block of pixels becoming channels.
+pub struct Squeeze;
+
+impl Bijection for Squeeze {
+    /// # Errors
+    /// If height or width is odd.
+    fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        let (b, c, h, w) = x.dims4()?;
+        if h % 2 != 0 || w % 2 != 0 {
+            bail!("squeeze: height {h} and width {w} must be even");
+        }
+        let y = x
+            .reshape(&[b, c, h / 2, 2, w / 2, 2])?
+            .permute([0, 1, 3, 5, 2, 4])?
+            .reshape((b, 4 * c, h / 2, w / 2))?;
+        Ok((y, Tensor::zeros(b, x.dtype(), x.device())?))
+    }
+
+    /// # Errors
+    /// If the number of channels is not a multiple of 4.
+    fn inverse(&self, y: &Tensor) -> Result<Tensor> {
+        let (b, c, h, w) = y.dims4()?;
+        if c % 4 != 0 {
+            bail!("squeeze: channels {c} must be a multiple of 4 to unsqueeze");
+        }
+        y.reshape(&[b, c / 4, 2, 2, h, w])?
+            .permute([0, 1, 4, 2, 5, 3])?
+            .reshape((b, c / 4, 2 * h, 2 * w))
+    }
+}

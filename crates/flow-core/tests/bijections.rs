@@ -1,0 +1,159 @@
+//! Every bijection × every check, in f64, at random parameters and shapes.
+#![allow(clippy::unwrap_used)]
+
+use candle_core::{DType, Device, Result, Tensor};
+use flow_core::ops::coupling_network::{Weights, coupling_network};
+use flow_core::params::{Init, ParamBuilder, ParamStore};
+use flow_core::{
+    ActNorm, Bijection, Chain, Conditioner, Coupling, InvertibleConv1x1, ScaleMap, Squeeze,
+    Transform, Whiten, check, random,
+};
+use proptest::prelude::*;
+
+/// The network of `ops`, with parameters of its own.
+struct Network(Vec<Tensor>);
+
+impl Network {
+    fn new(inputs: usize, outputs: usize, params: &ParamBuilder) -> Result<Self> {
+        let width = 5;
+        let shapes: [(&str, &[usize]); 6] = [
+            ("w1", &[width, inputs, 3, 3]),
+            ("b1", &[width]),
+            ("w2", &[width, width]),
+            ("b2", &[width]),
+            ("w3", &[outputs, width, 3, 3]),
+            ("b3", &[outputs]),
+        ];
+        let get = |(name, shape)| params.get_with_hints(shape, name, Init::Zeros);
+        Ok(Self(shapes.into_iter().map(get).collect::<Result<_>>()?))
+    }
+}
+
+impl Conditioner for Network {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let [w1, b1, w2, b2, w3, b3] = self.0.iter().collect::<Vec<_>>().try_into().unwrap();
+        coupling_network(
+            x,
+            Weights {
+                w1,
+                b1,
+                w2,
+                b2,
+                w3,
+                b3,
+            },
+        )
+    }
+}
+
+type Build = fn(usize, &ParamBuilder) -> Result<Box<dyn Bijection>>;
+
+fn coupling(
+    channels: usize,
+    params: &ParamBuilder,
+    transform: Transform,
+) -> Result<Box<dyn Bijection>> {
+    let passing = channels / 2;
+    let network = Network::new(passing, transform.parameters(channels - passing), params)?;
+    Ok(Box::new(Coupling::new(transform, network)))
+}
+
+/// One line makes a new bijection tested.
+const TABLE: &[(&str, Build)] = &[
+    ("actnorm", |c, p| Ok(Box::new(ActNorm::new(c, p.clone())?))),
+    ("conv1x1", |c, p| {
+        Ok(Box::new(InvertibleConv1x1::new(c, p.clone())?))
+    }),
+    ("squeeze", |_, _| Ok(Box::new(Squeeze))),
+    ("additive", |c, p| coupling(c, p, Transform::Additive)),
+    ("affine, sigmoid", |c, p| {
+        coupling(c, p, Transform::Affine(ScaleMap::Sigmoid))
+    }),
+    ("affine, sigmoid-offset", |c, p| {
+        coupling(c, p, Transform::Affine(ScaleMap::SigmoidOffset))
+    }),
+    ("affine, exp-tanh", |c, p| {
+        coupling(c, p, Transform::Affine(ScaleMap::ExpTanh { bound: 2.0 }))
+    }),
+    ("whiten", |c, p| {
+        let mean = p.get_with_hints((1, c, 1, 1), "mean", Init::Zeros)?;
+        let log_std = p.get_with_hints((1, c, 1, 1), "log_std", Init::Zeros)?;
+        Ok(Box::new(Whiten::new(mean, log_std)))
+    }),
+    ("chain", |c, p| {
+        let affine = Transform::Affine(ScaleMap::ExpTanh { bound: 2.0 });
+        Ok(Box::new(Chain::new(vec![
+            Box::new(ActNorm::new(c, p.pp("0"))?) as Box<dyn Bijection>,
+            Box::new(InvertibleConv1x1::new(c, p.pp("1"))?),
+            coupling(c, &p.pp("2"), affine)?,
+            Box::new(Squeeze),
+            coupling(4 * c, &p.pp("4"), affine)?,
+        ])?))
+    }),
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_bijection_is_one(
+        b in 1_usize..=3, c in 1_usize..=4, h in 1_usize..=2, w in 1_usize..=2, seed: u64,
+    ) {
+        let (c, h, w) = (2 * c, 2 * h, 2 * w);
+        let x = random::normal(seed, (b, c, h, w), DType::F64, &Device::Cpu).unwrap();
+        for (name, build) in TABLE {
+            let params = ParamStore::new(seed);
+            let bijection = build(c, &params.builder(DType::F64, &Device::Cpu)).unwrap();
+            check::randomize(&params, seed, 0.3).unwrap();
+            let y = bijection.forward(&x).unwrap().0;
+            prop_assert_eq!(y.elem_count(), x.elem_count(), "{}", name);
+            let context = |result: Result<()>| result.map_err(|e| TestCaseError::fail(format!("{name}: {e}")));
+            if *name != "squeeze" && *name != "chain" {
+                context(check::round_trip(&bijection, &x, 1e-9))?;
+            } else {
+                // What leaves has another shape than what enters, so only this direction composes.
+                context(check::close(&bijection.inverse(&y).unwrap(), &x, 1e-9))?;
+            }
+            context(check::log_det(&bijection, &x, 1e-8))?;
+            context(check::gradients(&bijection, &params, &x, 1e-9))?;
+        }
+    }
+
+    #[test]
+    fn actnorm_normalises_its_first_batch(b in 2_usize..6, c in 1_usize..5, seed: u64) {
+        let params = ParamStore::new(seed);
+        let actnorm = ActNorm::new(c, params.builder(DType::F64, &Device::Cpu)).unwrap();
+        let x = random::normal(seed, (b, c, 4, 4), DType::F64, &Device::Cpu).unwrap();
+        let y = actnorm.initialize(&((x * 7.0).unwrap() + 3.0).unwrap()).unwrap();
+        let moments = |t: &Tensor| t.mean_keepdim((0, 2, 3));
+        let (mean, variance) = (moments(&y).unwrap(), moments(&y.sqr().unwrap()).unwrap());
+        check::close(&mean, &mean.zeros_like().unwrap(), 1e-10).unwrap();
+        check::close(&variance, &variance.ones_like().unwrap(), 1e-10).unwrap();
+    }
+}
+
+#[test]
+fn actnorm_survives_a_constant_channel() {
+    let params = ParamStore::new(0);
+    let actnorm = ActNorm::new(3, params.builder(DType::F32, &Device::Cpu)).unwrap();
+    let x = Tensor::full(0.25_f32, (4, 3, 2, 2), &Device::Cpu).unwrap();
+    let y = actnorm.initialize(&x).unwrap();
+    check::close(&y, &y.zeros_like().unwrap(), 1e-6).unwrap();
+    check::close(&actnorm.inverse(&y).unwrap(), &x, 1e-6).unwrap();
+}
+
+#[test]
+fn wrong_shapes_are_named() {
+    let image = |c, h, w| Tensor::zeros((1, c, h, w), DType::F64, &Device::Cpu).unwrap();
+    let message = |result: Result<Tensor>| result.unwrap_err().to_string();
+    let squeeze = |x: &Tensor| Squeeze.forward(x).map(|(y, _)| y);
+    assert!(message(squeeze(&image(1, 3, 4))).contains("height 3 and width 4 must be even"));
+    assert!(
+        message(Squeeze.inverse(&image(6, 2, 2))).contains("channels 6 must be a multiple of 4")
+    );
+    let params = ParamStore::new(0);
+    let network = Network::new(1, 1, &params.builder(DType::F64, &Device::Cpu)).unwrap();
+    let coupling = Coupling::new(Transform::Additive, network);
+    assert!(message(coupling.inverse(&image(1, 2, 2))).contains("1 channels cannot be split"));
+    assert!(Chain::<Squeeze>::new(vec![]).is_err());
+}

@@ -1,0 +1,221 @@
+//! What a Glow is: every setting that its weights depend on, as it stands in a checkpoint.
+
+use crate::{Error, Result};
+use flow_core::Transform;
+use serde::{Deserialize, Serialize};
+
+/// Size of one image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct ImageShape {
+    pub channels: usize,
+    pub height: usize,
+    pub width: usize,
+}
+
+impl ImageShape {
+    /// An image of `channels` × `height` × `width`.
+    pub fn new(channels: usize, height: usize, width: usize) -> Self {
+        Self {
+            channels,
+            height,
+            width,
+        }
+    }
+
+    /// How many numbers an image has.
+    pub fn dimensions(self) -> usize {
+        self.channels * self.height * self.width
+    }
+}
+
+impl std::fmt::Display for ImageShape {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}×{}×{}", self.channels, self.height, self.width)
+    }
+}
+
+/// How couplings move the second half of the channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Coupling {
+    /// (x₂ + shift) ⊙ s.
+    Affine,
+    /// x₂ + shift.
+    Additive,
+}
+
+/// From the network's output to the scale of an affine coupling; see [`flow_core::ScaleMap`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum ScaleMap {
+    /// σ(raw + 2): the paper's, which can only shrink.
+    Sigmoid,
+    /// σ(raw + 2) + 10⁻³.
+    SigmoidOffset,
+    /// exp(γ·tanh(raw / γ)): can shrink and grow.
+    ExpTanh {
+        /// γ, the largest |ln s|.
+        bound: f64,
+    },
+}
+
+/// From pixels in [0, 1) to the space in which the flow works.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Preprocessing {
+    /// pixel − ½: the paper's.
+    Centered,
+    /// logit(α + (1 − 2α)·pixel): stretches black and white, where most pixels of a digit are.
+    Logit {
+        /// α, the distance that keeps the logit finite.
+        alpha: f64,
+    },
+}
+
+/// A Glow, but for its weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GlowConfig {
+    /// Size of the images.
+    pub image: ImageShape,
+    /// L, how often the image is squeezed.
+    pub levels: usize,
+    /// K, flow steps in a level.
+    pub steps: usize,
+    /// Hidden channels of the coupling networks.
+    pub width: usize,
+    /// How couplings move their second half.
+    pub coupling: Coupling,
+    /// The scale of affine couplings.
+    pub scale_map: ScaleMap,
+    /// What happens to pixels first.
+    pub preprocessing: Preprocessing,
+    /// Bits of a pixel that count, 1 to 8.
+    pub bits: u32,
+    /// Number of classes that the prior distinguishes, if any.
+    pub classes: Option<usize>,
+}
+
+/// Sizes beyond these are mistakes or attacks, and would ask for more memory than there is.
+const MAX_WIDTH: usize = 1 << 13;
+const MAX_STEPS: usize = 1 << 10;
+const MAX_CLASSES: usize = 1 << 16;
+const MAX_SIDE: usize = 1 << 12;
+const MAX_CHANNELS: usize = 1 << 10;
+
+impl GlowConfig {
+    /// Trains on a laptop in minutes: 2 levels of 8 steps, 64 channels wide.
+    pub fn small(image: ImageShape) -> Self {
+        Self {
+            image,
+            levels: 2.min(max_levels(image)),
+            steps: 8,
+            width: 64,
+            coupling: Coupling::Affine,
+            scale_map: ScaleMap::ExpTanh { bound: 2.0 },
+            preprocessing: Preprocessing::Logit { alpha: 0.01 },
+            bits: 8,
+            classes: None,
+        }
+    }
+
+    /// Worth an hour or more: 2 levels of 16 steps, 128 channels wide.
+    pub fn base(image: ImageShape) -> Self {
+        Self {
+            steps: 16,
+            width: 128,
+            ..Self::small(image)
+        }
+    }
+
+    /// The paper's model: 32 steps, 512 channels wide, 3 levels where the size allows it, its own
+    /// scale map and preprocessing (arXiv:1807.03039, table 4 and published code).
+    pub fn paper(image: ImageShape) -> Self {
+        Self {
+            levels: 3.min(max_levels(image)),
+            steps: 32,
+            width: 512,
+            scale_map: ScaleMap::Sigmoid,
+            preprocessing: Preprocessing::Centered,
+            ..Self::small(image)
+        }
+    }
+
+    /// # Errors
+    /// [`Error::Config`] with the setting that cannot be.
+    pub fn validate(&self) -> Result<()> {
+        let ImageShape {
+            channels,
+            height,
+            width,
+        } = self.image;
+        let refuse = |reason: String| Err(Error::Config(reason));
+        if !(1..=MAX_CHANNELS).contains(&channels)
+            || !(1..=MAX_SIDE).contains(&height)
+            || !(1..=MAX_SIDE).contains(&width)
+        {
+            return refuse(format!(
+                "an image of {} (channels×height×width) is not possible",
+                self.image
+            ));
+        }
+        if self.levels == 0 || self.levels > max_levels(self.image) {
+            return refuse(format!(
+                "{} levels do not fit images of {height}×{width}: each halves both sides, so 1 to {} are possible",
+                self.levels,
+                max_levels(self.image)
+            ));
+        }
+        let limits = [
+            ("steps", self.steps, MAX_STEPS),
+            ("width", self.width, MAX_WIDTH),
+            ("classes", self.classes.unwrap_or(1), MAX_CLASSES),
+        ];
+        for (name, value, max) in limits {
+            if !(1..=max).contains(&value) {
+                return refuse(format!("{name} is {value}, but must lie in 1..={max}"));
+            }
+        }
+        if !(1..=8).contains(&self.bits) {
+            return refuse(format!("bits is {}, but a pixel has 1 to 8", self.bits));
+        }
+        if let Preprocessing::Logit { alpha } = self.preprocessing
+            && !(alpha > 0.0 && alpha < 0.5)
+        {
+            return refuse(format!(
+                "alpha of the logit is {alpha}, but must lie between 0 and 0.5"
+            ));
+        }
+        if let ScaleMap::ExpTanh { bound } = self.scale_map
+            && !(bound > 0.0 && bound <= 20.0)
+        {
+            return refuse(format!(
+                "bound of the scale map is {bound}, but must lie between 0 and 20"
+            ));
+        }
+        Ok(())
+    }
+
+    /// The transform of the couplings.
+    pub(crate) fn transform(&self) -> Transform {
+        use flow_core::ScaleMap as Map;
+        match (self.coupling, self.scale_map) {
+            (Coupling::Additive, _) => Transform::Additive,
+            (Coupling::Affine, ScaleMap::Sigmoid) => Transform::Affine(Map::Sigmoid),
+            (Coupling::Affine, ScaleMap::SigmoidOffset) => Transform::Affine(Map::SigmoidOffset),
+            (Coupling::Affine, ScaleMap::ExpTanh { bound }) => {
+                Transform::Affine(Map::ExpTanh { bound })
+            }
+        }
+    }
+}
+
+/// How often both sides can be halved.
+fn max_levels(image: ImageShape) -> usize {
+    image
+        .height
+        .trailing_zeros()
+        .min(image.width.trailing_zeros()) as usize
+}

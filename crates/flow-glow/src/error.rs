@@ -1,0 +1,44 @@
+//! What can go wrong, by what the caller can do about it.
+
+use std::path::PathBuf;
+
+/// `Result` with this crate's [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why a model could not be built, loaded, trained or used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The settings contradict each other or the data.
+    #[error("{0}")]
+    Config(String),
+    /// A file is not a checkpoint of this program.
+    #[error("`{}` is not a usable checkpoint: {reason}", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file could not be read or written.
+    #[error("cannot {action} `{}`", path.display())]
+    Io {
+        /// What was tried: "read" or "write".
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why the system refused.
+        source: std::io::Error,
+    },
+    /// The loss or its gradient is no longer a finite number; the weights were left as they were.
+    #[error(
+        "training diverged at step {step}: the gradient is not finite; start again with a lower learning rate"
+    )]
+    Diverged {
+        /// The step that was refused.
+        step: u64,
+    },
+    /// A tensor operation failed.
+    #[error(transparent)]
+    Tensor(#[from] candle_core::Error),
+}

@@ -1,0 +1,223 @@
+//! The multi-scale Glow: levels, latents, likelihood and samples (arXiv:1807.03039, section 3).
+
+use crate::config::{GlowConfig, ImageShape};
+use crate::level::Level;
+use crate::prior::TopPrior;
+use crate::{Error, Result, quantize};
+use candle_core::{DType, Device, Tensor};
+use flow_core::params::ParamBuilder;
+use flow_core::{Bijection, random, standard_normal_log_prob};
+
+/// One whitened latent per level, `[B, C, H, W]` each, what the first level splits off first. Under
+/// the model every number in them is independent and standard normal.
+#[derive(Clone, Debug)]
+pub struct Latents(pub Vec<Tensor>);
+
+/// A Glow with its parameters.
+pub struct Glow {
+    config: GlowConfig,
+    levels: Vec<Level>,
+    prior: TopPrior,
+    dtype: DType,
+    device: Device,
+}
+
+/// How many images are decoded at a time.
+const DECODE_BATCH: usize = 100;
+
+impl Glow {
+    /// Parameters below `levels.{l}` and `prior`.
+    ///
+    /// # Errors
+    /// If the configuration is not valid, or `params` does not hold its parameters.
+    pub fn new(config: &GlowConfig, params: ParamBuilder) -> Result<Self> {
+        config.validate()?;
+        // A level passes on half of the four channels that squeezing makes of one.
+        let channels = |level: usize| config.image.channels << level;
+        let levels = (0..config.levels)
+            .map(|l| {
+                Level::new(
+                    config,
+                    channels(l),
+                    l + 1 == config.levels,
+                    params.pp("levels").pp(l),
+                )
+            })
+            .collect::<candle_core::Result<_>>()?;
+        let top_channels = 4 * channels(config.levels - 1);
+        Ok(Self {
+            config: config.clone(),
+            levels,
+            prior: TopPrior::new(top_channels, config.classes, params.pp("prior"))?,
+            dtype: params.dtype(),
+            device: params.device().clone(),
+        })
+    }
+
+    /// What the model is.
+    pub fn config(&self) -> &GlowConfig {
+        &self.config
+    }
+
+    /// x `[B, C, H, W]` in model space (see [`quantize`]) → its latents, and ln|det ∂latents/∂x|,
+    /// `[B]`. `labels` are `[B]` in u32, for a model with classes.
+    pub fn encode(&self, x: &Tensor, labels: Option<&Tensor>) -> Result<(Latents, Tensor)> {
+        self.check_images(x)?;
+        let prior = self.prior.given(labels)?;
+        let mut latents = Vec::with_capacity(self.levels.len());
+        let (mut x, mut log_det) = (x.clone(), Tensor::zeros(x.dim(0)?, x.dtype(), x.device())?);
+        for (l, level) in self.levels.iter().enumerate() {
+            let (y, level_log_det) = level.forward(&x)?;
+            log_det = (log_det + level_log_det)?;
+            if l + 1 < self.levels.len() {
+                let half = y.dim(1)? / 2;
+                latents.push(y.narrow(1, half, half)?.contiguous()?);
+                x = y.narrow(1, 0, half)?;
+            } else {
+                let (z, prior_log_det) = prior.forward(&y)?;
+                log_det = (log_det + prior_log_det)?;
+                latents.push(z);
+            }
+        }
+        Ok((Latents(latents), log_det))
+    }
+
+    /// The x whose latents these are: the exact inverse of [`encode`](Self::encode).
+    pub fn decode(&self, latents: &Latents, labels: Option<&Tensor>) -> Result<Tensor> {
+        let Some((top, split_off)) = latents
+            .0
+            .split_last()
+            .filter(|_| latents.0.len() == self.levels.len())
+        else {
+            let (got, needed) = (latents.0.len(), self.levels.len());
+            return Err(Error::Config(format!(
+                "a model of {needed} levels decodes {needed} latents, not {got}"
+            )));
+        };
+        for (latent, shape) in latents.0.iter().zip(self.latent_shapes()) {
+            let (_, c, h, w) = latent.dims4()?;
+            if ImageShape::new(c, h, w) != shape {
+                return Err(Error::Config(format!(
+                    "a latent is {c}×{h}×{w}, but the model's is {shape}"
+                )));
+            }
+        }
+        let mut x = self.prior.given(labels)?.inverse(top)?;
+        for (l, level) in self.levels.iter().enumerate().rev() {
+            if l + 1 < self.levels.len() {
+                x = Tensor::cat(&[&x, &split_off[l]], 1)?;
+            }
+            x = level.inverse(&x)?;
+        }
+        Ok(x)
+    }
+
+    /// ln p(x) in nats, `[B]`, of x `[B, C, H, W]` in model space.
+    pub fn log_prob(&self, x: &Tensor, labels: Option<&Tensor>) -> Result<Tensor> {
+        let (latents, mut log_prob) = self.encode(x, labels)?;
+        for latent in &latents.0 {
+            log_prob = (log_prob + standard_normal_log_prob(latent)?)?;
+        }
+        Ok(log_prob)
+    }
+
+    /// `count` draws in model space, `[count, C, H, W]`. `temperature` scales the latents of every
+    /// level; `labels` are `[count]` in u32, for a model with classes.
+    pub fn sample(
+        &self,
+        count: usize,
+        labels: Option<&Tensor>,
+        temperature: f64,
+        seed: u64,
+    ) -> Result<Tensor> {
+        let draw = |(level, shape): (usize, ImageShape)| {
+            let seed = random::derive(seed, &format!("latents.{level}"));
+            let shape = (count, shape.channels, shape.height, shape.width);
+            random::normal(seed, shape, self.dtype, &self.device)? * temperature
+        };
+        let latents = self
+            .latent_shapes()
+            .enumerate()
+            .map(draw)
+            .collect::<candle_core::Result<Vec<_>>>()?;
+        let batches = (0..count).step_by(DECODE_BATCH).map(|start| {
+            let length = DECODE_BATCH.min(count - start);
+            let part = |tensor: &Tensor| tensor.narrow(0, start, length)?.contiguous();
+            let latents = latents
+                .iter()
+                .map(part)
+                .collect::<candle_core::Result<_>>()?;
+            self.decode(&Latents(latents), labels.map(part).transpose()?.as_ref())
+        });
+        Ok(Tensor::cat(&batches.collect::<Result<Vec<_>>>()?, 0)?)
+    }
+
+    /// Bits per dimension of u8 images `[B, C, H, W]`, `[B]`: an upper bound with one draw of uniform
+    /// dequantisation noise from `seed`.
+    pub fn bits_per_dim(
+        &self,
+        images: &Tensor,
+        labels: Option<&Tensor>,
+        seed: u64,
+    ) -> Result<Tensor> {
+        self.check_images(images)?;
+        let images = images.to_device(&self.device)?;
+        let labels = labels
+            .map(|labels| labels.to_device(&self.device))
+            .transpose()?;
+        let (x, offset) = quantize::dequantize(&self.config, &images, self.dtype, seed)?;
+        let log_likelihood = (self.log_prob(&x, labels.as_ref())? + offset)?;
+        Ok(quantize::bits_per_dim(&self.config, &log_likelihood)?)
+    }
+
+    /// `count` draws as u8 images, `[count, C, H, W]`; see [`sample`](Self::sample).
+    pub fn sample_images(
+        &self,
+        count: usize,
+        labels: Option<&Tensor>,
+        temperature: f64,
+        seed: u64,
+    ) -> Result<Tensor> {
+        Ok(quantize::quantize(
+            &self.config,
+            &self.sample(count, labels, temperature, seed)?,
+        )?)
+    }
+
+    /// Sets the parameters that depend on data from one batch x `[B, C, H, W]` in model space. Once,
+    /// on a fresh model.
+    pub fn initialize(&self, x: &Tensor) -> Result<()> {
+        self.check_images(x)?;
+        let mut x = x.clone();
+        for level in &self.levels {
+            let y = level.initialize(&x)?;
+            x = y.narrow(1, 0, y.dim(1)? / 2)?;
+        }
+        Ok(())
+    }
+
+    /// Size of each level's latent.
+    pub fn latent_shapes(&self) -> impl Iterator<Item = ImageShape> {
+        let ImageShape {
+            channels,
+            height,
+            width,
+        } = self.config.image;
+        let levels = self.config.levels;
+        (0..levels).map(move |l| {
+            let split = if l + 1 < levels { 2 } else { 4 };
+            ImageShape::new((channels << l) * split, height >> (l + 1), width >> (l + 1))
+        })
+    }
+
+    fn check_images(&self, x: &Tensor) -> Result<()> {
+        let (_, c, h, w) = x.dims4()?;
+        if ImageShape::new(c, h, w) != self.config.image {
+            let expected = self.config.image;
+            return Err(Error::Config(format!(
+                "the model takes images of {expected}, not {c}×{h}×{w}"
+            )));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,374 @@
+//! A step, a level and the whole multi-scale model against the Jacobian from automatic
+//! differentiation, in f64, at random parameters; names, latents, samples.
+#![allow(clippy::unwrap_used)]
+
+use candle_core::{DType, Device, Result, Tensor};
+use flow_core::params::ParamStore;
+use flow_core::{Bijection, check, random};
+use flow_glow::{
+    Coupling, FlowStep, Glow, GlowConfig, ImageShape, Latents, Level, Preprocessing, ScaleMap,
+    SplitPrior,
+};
+use proptest::prelude::*;
+
+/// The whole model as one bijection, its latents flattened into `[B, D]`.
+struct Whole {
+    glow: Glow,
+    labels: Option<Tensor>,
+}
+
+impl Whole {
+    fn labels(&self, batch: usize) -> Result<Option<Tensor>> {
+        self.labels
+            .as_ref()
+            .map(|labels| labels.narrow(0, 0, batch))
+            .transpose()
+    }
+}
+
+impl Bijection for Whole {
+    fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        let labels = self.labels(x.dim(0)?)?;
+        let (latents, log_det) = self
+            .glow
+            .encode(x, labels.as_ref())
+            .map_err(candle_core::Error::wrap)?;
+        let flat = latents
+            .0
+            .iter()
+            .map(|z| z.flatten_from(1))
+            .collect::<Result<Vec<_>>>()?;
+        Ok((Tensor::cat(&flat, 1)?, log_det))
+    }
+
+    fn inverse(&self, y: &Tensor) -> Result<Tensor> {
+        let (batch, mut start) = (y.dim(0)?, 0);
+        let latents = self.glow.latent_shapes().map(|shape| {
+            let part = y.narrow(1, start, shape.dimensions())?;
+            start += shape.dimensions();
+            part.reshape((batch, shape.channels, shape.height, shape.width))
+        });
+        let latents = Latents(latents.collect::<Result<_>>()?);
+        self.glow
+            .decode(&latents, self.labels(batch)?.as_ref())
+            .map_err(candle_core::Error::wrap)
+    }
+}
+
+fn config(image: ImageShape, levels: usize, coupling: Coupling, scale_map: ScaleMap) -> GlowConfig {
+    GlowConfig {
+        levels,
+        steps: 2,
+        width: 6,
+        coupling,
+        scale_map,
+        ..GlowConfig::small(image)
+    }
+}
+
+fn couplings() -> impl Strategy<Value = (Coupling, ScaleMap)> {
+    prop_oneof![
+        Just((Coupling::Additive, ScaleMap::Sigmoid)),
+        Just((Coupling::Affine, ScaleMap::Sigmoid)),
+        Just((Coupling::Affine, ScaleMap::SigmoidOffset)),
+        Just((Coupling::Affine, ScaleMap::ExpTanh { bound: 2.0 })),
+    ]
+}
+
+fn image(seed: u64, batch: usize, shape: ImageShape) -> Tensor {
+    let shape = (batch, shape.channels, shape.height, shape.width);
+    random::normal(seed, shape, DType::F64, &Device::Cpu).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
+
+    #[test]
+    fn steps_levels_and_splits_are_bijections(
+        (coupling, scale_map) in couplings(),
+        b in 1_usize..=3, c in 1_usize..=2, h in 1_usize..=2, w in 1_usize..=2, seed: u64,
+    ) {
+        let shape = ImageShape::new(c, 2 * h, 2 * w);
+        let config = config(shape, 1, coupling, scale_map);
+        let x = image(seed, b, shape);
+        let params = ParamStore::new(seed);
+        let p = params.builder(DType::F64, &Device::Cpu);
+        let parts: [(Box<dyn Bijection>, Tensor); 4] = [
+            (Box::new(FlowStep::new(&config, 4 * c, p.pp("step")).unwrap()), image(!seed, b, ImageShape::new(4 * c, h, w))),
+            (Box::new(SplitPrior::new(4 * c, p.pp("split")).unwrap()), image(!seed, b, ImageShape::new(4 * c, h, w))),
+            (Box::new(Level::new(&config, c, false, p.pp("inner")).unwrap()), x.clone()),
+            (Box::new(Level::new(&config, c, true, p.pp("last")).unwrap()), x),
+        ];
+        check::randomize(&params, seed, 0.2).unwrap();
+        for (part, x) in &parts {
+            let y = part.forward(x).unwrap().0;
+            check::close(&part.inverse(&y).unwrap(), x, 1e-9).unwrap();
+            check::log_det(part, x, 1e-8).unwrap();
+            check::gradients(part, &params, x, 1e-9).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_whole_model_is_a_bijection(
+        (coupling, scale_map) in couplings(),
+        b in 1_usize..=3, c in 1_usize..=2, levels in 1_usize..=3, classes in prop::option::of(2_usize..5), seed: u64,
+    ) {
+        let shape = ImageShape::new(c, 8, 8);
+        let config = GlowConfig { classes, ..config(shape, levels, coupling, scale_map) };
+        let params = ParamStore::new(seed);
+        let glow = Glow::new(&config, params.builder(DType::F64, &Device::Cpu)).unwrap();
+        check::randomize(&params, seed, 0.1).unwrap();
+        let labels = classes.map(|classes| {
+            let labels: Vec<u32> = (0..b).map(|i| ((seed as usize ^ i) % classes) as u32).collect();
+            Tensor::new(labels, &Device::Cpu).unwrap()
+        });
+        let whole = Whole { glow, labels };
+        let x = image(seed, b, shape);
+        let y = whole.forward(&x).unwrap().0;
+        check::close(&whole.inverse(&y).unwrap(), &x, 1e-9).unwrap();
+        check::log_det(&whole, &x, 1e-8).unwrap();
+        check::gradients(&whole, &params, &x, 1e-9).unwrap();
+    }
+}
+
+#[test]
+fn every_actnorm_leaves_the_first_batch_normalised() {
+    let shape = ImageShape::new(1, 8, 8);
+    let config = config(shape, 1, Coupling::Affine, ScaleMap::ExpTanh { bound: 2.0 });
+    let params = ParamStore::new(3);
+    let step = FlowStep::new(&config, 4, params.builder(DType::F64, &Device::Cpu)).unwrap();
+    let x = (image(1, 6, ImageShape::new(4, 4, 4)) * 5.0)
+        .unwrap()
+        .affine(1.0, 2.0)
+        .unwrap();
+    let y = step.initialize(&x).unwrap();
+    // A rotation keeps the sum of the variances, and a fresh coupling of this scale map is the identity.
+    let mean = y.mean_keepdim((0, 2, 3)).unwrap();
+    check::close(&mean, &mean.zeros_like().unwrap(), 1e-10).unwrap();
+    let total = y
+        .sqr()
+        .unwrap()
+        .mean((0, 2, 3))
+        .unwrap()
+        .sum_all()
+        .unwrap()
+        .to_scalar::<f64>()
+        .unwrap();
+    assert!((total - 4.0).abs() < 1e-10);
+}
+
+#[test]
+fn conditional_density_depends_on_the_label_and_unconditional_takes_none() {
+    let shape = ImageShape::new(1, 4, 4);
+    let base = config(shape, 2, Coupling::Affine, ScaleMap::Sigmoid);
+    let labels = |label: u32| Tensor::full(label, 2, &Device::Cpu).unwrap();
+    let x = image(0, 2, shape);
+    let build = |classes| {
+        let params = ParamStore::new(0);
+        let config = GlowConfig {
+            classes,
+            ..base.clone()
+        };
+        let glow = Glow::new(&config, params.builder(DType::F64, &Device::Cpu)).unwrap();
+        check::randomize(&params, 1, 0.1).unwrap();
+        glow
+    };
+    let conditional = build(Some(3));
+    let log_prob = |label| {
+        conditional
+            .log_prob(&x, Some(&labels(label)))
+            .unwrap()
+            .to_vec1::<f64>()
+            .unwrap()
+    };
+    assert_ne!(log_prob(0), log_prob(2));
+    assert!(
+        conditional
+            .log_prob(&x, None)
+            .unwrap_err()
+            .to_string()
+            .contains("labels are needed")
+    );
+    assert!(
+        build(None)
+            .log_prob(&x, Some(&labels(0)))
+            .unwrap_err()
+            .to_string()
+            .contains("no classes")
+    );
+}
+
+#[test]
+fn temperature_scales_every_level_and_seeds_repeat() {
+    let shape = ImageShape::new(1, 8, 8);
+    let params = ParamStore::new(0);
+    let config = config(shape, 2, Coupling::Affine, ScaleMap::ExpTanh { bound: 2.0 });
+    let glow = Glow::new(&config, params.builder(DType::F64, &Device::Cpu)).unwrap();
+    check::randomize(&params, 1, 0.05).unwrap();
+    let latents = |temperature| {
+        let x = glow.sample(3, None, temperature, 7).unwrap();
+        glow.encode(&x, None).unwrap().0.0
+    };
+    for (full, half) in latents(1.0).iter().zip(&latents(0.5)) {
+        check::close(&(full * 0.5).unwrap(), half, 1e-9).unwrap();
+    }
+    // More than one batch of decoding gives the same draws.
+    let many = glow.sample(130, None, 1.0, 7).unwrap();
+    assert_eq!(many.dims(), [130, 1, 8, 8]);
+    check::close(&glow.sample(130, None, 1.0, 7).unwrap(), &many, 0.0).unwrap();
+}
+
+#[test]
+fn pixels_survive_quantisation_and_the_bound_counts_every_term() {
+    let pixels: Vec<u8> = (0..=255).collect();
+    let images = Tensor::from_vec(pixels, (4, 1, 8, 8), &Device::Cpu).unwrap();
+    for bits in 1..=8 {
+        for preprocessing in [
+            Preprocessing::Centered,
+            Preprocessing::Logit { alpha: 0.01 },
+        ] {
+            let config = GlowConfig {
+                bits,
+                preprocessing,
+                ..GlowConfig::small(ImageShape::new(1, 8, 8))
+            };
+            let requantise = |images: &Tensor| {
+                let (x, _) =
+                    flow_glow::quantize::dequantize(&config, images, DType::F64, 1).unwrap();
+                flow_glow::quantize::quantize(&config, &x).unwrap()
+            };
+            let once = requantise(&images);
+            check::close(&requantise(&once), &once, 0.0).unwrap();
+            if bits == 8 {
+                check::close(&once, &images, 0.0).unwrap();
+            }
+            // A uniform density over [0, 1)^D says `bits` bits a dimension: ln p(x) = −Σ ln|dx/dp|.
+            let (x, offset) =
+                flow_glow::quantize::dequantize(&config, &images, DType::F64, 1).unwrap();
+            let slopes = match preprocessing {
+                Preprocessing::Centered => x.zeros_like().unwrap(),
+                Preprocessing::Logit { alpha } => {
+                    let p = (x.neg().unwrap().exp().unwrap() + 1.0)
+                        .unwrap()
+                        .recip()
+                        .unwrap();
+                    let slope = (&p * (1.0 - &p).unwrap()).unwrap().log().unwrap();
+                    (slope.neg().unwrap() + (1.0 - 2.0 * alpha).ln()).unwrap()
+                }
+            };
+            let uniform = slopes
+                .flatten_from(1)
+                .unwrap()
+                .sum(1)
+                .unwrap()
+                .neg()
+                .unwrap();
+            let total = (uniform + offset).unwrap();
+            let bits_per_dim = flow_glow::quantize::bits_per_dim(&config, &total).unwrap();
+            check::close(
+                &bits_per_dim,
+                &Tensor::full(f64::from(bits), 4, &Device::Cpu).unwrap(),
+                1e-12,
+            )
+            .unwrap();
+        }
+    }
+}
+
+/// Names are an interface: they are in every checkpoint.
+#[test]
+fn parameter_names() {
+    let config = GlowConfig {
+        classes: Some(2),
+        steps: 1,
+        ..config(
+            ImageShape::new(1, 8, 8),
+            2,
+            Coupling::Affine,
+            ScaleMap::Sigmoid,
+        )
+    };
+    let params = ParamStore::new(0);
+    Glow::new(&config, params.builder(DType::F32, &Device::Cpu)).unwrap();
+    let step = [
+        "actnorm.log_scale",
+        "actnorm.shift",
+        "conv1x1.log_scale",
+        "conv1x1.lower",
+        "conv1x1.rotation",
+        "conv1x1.upper",
+        "coupling.network.conv1.bias",
+        "coupling.network.conv1.weight",
+        "coupling.network.conv2.bias",
+        "coupling.network.conv2.weight",
+        "coupling.network.conv3.bias",
+        "coupling.network.conv3.log_gain",
+        "coupling.network.conv3.weight",
+    ];
+    let split = ["bias", "log_gain", "weight"].map(|name| format!("levels.0.split.conv.{name}"));
+    let mut expected: Vec<String> = (0..2)
+        .flat_map(|l| step.map(|name| format!("levels.{l}.steps.0.{name}")))
+        .chain(split)
+        .collect();
+    expected.extend([
+        "prior.class_gaussian".to_owned(),
+        "prior.gaussian".to_owned(),
+    ]);
+    expected.sort();
+    let names: Vec<String> = params.vars().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn configurations_that_cannot_be_are_refused() {
+    let small = GlowConfig::small(ImageShape::new(1, 28, 28));
+    let refusal = |config: GlowConfig| config.validate().unwrap_err().to_string();
+    assert!(
+        refusal(GlowConfig {
+            levels: 3,
+            ..small.clone()
+        })
+        .contains("1 to 2 are possible")
+    );
+    assert!(
+        refusal(GlowConfig {
+            bits: 9,
+            ..small.clone()
+        })
+        .contains("bits is 9")
+    );
+    assert!(
+        refusal(GlowConfig {
+            width: 0,
+            ..small.clone()
+        })
+        .contains("width is 0")
+    );
+    assert!(
+        refusal(GlowConfig {
+            classes: Some(0),
+            ..small.clone()
+        })
+        .contains("classes is 0")
+    );
+    let nan = Preprocessing::Logit { alpha: f64::NAN };
+    assert!(
+        refusal(GlowConfig {
+            preprocessing: nan,
+            ..small.clone()
+        })
+        .contains("alpha")
+    );
+    let unbounded = ScaleMap::ExpTanh {
+        bound: f64::INFINITY,
+    };
+    assert!(
+        refusal(GlowConfig {
+            scale_map: unbounded,
+            ..small
+        })
+        .contains("bound")
+    );
+    assert_eq!(GlowConfig::paper(ImageShape::new(3, 32, 32)).levels, 3);
+    assert_eq!(GlowConfig::paper(ImageShape::new(1, 28, 28)).levels, 2);
+}
