@@ -531,11 +531,21 @@ fn opposite((row, column): (isize, isize)) -> (isize, isize) {
     (-row, -column)
 }
 
+/// Where `count` pixels and the same ones moved by `shift` overlap: start in the one, start in the
+/// other, and length, which is zero where an image is smaller than the shift.
+fn overlap(count: usize, shift: isize) -> (usize, usize, usize) {
+    let distance = shift.unsigned_abs().min(count);
+    let (skip, offset) = if shift < 0 {
+        (distance, 0)
+    } else {
+        (0, distance)
+    };
+    (skip, offset, count - distance)
+}
+
 /// dst[y, x] = src[y + row, x + column], zero outside the image.
 fn copy_shifted(dst: &mut [f32], src: &[f32], width: usize, (row, column): (isize, isize)) {
-    let shift = row * width as isize + column;
-    let (skip, offset) = (shift.min(0).unsigned_abs(), shift.max(0) as usize);
-    let kept = dst.len() - skip.max(offset);
+    let (skip, offset, kept) = overlap(dst.len(), row * width as isize + column);
     dst[..skip].fill(0.0);
     dst[skip + kept..].fill(0.0);
     dst[skip..skip + kept].copy_from_slice(&src[offset..offset + kept]);
@@ -563,9 +573,7 @@ fn add_shifted(dst: &mut [f32], src: &mut [f32], width: usize, (row, column): (i
         1 => src.iter_mut().step_by(width).for_each(|pixel| *pixel = 0.0),
         _ => {}
     }
-    let shift = row * width as isize + column;
-    let (skip, offset) = (shift.min(0).unsigned_abs(), shift.max(0) as usize);
-    let kept = dst.len() - skip.max(offset);
+    let (skip, offset, kept) = overlap(dst.len(), row * width as isize + column);
     simd::add(&mut dst[skip..skip + kept], &src[offset..offset + kept]);
 }
 
