@@ -1,1 +1,53 @@
-fn main() {}
+//! Chores of the repository: downloads, the bundled images, the checks.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program that talks to its user"
+)]
+
+mod bundle_mnist;
+mod ci;
+mod fetch;
+mod folder;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use flow_data::DatasetName;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about)]
+enum Command {
+    /// Get a data set into `<data-dir>/<name>/`, from the Hugging Face hub or from files you have.
+    ///
+    /// Honours `HF_ENDPOINT`, `HF_TOKEN` and `HF_HOME`.
+    Fetch {
+        /// `mnist`, `fashion-mnist` or `cifar10`.
+        dataset: DatasetName,
+        #[command(flatten)]
+        options: fetch::Options,
+    },
+    /// The same as `fetch mnist`.
+    FetchMnist(fetch::Options),
+    /// Make the subset of MNIST in `assets/mnist/` from the whole of it.
+    BundleMnist(bundle_mnist::Options),
+    /// Run every check that a change has to pass.
+    Ci,
+}
+
+fn main() -> ExitCode {
+    let result = match Command::parse() {
+        Command::Fetch { dataset, options } => fetch::run(dataset, &options),
+        Command::FetchMnist(options) => fetch::run(DatasetName::Mnist, &options),
+        Command::BundleMnist(options) => bundle_mnist::run(&options),
+        Command::Ci => ci::run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(err) => {
+            eprintln!("error: {err:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

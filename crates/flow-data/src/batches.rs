@@ -1,0 +1,87 @@
+//! The batches of one epoch, shuffled by a seed.
+
+use rand_chacha::{
+    ChaCha8Rng,
+    rand_core::{RngCore, SeedableRng},
+};
+
+use crate::{Batch, Dataset, Result};
+
+/// The batches of one epoch: the images in a random order, cut into batches of equal size; what is
+/// left over at the end is dropped.
+///
+/// The order depends on the seed and the epoch alone, on every platform, so that a training run can
+/// be resumed in the middle of an epoch: `.skip(n)` copies no image.
+#[derive(Clone, Debug)]
+pub struct Batches<'a> {
+    dataset: &'a Dataset,
+    order: Vec<usize>,
+    mirrored: Vec<bool>,
+    batch_size: usize,
+    /// The position of the next batch in `order`.
+    position: usize,
+    random: ChaCha8Rng,
+}
+
+impl<'a> Batches<'a> {
+    /// The batches of `epoch`.
+    ///
+    /// # Panics
+    ///
+    /// If `batch_size` is zero.
+    pub fn new(dataset: &'a Dataset, batch_size: usize, seed: u64, epoch: u64) -> Self {
+        assert!(batch_size > 0, "batches of zero images");
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        random.set_stream(epoch);
+        // Sorted by random keys rather than shuffled by a library, whose way of shuffling may change.
+        let mut keyed: Vec<(u64, usize)> =
+            (0..dataset.len()).map(|i| (random.next_u64(), i)).collect();
+        keyed.sort_unstable();
+        let order = keyed.into_iter().map(|(_, i)| i).collect();
+        Self {
+            dataset,
+            order,
+            mirrored: Vec::new(),
+            batch_size,
+            position: 0,
+            random,
+        }
+    }
+
+    /// Mirrors each image from left to right with probability ½, if `flipped`.
+    #[must_use]
+    pub fn flipped(mut self, flipped: bool) -> Self {
+        let count = if flipped { self.order.len() } else { 0 };
+        self.mirrored = (0..count)
+            .map(|_| self.random.next_u32() & 1 == 1)
+            .collect();
+        self
+    }
+}
+
+impl Iterator for Batches<'_> {
+    type Item = Result<Batch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let range = self.position..self.position.checked_add(self.batch_size)?;
+        let indices = self.order.get(range.clone())?;
+        self.position = range.end;
+        Some(
+            self.dataset
+                .batch_mirrored(indices, self.mirrored.get(range).unwrap_or_default()),
+        )
+    }
+
+    fn nth(&mut self, n: usize) -> Option<Self::Item> {
+        let skipped = n.saturating_mul(self.batch_size);
+        self.position = self.order.len().min(self.position.saturating_add(skipped));
+        self.next()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = (self.order.len() - self.position) / self.batch_size;
+        (left, Some(left))
+    }
+}
+
+impl ExactSizeIterator for Batches<'_> {}

@@ -1,0 +1,65 @@
+//! The binary format of CIFAR-10: records of one label byte and one image.
+//!
+//! ```text
+//! record = label (0–9), then 1024 red, 1024 green, 1024 blue bytes, each plane row by row
+//! ```
+//!
+//! Described by its author beside the data set; there is no header.
+
+use std::{io::Read, path::Path};
+
+use crate::{Error, Result, dataset::check_labels};
+
+/// Channels of an image: red, green, blue.
+pub const CHANNELS: usize = 3;
+
+/// Height and width of an image, in pixels.
+pub const SIDE: usize = 32;
+
+const IMAGE: usize = CHANNELS * SIDE * SIDE;
+const RECORD: usize = 1 + IMAGE;
+
+/// Reads a batch of at most `most` records into pixels and labels. `path` is for the error's text.
+///
+/// # Errors
+///
+/// `content` is empty, longer than that, or ends within a record, or a label is no class.
+pub fn read(path: &Path, content: impl Read, most: usize) -> Result<(Vec<u8>, Vec<u8>)> {
+    let mut bytes = Vec::new();
+    let limit = (most * RECORD) as u64;
+    content
+        .take(limit + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|source| Error::Io {
+            path: path.to_owned(),
+            source,
+        })?;
+    let (records, rest) = bytes.as_chunks::<RECORD>();
+    if records.is_empty() || records.len() > most || !rest.is_empty() {
+        let reason = format!("is no CIFAR-10 batch: not 1 to {most} records of {RECORD} bytes");
+        return Err(Error::Format {
+            path: path.to_owned(),
+            reason,
+        });
+    }
+    let labels: Vec<u8> = records.iter().map(|[label, ..]| *label).collect();
+    check_labels(path, &labels)?;
+    Ok((
+        records
+            .iter()
+            .flat_map(|[_, image @ ..]| image)
+            .copied()
+            .collect(),
+        labels,
+    ))
+}
+
+/// The content of a batch, from the images' pixels (channel, row, column) and their labels.
+pub fn encode(pixels: &[u8], labels: &[u8]) -> Vec<u8> {
+    let (images, _) = pixels.as_chunks::<IMAGE>();
+    labels
+        .iter()
+        .zip(images)
+        .flat_map(|(&label, image)| std::iter::once(label).chain(image.iter().copied()))
+        .collect()
+}

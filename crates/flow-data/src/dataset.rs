@@ -1,0 +1,237 @@
+//! One split of a data set, in memory.
+
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use candle_core::{Device, Tensor};
+use flate2::bufread::MultiGzDecoder;
+
+use crate::{
+    DatasetName, Error, Result, Split, cifar10, idx,
+    source::{File, Files, Part, open},
+};
+
+/// How many classes every data set here has.
+const CLASSES: usize = 10;
+
+const BUNDLED: [&[u8]; 4] = [
+    include_bytes!("../../../assets/mnist/train-images-idx3-ubyte.gz"),
+    include_bytes!("../../../assets/mnist/train-labels-idx1-ubyte.gz"),
+    include_bytes!("../../../assets/mnist/t10k-images-idx3-ubyte.gz"),
+    include_bytes!("../../../assets/mnist/t10k-labels-idx1-ubyte.gz"),
+];
+
+/// The images of one split and their labels. Images stay u8, 0–255, on the host.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    name: DatasetName,
+    shape: (usize, usize, usize),
+    pixels: Vec<u8>,
+    labels: Vec<u8>,
+}
+
+/// Some images of a data set and their labels, both on the CPU.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// u8, 0–255, `[B, C, H, W]`.
+    pub images: Tensor,
+    /// u32, 0–9, `[B]`.
+    pub labels: Tensor,
+}
+
+impl Dataset {
+    /// Reads a split from `<data_dir>/<name>/`. IDX files may be under gzip or not.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Missing`] if a file is not there, [`Error::Format`] if one is not what its name
+    /// says.
+    pub fn load(name: DatasetName, split: Split, data_dir: &Path) -> Result<Self> {
+        let source = name.source();
+        let Part { files, images, .. } = source.part(split);
+        let folder = data_dir.join(name.as_str());
+        let find = |file: &File| {
+            let missing = || Error::Missing {
+                dataset: name,
+                path: folder.join(file.name),
+            };
+            file.find(&folder).ok_or_else(missing)
+        };
+        match files {
+            Files::Idx {
+                images: pixels,
+                labels,
+            } => {
+                let (pixels, labels) = (find(pixels)?, find(labels)?);
+                read_idx(
+                    name,
+                    (&pixels, open(&pixels)?),
+                    (&labels, open(&labels)?),
+                    *images,
+                )
+            }
+            Files::Cifar10(batches) => {
+                let batches = batches.iter().map(find).collect::<Result<Vec<_>>>()?;
+                read_cifar10(name, &batches, *images)
+            }
+        }
+    }
+
+    /// The subset of MNIST that is part of this crate: 10,000 training and 2,000 test images.
+    pub fn bundled(split: Split) -> Result<Self> {
+        let [train_images, train_labels, test_images, test_labels] = BUNDLED;
+        let (images, labels) = match split {
+            Split::Train => (train_images, train_labels),
+            Split::Test => (test_images, test_labels),
+        };
+        let most = DatasetName::Mnist.source().part(split).images;
+        let content = |bytes| (Path::new("bundled mnist"), MultiGzDecoder::new(bytes));
+        read_idx(DatasetName::Mnist, content(images), content(labels), most)
+    }
+
+    /// Which data set it is.
+    pub fn name(&self) -> DatasetName {
+        self.name
+    }
+
+    /// How many images it holds.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Channels, height and width of an image.
+    pub fn shape(&self) -> (usize, usize, usize) {
+        self.shape
+    }
+
+    /// How many classes there are: labels are below this.
+    pub fn classes(&self) -> usize {
+        CLASSES
+    }
+
+    /// The images and labels at `indices`, in that order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Index`] if an index is not below [`len`](Self::len).
+    pub fn batch(&self, indices: &[usize]) -> Result<Batch> {
+        self.batch_mirrored(indices, &[])
+    }
+
+    /// The images in their own order, for evaluation. The last batch may be smaller.
+    ///
+    /// # Panics
+    ///
+    /// If `batch_size` is zero.
+    pub fn in_order(&self, batch_size: usize) -> impl ExactSizeIterator<Item = Result<Batch>> {
+        assert!(batch_size > 0, "batches of zero images");
+        (0..self.len().div_ceil(batch_size)).map(move |batch| {
+            let start = batch * batch_size;
+            let end = self.len().min(start + batch_size);
+            self.batch(&(start..end).collect::<Vec<_>>())
+        })
+    }
+
+    /// Keeps the first `limit` images.
+    pub fn truncate(&mut self, limit: usize) {
+        let (c, h, w) = self.shape;
+        self.labels.truncate(limit);
+        self.pixels.truncate(self.labels.len() * c * h * w);
+    }
+
+    /// As [`batch`](Self::batch), with left and right swapped in image `i` of the batch where
+    /// `mirrored[i]`; an empty `mirrored` swaps none.
+    pub(crate) fn batch_mirrored(&self, indices: &[usize], mirrored: &[bool]) -> Result<Batch> {
+        let (c, h, w) = self.shape;
+        let image = c * h * w;
+        let mut pixels = Vec::with_capacity(indices.len() * image);
+        let mut labels = Vec::with_capacity(indices.len());
+        for (i, &index) in indices.iter().enumerate() {
+            let label = self.labels.get(index).ok_or(Error::Index {
+                index,
+                len: self.len(),
+            })?;
+            labels.push(u32::from(*label));
+            pixels.extend_from_slice(&self.pixels[index * image..][..image]);
+            if mirrored.get(i) == Some(&true) {
+                pixels[i * image..]
+                    .chunks_exact_mut(w)
+                    .for_each(<[u8]>::reverse);
+            }
+        }
+        let b = indices.len();
+        Ok(Batch {
+            images: Tensor::from_vec(pixels, (b, c, h, w), &Device::Cpu)?,
+            labels: Tensor::from_vec(labels, b, &Device::Cpu)?,
+        })
+    }
+}
+
+/// An error if a label is no class.
+pub(crate) fn check_labels(path: &Path, labels: &[u8]) -> Result<()> {
+    match labels
+        .iter()
+        .position(|&label| usize::from(label) >= CLASSES)
+    {
+        None => Ok(()),
+        Some(i) => {
+            let reason = format!(
+                "labels image {i} as {}, not 0 to {}",
+                labels[i],
+                CLASSES - 1
+            );
+            Err(Error::Format {
+                path: path.to_owned(),
+                reason,
+            })
+        }
+    }
+}
+
+fn read_idx(
+    name: DatasetName,
+    (images_path, images): (&Path, impl Read),
+    (labels_path, labels): (&Path, impl Read),
+    most: usize,
+) -> Result<Dataset> {
+    let pixels = idx::read_images(images_path, images, most)?;
+    let labels = idx::read_labels(labels_path, labels, most)?;
+    let images = pixels.len() / (idx::SIDE * idx::SIDE);
+    if labels.len() != images {
+        let reason = format!("holds {} labels for {images} images", labels.len());
+        return Err(Error::Format {
+            path: labels_path.to_owned(),
+            reason,
+        });
+    }
+    let shape = (1, idx::SIDE, idx::SIDE);
+    Ok(Dataset {
+        name,
+        shape,
+        pixels,
+        labels,
+    })
+}
+
+fn read_cifar10(name: DatasetName, files: &[PathBuf], most: usize) -> Result<Dataset> {
+    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
+    for path in files {
+        let (batch_pixels, batch_labels) = cifar10::read(path, open(path)?, most / files.len())?;
+        pixels.extend(batch_pixels);
+        labels.extend(batch_labels);
+    }
+    let shape = (cifar10::CHANNELS, cifar10::SIDE, cifar10::SIDE);
+    Ok(Dataset {
+        name,
+        shape,
+        pixels,
+        labels,
+    })
+}

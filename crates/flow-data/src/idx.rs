@@ -1,0 +1,126 @@
+//! The IDX format of MNIST and Fashion-MNIST: a header and a byte per element.
+//!
+//! ```text
+//! 0 0 8 N            two zeros, the type (8: unsigned byte), the number of dimensions
+//! d₁ … d_N           the dimensions, 32-bit big-endian; d₁ counts the images or labels
+//! bytes              d₁·…·d_N of them, the last dimension running fastest
+//! ```
+//!
+//! Described by the authors of MNIST beside the data set.
+
+use std::{io::Read, path::Path};
+
+use crate::{Error, Result, dataset::check_labels};
+
+/// Height and width of an image, in pixels.
+pub const SIDE: usize = 28;
+
+/// Reads images of [`SIDE`] × [`SIDE`], at most `most` of them. `path` is for the error's text.
+///
+/// # Errors
+///
+/// The header is not that of such images, or `content` holds fewer or more bytes than it says.
+pub fn read_images(path: &Path, content: impl Read, most: usize) -> Result<Vec<u8>> {
+    read(path, content, &[SIDE, SIDE], most)
+}
+
+/// Reads labels, at most `most` of them. `path` is for the error's text.
+///
+/// # Errors
+///
+/// The header is not that of labels, `content` holds fewer or more bytes than it says, or a label is
+/// no class.
+pub fn read_labels(path: &Path, content: impl Read, most: usize) -> Result<Vec<u8>> {
+    let labels = read(path, content, &[], most)?;
+    check_labels(path, &labels)?;
+    Ok(labels)
+}
+
+/// The content of an IDX file of images of [`SIDE`] × [`SIDE`], from their pixels row by row.
+pub fn encode_images(pixels: &[u8]) -> Vec<u8> {
+    encode(pixels, &[SIDE, SIDE])
+}
+
+/// The content of an IDX file of labels.
+pub fn encode_labels(labels: &[u8]) -> Vec<u8> {
+    encode(labels, &[])
+}
+
+/// `item` is the shape of one element along the first dimension.
+fn read(path: &Path, mut content: impl Read, item: &[usize], most: usize) -> Result<Vec<u8>> {
+    let format = |reason| Error::Format {
+        path: path.to_owned(),
+        reason,
+    };
+    let io = |source| Error::Io {
+        path: path.to_owned(),
+        source,
+    };
+
+    let mut header = Vec::new();
+    let header_bytes = 4 * (2 + item.len());
+    content
+        .by_ref()
+        .take(header_bytes as u64)
+        .read_to_end(&mut header)
+        .map_err(io)?;
+    let (words, _) = header.as_chunks::<4>();
+    if words.first() != Some(&magic(item)) || header.len() < header_bytes {
+        return Err(format(format!("is no IDX file of {}", kind(item))));
+    }
+    let mut dimensions = words[1..]
+        .iter()
+        .map(|&word| u32::from_be_bytes(word) as usize);
+    let count = dimensions
+        .next()
+        .expect("the header has at least one dimension");
+    let shape: Vec<usize> = dimensions.collect();
+    if shape != item {
+        return Err(format(format!(
+            "holds images of {shape:?} pixels, not {item:?}"
+        )));
+    }
+    if count == 0 || count > most {
+        return Err(format(format!(
+            "announces {count} {}, not 1 to {most}",
+            kind(item)
+        )));
+    }
+
+    // Grows with what is really there, so a header cannot make it allocate more than the file holds.
+    let mut bytes = Vec::new();
+    let expected = count * item.iter().product::<usize>();
+    content
+        .take(expected as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(io)?;
+    if bytes.len() != expected {
+        let found = if bytes.len() > expected {
+            "more".to_owned()
+        } else {
+            bytes.len().to_string()
+        };
+        return Err(format(format!(
+            "announces {expected} bytes of {} but holds {found}",
+            kind(item)
+        )));
+    }
+    Ok(bytes)
+}
+
+fn encode(bytes: &[u8], item: &[usize]) -> Vec<u8> {
+    let count = bytes.len() / item.iter().product::<usize>();
+    let dimensions = std::iter::once(count).chain(item.iter().copied());
+    let mut content = magic(item).to_vec();
+    content.extend(dimensions.flat_map(|dimension| (dimension as u32).to_be_bytes()));
+    content.extend_from_slice(bytes);
+    content
+}
+
+fn magic(item: &[usize]) -> [u8; 4] {
+    [0, 0, 8, 1 + item.len() as u8]
+}
+
+fn kind(item: &[usize]) -> &'static str {
+    if item.is_empty() { "labels" } else { "images" }
+}

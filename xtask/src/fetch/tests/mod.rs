@@ -1,0 +1,281 @@
+//! The way from the hub to the folder, over a real socket, with every fault on it.
+
+mod hub_server;
+mod tiny;
+
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use flow_data::source::Source;
+use hf_hub::{HFClient, HFClientSync};
+use tempfile::TempDir;
+
+use self::{
+    hub_server::{Fault, HubServer},
+    tiny::{Images, TEST, TRAIN},
+};
+use super::{download, take};
+use crate::folder;
+
+const MNIST: (usize, usize, usize) = (1, 28, 28);
+const CIFAR10: (usize, usize, usize) = (3, 32, 32);
+
+/// A hub with a tiny MNIST, and a machine that has nothing of it yet.
+struct Setting {
+    source: Source,
+    server: HubServer,
+    machine: TempDir,
+}
+
+impl Setting {
+    fn new(fault: Fault) -> Self {
+        let (train, test) = (tiny::images(6, 784, 1), tiny::images(3, 784, 2));
+        let source = tiny::mnist(&train, &test);
+        let files = [
+            (TRAIN, tiny::parquet(&train, "image", MNIST)),
+            (TEST, tiny::parquet(&test, "image", MNIST)),
+        ];
+        Self::with(source, files, fault)
+    }
+
+    fn with(source: Source, files: [(&str, Vec<u8>); 2], fault: Fault) -> Self {
+        let (owner, name) = source.repository;
+        let files = files.map(|(path, content)| (format!("{owner}/{name}/{path}"), content));
+        let server = HubServer::start(HashMap::from(files), fault);
+        Self {
+            source,
+            server,
+            machine: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn download(&self, token: &str) -> Result<(), String> {
+        download(&self.client(token), &self.source, &self.folder())
+            .map_err(|err| format!("{err:#}"))
+    }
+
+    fn client(&self, token: &str) -> HFClientSync {
+        HFClient::builder()
+            .endpoint(&self.server.endpoint)
+            .cache_dir(self.machine.path().join("cache"))
+            .token(token)
+            .retry_base_delay(Duration::from_millis(1))
+            .build_sync()
+            .unwrap()
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.machine.path().join("data/digits")
+    }
+
+    fn is_complete(&self) -> bool {
+        folder::is_complete(&self.source, &self.folder())
+    }
+
+    /// No file of the data set is there, nor anything unfinished beside where they belong.
+    fn left_nothing(&self) -> bool {
+        let data = self.machine.path().join("data");
+        !data.exists() || fs::read_dir(data).unwrap().next().is_none()
+    }
+}
+
+#[test]
+fn a_download_is_complete() {
+    let setting = Setting::new(Fault::None);
+    assert!(!setting.is_complete());
+    setting.download("any").unwrap();
+    assert!(setting.is_complete());
+    assert_eq!(
+        names(&setting.folder()),
+        [
+            "t10k-images.gz",
+            "t10k-labels.gz",
+            "train-images.gz",
+            "train-labels.gz"
+        ]
+    );
+    assert_eq!(names(&setting.machine.path().join("data")), ["digits"]);
+}
+
+#[test]
+fn colours_become_planes_in_two_batches() {
+    let images = tiny::images(4, 3072, 3);
+    let parquet = tiny::parquet(&images, "img", CIFAR10);
+    let files = [(TRAIN, parquet.clone()), (TEST, parquet)];
+    let setting = Setting::with(tiny::cifar10(&images), files, Fault::None);
+    setting.download("any").unwrap();
+    assert!(setting.is_complete());
+    assert_eq!(
+        names(&setting.folder()),
+        ["test_1.bin", "test_2.bin", "train_1.bin", "train_2.bin"]
+    );
+}
+
+#[test]
+fn a_transfer_that_breaks_off_is_an_error() {
+    let setting = Setting::new(Fault::Truncate);
+    let err = setting.download("any").unwrap_err();
+    assert_eq!(
+        err,
+        "cannot download `tiny/train.parquet` of `owner/digits`: end of file before message length \
+         reached; run `cargo xtask fetch mnist` again, or with `--from DIR` if you have the files"
+    );
+    assert!(setting.left_nothing());
+    setting.server.set_fault(Fault::None);
+    setting.download("any").unwrap();
+    assert!(setting.is_complete());
+}
+
+#[test]
+fn a_corrupt_transfer_is_thrown_away() {
+    let setting = Setting::new(Fault::Corrupt);
+    let err = setting.download("any").unwrap_err();
+    assert!(
+        err.starts_with("the download `tiny/train.parquet` was wrong and is deleted"),
+        "{err}"
+    );
+    assert!(
+        err.ends_with("run `cargo xtask fetch mnist` again"),
+        "{err}"
+    );
+    assert!(setting.left_nothing());
+    setting.server.set_fault(Fault::None);
+    setting.download("any").unwrap();
+    assert!(setting.is_complete());
+}
+
+/// The hub has another file than the one whose digest is known: the transfer is right, the content
+/// is not.
+#[test]
+fn other_content_is_thrown_away() {
+    let mut setting = Setting::new(Fault::None);
+    setting.source = tiny::mnist(&tiny::images(6, 784, 7), &tiny::images(3, 784, 2));
+    let err = setting.download("any").unwrap_err();
+    assert!(
+        err.contains("what it holds is not the published `train-images`"),
+        "{err}"
+    );
+    assert!(setting.left_nothing());
+    let blobs = setting
+        .machine
+        .path()
+        .join("cache/datasets--owner--digits/blobs");
+    assert_eq!(names(&blobs), [""; 0]);
+}
+
+#[test]
+fn a_hub_that_stumbles_is_asked_again() {
+    let setting = Setting::new(Fault::Fail(2));
+    setting.download("any").unwrap();
+    assert!(setting.is_complete());
+}
+
+#[test]
+fn a_hub_that_is_down_is_an_error() {
+    let setting = Setting::new(Fault::Fail(usize::MAX));
+    let err = setting.download("any").unwrap_err();
+    assert!(err.contains("503 Service Unavailable"), "{err}");
+    assert!(err.contains("run `cargo xtask fetch mnist` again"), "{err}");
+    assert!(setting.left_nothing());
+}
+
+#[test]
+fn a_restricted_hub_wants_its_token() {
+    let setting = Setting::new(Fault::Token("secret"));
+    let err = setting.download("wrong").unwrap_err();
+    assert!(
+        err.contains("set `HF_TOKEN` to a token that may read it"),
+        "{err}"
+    );
+    assert!(setting.left_nothing());
+    setting.download("secret").unwrap();
+    assert!(setting.is_complete());
+}
+
+#[test]
+fn parquet_of_another_form_is_an_error() {
+    let good = tiny::images(6, 784, 1);
+    let few = Images {
+        pixels: good.pixels[..784].to_vec(),
+        labels: vec![1],
+    };
+    let wide = Images {
+        pixels: good.pixels.repeat(2),
+        labels: good.labels.clone(),
+    };
+    let colour = Images {
+        pixels: good.pixels.repeat(3),
+        labels: good.labels.clone(),
+    };
+    let cases = [
+        (b"no parquet at all".to_vec(), "Invalid Parquet file"),
+        (
+            tiny::parquet(&few, "image", MNIST),
+            "it holds 1 images, not 6",
+        ),
+        (
+            tiny::parquet(&good, "img", MNIST),
+            "it has no column `image`",
+        ),
+        (
+            tiny::parquet(&colour, "image", (3, 28, 28)),
+            "image 0: 28×28 Rgb8 instead of 28×28 L8",
+        ),
+        (
+            tiny::parquet(&wide, "image", (1, 28, 56)),
+            "image 0: 28×56 L8 instead of 28×28 L8",
+        ),
+    ];
+    for (parquet, reason) in cases {
+        let source = tiny::mnist(&good, &good);
+        let files = [(TRAIN, parquet.clone()), (TEST, parquet)];
+        let setting = Setting::with(source, files, Fault::None);
+        let err = setting.download("any").unwrap_err();
+        assert!(err.contains(reason), "{err}");
+        assert!(setting.left_nothing());
+    }
+}
+
+#[test]
+fn files_at_hand_are_checked_and_taken() {
+    let setting = Setting::new(Fault::None);
+    setting.download("any").unwrap();
+    let (at_hand, other) = (
+        setting.folder(),
+        setting.machine.path().join("other/digits"),
+    );
+    fs::create_dir_all(&other).unwrap();
+    fs::write(other.join("notes.txt"), "mine").unwrap();
+    take(&setting.source, &at_hand, &other).unwrap();
+    assert!(folder::is_complete(&setting.source, &other));
+    assert_eq!(fs::read_to_string(other.join("notes.txt")).unwrap(), "mine");
+
+    fs::write(at_hand.join("t10k-labels.gz"), "another").unwrap();
+    let err = take(
+        &setting.source,
+        &at_hand,
+        &setting.machine.path().join("third/digits"),
+    )
+    .unwrap_err();
+    assert!(
+        err.to_string()
+            .contains("is not the published `t10k-labels`"),
+        "{err}"
+    );
+    assert!(!setting.is_complete());
+    assert!(!setting.machine.path().join("third").exists());
+}
+
+/// The names in a folder, in order.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
