@@ -1,1 +1,33 @@
-fn main() {}
+//! The command line of flow: train, evaluate and sample normalizing flows.
+//!
+//! Reading order: [`cli`] (what can be typed), [`commands`] (what it does, one file a command),
+//! [`training`] (the parts of a training run). Results go to stdout, everything else to stderr.
+
+mod cli;
+mod commands;
+mod console;
+mod curve;
+mod data;
+mod device;
+mod draw;
+mod files;
+mod image_grid;
+mod measure;
+mod report;
+mod training;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    match commands::run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if report::is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            report::failure(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -19,7 +19,7 @@ fn labels(batch: &Batch) -> Vec<u32> {
 /// The first `count` bundled test images, which are all different.
 fn dataset(count: usize) -> Dataset {
     let mut dataset = Dataset::bundled(Split::Test).unwrap();
-    dataset.truncate(count);
+    dataset.thin_out(count);
     assert_eq!(dataset.len(), count);
     dataset
 }

@@ -74,13 +74,17 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Loads a `model.safetensors`.
+    /// Loads a `model.safetensors`, or the same averaged weights from a `training.safetensors`.
     ///
     /// # Errors
     /// If the file cannot be read, is not a checkpoint, or its tensors are not those of the model that
     /// its header describes.
     pub fn load(path: &Path, device: &Device) -> Result<Self> {
-        let (header, tensors) = read(path, device)?;
+        let (header, mut tensors) = read(path, device)?;
+        let mut parts = split_parts(&tensors);
+        if let Some(average) = parts.remove(AVERAGE) {
+            tensors = average;
+        }
         let store = ParamStore::from_tensors(tensors)?.frozen();
         let refuse = |reason: String| Error::Checkpoint {
             path: path.to_owned(),
@@ -99,6 +103,28 @@ impl Checkpoint {
             parameters: store.element_count(),
         })
     }
+}
+
+/// The parts of a training state; in its file, each stands before the model's names and a slash.
+pub(crate) const WEIGHTS: &str = "weights";
+pub(crate) const AVERAGE: &str = "average";
+pub(crate) const FIRST_MOMENT: &str = "first_moment";
+pub(crate) const SECOND_MOMENT: &str = "second_moment";
+
+/// The tensors of each part of a training state, by their names in the model.
+pub(crate) fn split_parts(
+    tensors: &BTreeMap<String, Tensor>,
+) -> BTreeMap<String, BTreeMap<String, Tensor>> {
+    let mut parts: BTreeMap<String, BTreeMap<String, Tensor>> = BTreeMap::new();
+    for (name, tensor) in tensors {
+        if let Some((part, name)) = name.split_once('/') {
+            parts
+                .entry(part.to_owned())
+                .or_default()
+                .insert(name.to_owned(), tensor.clone());
+        }
+    }
+    parts
 }
 
 /// Header and tensors of a checkpoint.

@@ -161,11 +161,16 @@ impl GlowConfig {
                 self.image
             ));
         }
-        if self.levels == 0 || self.levels > max_levels(self.image) {
+        let most = max_levels(self.image);
+        if most == 0 {
             return refuse(format!(
-                "{} levels do not fit images of {height}×{width}: each halves both sides, so 1 to {} are possible",
-                self.levels,
-                max_levels(self.image)
+                "images of {height}×{width} cannot be squeezed: both sides must be even"
+            ));
+        }
+        if !(1..=most).contains(&self.levels) {
+            return refuse(format!(
+                "{} levels do not fit images of {height}×{width}: each halves both sides, so 1 to {most} are possible",
+                self.levels
             ));
         }
         let limits = [

@@ -191,7 +191,7 @@ fn what_is_not_a_checkpoint_is_refused_by_name_and_reason() {
     assert!(refusal(&file("nowhere")).contains("cannot read"));
     std::fs::write(file("text"), "not a checkpoint").unwrap();
     assert!(refusal(&file("text")).contains("not a safetensors file"));
-    assert!(refusal(&file("training")).contains("missing"));
+    assert!(Checkpoint::load(&file("training"), &Device::Cpu).is_ok());
     let error = Trainer::resume(&file("model"), &Device::Cpu)
         .err()
         .unwrap()

@@ -29,7 +29,7 @@ impl Default for TrainSettings {
     fn default() -> Self {
         Self {
             batch_size: 64,
-            learning_rate: 1e-3,
+            learning_rate: 8e-3,
             warmup_steps: 100,
             clip_norm: 1.0,
             average_decay: 0.999,

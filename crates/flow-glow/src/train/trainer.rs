@@ -2,7 +2,9 @@
 
 use super::optimizer::{Moments, Update};
 use super::settings::{Progress, TrainSettings};
-use crate::checkpoint::{self, Header, TrainingRecord};
+use crate::checkpoint::{
+    self, AVERAGE, FIRST_MOMENT, Header, SECOND_MOMENT, TrainingRecord, WEIGHTS,
+};
 use crate::config::GlowConfig;
 use crate::model::Glow;
 use crate::{Error, Result, quantize};
@@ -71,21 +73,13 @@ impl Trainer {
             path: path.to_owned(),
             reason,
         };
-        let mut parts: BTreeMap<String, BTreeMap<String, Tensor>> = BTreeMap::new();
-        for (name, tensor) in tensors {
-            let Some((part, name)) = name
-                .split_once('/')
-                .filter(|(part, _)| PARTS.contains(part))
-            else {
-                return Err(refuse(format!(
-                    "tensor `{name}` is not of a training state; `model.safetensors` cannot be resumed, \
-                     `training.safetensors` beside it can"
-                )));
-            };
-            parts
-                .entry(part.to_owned())
-                .or_default()
-                .insert(name.to_owned(), tensor);
+        let mut parts = checkpoint::split_parts(&tensors);
+        if !parts.contains_key(WEIGHTS) {
+            return Err(refuse(
+                "it holds a model without the state of its training; resume from the \
+                 `training.safetensors` beside it"
+                    .into(),
+            ));
         }
         let mut part = |name: &str| parts.remove(name).unwrap_or_default();
         let refuse_error = |error: Error| refuse(error.to_string());
@@ -101,14 +95,18 @@ impl Trainer {
         let (average, model) =
             average_of(&header.model, part(AVERAGE), device).map_err(refuse_error)?;
         let mut moments = Moments::default();
+        let weights: BTreeMap<_, _> = params.vars().into_iter().collect();
         let mut second_moments = part(SECOND_MOMENT);
         for (name, first) in part(FIRST_MOMENT) {
-            let second = second_moments
-                .remove(&name)
-                .filter(|second| second.shape() == first.shape());
-            let Some(second) = second else {
-                return Err(refuse(format!("`{name}` has no second moment")));
+            let second = second_moments.remove(&name);
+            let (Some(weight), Some(second)) = (weights.get(&name), second) else {
+                return Err(refuse(format!("the moments of `{name}` are not complete")));
             };
+            if first.shape() != weight.shape() || second.shape() != weight.shape() {
+                return Err(refuse(format!(
+                    "the moments of `{name}` have not its shape"
+                )));
+            }
             moments.insert(
                 name,
                 [Var::from_tensor(&first)?, Var::from_tensor(&second)?],
@@ -227,13 +225,6 @@ impl Trainer {
         Header::new(self.config.clone(), self.dataset.clone(), training)
     }
 }
-
-/// The parts of a training state, each with the model's names below it.
-const WEIGHTS: &str = "weights";
-const AVERAGE: &str = "average";
-const FIRST_MOMENT: &str = "first_moment";
-const SECOND_MOMENT: &str = "second_moment";
-const PARTS: [&str; 4] = [WEIGHTS, AVERAGE, FIRST_MOMENT, SECOND_MOMENT];
 
 fn named(prefix: &str, store: &ParamStore) -> Vec<(String, Tensor)> {
     let tensors = store.vars().into_iter();

@@ -1,0 +1,185 @@
+//! What can be typed: commands, options, and the texts of `--help`.
+
+mod train;
+mod values;
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+use flow_data::{DatasetName, Split};
+
+pub(crate) use train::{LimitArgs, ModelArgs, OptimizationArgs, OutputArgs, Preset, TrainArgs};
+
+use crate::device::DeviceChoice;
+
+/// Train, evaluate and sample Glow, a normalizing flow for images
+#[derive(Debug, Parser)]
+#[command(
+    name = "flow",
+    version,
+    arg_required_else_help = true,
+    after_help = "\
+Begin with `flow train`: it needs no options, no data and no network. It writes `runs/mnist-small/`,
+and then
+  flow sample  --checkpoint runs/mnist-small/model.safetensors
+  flow eval    --checkpoint runs/mnist-small/model.safetensors
+  flow inspect runs/mnist-small/model.safetensors
+
+Results go to stdout, messages to stderr; RUST_LOG sets which messages (as in RUST_LOG=debug),
+NO_COLOR=1 takes their colors away. The exit status is 0, 1 after a failure, 2 if the command line
+is wrong."
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// Show more messages; -vv shows all of them
+    #[arg(short, long, action = ArgAction::Count, global = true, display_order = 100)]
+    pub(crate) verbose: u8,
+}
+
+/// One file in `commands` each.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Train a model on images; can be stopped with Ctrl-C and resumed
+    Train(Box<TrainArgs>),
+    /// Measure bits per dimension of a trained model on a data set
+    Eval(EvalArgs),
+    /// Draw new images from a trained model, as one PNG
+    Sample(SampleArgs),
+    /// Show what a model or training file holds
+    Inspect(InspectArgs),
+    /// Time training, likelihood and samples on this machine
+    Bench(BenchArgs),
+}
+
+/// Options of `flow eval`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The result is the mean over images with its standard error. The same seed, model and data give the
+same number. MNIST is read from the bundled subset unless it was fetched (`cargo xtask fetch-mnist`).")]
+pub(crate) struct EvalArgs {
+    /// The trained model: the `model.safetensors` that `flow train` writes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) checkpoint: PathBuf,
+
+    /// The data set [default: the one the model was trained on]
+    #[arg(long, value_parser = values::dataset())]
+    pub(crate) dataset: Option<DatasetName>,
+
+    /// The part of the data set
+    #[arg(long, default_value = "test", value_parser = values::split())]
+    pub(crate) split: Split,
+
+    /// Measure N images only, evenly spread over the split [default: all]
+    #[arg(long, value_name = "N", value_parser = values::count)]
+    pub(crate) limit: Option<usize>,
+
+    /// Seed of the dequantization noise
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// The folder fetched data sets lie in
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    pub(crate) data_dir: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}
+
+/// Options of `flow sample`.
+#[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
+pub(crate) struct SampleArgs {
+    /// The trained model: the `model.safetensors` that `flow train` writes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) checkpoint: PathBuf,
+
+    /// How many images to draw, at most 10000; they are laid out in a square
+    #[arg(long, value_name = "N", default_value_t = 25, value_parser = values::count_up_to::<10_000>)]
+    pub(crate) count: usize,
+
+    /// Spread of the latent noise: 1 is the model's own distribution, less gives cleaner and more
+    /// alike images, 0 the most likely latent only
+    #[arg(
+        long,
+        value_name = "T",
+        default_value_t = 0.7,
+        value_parser = values::temperature
+    )]
+    pub(crate) temperature: f64,
+
+    /// Seed of the latent noise: the same seed gives the same images
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+
+    /// Draw this class only, counted from 0; for models trained with --classes [default: each in
+    /// turn]
+    #[arg(long, value_name = "K")]
+    pub(crate) class: Option<u32>,
+
+    /// The PNG to write; `-` is stdout
+    #[arg(long, value_name = "FILE", default_value = "samples.png")]
+    pub(crate) out: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}
+
+/// Options of `flow inspect`.
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// The `model.safetensors` or `training.safetensors` that `flow train` writes
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of `flow bench`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The images are noise and the weights are fresh: neither changes how long a step takes. A training step is
+forward, backward, clipping, optimizer and moving average.")]
+pub(crate) struct BenchArgs {
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+
+    /// Images in a step, in a likelihood and in a draw
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = values::count)]
+    pub(crate) batch_size: usize,
+
+    /// Height and width of the images
+    #[arg(long, value_name = "N", default_value_t = 28, value_parser = values::count)]
+    pub(crate) size: usize,
+
+    /// Channels of the images
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = values::count)]
+    pub(crate) channels: usize,
+
+    /// Timed runs of each, of which the median counts
+    #[arg(long, value_name = "N", default_value_t = 7, value_parser = values::count)]
+    pub(crate) iters: usize,
+
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}
+
+/// The option every command has that computes.
+#[derive(Debug, Args)]
+pub(crate) struct DeviceArgs {
+    /// What computes: auto, cpu, cuda, cuda:N or metal; auto is the accelerator this binary was
+    /// built for, or the CPU
+    #[arg(long, value_name = "DEVICE", default_value_t = DeviceChoice::Auto)]
+    pub(crate) device: DeviceChoice,
+}

@@ -1,0 +1,264 @@
+//! The options of `flow train`.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, ValueEnum};
+use flow_data::DatasetName;
+use flow_glow::{Coupling, Optimizer, Preprocessing, ScaleMap, TrainSettings};
+
+use super::{DeviceArgs, values};
+use crate::training::{DEFAULT_EPOCHS, EXP_TANH, LOGIT};
+
+/// Options of `flow train`.
+#[derive(Debug, Args)]
+#[command(
+    allow_negative_numbers = true,
+    after_help = "\
+The folder given by --out receives
+  model.safetensors     the trained model, which the other commands take
+  training.safetensors  the state of the training, which --resume goes on from
+  metrics.jsonl         one JSON object a line: step, epoch, train_bits_per_dim, test_bits_per_dim
+                        where it was measured, lr, grad_norm, images_per_second, seconds
+  samples/              a grid of samples after each epoch
+  curve.png             bits per dimension against the training step
+
+Examples
+  flow train                                      a first model, on the bundled images of MNIST
+  flow train --preset base --time-limit 2h        a larger one, for two hours
+  flow train --preset base --time-limit 3h --resume
+                                                  an hour more
+  flow train --dataset cifar10 --classes --flip   in colors, with a class for each image"
+)]
+pub(crate) struct TrainArgs {
+    // First, as the headings of the others hold for what follows them.
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+
+    #[command(flatten)]
+    pub(crate) optimization: OptimizationArgs,
+}
+
+/// What to train on.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Data")]
+pub(crate) struct DataArgs {
+    /// The data set [default: mnist]. `cargo xtask fetch NAME` gets it; without that, 10,000
+    /// bundled images of mnist are used
+    #[arg(long, value_parser = values::dataset())]
+    pub(crate) dataset: Option<DatasetName>,
+
+    /// The folder fetched data sets lie in
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    pub(crate) data_dir: PathBuf,
+
+    /// Mirror each training image with probability ½; for cifar10 only, as digits have a left and a
+    /// right. To be given again with --resume
+    #[arg(long)]
+    pub(crate) flip: bool,
+}
+
+/// Where to write, and whether to go on from what is there.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct OutputArgs {
+    /// The folder to write to [default: runs/<dataset>-<preset>]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Go on with the training in the folder: model and optimization are the saved ones, limits may
+    /// be other ones
+    #[arg(long)]
+    pub(crate) resume: bool,
+
+    /// Replace the training in the folder
+    #[arg(long, conflicts_with = "resume")]
+    pub(crate) overwrite: bool,
+}
+
+/// When to stop.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Limits (the first one reached ends the training)")]
+pub(crate) struct LimitArgs {
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u64).range(1..),
+        help = format!("Passes over the training images [default: {DEFAULT_EPOCHS} if no limit is given]")
+    )]
+    pub(crate) epochs: Option<u64>,
+
+    /// Training steps, one batch each [default: no limit]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) max_steps: Option<u64>,
+
+    /// Time spent training, with its unit, such as 90s, 15m or 1h30m; a resumed training counts all
+    /// of its parts [default: no limit]
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    pub(crate) time_limit: Option<Duration>,
+}
+
+/// What the model is.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Model")]
+pub(crate) struct ModelArgs {
+    /// Size and form of the model [default: small]; the options below change parts of it
+    #[arg(long)]
+    pub(crate) preset: Option<Preset>,
+
+    /// Levels, each at half the height and width of the one before (L) [default: the preset's]
+    #[arg(long, value_name = "N", value_parser = values::count_up_to::<16>)]
+    pub(crate) levels: Option<usize>,
+
+    /// Flow steps in each level (K) [default: the preset's]
+    #[arg(long, value_name = "N", value_parser = values::count_up_to::<1024>)]
+    pub(crate) steps: Option<usize>,
+
+    /// Hidden channels of the coupling networks [default: the preset's]
+    #[arg(long, value_name = "N", value_parser = values::count_up_to::<8192>)]
+    pub(crate) width: Option<usize>,
+
+    /// What a coupling does with its half of the channels [default: affine]
+    #[arg(long, value_parser = values::choice([
+        ("affine", Coupling::Affine),
+        ("additive", Coupling::Additive),
+    ]))]
+    pub(crate) coupling: Option<Coupling>,
+
+    /// Scale of an affine coupling: σ(s+2), σ(s+2)+0.001, or exp(b·tanh(s/b)) [default: the
+    /// preset's]
+    #[arg(long, value_parser = values::choice([
+        ("sigmoid", ScaleMap::Sigmoid),
+        ("sigmoid-offset", ScaleMap::SigmoidOffset),
+        ("exp-tanh", EXP_TANH),
+    ]))]
+    pub(crate) scale_map: Option<ScaleMap>,
+
+    /// What the model sees of a pixel: its value centered on 0, or the logit of it, which makes room
+    /// at black and white [default: the preset's]
+    #[arg(long, value_parser = values::choice([
+        ("centered", Preprocessing::Centered),
+        ("logit", LOGIT),
+    ]))]
+    pub(crate) preprocessing: Option<Preprocessing>,
+
+    /// Bits kept of each channel value, 1 to 8 [default: 8]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=8))]
+    pub(crate) bits: Option<u32>,
+
+    /// Tell the model each image's class, so that it can draw one class [default: it is not told]
+    #[arg(long)]
+    pub(crate) classes: bool,
+}
+
+/// How the model is fitted.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Optimization")]
+pub(crate) struct OptimizationArgs {
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = values::count_up_to::<65536>,
+        help = default("Images in a training step", TrainSettings::default().batch_size)
+    )]
+    pub(crate) batch_size: Option<usize>,
+
+    #[arg(
+        long,
+        value_name = "RATE",
+        value_parser = values::positive,
+        help = default(
+            "Learning rate after the warm-up, from where it falls to 0 along a cosine",
+            TrainSettings::default().learning_rate
+        )
+    )]
+    pub(crate) lr: Option<f64>,
+
+    #[arg(
+        long,
+        value_parser = values::choice([("adam", Optimizer::Adam), ("adamax", Optimizer::Adamax)]),
+        help = "How gradients become steps [default: adam]"
+    )]
+    pub(crate) optimizer: Option<Optimizer>,
+
+    #[arg(
+        long,
+        value_name = "N",
+        help = default(
+            "Steps over which the learning rate rises from 0",
+            TrainSettings::default().warmup_steps
+        )
+    )]
+    pub(crate) warmup_steps: Option<u64>,
+
+    #[arg(
+        long,
+        value_name = "NORM",
+        value_parser = values::positive,
+        help = default(
+            "Gradients whose norm over all parameters is larger are scaled down to this",
+            TrainSettings::default().clip_norm
+        )
+    )]
+    pub(crate) clip_norm: Option<f64>,
+
+    #[arg(
+        long,
+        value_name = "SHARE",
+        value_parser = values::share,
+        help = default(
+            "What the moving average of the weights keeps of itself in a step; eval and sample use \
+             the average",
+            TrainSettings::default().average_decay
+        )
+    )]
+    pub(crate) average_decay: Option<f64>,
+
+    #[arg(
+        long,
+        value_name = "N",
+        help = default(
+            "Seed of the weights, the order of the images and the dequantization noise",
+            TrainSettings::default().seed
+        )
+    )]
+    pub(crate) seed: Option<u64>,
+}
+
+/// A named model configuration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Preset {
+    /// 2 levels of 8 steps, width 64: minutes on a CPU
+    #[default]
+    Small,
+    /// 2 levels of 16 steps, width 128: an hour or more on a CPU
+    Base,
+    /// The paper's model, 3 levels (2 for MNIST) of 32 steps, width 512: for a GPU
+    Paper,
+}
+
+impl Preset {
+    /// Its name on the command line.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Small => "small",
+            Self::Base => "base",
+            Self::Paper => "paper",
+        }
+    }
+}
+
+fn default(help: &str, value: impl std::fmt::Display) -> String {
+    format!("{help} [default: {value}]")
+}

@@ -1,0 +1,83 @@
+//! From what was typed to values: the parsers of options.
+
+use std::{str::FromStr, time::Duration};
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use flow_data::{DatasetName, Split};
+
+/// The name of a data set.
+pub(super) fn dataset() -> impl TypedValueParser<Value = DatasetName> {
+    PossibleValuesParser::new(DatasetName::ALL.map(DatasetName::as_str))
+        .map(|name| name.parse().expect("it is one of the names"))
+}
+
+/// The name of a split.
+pub(super) fn split() -> impl TypedValueParser<Value = Split> {
+    PossibleValuesParser::new([Split::Train, Split::Test].map(Split::as_str))
+        .map(|name| name.parse().expect("it is one of the names"))
+}
+
+/// A choice between named values.
+pub(super) fn choice<T, const N: usize>(
+    choices: [(&'static str, T); N],
+) -> impl TypedValueParser<Value = T>
+where
+    T: Copy + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(choices.map(|(name, _)| name)).map(move |name| {
+        let mut values = choices.iter();
+        let chosen = values.find(|(candidate, _)| *candidate == name);
+        chosen.expect("it is one of the names").1
+    })
+}
+
+/// A whole number from 1.
+pub(super) fn count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("must be 1 or more".to_owned()),
+        Ok(number) => Ok(number),
+        Err(_) => Err("expected a whole number from 1".to_owned()),
+    }
+}
+
+/// A whole number from 1 to `MOST`.
+pub(super) fn count_up_to<const MOST: usize>(text: &str) -> Result<usize, String> {
+    match count(text)? {
+        number if number > MOST => Err(format!("must be {MOST} or less")),
+        number => Ok(number),
+    }
+}
+
+/// A number that is not negative.
+pub(super) fn temperature(text: &str) -> Result<f64, String> {
+    number(text, "0 or more", |value| value >= 0.0)
+}
+
+/// A number above 0.
+pub(super) fn positive(text: &str) -> Result<f64, String> {
+    number(text, "above 0", |value| value > 0.0)
+}
+
+/// A number from 0 to below 1.
+pub(super) fn share(text: &str) -> Result<f64, String> {
+    number(text, "from 0 to below 1", |value| {
+        (0.0..1.0).contains(&value)
+    })
+}
+
+/// A time such as `90s`, `15m` or `1h 30m`.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(Duration::ZERO) => Err("must be longer than 0".to_owned()),
+        Ok(time) => Ok(time),
+        Err(_) => Err("expected a time with its unit, such as 90s, 15m or 1h30m".to_owned()),
+    }
+}
+
+fn number(text: &str, range: &str, fits: impl Fn(f64) -> bool) -> Result<f64, String> {
+    match f64::from_str(text) {
+        Ok(value) if value.is_finite() && fits(value) => Ok(value),
+        Ok(_) => Err(format!("must be {range}")),
+        Err(_) => Err(format!("expected a number {range}")),
+    }
+}

@@ -1,0 +1,26 @@
+//! The commands, one file each.
+
+mod bench;
+mod eval;
+mod inspect;
+mod sample;
+mod train;
+
+use anyhow::Result;
+
+use crate::{
+    cli::{Cli, Command},
+    console::Console,
+};
+
+/// Does what the command line says.
+pub(crate) fn run(cli: Cli) -> Result<()> {
+    let console = Console::new(cli.verbose)?;
+    match cli.command {
+        Command::Train(args) => train::run(&args, console),
+        Command::Eval(args) => eval::run(&args, &console),
+        Command::Sample(args) => sample::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Bench(args) => bench::run(&args),
+    }
+}

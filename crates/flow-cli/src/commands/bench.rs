@@ -1,0 +1,158 @@
+//! `flow bench`: how fast this machine trains, measures and samples a model, beside what its matrix
+//! products allow.
+
+use anyhow::Result;
+use candle_core::{DType, Device, Tensor};
+use flow_core::random;
+use flow_glow::{GlowConfig, ImageShape, TrainSettings, Trainer};
+use nix::sys::resource::{UsageWho, getrusage};
+use serde::Serialize;
+use std::{hint::black_box, time::Instant};
+
+use crate::{cli::BenchArgs, report, training};
+
+/// Sides of the matrices whose product shows what the machine can do.
+const MATRIX: usize = 1024;
+
+/// What `--classes` means for images of noise.
+const CLASSES: usize = 10;
+
+/// Runs before any is timed: the first ones fill buffers and caches.
+const WARM_UP: usize = 2;
+
+/// The measurements, in the names that scripts compare.
+#[derive(Serialize)]
+struct Benchmark {
+    levels: usize,
+    steps: usize,
+    width: usize,
+    batch: usize,
+    threads: usize,
+    train_img_s: f64,
+    log_prob_img_s: f64,
+    sample_img_s: f64,
+    peak_mb: u64,
+    train_gflop_s: f64,
+    matmul_gflop_s: f64,
+    train_share_of_matmul: f64,
+}
+
+/// Measures.
+pub(crate) fn run(args: &BenchArgs) -> Result<()> {
+    let device = args.device.device.open()?;
+    let image = ImageShape::new(args.channels, args.size, args.size);
+    let config = training::config_of(&args.model, image, CLASSES);
+    let batch = args.batch_size;
+    let settings = TrainSettings {
+        batch_size: batch,
+        ..TrainSettings::default()
+    };
+    let mut trainer = Trainer::new(&config, settings, "noise", &device)?;
+    let images = noise(batch, image, &device)?;
+    let labels = config
+        .classes
+        .map(|_| Tensor::zeros(batch, DType::U32, &device))
+        .transpose()?;
+    let labels = labels.as_ref();
+    trainer.initialize(&images)?;
+
+    let train = median(args.iters, || trainer.step(&images, labels, 0.0))?;
+    // Training needs the most memory; what comes later must not count.
+    let peak_mb = peak_bytes()? >> 20;
+    let model = trainer.model();
+    let log_prob = median(args.iters, || model.bits_per_dim(&images, labels, 0))?;
+    let sample = median(args.iters, || model.sample_images(batch, labels, 1.0, 0))?;
+    let matrices = [0, 1].map(|seed| random::normal(seed, (MATRIX, MATRIX), DType::F32, &device));
+    let [a, b] = matrices;
+    let (a, b) = (a?, b?);
+    let matmul = median(args.iters, || a.matmul(&b))?;
+
+    let rate = |seconds: f64| batch as f64 / seconds;
+    // Backwards, each product has two: one for its input and one for its weights.
+    let train_gflop_s = 3.0 * forward_flop(&config) * rate(train) / 1e9;
+    let matmul_gflop_s = 2.0 * (MATRIX as f64).powi(3) / matmul / 1e9;
+    let result = Benchmark {
+        levels: config.levels,
+        steps: config.steps,
+        width: config.width,
+        batch,
+        threads: rayon::current_num_threads(),
+        train_img_s: rounded(rate(train)),
+        log_prob_img_s: rounded(rate(log_prob)),
+        sample_img_s: rounded(rate(sample)),
+        peak_mb,
+        train_gflop_s: rounded(train_gflop_s),
+        matmul_gflop_s: rounded(matmul_gflop_s),
+        train_share_of_matmul: (100.0 * train_gflop_s / matmul_gflop_s).round() / 100.0,
+    };
+    if args.json {
+        return report::json(&result);
+    }
+    report::table(&[
+        (
+            "model",
+            format!(
+                "{} levels of {} steps, width {}, images of {image}",
+                result.levels, result.steps, result.width
+            ),
+        ),
+        ("training", format!("{} images/s", result.train_img_s)),
+        ("log_prob", format!("{} images/s", result.log_prob_img_s)),
+        ("sample", format!("{} images/s", result.sample_img_s)),
+        ("peak memory", format!("{peak_mb} MB, in training")),
+        (
+            "arithmetic",
+            format!(
+                "{} GFLOP/s in training, {} in a product of matrices: {:.0} %",
+                result.train_gflop_s,
+                result.matmul_gflop_s,
+                100.0 * result.train_share_of_matmul
+            ),
+        ),
+        ("threads", result.threads.to_string()),
+    ])
+}
+
+fn noise(batch: usize, image: ImageShape, device: &Device) -> Result<Tensor> {
+    let shape = (batch, image.channels, image.height, image.width);
+    Ok((random::uniform(0, shape, DType::F32, device)? * 255.0)?.to_dtype(DType::U8)?)
+}
+
+/// Seconds that a run of `work` takes, the median of `count`.
+fn median<T, E>(count: usize, mut work: impl FnMut() -> Result<T, E>) -> Result<f64, E> {
+    let mut seconds = Vec::with_capacity(count);
+    for run in 0..WARM_UP + count {
+        let start = Instant::now();
+        black_box(work()?);
+        if run >= WARM_UP {
+            seconds.push(start.elapsed().as_secs_f64());
+        }
+    }
+    seconds.sort_by(f64::total_cmp);
+    Ok(seconds[count / 2])
+}
+
+/// Floating-point operations of the coupling networks for one image: all but a few percent of a model.
+fn forward_flop(config: &GlowConfig) -> f64 {
+    let network = |level: usize| {
+        let channels = config.image.channels << (level + 2);
+        let pixels = (config.image.height >> (level + 1)) * (config.image.width >> (level + 1));
+        let (inputs, hidden, outputs) = (channels / 2, config.width, channels);
+        2 * pixels * hidden * (9 * inputs + hidden + 9 * outputs)
+    };
+    (config.steps * (0..config.levels).map(network).sum::<usize>()) as f64
+}
+
+/// The most memory that this process has had in use.
+fn peak_bytes() -> Result<u64> {
+    let peak = getrusage(UsageWho::RUSAGE_SELF)?.max_rss().unsigned_abs();
+    Ok(if cfg!(target_os = "macos") {
+        peak
+    } else {
+        peak << 10
+    })
+}
+
+fn rounded(value: f64) -> f64 {
+    (10.0 * value).round() / 10.0
+}

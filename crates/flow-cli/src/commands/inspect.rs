@@ -1,0 +1,97 @@
+//! `flow inspect`: what a model or training file holds.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use candle_core::Device;
+use flow_glow::{Checkpoint, Header, Preprocessing, ScaleMap};
+use indicatif::HumanCount;
+use serde::Serialize;
+
+use crate::{cli::InspectArgs, report};
+
+#[derive(Serialize)]
+struct Inspection<'a> {
+    parameters: usize,
+    #[serde(flatten)]
+    header: &'a Header,
+}
+
+/// Shows a file.
+pub(crate) fn run(args: &InspectArgs) -> Result<()> {
+    // The whole file is loaded, as only then its header is known to be true.
+    let checkpoint = Checkpoint::load(&args.file, &Device::Cpu)?;
+    let header = &checkpoint.header;
+    let parameters = checkpoint.parameters;
+    if args.json {
+        return report::json(&Inspection { parameters, header });
+    }
+    let model = &header.model;
+    let settings = &header.training.settings;
+    let progress = &header.training.progress;
+    let classes = match model.classes {
+        Some(classes) => classes.to_string(),
+        None => "not told apart".to_owned(),
+    };
+    let time = Duration::from_secs(progress.seconds.max(0.0) as u64);
+    report::table(&[
+        (
+            "images",
+            format!(
+                "{}×{}×{}, {} bits",
+                model.image.channels, model.image.height, model.image.width, model.bits
+            ),
+        ),
+        ("levels", model.levels.to_string()),
+        ("steps a level", model.steps.to_string()),
+        ("width", model.width.to_string()),
+        ("coupling", name(&model.coupling)?),
+        (
+            "scale map",
+            match model.scale_map {
+                ScaleMap::ExpTanh { bound } => format!("exp-tanh, bound {bound}"),
+                other => name(&other)?,
+            },
+        ),
+        (
+            "preprocessing",
+            match model.preprocessing {
+                Preprocessing::Logit { alpha } => format!("logit, alpha {alpha}"),
+                other @ Preprocessing::Centered => name(&other)?,
+            },
+        ),
+        ("classes", classes),
+        ("parameters", HumanCount(parameters as u64).to_string()),
+        ("trained on", header.dataset.clone()),
+        (
+            "trained for",
+            format!(
+                "{} steps, {} whole epochs, {}",
+                HumanCount(progress.step),
+                progress.epoch,
+                humantime::format_duration(time)
+            ),
+        ),
+        (
+            "optimizer",
+            format!(
+                "{}, learning rate {}, {} warm-up steps, gradient norm up to {}",
+                name(&settings.optimizer)?,
+                settings.learning_rate,
+                settings.warmup_steps,
+                settings.clip_norm
+            ),
+        ),
+        ("average decay", settings.average_decay.to_string()),
+        ("batch size", settings.batch_size.to_string()),
+        ("seed", settings.seed.to_string()),
+    ])
+}
+
+/// What a choice is called in the file, which is what it is called on the command line.
+fn name(choice: &impl Serialize) -> Result<String> {
+    Ok(serde_json::to_value(choice)?
+        .as_str()
+        .unwrap_or_default()
+        .to_owned())
+}

@@ -1,0 +1,174 @@
+//! `flow train`: images in; a model, its measurements and its pictures out.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Context, Result, bail, ensure};
+use candle_core::Device;
+use flow_data::{Batches, Dataset, DatasetName, Split};
+use flow_glow::Trainer;
+use indicatif::HumanCount;
+
+use crate::{
+    cli::TrainArgs,
+    console::Console,
+    data, files,
+    measure::Measurement,
+    report,
+    training::{self, Images, Interrupt, Limits, MetricsLog, RunFolder, Session},
+};
+
+/// The data-dependent initialisation sees this many images.
+const FIRST_IMAGES: usize = 256;
+
+/// After each epoch this many test images are measured.
+const PROBE_IMAGES: usize = 1000;
+
+/// Trains a model.
+pub(crate) fn run(args: &TrainArgs, console: Console) -> Result<()> {
+    let device = args.device.device.open()?;
+    let folder = RunFolder::open(&args.output, default_folder(args))?;
+    let interrupt = Interrupt::listen()?;
+    let (trainer, images) = if args.output.resume {
+        resume(args, &folder, &device)?
+    } else {
+        begin(args, &folder, &device)?
+    };
+    let mut session = Session {
+        log: MetricsLog::open(&folder.metrics(), trainer.progress.step)?,
+        limits: Limits::new(&args.limits),
+        trainer,
+        images: &images,
+        folder,
+        interrupt,
+        device,
+        console,
+    };
+    tracing::info!(
+        "training for {} into `{}`",
+        session.limits,
+        session.folder.path().display()
+    );
+    if let Some(measured) = session.run()? {
+        return print(&session, &measured);
+    }
+    tracing::info!(
+        "stopped after step {} and saved to `{}`; the same command with `--resume`{} goes on",
+        HumanCount(session.trainer.progress.step),
+        session.folder.path().display(),
+        if args.output.overwrite {
+            " in place of `--overwrite`"
+        } else {
+            ""
+        }
+    );
+    Ok(())
+}
+
+fn begin(args: &TrainArgs, folder: &RunFolder, device: &Device) -> Result<(Trainer, Images)> {
+    let name = args.data.dataset.unwrap_or(DatasetName::Mnist);
+    let images = open_images(args, name)?;
+    let config = training::config(&args.model, &images.train);
+    config.validate()?;
+    let settings = training::settings(&args.optimization);
+    let (batch_size, seed) = (settings.batch_size, settings.seed);
+    check_batch_size(batch_size, &images.train)?;
+
+    folder.clear()?;
+    let trainer = Trainer::new(&config, settings, name.as_str(), device)?;
+    let count = FIRST_IMAGES.min(images.train.len());
+    let first = Batches::new(&images.train, count, seed, 0).next();
+    let first = first.context("the data set holds no training images")??;
+    let (first, _) = data::to_device(&first, &config, device)?;
+    trainer.initialize(&first)?;
+    Ok((trainer, images))
+}
+
+fn resume(args: &TrainArgs, folder: &RunFolder, device: &Device) -> Result<(Trainer, Images)> {
+    let mut trainer = Trainer::resume(&folder.training(), device)?;
+    let name = trainer.dataset().parse::<DatasetName>()?;
+    if let Some(other) = args.data.dataset
+        && other != name
+    {
+        bail!("the training to resume was begun on `{name}`, not `{other}`; leave out `--dataset`");
+    }
+    let images = open_images(args, name)?;
+    data::check_fit(trainer.config(), &images.train)?;
+    training::check_same(args, &trainer, &images.train)?;
+    check_batch_size(trainer.settings().batch_size, &images.train)?;
+    files::create_folder(&folder.path().join("samples"))?;
+
+    // The data set may have been a larger one when the training was saved.
+    let batches = images.train.len() / trainer.settings().batch_size;
+    if trainer.progress.batch >= batches as u64 {
+        trainer.progress.epoch += 1;
+        trainer.progress.batch = 0;
+    }
+    tracing::info!("resuming after step {}", HumanCount(trainer.progress.step));
+    Ok((trainer, images))
+}
+
+fn open_images(args: &TrainArgs, name: DatasetName) -> Result<Images> {
+    ensure!(
+        !args.data.flip || name == DatasetName::Cifar10,
+        "`--flip` is for `cifar10`: what `{name}` shows has a left and a right"
+    );
+    let [train, test] = data::open(name, [Split::Train, Split::Test], &args.data.data_dir)?;
+    let mut probe = test.clone();
+    probe.thin_out(PROBE_IMAGES);
+    Ok(Images {
+        train,
+        test,
+        probe,
+        flip: args.data.flip,
+    })
+}
+
+fn check_batch_size(batch_size: usize, train: &Dataset) -> Result<()> {
+    ensure!(
+        batch_size <= train.len(),
+        "a batch of {batch_size} images is more than the {} training images; choose a smaller `--batch-size`",
+        train.len()
+    );
+    Ok(())
+}
+
+fn default_folder(args: &TrainArgs) -> PathBuf {
+    let dataset = args.data.dataset.unwrap_or(DatasetName::Mnist);
+    let preset = args.model.preset.unwrap_or_default();
+    PathBuf::from("runs").join(format!("{dataset}-{}", preset.as_str()))
+}
+
+fn print(session: &Session<'_>, measured: &Measurement) -> Result<()> {
+    let progress = &session.trainer.progress;
+    let images = progress.step * session.trainer.settings().batch_size as u64;
+    let folder = &session.folder;
+    let whole_seconds = Duration::from_secs(progress.seconds.round() as u64);
+    let epochs = images as f64 / session.images.train.len() as f64;
+    report::table(&[
+        (
+            "result",
+            format!(
+                "{measured} on {} test images",
+                HumanCount(measured.images as u64)
+            ),
+        ),
+        (
+            "training",
+            format!(
+                "{} steps ({epochs:.1} epochs) in {}, {:.0} images/s",
+                HumanCount(progress.step),
+                humantime::format_duration(whole_seconds),
+                images as f64 / progress.seconds
+            ),
+        ),
+        ("model", folder.model().display().to_string()),
+        (
+            "samples",
+            folder
+                .samples(training::current_epoch(progress))
+                .display()
+                .to_string(),
+        ),
+        ("curve", folder.curve().display().to_string()),
+    ])
+}

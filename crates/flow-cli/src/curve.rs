@@ -1,0 +1,242 @@
+//! The course of a training run as a picture.
+
+use anyhow::{Result, anyhow};
+use image::{ExtendedColorType, ImageEncoder, RgbImage, codecs::png::PngEncoder, imageops};
+use plotters::{
+    chart::SeriesLabelPosition,
+    prelude::*,
+    style::{FontStyle, register_font},
+};
+
+use crate::training::Record;
+
+const FONT_NAME: &str = "sans";
+const FONT: &[u8] = include_bytes!("../../../assets/fonts/DejaVuSans.ttf");
+
+/// Width and height of the picture, in pixels.
+const SIZE: (u32, u32) = (1200, 700);
+
+/// The picture is drawn this many times larger and shrunk, which smooths its lines.
+const OVERSAMPLING: u32 = 2;
+
+/// The line of training batches has no more points than this: each is a mean, which calms the line.
+const POINTS: usize = 150;
+
+/// This share of the training lines, those with the most bits, does not stretch the scale.
+const OUTLIERS: f64 = 0.1;
+
+const TRAIN: RGBColor = RGBColor(120, 160, 200);
+const TEST: RGBColor = RGBColor(200, 80, 40);
+const INK: RGBColor = RGBColor(50, 50, 50);
+const RULE: RGBColor = RGBColor(228, 228, 228);
+
+/// Draws bits per dimension against the training step as a PNG. `None` if there is nothing to draw.
+pub(crate) fn png(title: &str, records: &[Record]) -> Result<Option<Vec<u8>>> {
+    let train = means(&points(records, |record| Some(record.train_bits_per_dim)));
+    let test = points(records, |record| record.test_bits_per_dim);
+    let (Some(bits), Some(last)) = (range(&train, &test), records.last()) else {
+        return Ok(None);
+    };
+    let (width, height) = (SIZE.0 * OVERSAMPLING, SIZE.1 * OVERSAMPLING);
+    let mut pixels = vec![0; width as usize * height as usize * 3];
+    draw(
+        &mut pixels,
+        (width, height),
+        title,
+        &train,
+        &test,
+        (last.step as f64, bits),
+    )
+    .map_err(|error| anyhow!("cannot draw the curve: {error}"))?;
+
+    let large = RgbImage::from_raw(width, height, pixels).expect("the size was computed above");
+    let small = imageops::thumbnail(&large, SIZE.0, SIZE.1);
+    let mut encoded = Vec::new();
+    PngEncoder::new(&mut encoded).write_image(&small, SIZE.0, SIZE.1, ExtendedColorType::Rgb8)?;
+    Ok(Some(encoded))
+}
+
+type Point = (f64, f64);
+
+/// The steps at which `value` is known and finite, with the value.
+fn points(records: &[Record], value: impl Fn(&Record) -> Option<f64>) -> Vec<Point> {
+    records
+        .iter()
+        .filter_map(|record| Some((record.step as f64, value(record)?)))
+        .filter(|(_, value)| value.is_finite())
+        .collect()
+}
+
+/// The means of as many neighbors as it takes to have at most `POINTS`.
+fn means(points: &[Point]) -> Vec<Point> {
+    let mean = |neighbors: &[Point]| {
+        let sum = neighbors
+            .iter()
+            .fold((0.0, 0.0), |sum, point| (sum.0 + point.0, sum.1 + point.1));
+        (
+            sum.0 / neighbors.len() as f64,
+            sum.1 / neighbors.len() as f64,
+        )
+    };
+    points
+        .chunks(points.len().div_ceil(POINTS).max(1))
+        .map(mean)
+        .collect()
+}
+
+/// The bits per dimension to show, from the least to the most. The first steps of a training run
+/// are far above the rest and would flatten it.
+fn range(train: &[Point], test: &[Point]) -> Option<(f64, f64)> {
+    let mut values = train.iter().map(|point| point.1).collect::<Vec<_>>();
+    values.sort_by(f64::total_cmp);
+    let last = values.len().checked_sub(1)?;
+    let usual = values[(last as f64 * (1.0 - OUTLIERS)).ceil() as usize];
+    let least = test.iter().map(|point| point.1).fold(values[0], f64::min);
+    let margin = ((usual - least) * 0.08).max(0.05);
+    Some((least - margin, usual + margin))
+}
+
+fn draw(
+    pixels: &mut [u8],
+    size: (u32, u32),
+    title: &str,
+    train: &[Point],
+    test: &[Point],
+    (last_step, (least, most)): (f64, (f64, f64)),
+) -> Result<(), Box<dyn std::error::Error>> {
+    register_font(FONT_NAME, FontStyle::Normal, FONT).map_err(|_| "the font is damaged")?;
+    let unit = OVERSAMPLING as i32;
+    let text = |size: i32, color: RGBColor| (FONT_NAME, size * unit).into_font().color(&color);
+
+    let canvas = BitMapBackend::with_buffer(pixels, size).into_drawing_area();
+    canvas.fill(&WHITE)?;
+    let mut chart = ChartBuilder::on(&canvas)
+        .margin(24 * unit)
+        .caption(title, text(22, INK))
+        .set_label_area_size(LabelAreaPosition::Left, 84 * unit)
+        .set_label_area_size(LabelAreaPosition::Bottom, 60 * unit)
+        .build_cartesian_2d(0.0..last_step, least..most)?;
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(RULE.stroke_width(OVERSAMPLING))
+        .axis_style(INK.stroke_width(OVERSAMPLING))
+        .x_desc("training step")
+        .y_desc("bits per dimension")
+        .axis_desc_style(text(19, INK))
+        .label_style(text(16, INK))
+        .x_labels(8)
+        .y_labels(8)
+        .x_label_formatter(&|step| format!("{step:.0}"))
+        .y_label_formatter(&|bits| format!("{bits:.2}"))
+        .draw()?;
+
+    let line = TRAIN.stroke_width(2 * OVERSAMPLING);
+    chart
+        .draw_series(LineSeries::new(visible(train, most), line))?
+        .label("training batches")
+        .legend(move |(x, y)| PathElement::new([(x, y), (x + 24 * unit, y)], line));
+    if !test.is_empty() {
+        let line = TEST.stroke_width(2 * OVERSAMPLING);
+        let test = visible(test, most);
+        chart
+            .draw_series(LineSeries::new(test.iter().copied(), line).point_size(0))?
+            .label("test images")
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 24 * unit, y)], line));
+        let dot = |point| Circle::new(point, 4 * unit, TEST.filled());
+        chart.draw_series(test.into_iter().map(dot))?;
+    }
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperRight)
+        .margin(12 * unit)
+        .legend_area_size(32 * unit)
+        .background_style(WHITE)
+        .border_style(RULE.stroke_width(OVERSAMPLING))
+        .label_font(text(17, INK))
+        .draw()?;
+    canvas.present()?;
+    Ok(())
+}
+
+/// The points from where they first come below `most`, with the crossing itself; later ones above
+/// it lie on the edge.
+fn visible(points: &[Point], most: f64) -> Vec<Point> {
+    let Some(first) = points.iter().position(|point| point.1 <= most) else {
+        return Vec::new();
+    };
+    let crossing = first.checked_sub(1).map(|before| {
+        let ((x0, y0), (x1, y1)) = (points[before], points[first]);
+        (x0 + (x1 - x0) * (y0 - most) / (y0 - y1), most)
+    });
+    let rest = points[first..].iter().map(|&(x, y)| (x, y.min(most)));
+    crossing.into_iter().chain(rest).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(step: u64, train: f64, test: Option<f64>) -> Record {
+        Record {
+            step,
+            epoch: 1 + step / 156,
+            train_bits_per_dim: train,
+            test_bits_per_dim: test,
+            lr: 1e-3,
+            grad_norm: 1.0,
+            images_per_second: 400.0,
+            seconds: step as f64 / 6.0,
+        }
+    }
+
+    #[test]
+    fn the_first_steps_do_not_flatten_the_rest() {
+        let train = (0..100).map(|i| (f64::from(i), 1.5 + 20.0 / f64::from(1 + i * i)));
+        let (least, most) = range(&train.collect::<Vec<_>>(), &[]).unwrap();
+        assert!(least < 1.5 && most < 2.0, "{least} to {most}");
+    }
+
+    #[test]
+    fn a_long_line_is_calmed_by_means() {
+        let points = (0..=2 * POINTS)
+            .map(|i| (i as f64, (i % 2) as f64))
+            .collect::<Vec<_>>();
+        let calm = means(&points);
+        assert!(calm.len() <= POINTS);
+        assert_eq!(calm[..2], [(1.0, 1.0 / 3.0), (4.0, 2.0 / 3.0)]);
+        assert_eq!(means(&points[..9]), points[..9]);
+    }
+
+    #[test]
+    fn a_line_enters_at_the_edge() {
+        let seen = visible(&[(0.0, 10.0), (10.0, 5.0), (20.0, 1.0), (30.0, 4.0)], 3.0);
+        assert_eq!(seen, [(15.0, 3.0), (20.0, 1.0), (30.0, 3.0)]);
+    }
+
+    #[test]
+    fn records_become_a_picture() {
+        assert!(png("empty", &[]).unwrap().is_none());
+        let noise = |i: u64| ((i * 7919) % 101) as f64 / 2000.0;
+        let records = (1..=90)
+            .map(|i| {
+                let bits = 1.4 + 4.0 / (i as f64).powf(0.9) + noise(i);
+                record(i * 20, bits, (i % 9 == 0).then_some(bits - 0.05))
+            })
+            .collect::<Vec<_>>();
+        let encoded = png("mnist · 2 levels × 8 steps · width 64", &records)
+            .unwrap()
+            .unwrap();
+        let picture = image::load_from_memory(&encoded).unwrap().to_rgb8();
+        assert_eq!(picture.dimensions(), SIZE);
+        let near = |color: RGBColor| {
+            let color = [color.0, color.1, color.2];
+            let is_near = |pixel: &&image::Rgb<u8>| {
+                let channels = pixel.0.into_iter().zip(color);
+                channels.map(|(a, b)| u32::from(a.abs_diff(b))).sum::<u32>() < 20
+            };
+            picture.pixels().filter(is_near).count()
+        };
+        assert!(near(TRAIN) > 500 && near(TEST) > 500 && near(INK) > 500);
+    }
+}

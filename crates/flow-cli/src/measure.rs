@@ -1,0 +1,100 @@
+//! Bits per dimension of a data set under a model.
+
+use anyhow::Result;
+use candle_core::{DType, Device};
+use flow_data::Dataset;
+use flow_glow::Glow;
+
+use crate::data;
+
+/// Images at once.
+const BATCH_SIZE: usize = 100;
+
+/// The mean over images, in bits per dimension.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Measurement {
+    /// Over all images, so that it is not finite if one image's is not.
+    pub(crate) bits_per_dim: f64,
+    /// Of the mean, from the spread over images; one image has none.
+    pub(crate) standard_error: Option<f64>,
+    /// How many images were measured.
+    pub(crate) images: usize,
+    /// How many of them have no finite value.
+    pub(crate) non_finite: usize,
+}
+
+impl Measurement {
+    fn of(values: &[f64]) -> Self {
+        let n = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / n;
+        let squares = values
+            .iter()
+            .map(|value| (value - mean).powi(2))
+            .sum::<f64>();
+        Self {
+            bits_per_dim: mean,
+            standard_error: (values.len() > 1).then(|| (squares / (n - 1.0) / n).sqrt()),
+            images: values.len(),
+            non_finite: values.iter().filter(|value| !value.is_finite()).count(),
+        }
+    }
+}
+
+impl std::fmt::Display for Measurement {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.4}", self.bits_per_dim)?;
+        match self.standard_error {
+            Some(error) => write!(f, " ± {error:.4} bits per dimension"),
+            None => write!(f, " bits per dimension"),
+        }
+    }
+}
+
+/// Measures every image of a data set; `seed` draws the dequantization noise. `go_on` is told the
+/// number of images done before each batch; if it says no, there is no result.
+pub(crate) fn bits_per_dim(
+    model: &Glow,
+    dataset: &Dataset,
+    device: &Device,
+    seed: u64,
+    mut go_on: impl FnMut(usize) -> bool,
+) -> Result<Option<Measurement>> {
+    let mut values = Vec::with_capacity(dataset.len());
+    for (i, batch) in dataset.in_order(BATCH_SIZE).enumerate() {
+        if !go_on(values.len()) {
+            return Ok(None);
+        }
+        let (images, labels) = data::to_device(&batch?, model.config(), device)?;
+        let bits = model.bits_per_dim(&images, labels.as_ref(), batch_seed(seed, i))?;
+        values.extend(bits.to_dtype(DType::F64)?.to_vec1::<f64>()?);
+    }
+    Ok(Some(Measurement::of(&values)))
+}
+
+/// The seed of batch `i` of a job: the job's own for the first, and another for each of the rest.
+pub(crate) fn batch_seed(seed: u64, i: usize) -> u64 {
+    seed ^ (i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+#[cfg(test)]
+#[allow(clippy::float_cmp)] // These results are exact.
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mean_and_standard_error() {
+        let measurement = Measurement::of(&[1.0, 2.0, 3.0, 6.0]);
+        assert_eq!(measurement.bits_per_dim, 3.0);
+        // Sample variance 14/3, over 4 images.
+        let error = measurement.standard_error.unwrap();
+        assert!((error - (14.0f64 / 12.0).sqrt()).abs() < 1e-15);
+        assert_eq!(Measurement::of(&[1.0]).standard_error, None);
+    }
+
+    #[test]
+    fn one_bad_image_is_not_hidden() {
+        let measurement = Measurement::of(&[1.0, f64::NAN, 2.0, f64::INFINITY]);
+        assert!(!measurement.bits_per_dim.is_finite());
+        assert_eq!((measurement.images, measurement.non_finite), (4, 2));
+    }
+}

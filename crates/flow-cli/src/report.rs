@@ -1,0 +1,49 @@
+//! What a command leaves behind on stdout and, if it fails, on stderr.
+
+use std::{
+    fmt::Write as _,
+    io::{self, Write},
+};
+
+use anyhow::{Error, Result};
+use serde::Serialize;
+
+/// Prints a result as one JSON object.
+pub(crate) fn json(value: &impl Serialize) -> Result<()> {
+    print(&format!("{}\n", serde_json::to_string_pretty(value)?))
+}
+
+/// Prints named values, one a line, in two columns.
+pub(crate) fn table(rows: &[(&str, String)]) -> Result<()> {
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for (name, value) in rows {
+        writeln!(text, "{name:width$}  {value}")?;
+    }
+    print(&text)
+}
+
+/// Prints bytes to stdout.
+pub(crate) fn bytes(content: &[u8]) -> Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(content)?;
+    Ok(stdout.flush()?)
+}
+
+/// Tells on stderr why the command failed. Nothing is left to do if that cannot be written.
+pub(crate) fn failure(error: &Error) {
+    let _ = writeln!(io::stderr(), "error: {error:#}");
+}
+
+/// Whether the reader of stdout has gone away, as `head` does: no failure of ours.
+pub(crate) fn is_closed_pipe(error: &Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    })
+}
+
+fn print(text: &str) -> Result<()> {
+    bytes(text.as_bytes())
+}

@@ -1,0 +1,15 @@
+//! The parts of a training run that `flow train` puts together.
+
+mod folder;
+mod interrupt;
+mod limits;
+mod metrics;
+mod session;
+mod settings;
+
+pub(crate) use folder::RunFolder;
+pub(crate) use interrupt::Interrupt;
+pub(crate) use limits::{DEFAULT_EPOCHS, Limits};
+pub(crate) use metrics::{MetricsLog, Record, current_epoch};
+pub(crate) use session::{Images, Session};
+pub(crate) use settings::{EXP_TANH, LOGIT, check_same, config, config_of, settings};

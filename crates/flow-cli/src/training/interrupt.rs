@@ -1,0 +1,39 @@
+//! Ctrl-C: the first one asks the training to stop in order, the second one stops it.
+
+use std::{
+    process,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use anyhow::{Context, Result};
+
+/// The exit status of a process that Ctrl-C ended: 128 + SIGINT.
+const KILLED: i32 = 130;
+
+/// Whether somebody asked the training to stop, with Ctrl-C, SIGTERM or SIGHUP.
+#[derive(Clone)]
+pub(crate) struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    /// Begins to listen.
+    pub(crate) fn listen() -> Result<Self> {
+        let requested = Arc::new(AtomicBool::new(false));
+        let flag = requested.clone();
+        ctrlc::set_handler(move || {
+            if flag.swap(true, Ordering::SeqCst) {
+                process::exit(KILLED);
+            }
+            tracing::warn!("stopping after this step; Ctrl-C again stops at once, without saving");
+        })
+        .context("cannot listen for Ctrl-C")?;
+        Ok(Self(requested))
+    }
+
+    /// Whether to stop.
+    pub(crate) fn requested(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}

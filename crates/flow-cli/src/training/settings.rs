@@ -1,0 +1,150 @@
+//! From options to the configuration of a model and of its training.
+
+use anyhow::{Result, bail};
+use flow_data::Dataset;
+use flow_glow::{GlowConfig, ImageShape, Preprocessing, ScaleMap, TrainSettings, Trainer};
+
+use crate::cli::{ModelArgs, OptimizationArgs, Preset, TrainArgs};
+
+/// What `--scale-map exp-tanh` means: scales between e⁻² and e².
+pub(crate) const EXP_TANH: ScaleMap = ScaleMap::ExpTanh { bound: 2.0 };
+
+/// What `--preprocessing logit` means.
+pub(crate) const LOGIT: Preprocessing = Preprocessing::Logit { alpha: 0.01 };
+
+/// The model the options ask for, for the images of `dataset`.
+pub(crate) fn config(args: &ModelArgs, dataset: &Dataset) -> GlowConfig {
+    let (channels, height, width) = dataset.shape();
+    config_of(
+        args,
+        ImageShape::new(channels, height, width),
+        dataset.classes(),
+    )
+}
+
+/// The model the options ask for, for images of this shape.
+pub(crate) fn config_of(args: &ModelArgs, image: ImageShape, classes: usize) -> GlowConfig {
+    let preset = preset(args.preset.unwrap_or_default(), image);
+    change_config(args, classes, preset)
+}
+
+/// The training the options ask for.
+pub(crate) fn settings(args: &OptimizationArgs) -> TrainSettings {
+    change_settings(args, TrainSettings::default())
+}
+
+/// An error that names the options that ask for something else than what the training to be resumed
+/// has.
+pub(crate) fn check_same(args: &TrainArgs, trainer: &Trainer, dataset: &Dataset) -> Result<()> {
+    let (config, settings) = (trainer.config(), trainer.settings());
+    let base = match args.model.preset {
+        Some(name) => preset(name, config.image),
+        None => config.clone(),
+    };
+    let model = change_config(&args.model, dataset.classes(), base);
+    let training = change_settings(&args.optimization, settings.clone());
+    let different = [
+        ("--levels", differ(&model.levels, &config.levels)),
+        ("--steps", differ(&model.steps, &config.steps)),
+        ("--width", differ(&model.width, &config.width)),
+        ("--coupling", differ(&model.coupling, &config.coupling)),
+        ("--scale-map", differ(&model.scale_map, &config.scale_map)),
+        (
+            "--preprocessing",
+            differ(&model.preprocessing, &config.preprocessing),
+        ),
+        ("--bits", differ(&model.bits, &config.bits)),
+        (
+            "--classes",
+            args.model.classes && model.classes != config.classes,
+        ),
+        (
+            "--batch-size",
+            differ(&training.batch_size, &settings.batch_size),
+        ),
+        (
+            "--lr",
+            differ(&training.learning_rate, &settings.learning_rate),
+        ),
+        (
+            "--optimizer",
+            differ(&training.optimizer, &settings.optimizer),
+        ),
+        (
+            "--warmup-steps",
+            differ(&training.warmup_steps, &settings.warmup_steps),
+        ),
+        (
+            "--clip-norm",
+            differ(&training.clip_norm, &settings.clip_norm),
+        ),
+        (
+            "--average-decay",
+            differ(&training.average_decay, &settings.average_decay),
+        ),
+        ("--seed", differ(&training.seed, &settings.seed)),
+    ];
+    let names = different
+        .iter()
+        .filter_map(|&(name, different)| different.then_some(name))
+        .collect::<Vec<_>>();
+    if !names.is_empty() {
+        let preset = if args.model.preset.is_some() {
+            " and `--preset`"
+        } else {
+            ""
+        };
+        bail!(
+            "the training to resume was begun with other values of {}; leave out these options{preset}",
+            names
+                .iter()
+                .map(|name| format!("`{name}`"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        );
+    }
+    Ok(())
+}
+
+fn preset(preset: Preset, image: ImageShape) -> GlowConfig {
+    match preset {
+        Preset::Small => GlowConfig::small(image),
+        Preset::Base => GlowConfig::base(image),
+        Preset::Paper => GlowConfig::paper(image),
+    }
+}
+
+fn change_config(args: &ModelArgs, classes: usize, base: GlowConfig) -> GlowConfig {
+    GlowConfig {
+        image: base.image,
+        levels: args.levels.unwrap_or(base.levels),
+        steps: args.steps.unwrap_or(base.steps),
+        width: args.width.unwrap_or(base.width),
+        coupling: args.coupling.unwrap_or(base.coupling),
+        scale_map: args.scale_map.unwrap_or(base.scale_map),
+        preprocessing: args.preprocessing.unwrap_or(base.preprocessing),
+        bits: args.bits.unwrap_or(base.bits),
+        classes: if args.classes {
+            Some(classes)
+        } else {
+            base.classes
+        },
+    }
+}
+
+fn change_settings(args: &OptimizationArgs, base: TrainSettings) -> TrainSettings {
+    TrainSettings {
+        batch_size: args.batch_size.unwrap_or(base.batch_size),
+        learning_rate: args.lr.unwrap_or(base.learning_rate),
+        warmup_steps: args.warmup_steps.unwrap_or(base.warmup_steps),
+        clip_norm: args.clip_norm.unwrap_or(base.clip_norm),
+        average_decay: args.average_decay.unwrap_or(base.average_decay),
+        optimizer: args.optimizer.unwrap_or(base.optimizer),
+        seed: args.seed.unwrap_or(base.seed),
+    }
+}
+
+/// Settings are the same only if they are exactly the same, numbers too.
+fn differ<T: PartialEq>(a: &T, b: &T) -> bool {
+    a != b
+}

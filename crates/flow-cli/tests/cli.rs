@@ -1,0 +1,536 @@
+//! The real binary: its help, its errors, and a small training from beginning to end.
+
+// Numbers are written and read without loss, so they are compared exactly.
+#![allow(clippy::unwrap_used, clippy::float_cmp)]
+
+use serde_json::Value;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+/// The smallest model that trains.
+const TINY: &[&str] = &[
+    "--levels",
+    "1",
+    "--steps",
+    "1",
+    "--width",
+    "8",
+    "--batch-size",
+    "16",
+];
+
+/// A folder without data sets, in which the binary runs.
+struct Sandbox(TempDir);
+
+impl Sandbox {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_flow"));
+        command
+            .args(args)
+            .current_dir(self.0.path())
+            .env("RUST_BACKTRACE", "0")
+            .env_remove("RUST_LOG");
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    /// Runs a command that must succeed; its stdout.
+    fn ok(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        assert!(
+            output.status.success(),
+            "{args:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Trains a tiny model for `steps` into `out`; what it printed.
+    fn train(&self, out: &str, steps: &str, more: &[&str]) -> String {
+        self.ok(&[&["train", "--out", out, "--max-steps", steps], TINY, more].concat())
+    }
+
+    /// Runs a command that must fail: with this status, one line on stderr, nothing on stdout.
+    fn fails(&self, status: i32, args: &[&str]) -> String {
+        let output = self.run(args);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(status), "{args:?}: {stderr}");
+        assert!(output.stdout.is_empty(), "{args:?} printed to stdout");
+        let errors: Vec<_> = stderr
+            .lines()
+            .filter(|line| line.starts_with("error: "))
+            .collect();
+        assert_eq!(errors.len(), 1, "{args:?}: {stderr}");
+        assert!(!stderr.contains("panicked"), "{stderr}");
+        errors[0].to_owned()
+    }
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+fn metrics(folder: &Path) -> Vec<Value> {
+    fs::read_to_string(folder.join("metrics.jsonl"))
+        .unwrap()
+        .lines()
+        .map(json)
+        .collect()
+}
+
+#[test]
+fn help_and_errors_read_well() {
+    let sandbox = Sandbox::new();
+    insta::assert_snapshot!("help", sandbox.ok(&["--help"]));
+    for command in ["train", "eval", "sample", "inspect", "bench"] {
+        insta::assert_snapshot!(format!("help_{command}"), sandbox.ok(&[command, "--help"]));
+    }
+}
+
+#[test]
+fn a_training_from_beginning_to_end() {
+    let sandbox = Sandbox::new();
+    let printed = sandbox.train("run", "40", &["--seed", "3"]);
+    assert!(
+        printed.contains("bits per dimension on 2,000 test images"),
+        "{printed}"
+    );
+
+    let records = metrics(&sandbox.path("run"));
+    let last = records.last().unwrap();
+    for field in [
+        "step",
+        "epoch",
+        "train_bits_per_dim",
+        "lr",
+        "grad_norm",
+        "images_per_second",
+        "seconds",
+    ] {
+        assert!(
+            records.iter().all(|record| record[field].is_number()),
+            "{field}"
+        );
+    }
+    assert_eq!(last["step"], 40);
+    let trained = last["test_bits_per_dim"].as_f64().unwrap();
+    assert!(trained < 8.0, "{trained}");
+
+    let model = "run/model.safetensors";
+    let evaluation = json(&sandbox.ok(&["eval", "--checkpoint", model, "--json"]));
+    assert_eq!(
+        (&evaluation["images"], &evaluation["dataset"]),
+        (&2000.into(), &"mnist".into())
+    );
+    assert_eq!(evaluation["bits_per_dim"].as_f64().unwrap(), trained);
+    assert!(evaluation["standard_error"].as_f64().unwrap() > 0.0);
+    let limited = json(&sandbox.ok(&["eval", "--checkpoint", model, "--json", "--limit", "20"]));
+    assert_eq!(limited["images"], 20);
+
+    sandbox.ok(&[
+        "sample",
+        "--checkpoint",
+        model,
+        "--count",
+        "7",
+        "--out",
+        "a.png",
+    ]);
+    sandbox.ok(&[
+        "sample",
+        "--checkpoint",
+        model,
+        "--count",
+        "7",
+        "--out",
+        "b.png",
+    ]);
+    sandbox.ok(&[
+        "sample",
+        "--checkpoint",
+        model,
+        "--count",
+        "7",
+        "--seed",
+        "1",
+        "--out",
+        "c.png",
+    ]);
+    let bytes = |name: &str| fs::read(sandbox.path(name)).unwrap();
+    assert_eq!(bytes("a.png"), bytes("b.png"));
+    assert_ne!(bytes("a.png"), bytes("c.png"));
+    // Seven images stand in a square of three by three.
+    let grid = image::open(sandbox.path("a.png")).unwrap();
+    assert_eq!(grid.width(), grid.height());
+    assert!(image::open(sandbox.path("run/curve.png")).unwrap().width() >= 640);
+    assert!(image::open(sandbox.path("run/samples/epoch-0001.png")).is_ok());
+
+    for file in [model, "run/training.safetensors"] {
+        let inspection = json(&sandbox.ok(&["inspect", file, "--json"]));
+        assert_eq!(inspection["model"]["width"], 8);
+        assert_eq!(inspection["training"]["progress"]["step"], 40);
+        assert!(inspection["parameters"].as_u64().unwrap() > 100);
+    }
+    assert!(sandbox.ok(&["inspect", model]).contains("exp-tanh"));
+}
+
+#[test]
+fn resuming_gives_the_files_of_an_uninterrupted_training() {
+    let sandbox = Sandbox::new();
+    // The schedule depends on where training will end, so both are planned for as many steps.
+    sandbox.train("whole", "60", &[]);
+    let mut command =
+        sandbox.command(&[&["train", "--out", "part", "--max-steps", "60"], TINY].concat());
+    let mut child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    while !sandbox.path("part/metrics.jsonl").exists() && started.elapsed() < Duration::from_mins(1)
+    {
+        thread::sleep(Duration::from_millis(2));
+    }
+    interrupt(child.id());
+    assert!(child.wait().unwrap().success());
+    let stopped = metrics(&sandbox.path("part")).last().unwrap()["step"]
+        .as_u64()
+        .unwrap();
+    assert!(
+        (1..60).contains(&stopped),
+        "the training was over after step {stopped}"
+    );
+    sandbox.ok(&["train", "--out", "part", "--max-steps", "60", "--resume"]);
+
+    let tensors = |folder: &str| {
+        let bytes = fs::read(sandbox.path(folder).join("model.safetensors")).unwrap();
+        // The header holds the time that training took, which differs.
+        let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        bytes[8 + header..].to_vec()
+    };
+    assert_eq!(tensors("whole"), tensors("part"));
+    let steps: Vec<u64> = metrics(&sandbox.path("part"))
+        .iter()
+        .map(|record| record["step"].as_u64().unwrap())
+        .collect();
+    assert!(steps.is_sorted() && steps.last() == Some(&60), "{steps:?}");
+}
+
+fn interrupt(process: u32) {
+    let status = Command::new("kill")
+        .args(["-INT", &process.to_string()])
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+#[test]
+fn a_class_can_be_asked_for_where_there_are_classes() {
+    let sandbox = Sandbox::new();
+    sandbox.train("with", "2", &["--classes"]);
+    let model = "with/model.safetensors";
+    sandbox.ok(&[
+        "sample",
+        "--checkpoint",
+        model,
+        "--class",
+        "7",
+        "--count",
+        "4",
+        "--out",
+        "seven.png",
+    ]);
+    let error = sandbox.fails(1, &["sample", "--checkpoint", model, "--class", "10"]);
+    assert!(
+        error.contains("no class 10: the model knows 10, 0 to 9"),
+        "{error}"
+    );
+    assert!(!sandbox.path("samples.png").exists());
+}
+
+#[test]
+fn what_is_typed_wrong_is_a_usage_error() {
+    let sandbox = Sandbox::new();
+    let usage: &[&[&str]] = &[
+        &["train", "--steps", "0"],
+        &["train", "--bits", "9"],
+        &["train", "--lr", "-1"],
+        &["train", "--lr", "nan"],
+        &["train", "--time-limit", "15"],
+        &["train", "--preset", "huge"],
+        &["train", "--dataset", "imagenet"],
+        &["train", "--device", "gpu"],
+        &["train", "--resume", "--overwrite"],
+        &["eval"],
+        &["eval", "--checkpoint", "model.safetensors", "--limit", "0"],
+        &[
+            "sample",
+            "--checkpoint",
+            "model.safetensors",
+            "--count",
+            "0",
+        ],
+        &[
+            "sample",
+            "--checkpoint",
+            "model.safetensors",
+            "--temperature",
+            "-0.5",
+        ],
+        &["inspect"],
+        &["paint"],
+    ];
+    for args in usage {
+        sandbox.fails(2, args);
+    }
+}
+
+#[test]
+fn what_cannot_be_done_is_one_clear_line() {
+    let sandbox = Sandbox::new();
+    sandbox.train("run", "1", &[]);
+    let model = "run/model.safetensors";
+    fs::write(sandbox.path("empty"), "").unwrap();
+    fs::write(sandbox.path("text"), "no checkpoint").unwrap();
+    fs::create_dir_all(sandbox.path("broken/mnist")).unwrap();
+    for name in [
+        "train-images-idx3-ubyte",
+        "train-labels-idx1-ubyte",
+        "t10k-images-idx3-ubyte",
+        "t10k-labels-idx1-ubyte",
+    ] {
+        fs::write(
+            sandbox.path("broken/mnist").join(name),
+            [0, 0, 8, 3, 255, 255, 255, 255],
+        )
+        .unwrap();
+    }
+
+    let cases: &[(&[&str], &str)] = &[
+        (
+            &["train", "--out", "run"],
+            "`run/training.safetensors` exists already",
+        ),
+        (
+            &["train", "--out", "new", "--resume"],
+            "no training to resume",
+        ),
+        (
+            &["train", "--out", "new", "--levels", "3"],
+            "1 to 2 are possible",
+        ),
+        (
+            &["train", "--out", "new", "--flip"],
+            "`--flip` is for `cifar10`",
+        ),
+        (
+            &["train", "--out", "new", "--dataset", "cifar10"],
+            "cargo xtask fetch cifar10",
+        ),
+        (
+            &["train", "--out", "new", "--batch-size", "20000"],
+            "smaller `--batch-size`",
+        ),
+        (
+            &["train", "--out", "new", "--data-dir", "broken"],
+            "broken/mnist",
+        ),
+        (&["train", "--out", "text/new"], "text/new"),
+        (
+            &["train", "--out", "run", "--resume", "--width", "16"],
+            "`--width`",
+        ),
+        (
+            &["train", "--out", "run", "--resume", "--dataset", "cifar10"],
+            "begun on `mnist`",
+        ),
+        (&["eval", "--checkpoint", "nowhere"], "`nowhere`"),
+        (&["eval", "--checkpoint", "run"], "`run`"),
+        (&["eval", "--checkpoint", "empty"], "not a safetensors file"),
+        (&["eval", "--checkpoint", "text"], "not a safetensors file"),
+        (
+            &["eval", "--checkpoint", model, "--dataset", "cifar10"],
+            "cargo xtask fetch cifar10",
+        ),
+        (
+            &["sample", "--checkpoint", model, "--class", "1"],
+            "knows no classes",
+        ),
+        (
+            &["sample", "--checkpoint", model, "--out", "nowhere/a.png"],
+            "`nowhere/a.png`",
+        ),
+        (&["sample", "--checkpoint", model, "--out", "run"], "`run`"),
+        (&["inspect", "text"], "not a safetensors file"),
+        #[cfg(not(feature = "cuda"))]
+        (
+            &["eval", "--checkpoint", model, "--device", "cuda:1"],
+            "`--features cuda`",
+        ),
+        #[cfg(not(feature = "metal"))]
+        (
+            &["sample", "--checkpoint", model, "--device", "metal"],
+            "`--features metal`",
+        ),
+    ];
+    let errors = cases.iter().map(|(args, expected)| {
+        let error = sandbox.fails(1, args);
+        assert!(error.contains(expected), "{args:?}: {error}");
+        format!("$ flow {}\n{error}\n", args.join(" "))
+    });
+    let errors = errors.collect::<Vec<_>>().join("\n");
+    insta::assert_snapshot!("errors", errors);
+    assert!(
+        !sandbox.path("new").exists(),
+        "a refused training leaves a folder"
+    );
+}
+
+#[test]
+fn colored_images_are_trained_on_and_drawn() {
+    let sandbox = Sandbox::new();
+    let folder = sandbox.path("data/cifar10");
+    fs::create_dir_all(&folder).unwrap();
+    let batches = (1..=5).map(|i| format!("data_batch_{i}.bin"));
+    for (i, name) in batches.chain(["test_batch.bin".to_owned()]).enumerate() {
+        let image = |label: usize| {
+            let pixels = (0..3072).map(move |pixel| ((pixel * (label + 3) + i) % 256) as u8);
+            [label as u8].into_iter().chain(pixels)
+        };
+        fs::write(
+            folder.join(name),
+            (0..8).flat_map(image).collect::<Vec<_>>(),
+        )
+        .unwrap();
+    }
+    let tiny = &[
+        "train",
+        "--max-steps",
+        "3",
+        "--levels",
+        "1",
+        "--steps",
+        "1",
+        "--width",
+        "8",
+    ];
+    sandbox.ok(&[
+        &tiny[..],
+        &["--dataset", "cifar10", "--flip", "--batch-size", "16"],
+    ]
+    .concat());
+    let model = "runs/cifar10-small/model.safetensors";
+    sandbox.ok(&["sample", "--checkpoint", model, "--count", "1"]);
+    let picture = image::open(sandbox.path("samples.png")).unwrap();
+    assert_eq!(picture.color(), image::ColorType::Rgb8);
+    // Three times 32 pixels, between gaps of four.
+    assert_eq!((picture.width(), picture.height()), (104, 104));
+
+    let evaluation = json(&sandbox.ok(&["eval", "--checkpoint", model, "--limit", "1", "--json"]));
+    assert_eq!(
+        (&evaluation["images"], &evaluation["dataset"]),
+        (&1.into(), &"cifar10".into())
+    );
+    assert!(
+        evaluation["standard_error"].is_null(),
+        "one image has no spread"
+    );
+    let error = sandbox.fails(1, &["eval", "--checkpoint", model, "--dataset", "mnist"]);
+    assert!(
+        error.contains("1×28×28, the model takes 3×32×32"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_finished_training_is_measured_again_or_extended() {
+    let sandbox = Sandbox::new();
+    let first = sandbox.train("run", "3", &[]);
+    let steps = || -> Vec<_> {
+        metrics(&sandbox.path("run"))
+            .iter()
+            .map(|r| r["step"].clone())
+            .collect()
+    };
+    let again = sandbox.ok(&["train", "--out", "run", "--resume", "--max-steps", "3"]);
+    assert_eq!(first.lines().next(), again.lines().next());
+    assert_eq!(steps(), [3]);
+    sandbox.ok(&["train", "--out", "run", "--resume", "--max-steps", "5"]);
+    assert_eq!(steps(), [3, 5]);
+    sandbox.train("run", "2", &["--overwrite"]);
+    assert_eq!(steps(), [2]);
+}
+
+#[test]
+fn a_picture_goes_to_stdout_if_asked() {
+    let sandbox = Sandbox::new();
+    sandbox.train("run", "1", &[]);
+    let args = [
+        "sample",
+        "--checkpoint",
+        "run/model.safetensors",
+        "--count",
+        "4",
+        "--out",
+        "-",
+    ];
+    let output = sandbox.run(&args);
+    assert!(output.status.success());
+    let picture = image::load_from_memory(&output.stdout).unwrap();
+    assert_eq!((picture.width(), picture.height()), (236, 236));
+}
+
+#[test]
+fn bench_measures_every_kind_of_work() {
+    let sandbox = Sandbox::new();
+    let args = [
+        "bench", "--levels", "1", "--steps", "1", "--width", "8", "--size", "8", "--iters", "2",
+        "--json",
+    ];
+    let result = json(&sandbox.ok(&args));
+    for field in [
+        "train_img_s",
+        "log_prob_img_s",
+        "sample_img_s",
+        "peak_mb",
+        "matmul_gflop_s",
+    ] {
+        assert!(result[field].as_f64().unwrap() > 0.0, "{field}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let sandbox = Sandbox::new();
+    sandbox.train("run", "1", &[]);
+    let mut command = sandbox.command(&["inspect", "run/model.safetensors", "--json"]);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(
+        output.stderr.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}

@@ -1,0 +1,232 @@
+//! The network of a coupling: 3×3 convolution, ReLU, 1×1 convolution, ReLU, 3×3 convolution.
+//!
+//! ```text
+//! h₁ = relu(conv3×3(x, w₁) + b₁)                  x: [B, I, H, W]  w₁: [K, I, 3, 3]
+//! h₂ = relu(w₂·h₁ + b₂)                           w₂: [K, K]
+//! y  = conv3×3(h₂, w₃) + b₃                       w₃: [O, K, 3, 3]  y: [B, O, H, W]
+//! ```
+//!
+//! Nearly all of Glow's arithmetic is here (Kingma & Dhariwal 2018, appendix B, arXiv:1807.03039).
+//! The fused form does it as matrix products on groups of images whose activations stay in the
+//! second-level cache: the first convolution multiplies every pixel's neighbours among the few input
+//! channels, the last one multiplies first, to 9·O numbers a pixel, and adds those to its neighbours.
+
+mod kernel;
+mod taps;
+
+use super::buffer::Buffer;
+use super::view::{Samples, contiguous, dense_samples};
+use super::{fusible, run_length, sum_in_order};
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Storage, Tensor, bail};
+use kernel::{Backward, Forward, Sizes};
+use rayon::prelude::*;
+use std::sync::OnceLock;
+
+/// The parameters of the network, in the shapes of the module's formula.
+#[derive(Clone, Copy)]
+#[allow(missing_docs)]
+pub struct Weights<'a> {
+    pub w1: &'a Tensor,
+    pub b1: &'a Tensor,
+    pub w2: &'a Tensor,
+    pub b2: &'a Tensor,
+    pub w3: &'a Tensor,
+    pub b3: &'a Tensor,
+}
+
+/// `x` `[B, I, H, W]` → `[B, O, H, W]`.
+pub fn coupling_network(x: &Tensor, weights: Weights) -> Result<Tensor> {
+    if !fusible(x) {
+        return composed::coupling_network(x, weights);
+    }
+    let (_, inputs, height, width) = x.dims4()?;
+    let sizes = Sizes {
+        inputs,
+        hidden: weights.w2.dim(0)?,
+        outputs: weights.w3.dim(0)?,
+        height,
+        width,
+    };
+    check(sizes, weights)?;
+    let Weights {
+        w1,
+        b1,
+        w2,
+        b2,
+        w3,
+        b3,
+    } = weights;
+    let flat = [w1, b1, w2, b2, w3, b3].map(Tensor::flatten_all);
+    let packed = Tensor::cat(&flat.into_iter().collect::<Result<Vec<_>>>()?, 0)?;
+    let x = dense_samples(x)?;
+    if x.track_op() || packed.track_op() {
+        x.apply_op2(
+            &packed,
+            Network {
+                sizes,
+                kept: Some(OnceLock::new()),
+            },
+        )
+    } else {
+        x.apply_op2_no_bwd(&packed, &Network { sizes, kept: None })
+    }
+}
+
+fn check(sizes: Sizes, weights: Weights) -> Result<()> {
+    let Sizes {
+        inputs,
+        hidden,
+        outputs,
+        ..
+    } = sizes;
+    let fits = weights.w1.dims() == [hidden, inputs, 3, 3]
+        && weights.b1.dims() == [hidden]
+        && weights.w2.dims() == [hidden, hidden]
+        && weights.b2.dims() == [hidden]
+        && weights.w3.dims() == [outputs, hidden, 3, 3]
+        && weights.b3.dims() == [outputs];
+    if !fits {
+        bail!(
+            "coupling-network: weights {:?}, {:?}, {:?} do not fit {inputs} input channels",
+            weights.w1.dims(),
+            weights.w2.dims(),
+            weights.w3.dims()
+        );
+    }
+    Ok(())
+}
+
+/// The specification, in plain candle operations.
+pub mod composed {
+    use super::Weights;
+    use candle_core::{Result, Tensor};
+
+    /// As [`super::coupling_network`].
+    pub fn coupling_network(x: &Tensor, weights: Weights) -> Result<Tensor> {
+        let bias = |b: &Tensor| b.reshape((1, b.elem_count(), 1, 1));
+        let x = x.contiguous()?;
+        let h1 = x
+            .conv2d(weights.w1, 1, 1, 1, 1)?
+            .broadcast_add(&bias(weights.b1)?)?
+            .relu()?;
+        let w2 = weights.w2.unsqueeze(2)?.unsqueeze(3)?;
+        let h2 = h1
+            .conv2d(&w2, 0, 1, 1, 1)?
+            .broadcast_add(&bias(weights.b2)?)?
+            .relu()?;
+        h2.conv2d(weights.w3, 1, 1, 1, 1)?
+            .broadcast_add(&bias(weights.b3)?)
+    }
+}
+
+/// The fused form; its second argument is all parameters in one flat tensor.
+struct Network {
+    sizes: Sizes,
+    /// h₁ and h₂ of every group, for `bwd`, unless no graph is recorded.
+    kept: Option<OnceLock<Buffer>>,
+}
+
+impl CustomOp2 for Network {
+    fn name(&self) -> &'static str {
+        "coupling-network"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        packed: &CpuStorage,
+        packed_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let sizes = self.sizes;
+        let b = x_layout.dims()[0];
+        let packed = contiguous(packed, packed_layout)?;
+        let forward = Forward::new(sizes, Samples::new(x, x_layout)?, packed);
+
+        let image = sizes.outputs * sizes.pixels();
+        let activations = 2 * sizes.hidden * sizes.pixels();
+        let images = sizes.group_images();
+        let mut y = vec![0.0; b * image];
+        let groups = y.par_chunks_mut(images * image).enumerate();
+        if let Some(kept) = &self.kept {
+            let mut buffer = Buffer::take(b * activations);
+            groups
+                .zip(buffer.par_chunks_mut(images * activations))
+                .for_each(|((group, y), activations)| forward.run(group * images, activations, y));
+            if kept.set(buffer).is_err() {
+                bail!("coupling-network: an operation runs once");
+            }
+        } else {
+            groups.for_each(|(group, y)| {
+                let mut activations = Buffer::take(y.len() / image * activations);
+                forward.run(group * images, &mut activations, y);
+            });
+        }
+        Ok((
+            CpuStorage::F32(y),
+            Shape::from((b, sizes.outputs, sizes.height, sizes.width)),
+        ))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        packed: &Tensor,
+        _y: &Tensor,
+        grad_y: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let sizes = self.sizes;
+        let Some(activations) = self.kept.as_ref().and_then(OnceLock::get) else {
+            bail!("coupling-network: backward needs a forward pass with a graph");
+        };
+        let grad_y = grad_y.contiguous()?;
+        let (x_storage, x_layout) = x.storage_and_layout();
+        let (packed_storage, packed_layout) = packed.storage_and_layout();
+        let (grad_storage, grad_layout) = grad_y.storage_and_layout();
+        let (Storage::Cpu(x_storage), Storage::Cpu(packed_storage), Storage::Cpu(grad_storage)) =
+            (&*x_storage, &*packed_storage, &*grad_storage)
+        else {
+            bail!("coupling-network: the fused form runs on the CPU");
+        };
+        let samples = Samples::new(x_storage, x_layout)?;
+        let backward = Backward::new(sizes, samples, contiguous(packed_storage, packed_layout)?);
+
+        let b = x.dim(0)?;
+        let (input, output) = (
+            sizes.inputs * sizes.pixels(),
+            sizes.outputs * sizes.pixels(),
+        );
+        let activation = 2 * sizes.hidden * sizes.pixels();
+        let images = sizes.group_images();
+        let run = run_length(b.div_ceil(images)) * images;
+        let mut grad_x = vec![0.0; b * input];
+        let parts = grad_x
+            .par_chunks_mut(run * input)
+            .zip(contiguous(grad_storage, grad_layout)?.par_chunks(run * output))
+            .zip(activations.par_chunks(run * activation))
+            .enumerate()
+            .map(|(index, ((grad_x, grad_y), activations))| {
+                let mut sums = vec![0.0; sizes.parameters()];
+                let groups = grad_x
+                    .chunks_mut(images * input)
+                    .zip(grad_y.chunks(images * output))
+                    .zip(activations.chunks(images * activation))
+                    .enumerate();
+                for (group, ((grad_x, grad_y), activations)) in groups {
+                    let first = index * run + group * images;
+                    backward.run(first, activations, grad_y, grad_x, &mut sums);
+                }
+                sums
+            })
+            .collect::<Vec<_>>();
+        let grad_packed = backward.finish(sum_in_order(parts));
+        Ok((
+            Some(Tensor::from_vec(grad_x, x.shape(), x.device())?),
+            Some(Tensor::from_vec(
+                grad_packed,
+                packed.shape(),
+                packed.device(),
+            )?),
+        ))
+    }
+}
