@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Result, anyhow};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::{
@@ -57,7 +57,7 @@ impl Console {
             by_verbosity.to_owned()
         });
         let filter = EnvFilter::try_new(&filter)
-            .with_context(|| format!("`RUST_LOG` is no log filter: `{filter}`"))?;
+            .map_err(|error| anyhow!("`RUST_LOG` is no log filter: {error}"))?;
         let colored = io::stderr().is_terminal()
             && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let target = bars.clone();

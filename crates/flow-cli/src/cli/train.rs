@@ -73,7 +73,7 @@ pub(crate) struct DataArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct OutputArgs {
-    /// The folder to write to [default: runs/<dataset>-<preset>]
+    /// The folder to write to [default: runs/DATASET-PRESET]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 
