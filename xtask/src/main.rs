@@ -6,6 +6,7 @@
     reason = "a program that talks to its user"
 )]
 
+mod bench_peers;
 mod bundle_mnist;
 mod ci;
 mod fetch;
@@ -32,6 +33,8 @@ enum Command {
     FetchMnist(fetch::Options),
     /// Make the subset of MNIST in `assets/mnist/` from the whole of it.
     BundleMnist(bundle_mnist::Options),
+    /// Time `flow` and PyTorch on the same models and print the ratios.
+    BenchPeers(bench_peers::Options),
     /// Run every check that a change has to pass.
     Ci,
 }
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Command::Fetch { dataset, options } => fetch::run(dataset, &options),
         Command::FetchMnist(options) => fetch::run(DatasetName::Mnist, &options),
         Command::BundleMnist(options) => bundle_mnist::run(&options),
+        Command::BenchPeers(options) => bench_peers::run(&options),
         Command::Ci => ci::run(),
     };
     match result {

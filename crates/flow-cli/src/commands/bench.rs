@@ -5,7 +5,6 @@ use anyhow::Result;
 use candle_core::{DType, Device, Tensor};
 use flow_core::random;
 use flow_glow::{GlowConfig, ImageShape, TrainSettings, Trainer};
-use nix::sys::resource::{UsageWho, getrusage};
 use serde::Serialize;
 use std::{hint::black_box, time::Instant};
 
@@ -31,7 +30,7 @@ struct Benchmark {
     train_img_s: f64,
     log_prob_img_s: f64,
     sample_img_s: f64,
-    peak_mb: u64,
+    peak_mb: Option<u64>,
     train_gflop_s: f64,
     matmul_gflop_s: f64,
     train_share_of_matmul: f64,
@@ -58,7 +57,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
 
     let train = median(args.iters, || trainer.step(&images, labels, 0.0))?;
     // Training needs the most memory; what comes later must not count.
-    let peak_mb = peak_bytes()? >> 20;
+    let peak_mb = peak_bytes()?.map(|bytes| bytes >> 20);
     let model = trainer.model();
     let log_prob = median(args.iters, || model.bits_per_dim(&images, labels, 0))?;
     let sample = median(args.iters, || model.sample_images(batch, labels, 1.0, 0))?;
@@ -99,7 +98,10 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
         ("training", format!("{} images/s", result.train_img_s)),
         ("log_prob", format!("{} images/s", result.log_prob_img_s)),
         ("sample", format!("{} images/s", result.sample_img_s)),
-        ("peak memory", format!("{peak_mb} MB, in training")),
+        (
+            "peak memory",
+            peak_mb.map_or("unknown".to_owned(), |mb| format!("{mb} MB, in training")),
+        ),
         (
             "arithmetic",
             format!(
@@ -143,14 +145,21 @@ fn forward_flop(config: &GlowConfig) -> f64 {
     (config.steps * (0..config.levels).map(network).sum::<usize>()) as f64
 }
 
-/// The most memory that this process has had in use.
-fn peak_bytes() -> Result<u64> {
+/// The most memory that this process has had in use, where the system tells.
+#[cfg(unix)]
+fn peak_bytes() -> Result<Option<u64>> {
+    use nix::sys::resource::{UsageWho, getrusage};
     let peak = getrusage(UsageWho::RUSAGE_SELF)?.max_rss().unsigned_abs();
-    Ok(if cfg!(target_os = "macos") {
+    Ok(Some(if cfg!(target_os = "macos") {
         peak
     } else {
         peak << 10
-    })
+    }))
+}
+
+#[cfg(not(unix))]
+fn peak_bytes() -> Result<Option<u64>> {
+    Ok(None)
 }
 
 fn rounded(value: f64) -> f64 {

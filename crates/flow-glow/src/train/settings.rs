@@ -28,7 +28,7 @@ pub struct TrainSettings {
 impl Default for TrainSettings {
     fn default() -> Self {
         Self {
-            batch_size: 64,
+            batch_size: 32,
             learning_rate: 8e-3,
             warmup_steps: 100,
             clip_norm: 1.0,

@@ -1,0 +1,183 @@
+//! `cargo xtask bench-peers`: `flow bench` and PyTorch on the same models, in turn on one machine.
+//!
+//! Absolute times drift on shared machines. Rounds therefore go through all competitors one after the
+//! other, and what counts is the median over rounds of the ratio within each round.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/bench.py");
+
+/// The two models that are compared: many narrow steps, and few wide ones.
+const MODELS: [(&str, &str); 2] = [("16", "128"), ("4", "512")];
+
+/// What each competitor is measured in, and whether less is better.
+const FIGURES: [(&str, &str); 4] = [
+    ("train_img_s", "training, images/s"),
+    ("log_prob_img_s", "log_prob, images/s"),
+    ("sample_img_s", "sample, images/s"),
+    ("peak_mb", "peak memory, MB"),
+];
+
+/// Changes that should each double the time of a step.
+const DOUBLINGS: [(&str, [&str; 3]); 3] = [
+    ("--steps", ["8", "16", "32"]),
+    ("--batch-size", ["32", "64", "128"]),
+    ("--size", ["20", "28", "40"]),
+];
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// The Python with `torch`, `nflows` and `numpy`.
+    #[arg(long, default_value = "peers/bin/python")]
+    python: PathBuf,
+    /// Rounds through all competitors.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(3..))]
+    rounds: u16,
+    /// PyTorch variants to run beside ours.
+    #[arg(long, value_delimiter = ',', default_values = ["nflows", "torch", "torch-compile"])]
+    variants: Vec<String>,
+}
+
+/// Measures and prints tables in Markdown.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    check_python(&options.python)?;
+    let build = Command::new(env!("CARGO"))
+        .args(["build", "-p", "flow-cli"])
+        .current_dir(ROOT)
+        .status();
+    ensure!(
+        build.context("cannot run cargo")?.success(),
+        "flow-cli does not build"
+    );
+    for (steps, width) in MODELS {
+        compare(options, steps, width)?;
+    }
+    doublings()
+}
+
+fn compare(options: &Options, steps: &str, width: &str) -> Result<()> {
+    let model = ["--steps", steps, "--width", width];
+    let mut rounds = Vec::new();
+    for round in 1..=options.rounds {
+        eprintln!(
+            "steps {steps}, width {width}: round {round} of {}",
+            options.rounds
+        );
+        let ours = flow(&model)?;
+        let peers = options.variants.iter().map(|variant| {
+            let mut command = Command::new(&options.python);
+            json(command.arg(SCRIPT).arg(variant).args(model))
+        });
+        rounds.push((ours, peers.collect::<Result<Vec<_>>>()?));
+    }
+    println!(
+        "\n2 levels of {steps} steps, width {width}, batch 64, 28×28, f32; medians of {} rounds\n",
+        options.rounds
+    );
+    println!("| | flow | {} |", options.variants.join(" | "));
+    println!("|---|---{}|", "|---".repeat(options.variants.len()));
+    for (figure, name) in FIGURES {
+        let ours = rounds
+            .iter()
+            .map(|(ours, _)| number(ours, figure))
+            .collect::<Result<Vec<_>>>()?;
+        let mut row = format!("| {name} | {:.0} |", median(ours));
+        for peer in 0..options.variants.len() {
+            let pairs = rounds
+                .iter()
+                .map(|(ours, peers)| Ok((number(&peers[peer], figure)?, number(ours, figure)?)));
+            let pairs = pairs.collect::<Result<Vec<_>>>()?;
+            let value = median(pairs.iter().map(|(peer, _)| *peer).collect());
+            let ratio = median(pairs.iter().map(|(peer, ours)| ours / peer).collect());
+            row += &format!(" {value:.0} (flow: {ratio:.2}×) |");
+        }
+        println!("{row}");
+    }
+    let share = rounds
+        .iter()
+        .map(|(ours, _)| number(ours, "train_share_of_matmul"));
+    let share = median(share.collect::<Result<Vec<_>>>()?);
+    println!(
+        "\nTraining runs at {:.0} % of this machine's rate of matrix products.",
+        100.0 * share
+    );
+    Ok(())
+}
+
+fn doublings() -> Result<()> {
+    println!(
+        "\nSeconds of a training step as a model or batch doubles (20, 28 and 40 pixels a side: 1.96 and 2.04 times as many)\n"
+    );
+    println!("| | seconds a step | growth |");
+    println!("|---|---|---|");
+    for (option, values) in DOUBLINGS {
+        let mut seconds = [0.0; 3];
+        for (seconds, value) in seconds.iter_mut().zip(values) {
+            let result = flow(&["--steps", "16", "--width", "128", option, value])?;
+            *seconds = number(&result, "batch")? / number(&result, "train_img_s")?;
+        }
+        let [a, b, c] = seconds;
+        let values = values.join(", ");
+        println!(
+            "| `{option}` {values} | {a:.3}, {b:.3}, {c:.3} | {:.2}×, {:.2}× |",
+            b / a,
+            c / b
+        );
+    }
+    Ok(())
+}
+
+fn check_python(python: &Path) -> Result<()> {
+    let import = Command::new(python)
+        .args(["-c", "import torch, nflows, numpy"])
+        .output();
+    if import.is_ok_and(|output| output.status.success()) {
+        return Ok(());
+    }
+    bail!(
+        "`{0}` is no Python with torch, nflows and numpy; make one with `python3 -m venv peers && peers/bin/pip install torch nflows numpy`, or name one with `--python`",
+        python.display()
+    )
+}
+
+fn flow(arguments: &[&str]) -> Result<Value> {
+    let binary = Path::new(ROOT).join("target/debug/flow");
+    json(
+        Command::new(binary)
+            .args(["bench", "--json"])
+            .args(arguments),
+    )
+}
+
+/// What a command prints.
+fn json(command: &mut Command) -> Result<Value> {
+    let output = command
+        .current_dir(ROOT)
+        .output()
+        .with_context(|| format!("cannot run {command:?}"))?;
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.success(),
+        "{command:?} failed: {}",
+        stderr.trim()
+    );
+    serde_json::from_slice(&output.stdout).with_context(|| format!("{command:?} printed no JSON"))
+}
+
+fn number(result: &Value, name: &str) -> Result<f64> {
+    result[name]
+        .as_f64()
+        .with_context(|| format!("the figure `{name}` is missing"))
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
