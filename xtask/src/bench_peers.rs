@@ -4,6 +4,7 @@
 //! other, and what counts is the median over rounds of the ratio within each round.
 
 use std::{
+    env,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -17,7 +18,7 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/bench.py");
 /// The two models that are compared: many narrow steps, and few wide ones.
 const MODELS: [(&str, &str); 2] = [("16", "128"), ("4", "512")];
 
-/// What each competitor is measured in, and whether less is better.
+/// What each competitor is measured in.
 const FIGURES: [(&str, &str); 4] = [
     ("train_img_s", "training, images/s"),
     ("log_prob_img_s", "log_prob, images/s"),
@@ -88,7 +89,7 @@ fn compare(options: &Options, steps: &str, width: &str) -> Result<()> {
             .iter()
             .map(|(ours, _)| number(ours, figure))
             .collect::<Result<Vec<_>>>()?;
-        let mut row = format!("| {name} | {:.0} |", median(ours));
+        let mut cells = vec![name.to_owned(), format!("{:.0}", median(ours))];
         for peer in 0..options.variants.len() {
             let pairs = rounds
                 .iter()
@@ -96,9 +97,9 @@ fn compare(options: &Options, steps: &str, width: &str) -> Result<()> {
             let pairs = pairs.collect::<Result<Vec<_>>>()?;
             let value = median(pairs.iter().map(|(peer, _)| *peer).collect());
             let ratio = median(pairs.iter().map(|(peer, ours)| ours / peer).collect());
-            row += &format!(" {value:.0} (flow: {ratio:.2}×) |");
+            cells.push(format!("{value:.0} (flow: {ratio:.2}×)"));
         }
-        println!("{row}");
+        println!("| {} |", cells.join(" | "));
     }
     let share = rounds
         .iter()
@@ -148,7 +149,8 @@ fn check_python(python: &Path) -> Result<()> {
 }
 
 fn flow(arguments: &[&str]) -> Result<Value> {
-    let binary = Path::new(ROOT).join("target/debug/flow");
+    // Both binaries of one build lie side by side, wherever that is.
+    let binary = env::current_exe()?.with_file_name("flow");
     json(
         Command::new(binary)
             .args(["bench", "--json"])

@@ -57,7 +57,9 @@ pub(crate) fn write_all(contents: &[Content], folder: &Path) -> Result<()> {
         .with_context(in_parent)?;
     let new = staging.path().join("new");
     stage(contents, &new).with_context(in_parent)?;
-    move_into(&new, folder).with_context(|| format!("cannot write to `{}`", folder.display()))
+    move_into(&new, folder)
+        .and_then(|()| remove_other_spellings(contents, folder))
+        .with_context(|| format!("cannot write to `{}`", folder.display()))
 }
 
 /// SHA-256 of `content`, in lower-case hexadecimal digits.
@@ -112,15 +114,18 @@ fn stage(contents: &[Content], folder: &Path) -> io::Result<()> {
 
 /// Name and bytes of a file as it is stored: IDX under gzip, as its authors publish it.
 fn stored(file: &File, content: &[u8]) -> io::Result<(String, Vec<u8>)> {
-    if Path::new(file.name)
-        .extension()
-        .is_some_and(|extension| extension == "bin")
-    {
+    if is_binary(file) {
         return Ok((file.name.to_owned(), content.to_owned()));
     }
     let mut encoder = GzBuilder::new().write(Vec::new(), Compression::best());
     encoder.write_all(content)?;
     Ok((format!("{}.gz", file.name), encoder.finish()?))
+}
+
+fn is_binary(file: &File) -> bool {
+    Path::new(file.name)
+        .extension()
+        .is_some_and(|extension| extension == "bin")
 }
 
 fn move_into(new: &Path, folder: &Path) -> io::Result<()> {
@@ -133,4 +138,22 @@ fn move_into(new: &Path, folder: &Path) -> io::Result<()> {
     } else {
         fs::rename(new, folder)
     }
+}
+
+/// A file may lie there under gzip and without. The one that was not written would be found in place of
+/// the one that was, and it was there when the data set was not complete.
+fn remove_other_spellings(contents: &[Content], folder: &Path) -> io::Result<()> {
+    for (file, _) in contents {
+        let compressed = format!("{}.gz", file.name);
+        let stale = if is_binary(file) {
+            &compressed
+        } else {
+            file.name
+        };
+        match fs::remove_file(folder.join(stale)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }

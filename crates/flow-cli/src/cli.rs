@@ -33,6 +33,10 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
 
+    /// Threads that compute on the CPU [default: RAYON_NUM_THREADS, or one for each processor]
+    #[arg(long, value_name = "N", value_parser = values::count_up_to::<1024>, global = true, display_order = 99)]
+    pub(crate) threads: Option<usize>,
+
     /// Show more messages; -vv shows all of them
     #[arg(short, long, action = ArgAction::Count, global = true, display_order = 100)]
     pub(crate) verbose: u8,
@@ -152,7 +156,7 @@ pub(crate) struct BenchArgs {
     pub(crate) model: ModelArgs,
 
     /// Images in a step, in a likelihood and in a draw
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = values::count)]
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = values::count_up_to::<65_536>)]
     pub(crate) batch_size: usize,
 
     /// Height and width of the images
@@ -164,7 +168,7 @@ pub(crate) struct BenchArgs {
     pub(crate) channels: usize,
 
     /// Timed runs of each, of which the median counts
-    #[arg(long, value_name = "N", default_value_t = 7, value_parser = values::count)]
+    #[arg(long, value_name = "N", default_value_t = 7, value_parser = values::count_up_to::<10_000>)]
     pub(crate) iters: usize,
 
     /// Print one JSON object instead of a table

@@ -6,7 +6,8 @@ mod inspect;
 mod sample;
 mod train;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use rayon::ThreadPoolBuilder;
 
 use crate::{
     cli::{Cli, Command},
@@ -16,6 +17,12 @@ use crate::{
 /// Does what the command line says.
 pub(crate) fn run(cli: Cli) -> Result<()> {
     let console = Console::new(cli.verbose)?;
+    if let Some(threads) = cli.threads {
+        ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build_global()
+            .with_context(|| format!("cannot start {threads} threads"))?;
+    }
     match cli.command {
         Command::Train(args) => train::run(&args, console),
         Command::Eval(args) => eval::run(&args, &console),

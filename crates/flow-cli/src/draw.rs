@@ -4,11 +4,6 @@ use anyhow::Result;
 use candle_core::{Device, Tensor};
 use flow_glow::Glow;
 
-use crate::measure::batch_seed;
-
-/// Images at once.
-const BATCH_SIZE: usize = 100;
-
 /// Draws u8 images `[count, C, H, W]`: of one class, or of each in turn if `class` is `None` and
 /// the model has classes.
 pub(crate) fn images(
@@ -19,21 +14,11 @@ pub(crate) fn images(
     seed: u64,
     device: &Device,
 ) -> Result<Tensor> {
-    let mut batches = Vec::new();
-    for (i, start) in (0..count).step_by(BATCH_SIZE).enumerate() {
-        let end = count.min(start + BATCH_SIZE);
-        let labels = model.config().classes.map(|classes| {
-            let in_turn = (start..end).map(|image| (image % classes) as u32);
-            in_turn
-                .map(|turn| class.unwrap_or(turn))
-                .collect::<Vec<_>>()
-        });
-        let labels = labels
-            .map(|labels| Tensor::new(labels, device))
-            .transpose()?;
-        let seed = batch_seed(seed, i);
-        let images = model.sample_images(end - start, labels.as_ref(), temperature, seed)?;
-        batches.push(images.to_device(&Device::Cpu)?);
-    }
-    Ok(Tensor::cat(&batches, 0)?)
+    let labels = model.config().classes.map(|classes| {
+        let in_turn = (0..count).map(|image| (image % classes) as u32);
+        let labels = in_turn.map(|turn| class.unwrap_or(turn));
+        Tensor::from_iter(labels, device)
+    });
+    let images = model.sample_images(count, labels.transpose()?.as_ref(), temperature, seed)?;
+    Ok(images.to_device(&Device::Cpu)?)
 }

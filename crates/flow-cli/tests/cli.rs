@@ -498,6 +498,30 @@ fn a_picture_goes_to_stdout_if_asked() {
 }
 
 #[test]
+fn an_error_is_one_line_also_where_backtraces_are_on() {
+    let sandbox = Sandbox::new();
+    sandbox.train("run", "1", &[]);
+    let bytes = fs::read(sandbox.path("run/model.safetensors")).unwrap();
+    let key = br#"\"steps\":1"#;
+    let at = bytes
+        .windows(key.len())
+        .position(|window| window == key)
+        .unwrap();
+    let mut other = bytes;
+    // A header that promises a second step, whose parameters are missing.
+    other[at + key.len() - 1] = b'2';
+    fs::write(sandbox.path("other.safetensors"), other).unwrap();
+    let output = sandbox
+        .command(&["inspect", "other.safetensors"])
+        .env("RUST_BACKTRACE", "1")
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(stderr.contains("is missing"), "{stderr}");
+}
+
+#[test]
 fn bench_measures_every_kind_of_work() {
     let sandbox = Sandbox::new();
     let args = [
@@ -514,6 +538,21 @@ fn bench_measures_every_kind_of_work() {
     ] {
         assert!(result[field].as_f64().unwrap() > 0.0, "{field}");
     }
+}
+
+#[test]
+fn training_goes_on_when_nobody_reads_its_messages() {
+    let sandbox = Sandbox::new();
+    let args = [&["train", "--out", "run", "--max-steps", "2"], TINY].concat();
+    let mut child = sandbox
+        .command(&args)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stderr.take());
+    assert!(child.wait_with_output().unwrap().status.success());
+    assert!(sandbox.path("run/model.safetensors").exists());
 }
 
 #[test]

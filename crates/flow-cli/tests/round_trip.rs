@@ -16,7 +16,10 @@ fn decoding_gives_back_test_images() {
     let config = GlowConfig::small(ImageShape::new(channels, height, width));
     let mut trainer =
         Trainer::new(&config, TrainSettings::default(), "mnist", &Device::Cpu).unwrap();
-    let batches: Vec<_> = Batches::new(&train, 32, 0, 0).take(60).map(Result::unwrap).collect();
+    let batches: Vec<_> = Batches::new(&train, 32, 0, 0)
+        .take(60)
+        .map(Result::unwrap)
+        .collect();
     trainer.initialize(&batches[0].images).unwrap();
     for batch in &batches {
         trainer.step(&batch.images, None, 0.0).unwrap();
@@ -27,7 +30,10 @@ fn decoding_gives_back_test_images() {
     let (latents, _) = trainer.model().encode(&x, None).unwrap();
     let decoded = trainer.model().decode(&latents, None).unwrap();
     let difference = (&decoded - &x).unwrap().abs().unwrap().max_all().unwrap();
-    assert!(difference.to_scalar::<f32>().unwrap() < 1e-3, "{difference}");
+    assert!(
+        difference.to_scalar::<f32>().unwrap() < 1e-3,
+        "{difference}"
+    );
 
     // And so to the pixel.
     let pixels = quantize::quantize(&config, &decoded).unwrap();

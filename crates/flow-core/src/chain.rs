@@ -17,11 +17,6 @@ impl<B: Bijection> Chain<B> {
         }
         Ok(Self(parts))
     }
-
-    /// The parts, in the order in which data passes them.
-    pub fn parts(&self) -> &[B] {
-        &self.0
-    }
 }
 
 impl<B: Bijection> Bijection for Chain<B> {

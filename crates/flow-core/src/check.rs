@@ -5,19 +5,7 @@
 
 use crate::params::ParamStore;
 use crate::{Bijection, Gradients, Result, linalg, random};
-use candle_core::{DType, Device, Tensor, Var, bail};
-
-/// The devices that tests run on: the CPU, and a GPU where one is compiled in and present.
-pub fn devices() -> Vec<Device> {
-    let gpu = if cfg!(feature = "cuda") {
-        Device::new_cuda(0).ok()
-    } else if cfg!(feature = "metal") {
-        Device::new_metal(0).ok()
-    } else {
-        None
-    };
-    std::iter::once(Device::Cpu).chain(gpu).collect()
-}
+use candle_core::{DType, Tensor, Var, bail};
 
 /// Moves every trained parameter by a draw from N(0, std²), away from where models start.
 pub fn randomize(params: &ParamStore, seed: u64, std: f64) -> Result<()> {

@@ -13,7 +13,10 @@
 
 use crate::params::{Init, ParamBuilder};
 use crate::{Bijection, Result, linalg, ops};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device, Tensor, bail};
+
+/// How far Q·Qᵀ may be from the identity, in any precision.
+const ROTATION_TOLERANCE: f64 = 1e-3;
 
 /// Channel mixing of `[B, C, H, W]` by an invertible matrix in LU form.
 pub struct InvertibleConv1x1 {
@@ -31,11 +34,23 @@ impl InvertibleConv1x1 {
     pub fn new(channels: usize, params: ParamBuilder) -> Result<Self> {
         let square = (channels, channels);
         let identity = Tensor::eye(channels, params.dtype(), params.device())?;
+        let rotation = params
+            .get_with_hints(square, "rotation", Init::Rotation)?
+            .detach();
+        let error = (rotation.matmul(&rotation.t()?)? - &identity)?
+            .abs()?
+            .max_all()?;
+        let error = error.to_dtype(DType::F64)?.to_scalar::<f64>()?;
+        // The log-determinant counts on it, and a file may hold anything.
+        if error.is_nan() || error > ROTATION_TOLERANCE {
+            bail!(
+                "parameter `{}.rotation` is not a rotation: off by {error:e}",
+                params.prefix()
+            );
+        }
         let triangle = Tensor::tril2(channels, params.dtype(), params.device())?;
         Ok(Self {
-            rotation: params
-                .get_with_hints(square, "rotation", Init::Rotation)?
-                .detach(),
+            rotation,
             lower: params.get_with_hints(square, "lower", Init::Zeros)?,
             upper: params.get_with_hints(square, "upper", Init::Zeros)?,
             log_scale: params.get_with_hints(channels, "log_scale", Init::Zeros)?,

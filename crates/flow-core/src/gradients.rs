@@ -64,7 +64,7 @@ impl Gradients {
     pub fn global_norm(&self) -> Result<f64> {
         let squares = self
             .iter()
-            .map(|(_, _, grad)| grad.sqr()?.sum_all()?.to_dtype(DType::F64))
+            .map(|(_, _, grad)| grad.to_dtype(DType::F64)?.sqr()?.sum_all())
             .collect::<Result<Vec<_>>>()?;
         if squares.is_empty() {
             return Ok(0.0);

@@ -97,9 +97,9 @@ proptest! {
 
     #[test]
     fn every_bijection_is_one(
-        b in 1_usize..=3, c in 1_usize..=4, h in 1_usize..=2, w in 1_usize..=2, seed: u64,
+        b in 1_usize..=3, c in 2_usize..=7, h in 1_usize..=2, w in 1_usize..=2, seed: u64,
     ) {
-        let (c, h, w) = (2 * c, 2 * h, 2 * w);
+        let (h, w) = (2 * h, 2 * w);
         let x = random::normal(seed, (b, c, h, w), DType::F64, &Device::Cpu).unwrap();
         for (name, build) in TABLE {
             let params = ParamStore::new(seed);

@@ -56,11 +56,6 @@ impl Header {
             training,
         }
     }
-
-    /// Reads the header of any checkpoint of this program.
-    pub fn read(path: &Path) -> Result<Self> {
-        Ok(read(path, &Device::Cpu)?.0)
-    }
 }
 
 /// A trained model from a file.
@@ -85,11 +80,13 @@ impl Checkpoint {
         if let Some(average) = parts.remove(AVERAGE) {
             tensors = average;
         }
-        let store = ParamStore::from_tensors(tensors)?.frozen();
         let refuse = |reason: String| Error::Checkpoint {
             path: path.to_owned(),
             reason,
         };
+        let store = ParamStore::from_tensors(tensors)
+            .map_err(|error| refuse(Error::from(error).to_string()))?
+            .frozen();
         let model = Glow::new(&header.model, store.builder(DType::F32, device))
             .map_err(|error| refuse(error.to_string()))?;
         if let Some(name) = store.unused().first() {
@@ -129,29 +126,33 @@ pub(crate) fn split_parts(
 
 /// Header and tensors of a checkpoint.
 pub(crate) fn read(path: &Path, device: &Device) -> Result<(Header, BTreeMap<String, Tensor>)> {
+    let refuse = |reason: &str| Error::Checkpoint {
+        path: path.to_owned(),
+        reason: reason.to_owned(),
+    };
+    // A device or a pipe has no end.
+    if path.exists() && !path.is_file() {
+        return Err(refuse("it is not a file"));
+    }
     let bytes = std::fs::read(path).map_err(|source| Error::Io {
         action: "read",
         path: path.to_owned(),
         source,
     })?;
-    let refuse = |reason: String| Error::Checkpoint {
-        path: path.to_owned(),
-        reason,
-    };
     let (_, metadata) = SafeTensors::read_metadata(&bytes)
-        .map_err(|error| refuse(format!("it is not a safetensors file ({error})")))?;
+        .map_err(|error| refuse(&format!("it is not a safetensors file ({error})")))?;
     let Some(text) = metadata
         .metadata()
         .as_ref()
         .and_then(|entries| entries.get(KEY))
     else {
         return Err(refuse(
-            "it has no header of this program, so it was written by another".into(),
+            "it has no header of this program, so it was written by another",
         ));
     };
-    let header = parse(text).map_err(refuse)?;
+    let header = parse(text).map_err(|reason| refuse(&reason))?;
     let tensors = candle_core::safetensors::load_buffer(&bytes, device)
-        .map_err(|error| refuse(error.to_string()))?;
+        .map_err(|error| refuse(&Error::from(error).to_string()))?;
     Ok((header, tensors.into_iter().collect()))
 }
 

@@ -100,10 +100,16 @@ pub struct GlowConfig {
 
 /// Sizes beyond these are mistakes or attacks, and would ask for more memory than there is.
 const MAX_WIDTH: usize = 1 << 13;
-const MAX_STEPS: usize = 1 << 10;
+const MAX_STEPS: usize = 1 << 8;
 const MAX_CLASSES: usize = 1 << 16;
 const MAX_SIDE: usize = 1 << 12;
 const MAX_CHANNELS: usize = 1 << 10;
+const MAX_DIMENSIONS: usize = 1 << 20;
+const MAX_PARAMETERS: usize = 1 << 30;
+
+/// Smaller values vanish in f32: a pixel at white would be infinitely far, a scale map undefined.
+const MIN_ALPHA: f64 = 1e-6;
+const MIN_BOUND: f64 = 1e-3;
 
 impl GlowConfig {
     /// Trains on a laptop in minutes: 2 levels of 8 steps, 64 channels wide.
@@ -155,6 +161,7 @@ impl GlowConfig {
         if !(1..=MAX_CHANNELS).contains(&channels)
             || !(1..=MAX_SIDE).contains(&height)
             || !(1..=MAX_SIDE).contains(&width)
+            || self.image.dimensions() > MAX_DIMENSIONS
         {
             return refuse(format!(
                 "an image of {} (channels×height×width) is not possible",
@@ -183,24 +190,41 @@ impl GlowConfig {
                 return refuse(format!("{name} is {value}, but must lie in 1..={max}"));
             }
         }
+        if self.parameter_bound() > MAX_PARAMETERS {
+            return refuse(format!(
+                "{} levels of {} steps, width {}, have more parameters than fit into memory",
+                self.levels, self.steps, self.width
+            ));
+        }
         if !(1..=8).contains(&self.bits) {
             return refuse(format!("bits is {}, but a pixel has 1 to 8", self.bits));
         }
         if let Preprocessing::Logit { alpha } = self.preprocessing
-            && !(alpha > 0.0 && alpha < 0.5)
+            && !(MIN_ALPHA..0.5).contains(&alpha)
         {
             return refuse(format!(
-                "alpha of the logit is {alpha}, but must lie between 0 and 0.5"
+                "alpha of the logit is {alpha}, but must lie between {MIN_ALPHA} and 0.5"
             ));
         }
         if let ScaleMap::ExpTanh { bound } = self.scale_map
-            && !(bound > 0.0 && bound <= 20.0)
+            && !(MIN_BOUND..=20.0).contains(&bound)
         {
             return refuse(format!(
-                "bound of the scale map is {bound}, but must lie between 0 and 20"
+                "bound of the scale map is {bound}, but must lie between {MIN_BOUND} and 20"
             ));
         }
         Ok(())
+    }
+
+    /// About how many parameters the model has; counts that overflow are as good as too many.
+    fn parameter_bound(&self) -> usize {
+        let step = |level: usize| {
+            let channels = self.image.channels << (level + 2);
+            let network = self.width.saturating_mul(self.width + 14 * channels);
+            network.saturating_add(3 * channels * channels)
+        };
+        let steps = (0..self.levels).map(step).fold(0, usize::saturating_add);
+        steps.saturating_mul(self.steps)
     }
 
     /// The transform of the couplings.

@@ -32,7 +32,7 @@ pub enum Error {
     },
     /// The loss or its gradient is no longer a finite number; the weights were left as they were.
     #[error(
-        "training diverged at step {step}: the gradient is not finite; start again with a lower learning rate"
+        "training diverged at step {step}: the loss or its gradient is not finite; start again with a lower learning rate"
     )]
     Diverged {
         /// The step that was refused.
@@ -40,5 +40,15 @@ pub enum Error {
     },
     /// A tensor operation failed.
     #[error(transparent)]
-    Tensor(#[from] candle_core::Error),
+    Tensor(candle_core::Error),
+}
+
+impl From<candle_core::Error> for Error {
+    /// Leaves out the backtrace, which candle prints as part of the message where one is captured.
+    fn from(error: candle_core::Error) -> Self {
+        match error {
+            candle_core::Error::WithBacktrace { inner, .. } => Self::from(*inner),
+            error => Self::Tensor(error),
+        }
+    }
 }

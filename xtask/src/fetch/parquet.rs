@@ -29,10 +29,9 @@ pub(crate) fn read(path: &Path, image_column: &str, part: &Part) -> Result<(Vec<
     let shape @ (c, h, w) = part.files.shape();
     let mut pixels = Vec::with_capacity(part.images * c * h * w);
     let mut labels = Vec::with_capacity(part.images);
-    for (i, row) in progress(part)
-        .wrap_iter(reader.get_row_iter(None)?)
-        .enumerate()
-    {
+    // The footer that promised so many rows is not to be trusted either.
+    let rows = reader.get_row_iter(None)?.take(part.images + 1);
+    for (i, row) in progress(part).wrap_iter(rows).enumerate() {
         let row = row?;
         let png = row.get_group(image)?.get_bytes(bytes)?;
         let interleaved = decode(png.data(), shape).with_context(|| format!("image {i}"))?;
@@ -42,6 +41,11 @@ pub(crate) fn read(path: &Path, image_column: &str, part: &Part) -> Result<(Vec<
         let class = row.get_long(label)?;
         labels.push(u8::try_from(class).with_context(|| format!("image {i} has label {class}"))?);
     }
+    ensure!(
+        labels.len() == part.images,
+        "its rows are not the {} that it announces",
+        part.images
+    );
     Ok((pixels, labels))
 }
 

@@ -122,7 +122,7 @@ pub(crate) struct ModelArgs {
     pub(crate) levels: Option<usize>,
 
     /// Flow steps in each level (K) [default: the preset's]
-    #[arg(long, value_name = "N", value_parser = values::count_up_to::<1024>)]
+    #[arg(long, value_name = "N", value_parser = values::count_up_to::<256>)]
     pub(crate) steps: Option<usize>,
 
     /// Hidden channels of the coupling networks [default: the preset's]
@@ -180,7 +180,12 @@ pub(crate) struct OptimizationArgs {
         value_parser = values::positive,
         help = default(
             "Learning rate after the warm-up, from where it falls to 0 along a cosine",
-            TrainSettings::default().learning_rate
+            format!(
+                "{}; {} for base, {} for paper",
+                Preset::Small.learning_rate(),
+                Preset::Base.learning_rate(),
+                Preset::Paper.learning_rate()
+            )
         )
     )]
     pub(crate) lr: Option<f64>,
@@ -255,6 +260,15 @@ impl Preset {
             Self::Small => "small",
             Self::Base => "base",
             Self::Paper => "paper",
+        }
+    }
+
+    /// The learning rate it starts from: the larger a model, the less it bears.
+    pub(crate) fn learning_rate(self) -> f64 {
+        match self {
+            Self::Small => TrainSettings::default().learning_rate,
+            Self::Base => 4e-3,
+            Self::Paper => 1e-3,
         }
     }
 }

@@ -69,17 +69,19 @@ fn begin(args: &TrainArgs, folder: &RunFolder, device: &Device) -> Result<(Train
     let images = open_images(args, name)?;
     let config = training::config(&args.model, &images.train);
     config.validate()?;
-    let settings = training::settings(&args.optimization);
+    let settings = training::settings(args);
     let (batch_size, seed) = (settings.batch_size, settings.seed);
     check_batch_size(batch_size, &images.train)?;
 
-    folder.clear()?;
     let trainer = Trainer::new(&config, settings, name.as_str(), device)?;
     let count = FIRST_IMAGES.min(images.train.len());
     let first = Batches::new(&images.train, count, seed, 0).next();
     let first = first.context("the data set holds no training images")??;
     let (first, _) = data::to_device(&first, &config, device)?;
     trainer.initialize(&first)?;
+    // Only now is it certain that there will be a training in place of what lies there.
+    folder.clear()?;
+    trainer.save_training(&folder.training())?;
     Ok((trainer, images))
 }
 

@@ -40,18 +40,9 @@ impl RunFolder {
 
     /// Makes the folder and removes what another run left there.
     pub(crate) fn clear(&self) -> Result<()> {
-        let samples = self.path.join("samples");
-        files::create_folder(&samples)?;
-        for entry in fs::read_dir(&samples)
-            .with_context(|| format!("cannot read the folder `{}`", samples.display()))?
-        {
-            let path = entry?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            if name.starts_with("epoch-") && name.ends_with(".png") {
-                remove(&path)?;
-            }
-        }
-        self.files().iter().try_for_each(|file| remove(file))
+        files::create_folder(&self.samples_folder())?;
+        let files = self.files();
+        files.iter().try_for_each(|file| remove(file))
     }
 
     /// The folder itself.
@@ -81,13 +72,25 @@ impl RunFolder {
 
     /// Samples drawn in this epoch, from 1.
     pub(crate) fn samples(&self, epoch: u64) -> PathBuf {
-        self.path
-            .join("samples")
-            .join(format!("epoch-{epoch:04}.png"))
+        self.samples_folder().join(format!("epoch-{epoch:04}.png"))
     }
 
-    fn files(&self) -> [PathBuf; 4] {
-        [self.training(), self.model(), self.metrics(), self.curve()]
+    fn samples_folder(&self) -> PathBuf {
+        self.path.join("samples")
+    }
+
+    /// What a run leaves in the folder.
+    fn files(&self) -> Vec<PathBuf> {
+        let names = [self.training(), self.model(), self.metrics(), self.curve()];
+        let found = fs::read_dir(self.samples_folder())
+            .into_iter()
+            .flatten()
+            .flatten();
+        let pictures = found.map(|entry| entry.path()).filter(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.starts_with("epoch-") && name.ends_with(".png")
+        });
+        names.into_iter().chain(pictures).collect()
     }
 }
 

@@ -8,7 +8,7 @@ use indicatif::HumanCount;
 use crate::cli::LimitArgs;
 
 /// How often the training images are seen if no limit is given.
-pub(crate) const DEFAULT_EPOCHS: u64 = 15;
+pub(crate) const DEFAULT_EPOCHS: u64 = 12;
 
 /// The limits of a run. The first one reached ends it.
 #[derive(Clone, Copy, Debug)]

@@ -95,11 +95,21 @@ impl MetricsLog {
         recent.time += time;
     }
 
-    /// Writes a line about the steps since the last one, if there are any.
+    /// Writes a line about the steps since the last one, if there are any or there is a new result.
     pub(crate) fn write(&mut self, progress: &Progress, test: Option<f64>) -> Result<()> {
         let recent = std::mem::take(&mut self.recent);
         if recent.steps == 0 {
-            return Ok(());
+            // A training that was stopped while its result was measured has it measured later.
+            return match self.records.last() {
+                Some(last) if last.test_bits_per_dim.is_none() && test.is_some() => {
+                    let record = Record {
+                        test_bits_per_dim: test,
+                        ..last.clone()
+                    };
+                    self.append(record)
+                }
+                _ => Ok(()),
+            };
         }
         let steps = f64::from(recent.steps);
         let record = Record {
@@ -112,6 +122,10 @@ impl MetricsLog {
             images_per_second: recent.images as f64 / recent.time.as_secs_f64(),
             seconds: progress.seconds,
         };
+        self.append(record)
+    }
+
+    fn append(&mut self, record: Record) -> Result<()> {
         // One write, so that a reader never sees half a line.
         self.file
             .write_all(&line(&record)?)
@@ -185,16 +199,23 @@ mod tests {
     }
 
     #[test]
-    fn a_line_holds_means() {
+    fn a_line_holds_means_and_a_later_result_gets_a_line_once() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.jsonl");
         let mut log = MetricsLog::open(&path, 0).unwrap();
         write(&mut log, 2);
-        log.write(&Progress::default(), Some(1.0)).unwrap();
-        assert_eq!(
-            fs::read_to_string(&path).unwrap(),
-            "{\"step\":2,\"epoch\":1,\"train_bits_per_dim\":1.5,\"lr\":0.001,\"grad_norm\":2.0,\
-             \"images_per_second\":320.0,\"seconds\":7.0}\n"
-        );
+        let progress = Progress::default();
+        log.write(&progress, None).unwrap();
+        let line = |test: &str| {
+            format!(
+                "{{\"step\":2,\"epoch\":1,\"train_bits_per_dim\":1.5,{test}\"lr\":0.001,\"grad_norm\":2.0,\
+                 \"images_per_second\":320.0,\"seconds\":7.0}}\n"
+            )
+        };
+        assert_eq!(fs::read_to_string(&path).unwrap(), line(""));
+        log.write(&progress, Some(1.0)).unwrap();
+        log.write(&progress, Some(1.0)).unwrap();
+        let both = line("") + &line("\"test_bits_per_dim\":1.0,");
+        assert_eq!(fs::read_to_string(&path).unwrap(), both);
     }
 }

@@ -29,8 +29,13 @@ pub(crate) fn config_of(args: &ModelArgs, image: ImageShape, classes: usize) -> 
 }
 
 /// The training the options ask for.
-pub(crate) fn settings(args: &OptimizationArgs) -> TrainSettings {
-    change_settings(args, TrainSettings::default())
+pub(crate) fn settings(args: &TrainArgs) -> TrainSettings {
+    let preset = args.model.preset.unwrap_or_default();
+    let base = TrainSettings {
+        learning_rate: preset.learning_rate(),
+        ..TrainSettings::default()
+    };
+    change_settings(&args.optimization, base)
 }
 
 /// An error that names the options that ask for something else than what the training to be resumed

@@ -210,6 +210,7 @@ fn sizes(x: &Shape, h: &Shape) -> Result<(usize, Sizes)> {
     let (h_batch, parameters, h_height, h_width) = h.dims4()?;
     if (h_batch, h_height, h_width) != (b, height, width)
         || parameters % 2 != 0
+        || parameters == 0
         || parameters > 2 * c
     {
         bail!("affine: parameters of shape {h:?} do not fit inputs of shape {x:?}");

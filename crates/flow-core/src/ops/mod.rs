@@ -30,7 +30,7 @@ fn run_length(count: usize) -> usize {
 
 /// Whether the fused form applies: everything else takes the composed one.
 fn fusible(tensor: &Tensor) -> bool {
-    tensor.device().is_cpu() && tensor.dtype() == DType::F32
+    tensor.device().is_cpu() && tensor.dtype() == DType::F32 && tensor.elem_count() > 0
 }
 
 /// Adds up equally long partial sums, first to last.

@@ -74,6 +74,9 @@ impl TrainSettings {
     }
 }
 
+/// More steps than any training takes; counters beyond it come from a broken file.
+const MAX_COUNT: u64 = 1 << 53;
+
 /// Where training stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -86,4 +89,19 @@ pub struct Progress {
     pub batch: u64,
     /// Time spent training, in seconds.
     pub seconds: f64,
+}
+
+impl Progress {
+    /// # Errors
+    /// [`Error::Config`] if no training can stand there.
+    pub(super) fn validate(&self) -> Result<()> {
+        let counted = [self.step, self.epoch, self.batch]
+            .iter()
+            .all(|count| *count < MAX_COUNT);
+        if counted && self.seconds >= 0.0 && self.seconds.is_finite() {
+            Ok(())
+        } else {
+            Err(Error::Config("no training can stand where it says".into()))
+        }
+    }
 }

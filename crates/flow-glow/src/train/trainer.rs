@@ -83,8 +83,12 @@ impl Trainer {
         }
         let mut part = |name: &str| parts.remove(name).unwrap_or_default();
         let refuse_error = |error: Error| refuse(error.to_string());
+        header.training.settings.validate().map_err(refuse_error)?;
+        header.training.progress.validate().map_err(refuse_error)?;
 
-        let params = ParamStore::from_tensors(part(WEIGHTS))?;
+        let params = ParamStore::from_tensors(part(WEIGHTS))
+            .map_err(Error::from)
+            .map_err(refuse_error)?;
         let live =
             Glow::new(&header.model, params.builder(DType::F32, device)).map_err(refuse_error)?;
         if let Some(name) = params.unused().first() {
@@ -102,9 +106,12 @@ impl Trainer {
             let (Some(weight), Some(second)) = (weights.get(&name), second) else {
                 return Err(refuse(format!("the moments of `{name}` are not complete")));
             };
-            if first.shape() != weight.shape() || second.shape() != weight.shape() {
+            let fits = |moment: &Tensor| {
+                moment.shape() == weight.shape() && moment.dtype() == weight.dtype()
+            };
+            if !fits(&first) || !fits(&second) {
                 return Err(refuse(format!(
-                    "the moments of `{name}` have not its shape"
+                    "the moments of `{name}` have not its shape and type"
                 )));
             }
             moments.insert(
@@ -155,7 +162,8 @@ impl Trainer {
         let loss = self.live.bits_per_dim(images, labels, seed)?.mean_all()?;
         let grads = Gradients::of(&loss, &self.params)?;
         let grad_norm = grads.global_norm()?;
-        if !grad_norm.is_finite() {
+        let bits_per_dim = f64::from(loss.to_scalar::<f32>()?);
+        if !grad_norm.is_finite() || !bits_per_dim.is_finite() {
             return Err(Error::Diverged { step });
         }
         let learning_rate = self.settings.learning_rate_at(step, done);
@@ -169,7 +177,7 @@ impl Trainer {
         self.moments.update(update, &grads, &self.average)?;
         self.progress.step += 1;
         Ok(StepReport {
-            bits_per_dim: f64::from(loss.to_scalar::<f32>()?),
+            bits_per_dim,
             grad_norm,
             learning_rate,
         })
@@ -244,6 +252,12 @@ fn average_of(
     device: &Device,
 ) -> Result<(ParamStore, Glow)> {
     let average = ParamStore::from_tensors(weights)?;
-    let model = Glow::new(config, average.frozen().builder(DType::F32, device))?;
+    let view = average.frozen();
+    let model = Glow::new(config, view.builder(DType::F32, device))?;
+    if let Some(name) = view.unused().first() {
+        return Err(Error::Config(format!(
+            "tensor `{name}` does not belong to the model"
+        )));
+    }
     Ok((average, model))
 }

@@ -79,7 +79,9 @@ fn check(sizes: Sizes, weights: Weights) -> Result<()> {
         outputs,
         ..
     } = sizes;
-    let fits = weights.w1.dims() == [hidden, inputs, 3, 3]
+    let fits = hidden > 0
+        && outputs > 0
+        && weights.w1.dims() == [hidden, inputs, 3, 3]
         && weights.b1.dims() == [hidden]
         && weights.w2.dims() == [hidden, hidden]
         && weights.b2.dims() == [hidden]
