@@ -1,7 +1,8 @@
 //! Memory for activations, reused from step to step.
 //!
 //! A training step takes the same large buffers as the one before it. The allocator would return
-//! them to the system in between, and every page would fault in again.
+//! them to the system in between, and every page would fault in again. What was taken once stays with
+//! the process: no more than its peak, in as many sizes as it asked for.
 
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
