@@ -17,6 +17,11 @@ impl<B: Bijection> Chain<B> {
         }
         Ok(Self(parts))
     }
+
+    /// What is composed, in the order in which data pass.
+    pub fn parts(&self) -> &[B] {
+        &self.0
+    }
 }
 
 impl<B: Bijection> Bijection for Chain<B> {

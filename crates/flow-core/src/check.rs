@@ -28,16 +28,26 @@ pub fn randomize(params: &ParamStore, seed: u64, std: f64) -> Result<()> {
 /// If any two numbers differ by more than `tolerance` · (1 + the larger magnitude in `expected`), or
 /// are not numbers.
 pub fn close(actual: &Tensor, expected: &Tensor, tolerance: f64) -> Result<()> {
+    let distance = distance(actual, expected)?;
+    if distance.is_nan() || distance > tolerance {
+        let size = largest(&expected.to_dtype(DType::F64)?)?;
+        let error = distance * (1.0 + size);
+        bail!("values differ by {error:e} where they reach {size:e}");
+    }
+    Ok(())
+}
+
+/// The largest difference between two numbers, relative to 1 + the largest magnitude in `expected`;
+/// not a number if one of them is none.
+///
+/// # Errors
+/// If the shapes differ.
+pub fn distance(actual: &Tensor, expected: &Tensor) -> Result<f64> {
     if actual.shape() != expected.shape() {
         bail!("shape {:?} is not {:?}", actual.shape(), expected.shape());
     }
     let (actual, expected) = (actual.to_dtype(DType::F64)?, expected.to_dtype(DType::F64)?);
-    let size = largest(&expected)?;
-    let error = largest(&(actual - expected)?)?;
-    if error.is_nan() || error > tolerance * (1.0 + size) {
-        bail!("values differ by {error:e} where they reach {size:e}");
-    }
-    Ok(())
+    Ok(largest(&(actual - &expected)?)? / (1.0 + largest(&expected)?))
 }
 
 fn largest(tensor: &Tensor) -> Result<f64> {
@@ -75,21 +85,40 @@ pub fn log_det(bijection: &dyn Bijection, x: &Tensor, tolerance: f64) -> Result<
     Ok(())
 }
 
-/// ln|det ∂f/∂x| of one sample `x` `[1, …]`, as `[1]` in f64: the Jacobian is differentiated row by row.
+/// ln|det ∂f/∂x| of one sample `x` `[1, …]`, as `[1]` in f64, by automatic differentiation.
 pub fn jacobian_log_det(f: impl Fn(&Tensor) -> Result<Tensor>, x: &Tensor) -> Result<Tensor> {
-    let x = Var::from_tensor(&x.detach().copy()?)?;
-    let y = f(x.as_tensor())?.flatten_all()?;
-    let rows = (0..y.elem_count())
-        .map(|row| {
-            let grads = y.get(row)?.backward()?;
-            let grad = match grads.get(&x) {
-                Some(grad) => grad.clone(),
-                None => x.zeros_like()?,
-            };
-            grad.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()
-        })
-        .collect::<Result<Vec<_>>>()?;
+    let rows = jacobian(f, x, 1)?;
     Tensor::new(&[linalg::log_abs_det(&rows)?], x.device())
+}
+
+/// ∂f/∂x of one sample `x` `[1, …]`, in f64 on the host, by automatic differentiation: a row for each
+/// number of f(x).
+///
+/// `f` is applied once, to a batch of `copies` of `x`; each way back through it then gives as many rows,
+/// one from each copy. More copies take less time and more memory.
+pub fn jacobian(
+    f: impl Fn(&Tensor) -> Result<Tensor>,
+    x: &Tensor,
+    copies: usize,
+) -> Result<Vec<Vec<f64>>> {
+    let batch = vec![x.detach(); copies];
+    let x = Var::from_tensor(&Tensor::cat(&batch, 0)?)?;
+    let y = f(x.as_tensor())?.flatten_from(1)?;
+    let outputs = y.dim(1)?;
+    let identity = Tensor::eye(outputs, y.dtype(), y.device())?;
+    let mut rows = Vec::with_capacity(outputs);
+    for start in (0..outputs).step_by(copies) {
+        let count = copies.min(outputs - start);
+        let chosen = (y.narrow(0, 0, count)? * identity.narrow(0, start, count)?)?;
+        let grads = chosen.sum_all()?.backward()?;
+        let grad = match grads.get(&x) {
+            Some(grad) => grad.clone(),
+            None => x.zeros_like()?,
+        };
+        let grad = grad.narrow(0, 0, count)?.flatten_from(1)?;
+        rows.extend(grad.to_dtype(DType::F64)?.to_vec2::<f64>()?);
+    }
+    Ok(rows)
 }
 
 /// # Errors

@@ -9,96 +9,111 @@
 //! exp(log_scale). L and U start at the identity, so W starts at the rotation.
 //! Kingma & Dhariwal 2018, section 3.2 (arXiv:1807.03039). Unlike the paper, Q replaces the fixed
 //! permutation and the signs of the diagonal: no factorisation is needed to start, and any
-//! P·L·(U + diag(s)) maps to this form exactly by moving the signs into Q.
+//! P·L·(U + diag(s)) maps to this form exactly by moving the signs into Q. The forms that other programs
+//! use are in [`MatrixForm`].
 
+mod matrix;
+
+pub use matrix::MatrixForm;
+
+use crate::ops::channel_map::{self, AffineMap, channel_map};
 use crate::params::{Init, ParamBuilder};
-use crate::{Bijection, Result, linalg, ops};
-use candle_core::{DType, Device, Tensor, bail};
+use crate::{ActNorm, Bijection, Result, ops};
+use candle_core::Tensor;
+use matrix::Matrix;
 
-/// How far Q·Qᵀ may be from the identity, in any precision.
-const ROTATION_TOLERANCE: f64 = 1e-3;
-
-/// Channel mixing of `[B, C, H, W]` by an invertible matrix in LU form.
+/// Channel mixing of `[B, C, H, W]` by an invertible matrix.
 pub struct InvertibleConv1x1 {
-    rotation: Tensor,
-    lower: Tensor,
-    upper: Tensor,
-    log_scale: Tensor,
-    strictly_lower: Tensor,
-    identity: Tensor,
+    matrix: Matrix,
+    /// What is added to every pixel, `[C]`.
+    bias: Option<Tensor>,
 }
 
 impl InvertibleConv1x1 {
-    /// Parameters `rotation` (fixed), `lower`, `upper`, all `[C, C]`, and `log_scale`, `[C]`. Only the
-    /// strict triangles of `lower` and `upper` count.
+    /// In LU form, W = Q·L·U. Parameters `rotation` (fixed), `lower`, `upper`, all `[C, C]`, and
+    /// `log_scale`, `[C]`. Only the strict triangles of `lower` and `upper` count.
     pub fn new(channels: usize, params: ParamBuilder) -> Result<Self> {
-        let square = (channels, channels);
-        let identity = Tensor::eye(channels, params.dtype(), params.device())?;
-        let rotation = params
-            .get_with_hints(square, "rotation", Init::Rotation)?
-            .detach();
-        let error = (rotation.matmul(&rotation.t()?)? - &identity)?
-            .abs()?
-            .max_all()?;
-        let error = error.to_dtype(DType::F64)?.to_scalar::<f64>()?;
-        // The log-determinant counts on it, and a file may hold anything.
-        if error.is_nan() || error > ROTATION_TOLERANCE {
-            bail!(
-                "parameter `{}.rotation` is not a rotation: off by {error:e}",
-                params.prefix()
-            );
-        }
-        let triangle = Tensor::tril2(channels, params.dtype(), params.device())?;
+        Self::with_form(channels, MatrixForm::default(), params)
+    }
+
+    /// In any form. Parameters as in [`new`](Self::new); with the rotation first also `bias`, `[C]`; of a
+    /// plain matrix `weight`, `[C, C]`.
+    pub fn with_form(channels: usize, form: MatrixForm, params: ParamBuilder) -> Result<Self> {
+        let bias = (form == MatrixForm::LowerUpperRotation)
+            .then(|| params.get_with_hints(channels, "bias", Init::Zeros));
         Ok(Self {
-            rotation,
-            lower: params.get_with_hints(square, "lower", Init::Zeros)?,
-            upper: params.get_with_hints(square, "upper", Init::Zeros)?,
-            log_scale: params.get_with_hints(channels, "log_scale", Init::Zeros)?,
-            strictly_lower: (triangle - &identity)?,
-            identity,
+            matrix: Matrix::new(channels, form, &params)?,
+            bias: bias.transpose()?,
         })
     }
 
-    /// W = Q·L·U, `[C, C]`, output channel first.
+    /// W, `[C, C]`, output channel first.
     pub fn weight(&self) -> Result<Tensor> {
-        let lower = ((&self.lower * &self.strictly_lower)? + &self.identity)?;
-        let upper = ((&self.upper * self.strictly_lower.t()?)?
-            + self.identity.broadcast_mul(&self.log_scale.exp()?)?)?;
-        self.rotation.matmul(&lower.matmul(&upper)?)
+        self.matrix.weight()
+    }
+
+    /// `actnorm` and, after it, this convolution as one affine map of the channels.
+    pub fn after(&self, actnorm: &ActNorm) -> Result<AffineMap> {
+        let (log_scale, shift) = (actnorm.log_scale(), actnorm.shift());
+        if let Matrix::Factors(factors) = &self.matrix
+            && factors.rotates_last
+        {
+            return channel_map(channel_map::Factors {
+                rotation: &factors.rotation,
+                lower: &factors.lower,
+                upper: &factors.upper,
+                log_scale: &factors.log_scale,
+                actnorm_log_scale: log_scale,
+                actnorm_shift: shift,
+            });
+        }
+        let channels = shift.elem_count();
+        let scale = log_scale.reshape((1, channels))?.exp()?;
+        let weight = self.weight()?.broadcast_mul(&scale)?;
+        let bias = weight.matmul(&shift.reshape((channels, 1))?)?;
+        Ok(AffineMap {
+            bias: (bias.flatten_all()? + self.bias(&weight)?)?,
+            log_det: (log_scale.sum_all()? + self.log_abs_det()?)?,
+            weight,
+        })
     }
 
     /// W⁻¹, `[C, C]`, computed on the host in f64.
     pub fn inverse_weight(&self) -> Result<Tensor> {
-        let weight = self.weight()?.detach();
-        let rows = weight
-            .to_dtype(DType::F64)?
-            .to_device(&Device::Cpu)?
-            .to_vec2()?;
-        let inverse = linalg::inverse(&rows)?;
-        Tensor::new(inverse, &Device::Cpu)?
-            .to_dtype(weight.dtype())?
-            .to_device(weight.device())
+        self.matrix.inverse()
     }
 
-    fn no_bias(&self) -> Result<Tensor> {
-        self.log_scale.zeros_like()
+    /// −W⁻¹·bias, `[C]`, given `inverse` = W⁻¹: what the inverse adds to every pixel.
+    pub fn inverse_bias(&self, inverse: &Tensor) -> Result<Tensor> {
+        let bias = self.bias(inverse)?;
+        inverse.matmul(&bias.unsqueeze(1)?)?.flatten_all()?.neg()
     }
 
     /// ln|det W|, a scalar.
     pub fn log_abs_det(&self) -> Result<Tensor> {
-        self.log_scale.sum_all()
+        self.matrix.log_abs_det()
+    }
+
+    /// The bias, zero where there is none; as many as `weight` has rows.
+    fn bias(&self, weight: &Tensor) -> Result<Tensor> {
+        match &self.bias {
+            Some(bias) => Ok(bias.clone()),
+            None => Tensor::zeros(weight.dim(0)?, weight.dtype(), weight.device()),
+        }
     }
 }
 
 impl Bijection for InvertibleConv1x1 {
     fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
         let (b, _, h, w) = x.dims4()?;
-        let y = ops::channel_mix::channel_mix(x, &self.weight()?, &self.no_bias()?)?;
+        let weight = self.weight()?;
+        let y = ops::channel_mix::channel_mix(x, &weight, &self.bias(&weight)?)?;
         let log_det = (self.log_abs_det()? * (h * w) as f64)?.broadcast_as(b)?;
         Ok((y, log_det))
     }
 
     fn inverse(&self, y: &Tensor) -> Result<Tensor> {
-        ops::channel_mix::channel_mix(y, &self.inverse_weight()?, &self.no_bias()?)
+        let inverse = self.inverse_weight()?;
+        ops::channel_mix::channel_mix(y, &inverse, &self.inverse_bias(&inverse)?)
     }
 }

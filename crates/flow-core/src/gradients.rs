@@ -4,11 +4,14 @@ use crate::Result;
 use crate::params::ParamStore;
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Tensor, Var};
+use rayon::prelude::*;
 
 /// The gradient of a loss in each parameter of a store, in name order, detached from any graph.
 pub struct Gradients {
-    entries: Vec<(String, Var, Option<Tensor>)>,
+    entries: Vec<Entry>,
 }
+
+type Entry = (String, Var, Option<Tensor>);
 
 impl Gradients {
     /// No gradient yet, for every parameter of `params`.
@@ -26,6 +29,21 @@ impl Gradients {
         let mut gradients = Self::new(params);
         gradients.add(&loss.backward()?)?;
         Ok(gradients)
+    }
+
+    /// The sum of gradients in the same parameters, added in their order.
+    pub fn sum(mut self, others: &[Self]) -> Result<Self> {
+        let add = |(index, (_, _, sum)): (usize, &mut Entry)| {
+            for (_, _, grad) in others.iter().map(|other| &other.entries[index]) {
+                *sum = match (sum.take(), grad) {
+                    (Some(sum), Some(grad)) => Some((sum + grad)?),
+                    (sum, grad) => sum.or_else(|| grad.clone()),
+                };
+            }
+            Result::Ok(())
+        };
+        self.entries.par_iter_mut().enumerate().try_for_each(add)?;
+        Ok(self)
     }
 
     /// Adds what `part` holds for the parameters; its other entries (constants that met a
@@ -63,8 +81,10 @@ impl Gradients {
     /// √Σg² over all parameters.
     pub fn global_norm(&self) -> Result<f64> {
         let squares = self
-            .iter()
-            .map(|(_, _, grad)| grad.to_dtype(DType::F64)?.sqr()?.sum_all())
+            .entries
+            .par_iter()
+            .filter_map(|(_, _, grad)| grad.as_ref())
+            .map(|grad| grad.to_dtype(DType::F64)?.sqr()?.sum_all())
             .collect::<Result<Vec<_>>>()?;
         if squares.is_empty() {
             return Ok(0.0);

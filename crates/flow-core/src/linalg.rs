@@ -92,6 +92,46 @@ pub fn inverse(matrix: &Matrix) -> Result<Matrix> {
     Ok(inverse)
 }
 
+/// The singular values of a matrix, largest first, by one-sided Jacobi rotations: pairs of rows are
+/// rotated until all are orthogonal, and then their lengths are the singular values
+/// (Golub & Van Loan, Matrix Computations, section 8.6.3).
+pub fn singular_values(matrix: &Matrix) -> Vec<f64> {
+    /// Convergence is quadratic and takes about six; numbers that are not finite never converge.
+    const MAX_SWEEPS: usize = 40;
+    let mut rows = matrix.clone();
+    for _ in 0..MAX_SWEEPS {
+        let mut orthogonal = true;
+        for j in 1..rows.len() {
+            let (above, below) = rows.split_at_mut(j);
+            for row in above {
+                orthogonal &= are_orthogonal_or_rotate(row, &mut below[0]);
+            }
+        }
+        if orthogonal {
+            break;
+        }
+    }
+    let mut lengths: Vec<f64> = rows.iter().map(|row| dot(row, row).sqrt()).collect();
+    lengths.sort_by(|a, b| b.total_cmp(a));
+    lengths
+}
+
+/// Whether two rows are orthogonal to rounding; if not, they are rotated in their plane until they are.
+fn are_orthogonal_or_rotate(a: &mut [f64], b: &mut [f64]) -> bool {
+    let (aa, bb, ab) = (dot(a, a), dot(b, b), dot(a, b));
+    if ab.abs() <= f64::EPSILON * (aa * bb).sqrt() {
+        return true;
+    }
+    let zeta = (bb - aa) / (2.0 * ab);
+    let tangent = zeta.signum() / (zeta.abs() + zeta.hypot(1.0));
+    let cosine = tangent.hypot(1.0).recip();
+    let sine = cosine * tangent;
+    for (a, b) in a.iter_mut().zip(b) {
+        (*a, *b) = (cosine * *a - sine * *b, sine * *a + cosine * *b);
+    }
+    false
+}
+
 /// Orthonormalises the rows by Gram–Schmidt, and makes the determinant +1.
 ///
 /// # Errors
@@ -193,6 +233,20 @@ mod tests {
         }
 
         #[test]
+        fn singular_values_are_those_the_matrix_was_made_of(n in 1_usize..24, spread in 0.0..12.0_f64, seed: u64) {
+            let rotation = |seed| random::rotation(seed, n).unwrap().to_vec2().unwrap();
+            let value = |i: usize| (-spread * i as f64 / n as f64).exp();
+            let scaled: Matrix = rotation(seed)
+                .into_iter()
+                .enumerate()
+                .map(|(i, row): (usize, Vec<f64>)| row.iter().map(|entry| entry * value(i)).collect())
+                .collect();
+            for (i, found) in singular_values(&product(&rotation(!seed), &scaled)).into_iter().enumerate() {
+                prop_assert!((found - value(i)).abs() < 1e-14 * n as f64, "{found} is not {}", value(i));
+            }
+        }
+
+        #[test]
         fn a_rotation_is_orthogonal_and_keeps_orientation(n in 1_usize..24, seed: u64) {
             let rotation = random::rotation(seed, n).unwrap().to_vec2().unwrap();
             let transposed = (0..n).map(|j| rotation.iter().map(|row| row[j]).collect()).collect();
@@ -211,5 +265,8 @@ mod tests {
                 .contains("singular")
         );
         assert!(log_abs_det(&singular).unwrap() < -1e300);
+        let values = singular_values(&singular);
+        assert!((values[0] - 5.0).abs() < 1e-14 && values[1] < 1e-15);
+        assert!(singular_values(&vec![vec![1.0, f64::NAN], vec![1.0, 0.0]])[0].is_nan());
     }
 }

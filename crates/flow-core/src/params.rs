@@ -17,6 +17,8 @@ pub enum Init {
     /// All zeros.
     #[default]
     Zeros,
+    /// All ones.
+    Ones,
     /// Independent draws from N(0, std²).
     Normal {
         /// The standard deviation.
@@ -202,6 +204,7 @@ pub fn assign(param: &Tensor, value: &Tensor) -> Result<()> {
 fn draw(init: Init, seed: u64, shape: &Shape, dtype: DType, device: &Device) -> Result<Tensor> {
     match init {
         Init::Zeros => Tensor::zeros(shape, dtype, device),
+        Init::Ones => Tensor::ones(shape, dtype, device),
         Init::Normal { std } => random::normal(seed, shape, dtype, device)? * std,
         Init::Rotation => {
             let (rows, columns) = shape.dims2()?;

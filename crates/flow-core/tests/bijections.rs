@@ -2,11 +2,12 @@
 #![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Result, Tensor};
+use flow_core::ops::Precision;
 use flow_core::ops::coupling_network::{Weights, coupling_network};
 use flow_core::params::{Init, ParamBuilder, ParamStore};
 use flow_core::{
-    ActNorm, Bijection, Chain, Conditioner, Coupling, InvertibleConv1x1, ScaleMap, Squeeze,
-    Transform, Whiten, check, random,
+    ActNorm, Bijection, Chain, Conditioner, Coupling, InvertibleConv1x1, MatrixForm, Order,
+    Passing, ScaleMap, Squeeze, Transform, Whiten, check, random,
 };
 use proptest::prelude::*;
 
@@ -42,6 +43,7 @@ impl Conditioner for Network {
                 w3,
                 b3,
             },
+            Precision::F32,
         )
     }
 }
@@ -52,10 +54,27 @@ fn coupling(
     channels: usize,
     params: &ParamBuilder,
     transform: Transform,
+    passing: Passing,
 ) -> Result<Box<dyn Bijection>> {
-    let passing = channels / 2;
-    let network = Network::new(passing, transform.parameters(channels - passing), params)?;
-    Ok(Box::new(Coupling::new(transform, network)))
+    let count = passing.count(channels);
+    let network = Network::new(count, transform.parameters(channels - count), params)?;
+    Ok(Box::new(Coupling::new(transform, passing, network)))
+}
+
+/// The affine coupling of the paper, but for its scale map.
+fn affine(channels: usize, params: &ParamBuilder, map: ScaleMap) -> Result<Box<dyn Bijection>> {
+    let transform = Transform::Affine(map, Order::ShiftFirst);
+    coupling(channels, params, transform, Passing::FirstHalf)
+}
+
+/// A coupling that scales first.
+fn scale_first(
+    channels: usize,
+    params: &ParamBuilder,
+    passing: Passing,
+) -> Result<Box<dyn Bijection>> {
+    let transform = Transform::Affine(ScaleMap::SigmoidOffset, Order::ScaleFirst);
+    coupling(channels, params, transform, passing)
 }
 
 /// One line makes a new bijection tested.
@@ -65,35 +84,57 @@ const TABLE: &[(&str, Build)] = &[
         Ok(Box::new(InvertibleConv1x1::new(c, p.clone())?))
     }),
     ("squeeze", |_, _| Ok(Box::new(Squeeze))),
-    ("additive", |c, p| coupling(c, p, Transform::Additive)),
-    ("affine, sigmoid", |c, p| {
-        coupling(c, p, Transform::Affine(ScaleMap::Sigmoid))
+    ("conv1x1, rotation first", |c, p| {
+        let form = MatrixForm::LowerUpperRotation;
+        Ok(Box::new(InvertibleConv1x1::with_form(c, form, p.clone())?))
     }),
+    ("conv1x1, plain", |c, p| {
+        let form = MatrixForm::Plain;
+        Ok(Box::new(InvertibleConv1x1::with_form(c, form, p.clone())?))
+    }),
+    ("additive", |c, p| {
+        coupling(c, p, Transform::Additive, Passing::FirstHalf)
+    }),
+    ("additive, odd", |c, p| {
+        coupling(c, p, Transform::Additive, Passing::Odd)
+    }),
+    ("affine, sigmoid", |c, p| affine(c, p, ScaleMap::Sigmoid)),
     ("affine, sigmoid-offset", |c, p| {
-        coupling(c, p, Transform::Affine(ScaleMap::SigmoidOffset))
+        affine(c, p, ScaleMap::SigmoidOffset)
     }),
+    ("affine, sigmoid-inverse", |c, p| {
+        affine(c, p, ScaleMap::SigmoidInverse)
+    }),
+    ("affine, softplus", |c, p| affine(c, p, ScaleMap::Softplus)),
+    ("affine, exp", |c, p| affine(c, p, ScaleMap::Exp)),
     ("affine, exp-tanh", |c, p| {
-        coupling(c, p, Transform::Affine(ScaleMap::ExpTanh { bound: 2.0 }))
+        affine(c, p, ScaleMap::ExpTanh { bound: 2.0 })
     }),
+    ("scale first", |c, p| scale_first(c, p, Passing::FirstHalf)),
+    ("scale first, second half", |c, p| {
+        scale_first(c, p, Passing::SecondHalf)
+    }),
+    ("scale first, even", |c, p| scale_first(c, p, Passing::Even)),
+    ("scale first, odd", |c, p| scale_first(c, p, Passing::Odd)),
     ("whiten", |c, p| {
         let mean = p.get_with_hints((1, c, 1, 1), "mean", Init::Zeros)?;
         let log_std = p.get_with_hints((1, c, 1, 1), "log_std", Init::Zeros)?;
         Ok(Box::new(Whiten::new(mean, log_std)))
     }),
     ("chain", |c, p| {
-        let affine = Transform::Affine(ScaleMap::ExpTanh { bound: 2.0 });
+        let map = ScaleMap::ExpTanh { bound: 2.0 };
         Ok(Box::new(Chain::new(vec![
             Box::new(ActNorm::new(c, p.pp("0"))?) as Box<dyn Bijection>,
             Box::new(InvertibleConv1x1::new(c, p.pp("1"))?),
-            coupling(c, &p.pp("2"), affine)?,
+            affine(c, &p.pp("2"), map)?,
             Box::new(Squeeze),
-            coupling(4 * c, &p.pp("4"), affine)?,
+            affine(4 * c, &p.pp("4"), map)?,
         ])?))
     }),
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
 
     #[test]
     fn every_bijection_is_one(
@@ -153,7 +194,7 @@ fn wrong_shapes_are_named() {
     );
     let params = ParamStore::new(0);
     let network = Network::new(1, 1, &params.builder(DType::F64, &Device::Cpu)).unwrap();
-    let coupling = Coupling::new(Transform::Additive, network);
+    let coupling = Coupling::new(Transform::Additive, Passing::FirstHalf, network);
     assert!(message(coupling.inverse(&image(1, 2, 2))).contains("1 channels cannot be split"));
     assert!(Chain::<Squeeze>::new(vec![]).is_err());
 }

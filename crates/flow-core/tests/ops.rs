@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Result, Tensor, Var};
+use flow_core::ops::Precision;
+use flow_core::ops::channel_map::{self, AffineMap, Factors};
 use flow_core::ops::coupling_network::{self, Weights};
 use flow_core::ops::{affine, channel_mix};
-use flow_core::{ScaleMap, check, random};
+use flow_core::{Order, ScaleMap, check, random};
 use proptest::prelude::*;
 
 const TOLERANCE: f64 = 1e-5;
@@ -41,6 +43,15 @@ fn compare(inputs: &[Var], fused: &Tensor, composed: &Tensor) -> Result<()> {
     Ok(())
 }
 
+const SCALE_MAPS: [ScaleMap; 6] = [
+    ScaleMap::Sigmoid,
+    ScaleMap::SigmoidOffset,
+    ScaleMap::SigmoidInverse,
+    ScaleMap::Softplus,
+    ScaleMap::Exp,
+    ScaleMap::ExpTanh { bound: 1.5 },
+];
+
 /// One tensor of y and log_det, so that both enter the loss.
 fn joined((y, log_det): (Tensor, Tensor)) -> Tensor {
     Tensor::cat(&[y.flatten_all().unwrap(), log_det], 0).unwrap()
@@ -60,17 +71,38 @@ proptest! {
     }
 
     #[test]
+    fn channel_map_is_its_twin(c in 1_usize..14, seed: u64) {
+        let inputs = vars(seed, &[&[c, c], &[c, c], &[c], &[1, c, 1, 1], &[1, c, 1, 1]], 0.3);
+        let [lower, upper, log_scale, actnorm_log_scale, actnorm_shift] = &inputs[..] else { unreachable!() };
+        let rotation = random::rotation(seed, c).unwrap().to_dtype(DType::F32).unwrap();
+        let factors = Factors { rotation: &rotation, lower, upper, log_scale, actnorm_log_scale, actnorm_shift };
+        let flat = |map: AffineMap| {
+            Tensor::cat(&[map.weight.flatten_all()?, map.bias, map.log_det.reshape(1)?], 0)
+        };
+        let fused = flat(channel_map::channel_map(factors).unwrap()).unwrap();
+        compare(&inputs, &fused, &flat(channel_map::composed::channel_map(factors).unwrap()).unwrap()).unwrap();
+    }
+
+    #[test]
     fn affine_is_its_twin(
         b in 1_usize..40, c in 1_usize..6, h in 1_usize..10, w in 1_usize..10, seed: u64,
     ) {
         let transformed = c.div_ceil(2);
         let inputs = vars(seed, &[&[b, c, h, w], &[b, 2 * transformed, h, w]], 2.0);
         let [x, parameters] = &inputs[..] else { unreachable!() };
-        for map in [ScaleMap::Sigmoid, ScaleMap::SigmoidOffset, ScaleMap::ExpTanh { bound: 1.5 }] {
-            let (y, log_det) = affine::forward(x, parameters, map).unwrap();
-            check::close(&affine::inverse(&y, parameters, map).unwrap(), x, 1e-4).unwrap();
-            let composed = affine::composed::forward(x, parameters, map).unwrap();
-            compare(&inputs, &joined((y, log_det)), &joined(composed)).unwrap();
+        for map in SCALE_MAPS {
+            for order in [Order::ShiftFirst, Order::ScaleFirst] {
+                let (y, log_det) = affine::forward(x, parameters, map, order).unwrap();
+                let inverse = affine::inverse(&y, parameters, map, order).unwrap();
+                check::close(&inverse, x, 1e-4).unwrap();
+                // In f64, because ln(1 + e^raw) of the specification loses its digits in f32.
+                let exact = |x: &Tensor| x.detach().to_dtype(DType::F64).unwrap();
+                let specified = affine::composed::inverse(&exact(&y), &exact(parameters), map, order).unwrap();
+                let without_graph = affine::inverse(&y.detach(), &parameters.detach(), map, order).unwrap();
+                check::close(&exact(&without_graph), &specified, TOLERANCE).unwrap();
+                let composed = affine::composed::forward(x, parameters, map, order).unwrap();
+                compare(&inputs, &joined((y, log_det)), &joined(composed)).unwrap();
+            }
         }
     }
 
@@ -84,15 +116,59 @@ proptest! {
         let inputs = vars(seed, &shapes, 0.3);
         let [x, w1, b1, w2, b2, w3, b3] = &inputs[..] else { unreachable!() };
         let weights = Weights { w1, b1, w2, b2, w3, b3 };
-        let fused = coupling_network::coupling_network(x, weights).unwrap();
+        let fused = coupling_network::coupling_network(x, weights, Precision::F32).unwrap();
         let composed = coupling_network::composed::coupling_network(x, weights).unwrap();
         compare(&inputs, &fused, &composed).unwrap();
         // Without a graph nothing is kept, and the result is the same.
         let [x, w1, b1, w2, b2, w3, b3] = &inputs.iter().map(Var::as_detached_tensor).collect::<Vec<_>>()[..]
         else { unreachable!() };
-        let detached = coupling_network::coupling_network(x, Weights { w1, b1, w2, b2, w3, b3 }).unwrap();
+        let detached = coupling_network::coupling_network(x, Weights { w1, b1, w2, b2, w3, b3 }, Precision::F32).unwrap();
         check::close(&detached, &fused, 0.0).unwrap();
     }
+
+    /// Whoever has not the instructions computes in f32, which is as near.
+    #[test]
+    fn coupling_network_in_bf16_rounds_its_factors(
+        b in 1_usize..20, i in 1_usize..4, k in 1_usize..70, o in 1_usize..6, h in 1_usize..9, w in 1_usize..9,
+        seed: u64,
+    ) {
+        let shapes: [&[usize]; 7] =
+            [&[b, i, h, w], &[k, i, 3, 3], &[k], &[k, k], &[k], &[o, k, 3, 3], &[o]];
+        let inputs = vars(seed, &shapes, 0.3);
+        // Activations stay away from zero, where a rounding decides whether a ReLU passes a gradient.
+        for bias in [&inputs[2], &inputs[4]] {
+            bias.set(&(bias.as_tensor().sign().unwrap() * 30.0).unwrap()).unwrap();
+        }
+        let [x, w1, b1, w2, b2, w3, b3] = &inputs[..] else { unreachable!() };
+        let weights = Weights { w1, b1, w2, b2, w3, b3 };
+        let fused = coupling_network::coupling_network(x, weights, Precision::Bf16).unwrap();
+        let rounded = in_rounded_factors(x, weights).unwrap();
+        let gradients = |y: &Tensor| {
+            let grads = y.sqr().unwrap().sum_all().unwrap().backward().unwrap();
+            inputs.iter().map(|input| grads.get(input).unwrap().clone()).chain([y.clone()]).collect::<Vec<_>>()
+        };
+        for (fused, rounded) in gradients(&fused).iter().zip(&gradients(&rounded)) {
+            check::close(fused, rounded, 0.02).unwrap();
+        }
+    }
+}
+
+/// The network whose factors have 8 bits, by plain operations. Gradients pass the rounding.
+fn in_rounded_factors(x: &Tensor, weights: Weights) -> Result<Tensor> {
+    let round = |x: &Tensor| {
+        let rounded = x.detach().to_dtype(DType::BF16)?.to_dtype(DType::F32)?;
+        x + (rounded - x.detach())?
+    };
+    let layer = |x: &Tensor, weight: &Tensor, bias: &Tensor, padding| {
+        let bias = bias.reshape((1, bias.elem_count(), 1, 1))?;
+        round(x)?
+            .conv2d(&round(weight)?, padding, 1, 1, 1)?
+            .broadcast_add(&bias)
+    };
+    let w2 = weights.w2.unsqueeze(2)?.unsqueeze(3)?;
+    let h1 = layer(x, weights.w1, weights.b1, 1)?.relu()?;
+    let h2 = layer(&h1, &w2, weights.b2, 0)?.relu()?;
+    layer(&h2, weights.w3, weights.b3, 1)
 }
 
 #[test]
@@ -122,7 +198,7 @@ fn channels_of_a_larger_tensor_need_no_copy_and_repeat_bit_for_bit() {
         b3,
     };
     let half = x.narrow(1, 2, 2).unwrap();
-    let run = |x: &Tensor| coupling_network::coupling_network(x, weights).unwrap();
+    let run = |x: &Tensor| coupling_network::coupling_network(x, weights, Precision::F32).unwrap();
     check::close(&run(&half), &run(&half.contiguous().unwrap()), 0.0).unwrap();
 
     let gradient = |threads: usize| {
@@ -178,6 +254,6 @@ fn a_broken_model_shows() {
         w3,
         b3,
     };
-    let y = coupling_network::coupling_network(x, weights).unwrap();
+    let y = coupling_network::coupling_network(x, weights, Precision::F32).unwrap();
     assert!(y.sum_all().unwrap().to_scalar::<f32>().unwrap().is_nan());
 }

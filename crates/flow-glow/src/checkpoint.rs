@@ -6,22 +6,25 @@
 
 use crate::config::GlowConfig;
 use crate::model::Glow;
-use crate::train::{Progress, TrainSettings};
+use crate::tensor_file::{self, one_line};
+use crate::train::{Progress, ResumeRecord, TrainSettings};
 use crate::{Error, Result};
 use atomic_write_file::AtomicWriteFile;
 use candle_core::{DType, Device, Tensor};
 use flow_core::params::ParamStore;
-use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::Path;
 
 /// The format that this version writes and reads.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The metadata key of the header.
 const KEY: &str = "flow";
+
+/// Bytes of the header: many times what it takes.
+const MAX_HEADER: usize = 1 << 16;
 
 /// What a checkpoint holds beside its tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,8 +36,11 @@ pub struct Header {
     pub model: GlowConfig,
     /// What it was trained on.
     pub dataset: String,
-    /// How far and how.
-    pub training: TrainingRecord,
+    /// How far and how; nothing for a model that another program has trained.
+    pub training: Option<TrainingRecord>,
+    /// What only going on with the training needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) resume: Option<ResumeRecord>,
 }
 
 /// How a model was trained.
@@ -48,12 +54,17 @@ pub struct TrainingRecord {
 }
 
 impl Header {
-    pub(crate) fn new(model: GlowConfig, dataset: String, training: TrainingRecord) -> Self {
+    pub(crate) fn new(
+        model: GlowConfig,
+        dataset: String,
+        training: Option<TrainingRecord>,
+    ) -> Self {
         Self {
             version: VERSION,
             model,
             dataset,
             training,
+            resume: None,
         }
     }
 }
@@ -64,6 +75,8 @@ pub struct Checkpoint {
     pub header: Header,
     /// The model; its parameters record no graph.
     pub model: Glow,
+    /// Its parameters by name, in f32.
+    pub weights: ParamStore,
     /// How many numbers its parameters hold.
     pub parameters: usize,
 }
@@ -75,7 +88,8 @@ impl Checkpoint {
     /// If the file cannot be read, is not a checkpoint, or its tensors are not those of the model that
     /// its header describes.
     pub fn load(path: &Path, device: &Device) -> Result<Self> {
-        let (header, mut tensors) = read(path, device)?;
+        let (mut header, mut tensors) = read(path, device)?;
+        header.resume = None;
         let mut parts = split_parts(&tensors);
         if let Some(average) = parts.remove(AVERAGE) {
             tensors = average;
@@ -98,7 +112,30 @@ impl Checkpoint {
             header,
             model,
             parameters: store.element_count(),
+            weights: store,
         })
+    }
+
+    /// Writes a model that another program has trained: `tensors` are its parameters in f32, `dataset` names
+    /// what it was trained on.
+    ///
+    /// # Errors
+    /// If the tensors are not those of such a model, or the file cannot be written.
+    pub fn save(
+        path: &Path,
+        model: &GlowConfig,
+        dataset: &str,
+        tensors: BTreeMap<String, Tensor>,
+    ) -> Result<()> {
+        let store = ParamStore::from_tensors(tensors.clone())?;
+        Glow::new(model, store.builder(DType::F32, &Device::Cpu))?;
+        if let Some(name) = store.unused().first() {
+            return Err(Error::Config(format!(
+                "tensor `{name}` does not belong to the model"
+            )));
+        }
+        let header = Header::new(model.clone(), dataset.to_owned(), None);
+        write(path, &header, tensors.into_iter().collect())
     }
 }
 
@@ -107,6 +144,9 @@ pub(crate) const WEIGHTS: &str = "weights";
 pub(crate) const AVERAGE: &str = "average";
 pub(crate) const FIRST_MOMENT: &str = "first_moment";
 pub(crate) const SECOND_MOMENT: &str = "second_moment";
+
+/// The part that holds the parts of the last good state.
+pub(crate) const GOOD: &str = "good";
 
 /// The tensors of each part of a training state, by their names in the model.
 pub(crate) fn split_parts(
@@ -126,39 +166,19 @@ pub(crate) fn split_parts(
 
 /// Header and tensors of a checkpoint.
 pub(crate) fn read(path: &Path, device: &Device) -> Result<(Header, BTreeMap<String, Tensor>)> {
-    let refuse = |reason: &str| Error::Checkpoint {
-        path: path.to_owned(),
-        reason: reason.to_owned(),
-    };
-    // A device or a pipe has no end.
-    if path.exists() && !path.is_file() {
-        return Err(refuse("it is not a file"));
-    }
-    let bytes = std::fs::read(path).map_err(|source| Error::Io {
-        action: "read",
-        path: path.to_owned(),
-        source,
-    })?;
-    let (_, metadata) = SafeTensors::read_metadata(&bytes)
-        .map_err(|error| refuse(&format!("it is not a safetensors file ({error})")))?;
-    let Some(text) = metadata
-        .metadata()
-        .as_ref()
-        .and_then(|entries| entries.get(KEY))
-    else {
-        return Err(refuse(
-            "it has no header of this program, so it was written by another",
-        ));
-    };
-    let header = parse(text).map_err(|reason| refuse(&reason))?;
-    let tensors = candle_core::safetensors::load_buffer(&bytes, device)
-        .map_err(|error| refuse(&Error::from(error).to_string()))?;
-    Ok((header, tensors.into_iter().collect()))
+    tensor_file::read(path, device, |text| match text {
+        Some(text) => parse(text),
+        None => Err("it has no header of this program, so it was written by another".to_owned()),
+    })
 }
 
 /// Writes a checkpoint such that `path` is at every moment the old file or the new one, whole.
 pub(crate) fn write(path: &Path, header: &Header, tensors: Vec<(String, Tensor)>) -> Result<()> {
     let text = serde_json::to_string(header).expect("a header is plain data");
+    if text.len() > MAX_HEADER {
+        let reason = "the notes of a training are longer than a checkpoint may hold";
+        return Err(Error::Config(reason.into()));
+    }
     let bytes = safetensors::serialize(tensors, Some(HashMap::from([(KEY.to_owned(), text)])))
         .map_err(candle_core::Error::from)?;
     let save = || {
@@ -179,12 +199,21 @@ fn parse(text: &str) -> std::result::Result<Header, String> {
     struct Version {
         version: u32,
     }
-    let broken = |error: serde_json::Error| format!("its header cannot be read ({error})");
+    let broken =
+        |error: serde_json::Error| format!("its header cannot be read ({})", one_line(error));
+    if text.len() > MAX_HEADER {
+        return Err("its header is longer than any of this program".to_owned());
+    }
     let Version { version } = serde_json::from_str(text).map_err(broken)?;
     if version != VERSION {
         return Err(format!(
             "its format is version {version}, and this program reads version {VERSION}"
         ));
     }
-    serde_json::from_str(text).map_err(broken)
+    let header: Header = serde_json::from_str(text).map_err(broken)?;
+    if header.dataset != one_line(&header.dataset) {
+        return Err("its header names a data set by what is no name".to_owned());
+    }
+    header.model.validate().map_err(|error| error.to_string())?;
+    Ok(header)
 }

@@ -1,5 +1,6 @@
 //! What a Glow is: every setting that its weights depend on, as it stands in a checkpoint.
 
+use crate::conventions::{Conventions, PriorForm};
 use crate::{Error, Result};
 use flow_core::Transform;
 use serde::{Deserialize, Serialize};
@@ -54,11 +55,19 @@ pub enum ScaleMap {
     Sigmoid,
     /// σ(raw + 2) + 10⁻³.
     SigmoidOffset,
+    /// 1 / σ(raw + 2), which can only grow.
+    SigmoidInverse,
+    /// min(ln(1 + e^raw) + 10⁻³, 3).
+    Softplus,
+    /// e^raw.
+    Exp,
     /// exp(γ·tanh(raw / γ)): can shrink and grow.
     ExpTanh {
         /// γ, the largest |ln s|.
         bound: f64,
     },
+    /// exp(γ·tanh(raw)), with a learned γ for each channel.
+    ExpTanhLearned,
 }
 
 /// From pixels in [0, 1) to the space in which the flow works.
@@ -67,6 +76,8 @@ pub enum ScaleMap {
 pub enum Preprocessing {
     /// pixel − ½: the paper's.
     Centered,
+    /// The pixel itself.
+    Unit,
     /// logit(α + (1 − 2α)·pixel): stretches black and white, where most pixels of a digit are.
     Logit {
         /// α, the distance that keeps the logit finite.
@@ -96,6 +107,9 @@ pub struct GlowConfig {
     pub bits: u32,
     /// Number of classes that the prior distinguishes, if any.
     pub classes: Option<usize>,
+    /// Where the model differs from those that this project trains.
+    #[serde(default)]
+    pub conventions: Conventions,
 }
 
 /// Sizes beyond these are mistakes or attacks, and would ask for more memory than there is.
@@ -124,6 +138,7 @@ impl GlowConfig {
             preprocessing: Preprocessing::Logit { alpha: 0.01 },
             bits: 8,
             classes: None,
+            conventions: Conventions::default(),
         }
     }
 
@@ -213,6 +228,11 @@ impl GlowConfig {
                 "bound of the scale map is {bound}, but must lie between {MIN_BOUND} and 20"
             ));
         }
+        if self.classes.is_some() && !self.conventions.top_prior.knows_classes() {
+            return refuse(
+                "with classes, the top prior must be one of each channel or element".into(),
+            );
+        }
         Ok(())
     }
 
@@ -224,20 +244,33 @@ impl GlowConfig {
             network.saturating_add(3 * channels * channels)
         };
         let steps = (0..self.levels).map(step).fold(0, usize::saturating_add);
-        steps.saturating_mul(self.steps)
+        let Conventions {
+            split_prior,
+            top_prior,
+            ..
+        } = self.conventions;
+        let gaussians = if [split_prior, top_prior].contains(&PriorForm::Element) {
+            2 * self.image.dimensions() * (1 + self.classes.unwrap_or(0))
+        } else {
+            0
+        };
+        steps.saturating_mul(self.steps).saturating_add(gaussians)
     }
 
     /// The transform of the couplings.
     pub(crate) fn transform(&self) -> Transform {
         use flow_core::ScaleMap as Map;
-        match (self.coupling, self.scale_map) {
-            (Coupling::Additive, _) => Transform::Additive,
-            (Coupling::Affine, ScaleMap::Sigmoid) => Transform::Affine(Map::Sigmoid),
-            (Coupling::Affine, ScaleMap::SigmoidOffset) => Transform::Affine(Map::SigmoidOffset),
-            (Coupling::Affine, ScaleMap::ExpTanh { bound }) => {
-                Transform::Affine(Map::ExpTanh { bound })
-            }
-        }
+        let map = match (self.coupling, self.scale_map) {
+            (Coupling::Additive, _) => return Transform::Additive,
+            (Coupling::Affine, ScaleMap::Sigmoid) => Map::Sigmoid,
+            (Coupling::Affine, ScaleMap::SigmoidOffset) => Map::SigmoidOffset,
+            (Coupling::Affine, ScaleMap::SigmoidInverse) => Map::SigmoidInverse,
+            (Coupling::Affine, ScaleMap::Softplus) => Map::Softplus,
+            // Where it is learned, the bound is the network's, which gives ln s.
+            (Coupling::Affine, ScaleMap::Exp | ScaleMap::ExpTanhLearned) => Map::Exp,
+            (Coupling::Affine, ScaleMap::ExpTanh { bound }) => Map::ExpTanh { bound },
+        };
+        Transform::Affine(map, self.conventions.order())
     }
 }
 

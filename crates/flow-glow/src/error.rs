@@ -1,5 +1,6 @@
 //! What can go wrong, by what the caller can do about it.
 
+use crate::train::Divergence;
 use std::path::PathBuf;
 
 /// `Result` with this crate's [`Error`].
@@ -20,6 +21,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A file does not hold tensors in the format safetensors.
+    #[error("`{}` is not a usable file of tensors: {reason}", path.display())]
+    Tensors {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A file could not be read or written.
     #[error("cannot {action} `{}`", path.display())]
     Io {
@@ -30,13 +39,13 @@ pub enum Error {
         /// Why the system refused.
         source: std::io::Error,
     },
-    /// The loss or its gradient is no longer a finite number; the weights were left as they were.
-    #[error(
-        "training diverged at step {step}: the loss or its gradient is not finite; start again with a lower learning rate"
-    )]
+    /// A training step would have harmed the model; the weights were left as they were.
+    #[error("training diverged after step {step}: {cause}")]
     Diverged {
-        /// The step that was refused.
+        /// Steps before the one that was refused.
         step: u64,
+        /// What was wrong with it.
+        cause: Divergence,
     },
     /// A tensor operation failed.
     #[error(transparent)]

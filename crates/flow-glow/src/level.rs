@@ -2,40 +2,83 @@
 //! (arXiv:1807.03039, figure 2b; arXiv:1605.08803, section 3.6).
 
 use crate::config::GlowConfig;
+use crate::conventions::LevelEnd;
 use crate::prior::SplitPrior;
-use crate::step::FlowStep;
+use crate::step::{FlowStep, Place};
 use candle_core::{Result, Tensor};
+use flow_core::ops::Precision;
+use flow_core::ops::channel_map::AffineMap;
 use flow_core::params::ParamBuilder;
-use flow_core::{Bijection, Chain, Squeeze};
+use flow_core::{Bijection, Chain, InvertibleConv1x1, Squeeze};
 
 /// A level: `[B, C, H, W]` → `[B, 4C, H/2, W/2]`. Where there is a split, the second half of the
 /// channels leaves it white and the first half goes on to the next level.
 pub struct Level {
-    steps: Chain<FlowStep>,
-    split: Option<SplitPrior>,
+    pub(crate) steps: Chain<FlowStep>,
+    pub(crate) end: Option<InvertibleConv1x1>,
+    pub(crate) split: Option<SplitPrior>,
 }
 
 impl Level {
-    /// A level for `channels` incoming ones. Parameters below `steps.{k}` and `split`.
+    /// A level for `channels` incoming ones. Parameters below `steps.{k}`, `split` and, if the model's
+    /// levels end in one, `conv1x1`.
     pub fn new(
         config: &GlowConfig,
+        precision: Precision,
         channels: usize,
         last: bool,
         params: ParamBuilder,
     ) -> Result<Self> {
         let channels = 4 * channels;
         let steps = (0..config.steps)
-            .map(|k| FlowStep::new(config, channels, params.pp("steps").pp(k)))
+            .map(|k| {
+                let place = Place {
+                    channels,
+                    step: k,
+                    last_level: last,
+                };
+                FlowStep::new(config, precision, place, params.pp("steps").pp(k))
+            })
             .collect::<Result<_>>()?;
+        let end = (config.conventions.level_end == LevelEnd::Conv1x1).then(|| {
+            let form = config.conventions.matrix_form(last);
+            InvertibleConv1x1::with_form(channels, form, params.pp("conv1x1"))
+        });
         let split = if last {
             None
         } else {
-            Some(SplitPrior::new(channels, params.pp("split"))?)
+            let conventions = &config.conventions;
+            Some(SplitPrior::new(conventions, channels, params.pp("split"))?)
         };
         Ok(Self {
             steps: Chain::new(steps)?,
+            end: end.transpose()?,
             split,
         })
+    }
+
+    /// What inverts the channel maps of the steps, in their order.
+    pub(crate) fn inverse_maps(&self) -> Result<Vec<AffineMap>> {
+        self.steps
+            .parts()
+            .iter()
+            .map(FlowStep::inverse_map)
+            .collect()
+    }
+
+    /// The inverse of a level, given its [`inverse_maps`](Self::inverse_maps).
+    pub(crate) fn inverse_by(&self, maps: &[AffineMap], y: &Tensor) -> Result<Tensor> {
+        let y = match &self.split {
+            Some(split) => split.inverse(y)?,
+            None => y.clone(),
+        };
+        let y = match &self.end {
+            Some(end) => end.inverse(&y)?,
+            None => y,
+        };
+        let mut steps = self.steps.parts().iter().zip(maps).rev();
+        let squeezed = steps.try_fold(y, |y, (step, map)| step.inverse_by(map, &y))?;
+        Squeeze.inverse(&squeezed)
     }
 }
 
@@ -43,7 +86,11 @@ impl Bijection for Level {
     fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
         // Squeezing moves numbers about: its log-determinant is zero.
         let (squeezed, _) = Squeeze.forward(x)?;
-        let (y, log_det) = self.steps.forward(&squeezed)?;
+        let (mut y, mut log_det) = self.steps.forward(&squeezed)?;
+        if let Some(end) = &self.end {
+            let (mixed, end_log_det) = end.forward(&y)?;
+            (y, log_det) = (mixed, (log_det + end_log_det)?);
+        }
         let Some(split) = &self.split else {
             return Ok((y, log_det));
         };
@@ -52,15 +99,14 @@ impl Bijection for Level {
     }
 
     fn inverse(&self, y: &Tensor) -> Result<Tensor> {
-        let y = match &self.split {
-            Some(split) => split.inverse(y)?,
-            None => y.clone(),
-        };
-        Squeeze.inverse(&self.steps.inverse(&y)?)
+        self.inverse_by(&self.inverse_maps()?, y)
     }
 
     fn initialize(&self, x: &Tensor) -> Result<Tensor> {
-        let y = self.steps.initialize(&Squeeze.initialize(x)?)?;
+        let mut y = self.steps.initialize(&Squeeze.initialize(x)?)?;
+        if let Some(end) = &self.end {
+            y = end.initialize(&y)?;
+        }
         match &self.split {
             Some(split) => split.initialize(&y),
             None => Ok(y),

@@ -6,7 +6,7 @@
 //! Reading order: [`GlowConfig`] says what a model is; a [`FlowStep`] is ActNorm, 1×1 convolution and
 //! coupling; a [`Level`] is a squeeze, many steps and a split; [`Glow`] is all levels and a prior;
 //! [`quantize`] turns pixels into what a model sees and back; [`Trainer`] fits a model and
-//! [`Checkpoint`] is one on disk.
+//! [`Checkpoint`] is one on disk; [`verify`] measures how far its numbers can be trusted.
 //!
 //! ```
 //! use candle_core::{DType, Device, Tensor};
@@ -24,21 +24,32 @@
 
 mod checkpoint;
 mod config;
+mod conventions;
 mod error;
 mod level;
 mod model;
 mod network;
 mod prior;
 pub mod quantize;
+mod runs;
 mod step;
+mod tensor_file;
 mod train;
+pub mod verify;
 
 pub use checkpoint::{Checkpoint, Header, TrainingRecord};
 pub use config::{Coupling, GlowConfig, ImageShape, Preprocessing, ScaleMap};
+pub use conventions::{
+    AffineOrder, Conv1x1Form, Conventions, Half, LevelEnd, NetworkInput, Padding, PassingChannels,
+    PriorForm,
+};
 pub use error::{Error, Result};
 pub use level::Level;
 pub use model::{Glow, Latents};
 pub use network::ConvNetwork;
-pub use prior::{SplitPrior, TopPrior};
-pub use step::FlowStep;
-pub use train::{Optimizer, Progress, StepReport, TrainSettings, Trainer};
+pub use prior::{LatentPrior, SplitPrior};
+pub use step::{FlowStep, Place};
+pub use tensor_file::read_tensors;
+pub use train::{
+    BatchGradient, Divergence, Optimizer, Precision, Progress, StepReport, TrainSettings, Trainer,
+};

@@ -1,10 +1,13 @@
 //! The multi-scale Glow: levels, latents, likelihood and samples (arXiv:1807.03039, section 3).
 
 use crate::config::{GlowConfig, ImageShape};
+use crate::conventions::{Conventions, PriorForm};
 use crate::level::Level;
-use crate::prior::TopPrior;
+use crate::prior::LatentPrior;
+use crate::runs::{Run, in_runs};
 use crate::{Error, Result, quantize};
 use candle_core::{DType, Device, Tensor};
+use flow_core::ops::Precision;
 use flow_core::params::ParamBuilder;
 use flow_core::{Bijection, random, standard_normal_log_prob};
 
@@ -16,14 +19,17 @@ pub struct Latents(pub Vec<Tensor>);
 /// A Glow with its parameters.
 pub struct Glow {
     config: GlowConfig,
-    levels: Vec<Level>,
-    prior: TopPrior,
+    pub(crate) levels: Vec<Level>,
+    /// Of the latents that are split off, unless the splits themselves whiten.
+    pub(crate) split_priors: Vec<LatentPrior>,
+    pub(crate) prior: LatentPrior,
     dtype: DType,
     device: Device,
 }
 
-/// How many images are decoded at a time.
-const DECODE_BATCH: usize = 100;
+/// Images that go through the model at a time: enough for large matrix products, and a bound on memory
+/// for any batch.
+const RUN_LENGTH: usize = 32;
 
 impl Glow {
     /// Parameters below `levels.{l}` and `prior`.
@@ -31,6 +37,19 @@ impl Glow {
     /// # Errors
     /// If the configuration is not valid, or `params` does not hold its parameters.
     pub fn new(config: &GlowConfig, params: ParamBuilder) -> Result<Self> {
+        Self::with_precision(config, Precision::F32, params)
+    }
+
+    /// As [`new`](Self::new), with coupling networks that compute in `precision`. Parameters, all else
+    /// that is computed, and the log-determinant keep the type of `params`.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_precision(
+        config: &GlowConfig,
+        precision: Precision,
+        params: ParamBuilder,
+    ) -> Result<Self> {
         config.validate()?;
         // A level passes on half of the four channels that squeezing makes of one.
         let channels = |level: usize| config.image.channels << level;
@@ -38,17 +57,34 @@ impl Glow {
             .map(|l| {
                 Level::new(
                     config,
+                    precision,
                     channels(l),
                     l + 1 == config.levels,
                     params.pp("levels").pp(l),
                 )
             })
             .collect::<candle_core::Result<_>>()?;
-        let top_channels = 4 * channels(config.levels - 1);
+        let prior = |level: usize, form, params| {
+            LatentPrior::new(form, config, latent_shape(config, level), params)
+        };
+        let Conventions {
+            split_prior,
+            top_prior,
+            ..
+        } = config.conventions;
+        let splits = if split_prior == PriorForm::Convolution {
+            0
+        } else {
+            config.levels - 1
+        };
+        let split_priors = (0..splits)
+            .map(|l| prior(l, split_prior, params.pp("levels").pp(l).pp("split")))
+            .collect::<candle_core::Result<_>>()?;
         Ok(Self {
             config: config.clone(),
             levels,
-            prior: TopPrior::new(top_channels, config.classes, params.pp("prior"))?,
+            split_priors,
+            prior: prior(config.levels - 1, top_prior, params.pp("prior"))?,
             dtype: params.dtype(),
             device: params.device().clone(),
         })
@@ -71,7 +107,13 @@ impl Glow {
             log_det = (log_det + level_log_det)?;
             if l + 1 < self.levels.len() {
                 let half = y.dim(1)? / 2;
-                latents.push(y.narrow(1, half, half)?.contiguous()?);
+                let mut split_off = y.narrow(1, half, half)?.contiguous()?;
+                if let Some(prior) = self.split_priors.get(l) {
+                    let (white, prior_log_det) = prior.given(labels)?.forward(&split_off)?;
+                    log_det = (log_det + prior_log_det)?;
+                    split_off = white;
+                }
+                latents.push(split_off);
                 x = y.narrow(1, 0, half)?;
             } else {
                 let (z, prior_log_det) = prior.forward(&y)?;
@@ -102,18 +144,41 @@ impl Glow {
                 )));
             }
         }
-        let mut x = self.prior.given(labels)?.inverse(top)?;
-        for (l, level) in self.levels.iter().enumerate().rev() {
-            if l + 1 < self.levels.len() {
-                x = Tensor::cat(&[&x, &split_off[l]], 1)?;
+        let maps = self
+            .levels
+            .iter()
+            .map(Level::inverse_maps)
+            .collect::<candle_core::Result<Vec<_>>>()?;
+        let decode = |run: Run| {
+            let labels = labels.map(|labels| run.of(labels)).transpose()?;
+            let mut x = self.prior.given(labels.as_ref())?.inverse(&run.of(top)?)?;
+            for (l, level) in self.levels.iter().enumerate().rev() {
+                if l + 1 < self.levels.len() {
+                    let mut split_off = run.of(&split_off[l])?;
+                    if let Some(prior) = self.split_priors.get(l) {
+                        split_off = prior.given(labels.as_ref())?.inverse(&split_off)?;
+                    }
+                    x = Tensor::cat(&[x, split_off], 1)?;
+                }
+                x = level.inverse_by(&maps[l], &x)?;
             }
-            x = level.inverse(&x)?;
-        }
-        Ok(x)
+            Ok(x)
+        };
+        let runs = in_runs(&self.device, top.dim(0)?, RUN_LENGTH, decode)?;
+        Ok(Tensor::cat(&runs, 0)?)
     }
 
     /// ln p(x) in nats, `[B]`, of x `[B, C, H, W]` in model space.
     pub fn log_prob(&self, x: &Tensor, labels: Option<&Tensor>) -> Result<Tensor> {
+        let log_prob = |run: Run| {
+            let labels = labels.map(|labels| run.of(labels)).transpose()?;
+            self.log_prob_of_run(&run.of(x)?, labels.as_ref())
+        };
+        let runs = in_runs(&self.device, x.dim(0)?, RUN_LENGTH, log_prob)?;
+        Ok(Tensor::cat(&runs, 0)?)
+    }
+
+    fn log_prob_of_run(&self, x: &Tensor, labels: Option<&Tensor>) -> Result<Tensor> {
         let (latents, mut log_prob) = self.encode(x, labels)?;
         for latent in &latents.0 {
             log_prob = (log_prob + standard_normal_log_prob(latent)?)?;
@@ -140,16 +205,7 @@ impl Glow {
             .enumerate()
             .map(draw)
             .collect::<candle_core::Result<Vec<_>>>()?;
-        let batches = (0..count).step_by(DECODE_BATCH).map(|start| {
-            let length = DECODE_BATCH.min(count - start);
-            let part = |tensor: &Tensor| tensor.narrow(0, start, length)?.contiguous();
-            let latents = latents
-                .iter()
-                .map(part)
-                .collect::<candle_core::Result<_>>()?;
-            self.decode(&Latents(latents), labels.map(part).transpose()?.as_ref())
-        });
-        Ok(Tensor::cat(&batches.collect::<Result<Vec<_>>>()?, 0)?)
+        self.decode(&Latents(latents), labels)
     }
 
     /// Bits per dimension of u8 images `[B, C, H, W]`, `[B]`: an upper bound with one draw of uniform
@@ -198,16 +254,7 @@ impl Glow {
 
     /// Size of each level's latent.
     pub fn latent_shapes(&self) -> impl Iterator<Item = ImageShape> {
-        let ImageShape {
-            channels,
-            height,
-            width,
-        } = self.config.image;
-        let levels = self.config.levels;
-        (0..levels).map(move |l| {
-            let split = if l + 1 < levels { 2 } else { 4 };
-            ImageShape::new((channels << l) * split, height >> (l + 1), width >> (l + 1))
-        })
+        (0..self.config.levels).map(|level| latent_shape(&self.config, level))
     }
 
     fn check_images(&self, x: &Tensor) -> Result<()> {
@@ -220,4 +267,19 @@ impl Glow {
         }
         Ok(())
     }
+}
+
+/// Size of what a level splits off, or leaves if it is the last one.
+fn latent_shape(config: &GlowConfig, level: usize) -> ImageShape {
+    let ImageShape {
+        channels,
+        height,
+        width,
+    } = config.image;
+    let split = if level + 1 < config.levels { 2 } else { 4 };
+    ImageShape::new(
+        (channels << level) * split,
+        height >> (level + 1),
+        width >> (level + 1),
+    )
 }

@@ -1,41 +1,68 @@
 //! The networks of a Glow: in the couplings, and the convolution that predicts the priors.
 
+use crate::config::{Coupling, GlowConfig, ScaleMap};
+use crate::conventions::{NetworkInput, Padding};
 use candle_core::{Result, Tensor};
 use flow_core::Conditioner;
+use flow_core::ops::Precision;
 use flow_core::ops::coupling_network::{Weights, coupling_network};
 use flow_core::params::{Init, ParamBuilder};
 
 /// The paper's coupling network: 3×3, ReLU, 1×1, ReLU, 3×3, the last starting at zero, so that a
 /// coupling starts as the identity (arXiv:1807.03039, section 3.3 and appendix B).
 pub struct ConvNetwork {
+    input: Option<InputMap>,
     conv1_weight: Tensor,
     conv1_bias: Tensor,
     conv2_weight: Tensor,
     conv2_bias: Tensor,
     conv3: ZeroConv,
+    /// The largest |ln s| of each transformed channel, `[C₂]`, if it is learned.
+    bound: Option<Tensor>,
+    precision: Precision,
 }
 
 impl ConvNetwork {
-    /// `[B, inputs, H, W]` → `[B, outputs, H, W]` through `width` hidden channels. Parameters
-    /// `conv1.{weight,bias}`, `conv2.{weight,bias}`, `conv3.{weight,bias,log_gain}`.
-    pub fn new(inputs: usize, width: usize, outputs: usize, params: ParamBuilder) -> Result<Self> {
+    /// `[B, inputs, H, W]` → `[B, outputs, H, W]` through the hidden channels. Parameters
+    /// `conv1.{weight,bias}`, `conv2.{weight,bias}`, `conv3.{weight,bias,log_gain}`; where the
+    /// configuration asks for them, `input.{scale,shift}` and `bound`.
+    pub fn new(
+        config: &GlowConfig,
+        inputs: usize,
+        outputs: usize,
+        precision: Precision,
+        params: ParamBuilder,
+    ) -> Result<Self> {
         // He et al. 2015 (arXiv:1502.01852), equation 10: keeps the variance through a ReLU.
         let he = |fan_in: usize| Init::Normal {
             std: (2.0 / fan_in as f64).sqrt(),
         };
         let (conv1, conv2) = (params.pp("conv1"), params.pp("conv2"));
+        let (width, conventions) = (config.width, &config.conventions);
+        let input = (conventions.network_input == NetworkInput::AffineRelu)
+            .then(|| InputMap::new(inputs, params.pp("input")));
+        let learns_bound =
+            (config.coupling, config.scale_map) == (Coupling::Affine, ScaleMap::ExpTanhLearned);
+        let bound = learns_bound.then(|| params.get_with_hints(outputs / 2, "bound", Init::Ones));
         Ok(Self {
+            input: input.transpose()?,
             conv1_weight: conv1.get_with_hints((width, inputs, 3, 3), "weight", he(9 * inputs))?,
             conv1_bias: conv1.get_with_hints(width, "bias", Init::Zeros)?,
             conv2_weight: conv2.get_with_hints((width, width), "weight", he(width))?,
             conv2_bias: conv2.get_with_hints(width, "bias", Init::Zeros)?,
-            conv3: ZeroConv::new(width, outputs, params.pp("conv3"))?,
+            conv3: ZeroConv::new(width, outputs, conventions.padding, params.pp("conv3"))?,
+            bound: bound.transpose()?,
+            precision,
         })
     }
 }
 
 impl Conditioner for ConvNetwork {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let x = &match &self.input {
+            Some(input) => input.forward(x)?,
+            None => x.clone(),
+        };
         let (w3, b3) = self.conv3.weight_and_bias()?;
         let weights = Weights {
             w1: &self.conv1_weight,
@@ -45,7 +72,39 @@ impl Conditioner for ConvNetwork {
             w3: &w3,
             b3: &b3,
         };
-        coupling_network(x, weights)
+        let h = coupling_network(x, weights, self.precision)?;
+        let h = self.conv3.add_border(h, &w3)?;
+        let Some(bound) = &self.bound else {
+            return Ok(h);
+        };
+        let half = bound.elem_count();
+        let (shift, raw) = (h.narrow(1, 0, half)?, h.narrow(1, half, half)?);
+        let log_scale = raw
+            .tanh()?
+            .broadcast_mul(&bound.reshape((1, half, 1, 1))?)?;
+        Tensor::cat(&[shift, log_scale], 1)
+    }
+}
+
+/// What may stand before the first convolution: relu(scale ⊙ x + shift).
+struct InputMap {
+    scale: Tensor,
+    shift: Tensor,
+}
+
+impl InputMap {
+    fn new(channels: usize, params: ParamBuilder) -> Result<Self> {
+        Ok(Self {
+            scale: params.get_with_hints(channels, "scale", Init::Ones)?,
+            shift: params.get_with_hints(channels, "shift", Init::Zeros)?,
+        })
+    }
+
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let each = |values: &Tensor| values.reshape((1, values.elem_count(), 1, 1));
+        x.broadcast_mul(&each(&self.scale)?)?
+            .broadcast_add(&each(&self.shift)?)?
+            .relu()
     }
 }
 
@@ -57,23 +116,45 @@ pub(crate) struct ZeroConv {
     weight: Tensor,
     bias: Tensor,
     log_gain: Tensor,
+    padding: Padding,
 }
 
 impl ZeroConv {
-    pub(crate) fn new(inputs: usize, outputs: usize, params: ParamBuilder) -> Result<Self> {
+    pub(crate) fn new(
+        inputs: usize,
+        outputs: usize,
+        padding: Padding,
+        params: ParamBuilder,
+    ) -> Result<Self> {
         Ok(Self {
             weight: params.get_with_hints((outputs, inputs, 3, 3), "weight", Init::Zeros)?,
             bias: params.get_with_hints(outputs, "bias", Init::Zeros)?,
             log_gain: params.get_with_hints(outputs, "log_gain", Init::Zeros)?,
+            padding,
         })
     }
 
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let (weight, bias) = self.weight_and_bias()?;
         let channels = bias.elem_count();
-        x.contiguous()?
+        let y = x
+            .contiguous()?
             .conv2d(&weight, 1, 1, 1, 1)?
-            .broadcast_add(&bias.reshape((1, channels, 1, 1))?)
+            .broadcast_add(&bias.reshape((1, channels, 1, 1))?)?;
+        self.add_border(y, &weight)
+    }
+
+    /// Makes of `y`, what `weight` `[O, I, 3, 3]` makes of an image between zeros, what it makes of the same
+    /// image within the padding: every number of a frame of ones adds its weights, the same in each image.
+    fn add_border(&self, y: Tensor, weight: &Tensor) -> Result<Tensor> {
+        if self.padding == Padding::Zeros {
+            return Ok(y);
+        }
+        let (_, _, height, width) = y.dims4()?;
+        let frame = Tensor::ones((1, 1, height, width), y.dtype(), y.device())?;
+        let frame = (1.0 - frame.pad_with_zeros(2, 1, 1)?.pad_with_zeros(3, 1, 1)?)?;
+        let border = frame.conv2d(&weight.sum_keepdim(1)?, 0, 1, 1, 1)?;
+        y.broadcast_add(&border)
     }
 
     /// The plain convolution of equal effect.

@@ -4,64 +4,84 @@
 use crate::config::GlowConfig;
 use crate::network::ConvNetwork;
 use candle_core::{Result, Tensor};
+use flow_core::ops::Precision;
+use flow_core::ops::channel_map::AffineMap;
 use flow_core::ops::channel_mix::channel_mix;
 use flow_core::params::ParamBuilder;
 use flow_core::{ActNorm, Bijection, Coupling, InvertibleConv1x1};
 
 /// A step of flow on `[B, C, H, W]`.
 pub struct FlowStep {
-    actnorm: ActNorm,
-    conv1x1: InvertibleConv1x1,
-    coupling: Coupling<ConvNetwork>,
+    pub(crate) actnorm: ActNorm,
+    pub(crate) conv1x1: InvertibleConv1x1,
+    pub(crate) coupling: Coupling<ConvNetwork>,
+}
+
+/// Where a step stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// C, the channels of its images.
+    pub channels: usize,
+    /// Which of its level's steps it is, from 0.
+    pub step: usize,
+    /// Whether its level is the last one.
+    pub last_level: bool,
 }
 
 impl FlowStep {
     /// Parameters below `actnorm`, `conv1x1` and `coupling.network`.
-    pub fn new(config: &GlowConfig, channels: usize, params: ParamBuilder) -> Result<Self> {
+    pub fn new(
+        config: &GlowConfig,
+        precision: Precision,
+        place: Place,
+        params: ParamBuilder,
+    ) -> Result<Self> {
+        let Place {
+            channels,
+            step,
+            last_level,
+        } = place;
         let transform = config.transform();
-        let passing = channels / 2;
-        let outputs = transform.parameters(channels - passing);
+        let passing = config.conventions.passing(step);
+        let form = config.conventions.matrix_form(last_level);
+        let inputs = passing.count(channels);
         let network = ConvNetwork::new(
-            passing,
-            config.width,
-            outputs,
+            config,
+            inputs,
+            transform.parameters(channels - inputs),
+            precision,
             params.pp("coupling").pp("network"),
         )?;
         Ok(Self {
             actnorm: ActNorm::new(channels, params.pp("actnorm"))?,
-            conv1x1: InvertibleConv1x1::new(channels, params.pp("conv1x1"))?,
-            coupling: Coupling::new(transform, network),
+            conv1x1: InvertibleConv1x1::with_form(channels, form, params.pp("conv1x1"))?,
+            coupling: Coupling::new(transform, passing, network),
         })
     }
 
-    /// ActNorm and the 1×1 convolution as one affine map of the channels, and its ln|det| a pixel:
-    /// W·exp(s)·(x + t) = (W·exp(s))·x + W·exp(s)·t.
-    fn channel_map(&self) -> Result<(Tensor, Tensor, Tensor)> {
-        let channels = self.actnorm.log_scale().elem_count();
-        let scale = self.actnorm.log_scale().reshape((1, channels))?.exp()?;
-        let weight = self.conv1x1.weight()?.broadcast_mul(&scale)?;
-        let bias = weight
-            .matmul(&self.actnorm.shift().reshape((channels, 1))?)?
-            .flatten_all()?;
-        let log_det = (self.actnorm.log_scale().sum_all()? + self.conv1x1.log_abs_det()?)?;
-        Ok((weight, bias, log_det))
+    /// What inverts ActNorm and the 1×1 convolution at once.
+    pub(crate) fn inverse_map(&self) -> Result<AffineMap> {
+        self.conv1x1.after(&self.actnorm)?.inverse()
+    }
+
+    /// The inverse of a step, given its [`inverse_map`](Self::inverse_map): many batches need it once.
+    pub(crate) fn inverse_by(&self, map: &AffineMap, y: &Tensor) -> Result<Tensor> {
+        channel_mix(&self.coupling.inverse(y)?, &map.weight, &map.bias)
     }
 }
 
 impl Bijection for FlowStep {
     fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
         let (_, _, h, w) = x.dims4()?;
-        let (weight, bias, pixel_log_det) = self.channel_map()?;
-        let (y, log_det) = self.coupling.forward(&channel_mix(x, &weight, &bias)?)?;
-        Ok((
-            y,
-            log_det.broadcast_add(&(pixel_log_det * (h * w) as f64)?)?,
-        ))
+        let map = self.conv1x1.after(&self.actnorm)?;
+        let x = channel_mix(x, &map.weight, &map.bias)?;
+        let (y, log_det) = self.coupling.forward(&x)?;
+        let map_log_det = (map.log_det * (h * w) as f64)?;
+        Ok((y, log_det.broadcast_add(&map_log_det)?))
     }
 
     fn inverse(&self, y: &Tensor) -> Result<Tensor> {
-        self.actnorm
-            .inverse(&self.conv1x1.inverse(&self.coupling.inverse(y)?)?)
+        self.inverse_by(&self.inverse_map()?, y)
     }
 
     fn initialize(&self, x: &Tensor) -> Result<Tensor> {

@@ -3,11 +3,12 @@
 #![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Result, Tensor};
+use flow_core::ops::Precision;
 use flow_core::params::ParamStore;
 use flow_core::{Bijection, check, random};
 use flow_glow::{
-    Coupling, FlowStep, Glow, GlowConfig, ImageShape, Latents, Level, Preprocessing, ScaleMap,
-    SplitPrior,
+    Coupling, FlowStep, Glow, GlowConfig, ImageShape, Latents, Level, Place, Preprocessing,
+    ScaleMap, SplitPrior,
 };
 use proptest::prelude::*;
 
@@ -66,6 +67,15 @@ fn config(image: ImageShape, levels: usize, coupling: Coupling, scale_map: Scale
     }
 }
 
+/// The first step of an inner level.
+fn place(channels: usize) -> Place {
+    Place {
+        channels,
+        step: 0,
+        last_level: false,
+    }
+}
+
 fn couplings() -> impl Strategy<Value = (Coupling, ScaleMap)> {
     prop_oneof![
         Just((Coupling::Additive, ScaleMap::Sigmoid)),
@@ -94,10 +104,10 @@ proptest! {
         let params = ParamStore::new(seed);
         let p = params.builder(DType::F64, &Device::Cpu);
         let parts: [(Box<dyn Bijection>, Tensor); 4] = [
-            (Box::new(FlowStep::new(&config, 4 * c, p.pp("step")).unwrap()), image(!seed, b, ImageShape::new(4 * c, h, w))),
-            (Box::new(SplitPrior::new(4 * c, p.pp("split")).unwrap()), image(!seed, b, ImageShape::new(4 * c, h, w))),
-            (Box::new(Level::new(&config, c, false, p.pp("inner")).unwrap()), x.clone()),
-            (Box::new(Level::new(&config, c, true, p.pp("last")).unwrap()), x),
+            (Box::new(FlowStep::new(&config, Precision::F32, place(4 * c), p.pp("step")).unwrap()), image(!seed, b, ImageShape::new(4 * c, h, w))),
+            (Box::new(SplitPrior::new(&config.conventions, 4 * c, p.pp("split")).unwrap()), image(!seed, b, ImageShape::new(4 * c, h, w))),
+            (Box::new(Level::new(&config, Precision::F32, c, false, p.pp("inner")).unwrap()), x.clone()),
+            (Box::new(Level::new(&config, Precision::F32, c, true, p.pp("last")).unwrap()), x),
         ];
         check::randomize(&params, seed, 0.2).unwrap();
         for (part, x) in &parts {
@@ -139,7 +149,13 @@ fn every_actnorm_leaves_the_first_batch_normalised() {
     let shape = ImageShape::new(1, 8, 8);
     let config = config(shape, 1, Coupling::Affine, ScaleMap::ExpTanh { bound: 2.0 });
     let params = ParamStore::new(3);
-    let step = FlowStep::new(&config, 4, params.builder(DType::F64, &Device::Cpu)).unwrap();
+    let step = FlowStep::new(
+        &config,
+        Precision::F32,
+        place(4),
+        params.builder(DType::F64, &Device::Cpu),
+    )
+    .unwrap();
     let x = (image(1, 6, ImageShape::new(4, 4, 4)) * 5.0)
         .unwrap()
         .affine(1.0, 2.0)
@@ -228,6 +244,7 @@ fn pixels_survive_quantisation_and_the_bound_counts_every_term() {
     for bits in 1..=8 {
         for preprocessing in [
             Preprocessing::Centered,
+            Preprocessing::Unit,
             Preprocessing::Logit { alpha: 0.01 },
         ] {
             let config = GlowConfig {
@@ -249,7 +266,7 @@ fn pixels_survive_quantisation_and_the_bound_counts_every_term() {
             let (x, offset) =
                 flow_glow::quantize::dequantize(&config, &images, DType::F64, 1).unwrap();
             let slopes = match preprocessing {
-                Preprocessing::Centered => x.zeros_like().unwrap(),
+                Preprocessing::Centered | Preprocessing::Unit => x.zeros_like().unwrap(),
                 Preprocessing::Logit { alpha } => {
                     let p = (x.neg().unwrap().exp().unwrap() + 1.0)
                         .unwrap()

@@ -28,11 +28,6 @@ impl<'a> Matrix<'a> {
         }
     }
 
-    /// The numbers, as they were given.
-    pub(super) fn data(self) -> &'a [f32] {
-        self.data
-    }
-
     /// The transposed matrix, without moving anything.
     pub(super) fn t(self) -> Self {
         Self {

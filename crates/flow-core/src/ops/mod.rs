@@ -12,11 +12,15 @@
 
 pub mod affine;
 mod buffer;
+pub mod channel_map;
 pub mod channel_mix;
 pub mod coupling_network;
 mod matrix;
+mod product;
 mod simd;
 mod view;
+
+pub use product::Precision;
 
 use candle_core::{DType, Tensor};
 

@@ -1,9 +1,16 @@
-//! Training: objective, optimiser, schedule, moving average, and the trainer that holds them.
+//! Training: objective, optimiser, schedule, moving average, the guard over them, and the trainer that
+//! holds them.
 
+mod batch;
+mod guard;
 mod optimizer;
+mod resume;
 mod settings;
+mod state;
 mod trainer;
 
+pub use guard::Divergence;
 pub use optimizer::Optimizer;
-pub use settings::{Progress, TrainSettings};
-pub use trainer::{StepReport, Trainer};
+pub(crate) use resume::ResumeRecord;
+pub use settings::{Precision, Progress, TrainSettings};
+pub use trainer::{BatchGradient, StepReport, Trainer};

@@ -5,6 +5,26 @@ use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
 
+/// In which numbers the coupling networks of the model that is fitted are computed. Weights, their average,
+/// sums, log-determinants and everything outside the networks are in f32, and so is what is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    /// 24 bits of precision.
+    F32,
+    /// 8 bits of precision, where the processor multiplies them fast; see [`flow_core::ops::Precision`].
+    Bf16,
+}
+
+impl From<Precision> for flow_core::ops::Precision {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => Self::F32,
+            Precision::Bf16 => Self::Bf16,
+        }
+    }
+}
+
 /// How to train.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -21,6 +41,8 @@ pub struct TrainSettings {
     pub average_decay: f64,
     /// The optimiser.
     pub optimizer: Optimizer,
+    /// In which numbers the coupling networks are trained.
+    pub precision: Precision,
     /// Seeds initial weights, noise and shuffling.
     pub seed: u64,
 }
@@ -34,6 +56,7 @@ impl Default for TrainSettings {
             clip_norm: 1.0,
             average_decay: 0.999,
             optimizer: Optimizer::Adam,
+            precision: Precision::F32,
             seed: 0,
         }
     }
@@ -61,27 +84,33 @@ impl TrainSettings {
         }
     }
 
-    /// The learning rate of a step: linear warm-up times a cosine over the share `done` of training.
-    pub(super) fn learning_rate_at(&self, step: u64, done: f64) -> f64 {
-        let warmup = ((step + 1) as f64 / (self.warmup_steps + 1) as f64).min(1.0);
+    /// The learning rate of the step after `updates` others: linear warm-up times a cosine over the
+    /// share `done` of training.
+    pub(super) fn learning_rate_at(&self, updates: u64, done: f64) -> f64 {
+        let warmup = ((updates + 1) as f64 / (self.warmup_steps + 1) as f64).min(1.0);
         self.learning_rate * warmup * 0.5 * (1.0 + (PI * done.clamp(0.0, 1.0)).cos())
     }
 
-    /// The decay of the average at a step: short at first, so that it forgets the initial weights.
-    pub(super) fn average_decay_at(&self, step: u64) -> f64 {
+    /// The decay of the average after `updates` steps: short at first, so that it forgets the initial
+    /// weights.
+    pub(super) fn average_decay_at(&self, updates: u64) -> f64 {
         self.average_decay
-            .min((1 + step) as f64 / (10 + step) as f64)
+            .min((1 + updates) as f64 / (10 + updates) as f64)
     }
 }
 
 /// More steps than any training takes; counters beyond it come from a broken file.
-const MAX_COUNT: u64 = 1 << 53;
+pub(super) const MAX_COUNT: u64 = 1 << 53;
+
+/// Updates in which half of the learning rate, lost by the first rollback, is won back. Every further rollback
+/// doubles them: a batch that was like no other is forgotten, a rate that is too high is not.
+const RECOVERY_UPDATES: f64 = 250.0;
 
 /// Where training stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Progress {
-    /// Steps taken.
+    /// Steps taken, those that were undone among them.
     pub step: u64,
     /// Whole passes over the data.
     pub epoch: u64,
@@ -89,16 +118,41 @@ pub struct Progress {
     pub batch: u64,
     /// Time spent training, in seconds.
     pub seconds: f64,
+    /// How often training went back to its last good state.
+    pub rollbacks: u32,
+    /// How many halvings of the learning rate they have left behind.
+    pub halvings: f64,
 }
 
 impl Progress {
+    /// What is left of the learning rate after the rollbacks.
+    pub fn learning_rate_factor(&self) -> f64 {
+        (-self.halvings).exp2()
+    }
+
+    /// Halves the learning rate.
+    pub(super) fn count_rollback(&mut self) {
+        self.rollbacks += 1;
+        self.halvings += 1.0;
+    }
+
+    /// Lets the learning rate recover by one update.
+    pub(super) fn count_update(&mut self) {
+        self.step += 1;
+        let updates = RECOVERY_UPDATES * f64::from(self.rollbacks.saturating_sub(1)).exp2();
+        self.halvings = (self.halvings - updates.recip()).max(0.0);
+    }
+
     /// # Errors
     /// [`Error::Config`] if no training can stand there.
     pub(super) fn validate(&self) -> Result<()> {
         let counted = [self.step, self.epoch, self.batch]
             .iter()
             .all(|count| *count < MAX_COUNT);
-        if counted && self.seconds >= 0.0 && self.seconds.is_finite() {
+        let measured = [self.seconds, self.halvings]
+            .iter()
+            .all(|number| *number >= 0.0 && number.is_finite());
+        if counted && measured {
             Ok(())
         } else {
             Err(Error::Config("no training can stand where it says".into()))

@@ -12,14 +12,17 @@
 //! channels, the last one multiplies first, to 9·O numbers a pixel, and adds those to its neighbours.
 
 mod kernel;
+mod sizes;
 mod taps;
 
 use super::buffer::Buffer;
+use super::product::{Kernel, Precision};
 use super::view::{Samples, contiguous, dense_samples};
 use super::{fusible, run_length, sum_in_order};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Storage, Tensor, bail};
-use kernel::{Backward, Forward, Sizes};
+use kernel::{Backward, Forward};
 use rayon::prelude::*;
+use sizes::Sizes;
 use std::sync::OnceLock;
 
 /// The parameters of the network, in the shapes of the module's formula.
@@ -34,8 +37,8 @@ pub struct Weights<'a> {
     pub b3: &'a Tensor,
 }
 
-/// `x` `[B, I, H, W]` → `[B, O, H, W]`.
-pub fn coupling_network(x: &Tensor, weights: Weights) -> Result<Tensor> {
+/// `x` `[B, I, H, W]` → `[B, O, H, W]`. The composed form knows no other `precision` than that of x.
+pub fn coupling_network(x: &Tensor, weights: Weights, precision: Precision) -> Result<Tensor> {
     if !fusible(x) {
         return composed::coupling_network(x, weights);
     }
@@ -59,16 +62,15 @@ pub fn coupling_network(x: &Tensor, weights: Weights) -> Result<Tensor> {
     let flat = [w1, b1, w2, b2, w3, b3].map(Tensor::flatten_all);
     let packed = Tensor::cat(&flat.into_iter().collect::<Result<Vec<_>>>()?, 0)?;
     let x = dense_samples(x)?;
+    let network = |kept| Network {
+        kernel: Kernel::new(precision),
+        sizes,
+        kept,
+    };
     if x.track_op() || packed.track_op() {
-        x.apply_op2(
-            &packed,
-            Network {
-                sizes,
-                kept: Some(OnceLock::new()),
-            },
-        )
+        x.apply_op2(&packed, network(Some(OnceLock::new())))
     } else {
-        x.apply_op2_no_bwd(&packed, &Network { sizes, kept: None })
+        x.apply_op2_no_bwd(&packed, &network(None))
     }
 }
 
@@ -123,9 +125,17 @@ pub mod composed {
 
 /// The fused form; its second argument is all parameters in one flat tensor.
 struct Network {
+    kernel: Kernel,
     sizes: Sizes,
     /// h₁ and h₂ of every group, for `bwd`, unless no graph is recorded.
     kept: Option<OnceLock<Buffer>>,
+}
+
+impl Network {
+    /// Words of h₁ and h₂ of one image.
+    fn activations(&self) -> usize {
+        2 * self.kernel.row(self.sizes.hidden) * self.sizes.pixels()
+    }
 }
 
 impl CustomOp2 for Network {
@@ -140,13 +150,13 @@ impl CustomOp2 for Network {
         packed: &CpuStorage,
         packed_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let sizes = self.sizes;
+        let Self { kernel, sizes, .. } = *self;
         let b = x_layout.dims()[0];
         let packed = contiguous(packed, packed_layout)?;
-        let forward = Forward::new(sizes, Samples::new(x, x_layout)?, packed);
+        let forward = Forward::new(kernel, sizes, Samples::new(x, x_layout)?, packed);
 
         let image = sizes.outputs * sizes.pixels();
-        let activations = 2 * sizes.hidden * sizes.pixels();
+        let activations = self.activations();
         let images = sizes.group_images();
         let mut y = vec![0.0; b * image];
         let groups = y.par_chunks_mut(images * image).enumerate();
@@ -177,7 +187,7 @@ impl CustomOp2 for Network {
         _y: &Tensor,
         grad_y: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let sizes = self.sizes;
+        let Self { kernel, sizes, .. } = *self;
         let Some(activations) = self.kept.as_ref().and_then(OnceLock::get) else {
             bail!("coupling-network: backward needs a forward pass with a graph");
         };
@@ -191,14 +201,19 @@ impl CustomOp2 for Network {
             bail!("coupling-network: the fused form runs on the CPU");
         };
         let samples = Samples::new(x_storage, x_layout)?;
-        let backward = Backward::new(sizes, samples, contiguous(packed_storage, packed_layout)?);
+        let backward = Backward::new(
+            kernel,
+            sizes,
+            samples,
+            contiguous(packed_storage, packed_layout)?,
+        );
 
         let b = x.dim(0)?;
         let (input, output) = (
             sizes.inputs * sizes.pixels(),
             sizes.outputs * sizes.pixels(),
         );
-        let activation = 2 * sizes.hidden * sizes.pixels();
+        let activation = self.activations();
         let images = sizes.group_images();
         let run = run_length(b.div_ceil(images)) * images;
         let mut grad_x = vec![0.0; b * input];
@@ -208,7 +223,7 @@ impl CustomOp2 for Network {
             .zip(activations.par_chunks(run * activation))
             .enumerate()
             .map(|(index, ((grad_x, grad_y), activations))| {
-                let mut sums = vec![0.0; sizes.parameters()];
+                let mut sums = vec![0.0; sizes.sums().iter().sum()];
                 let groups = grad_x
                     .chunks_mut(images * input)
                     .zip(grad_y.chunks(images * output))
@@ -221,7 +236,7 @@ impl CustomOp2 for Network {
                 sums
             })
             .collect::<Vec<_>>();
-        let grad_packed = backward.finish(sum_in_order(parts));
+        let grad_packed = backward.finish(&sum_in_order(parts));
         Ok((
             Some(Tensor::from_vec(grad_x, x.shape(), x.device())?),
             Some(Tensor::from_vec(

@@ -7,55 +7,68 @@
 //! x₂      = y₂ ⊙ exp(−ln s) − shift
 //! ```
 //!
+//! or, scaled first, x₂ ⊙ s + shift and (y₂ − shift) ⊙ exp(−ln s).
+//!
 //! x₂ are the last C₂ channels of x, where h has 2·C₂.
+
+mod scale;
+
+pub use scale::ScaleMap;
 
 use super::view::{Samples, contiguous, dense_samples};
 use super::{fusible, run_length, simd};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Storage, Tensor, bail};
 use rayon::prelude::*;
+use scale::{Exp, ExpTanh, First, Scale, Sigmoid, SigmoidInverse, SigmoidOffset, Softplus};
 
-/// From what the network says to the scale s; all are positive, and bounded above.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum ScaleMap {
-    /// s = σ(raw + 2), in (0, 1): Glow's published code.
-    Sigmoid,
-    /// s = σ(raw + 2) + 10⁻³, in (0.001, 1.001): nflows' default.
-    SigmoidOffset,
-    /// s = exp(γ·tanh(raw / γ)), in (e^−γ, e^γ).
-    ExpTanh {
-        /// γ, the largest |ln s|.
-        bound: f64,
-    },
+/// Whether numbers are shifted or scaled first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// y₂ = (x₂ + shift) ⊙ s: Glow's published code.
+    #[default]
+    ShiftFirst,
+    /// y₂ = x₂ ⊙ s + shift: RealNVP's paper.
+    ScaleFirst,
 }
 
-/// What [`ScaleMap::SigmoidOffset`] adds.
-const OFFSET: f64 = 1e-3;
-
 /// y and log_det `[B]`, of `x` `[B, C, H, W]` and the network's `h` `[B, 2·C₂, H, W]`.
-pub fn forward(x: &Tensor, h: &Tensor, map: ScaleMap) -> Result<(Tensor, Tensor)> {
+pub fn forward(x: &Tensor, h: &Tensor, map: ScaleMap, order: Order) -> Result<(Tensor, Tensor)> {
     if !fusible(x) {
-        return composed::forward(x, h, map);
+        return composed::forward(x, h, map, order);
     }
-    let flat = dense_samples(x)?.apply_op2(&h.contiguous()?, Affine(map))?;
+    let flat = dense_samples(x)?.apply_op2(&h.contiguous()?, Affine(map, order))?;
     let count = x.elem_count();
     let y = flat.narrow(0, 0, count)?.reshape(x.shape())?;
     Ok((y, flat.narrow(0, count, x.dim(0)?)?))
 }
 
-/// The x of which `forward(x, h, map)` gives `y`.
-pub fn inverse(y: &Tensor, h: &Tensor, map: ScaleMap) -> Result<Tensor> {
-    composed::inverse(y, h, map)
+/// The x of which `forward(x, h, map, order)` gives `y`.
+pub fn inverse(y: &Tensor, h: &Tensor, map: ScaleMap, order: Order) -> Result<Tensor> {
+    // Samples need no graph; who wants gradients of one takes the composed form.
+    if !fusible(y) || y.track_op() || h.track_op() {
+        return composed::inverse(y, h, map, order);
+    }
+    dense_samples(y)?.apply_op2_no_bwd(&h.contiguous()?, &Inverse(map, order))
 }
 
 /// The specification, in plain candle operations.
 pub mod composed {
-    use super::{OFFSET, ScaleMap};
+    use super::{Order, ScaleMap};
     use candle_core::{Result, Tensor};
 
     /// As [`super::forward`].
-    pub fn forward(x: &Tensor, h: &Tensor, map: ScaleMap) -> Result<(Tensor, Tensor)> {
+    pub fn forward(
+        x: &Tensor,
+        h: &Tensor,
+        map: ScaleMap,
+        order: Order,
+    ) -> Result<(Tensor, Tensor)> {
         let (x1, x2, shift, log_scale) = parts(x, h, map)?;
-        let y2 = ((x2 + shift)? * log_scale.exp()?)?;
+        let scale = log_scale.exp()?;
+        let y2 = match order {
+            Order::ShiftFirst => ((x2 + shift)? * scale)?,
+            Order::ScaleFirst => ((x2 * scale)? + shift)?,
+        };
         Ok((
             Tensor::cat(&[x1, y2], 1)?,
             log_scale.flatten_from(1)?.sum(1)?,
@@ -63,15 +76,20 @@ pub mod composed {
     }
 
     /// As [`super::inverse`].
-    pub fn inverse(y: &Tensor, h: &Tensor, map: ScaleMap) -> Result<Tensor> {
+    pub fn inverse(y: &Tensor, h: &Tensor, map: ScaleMap, order: Order) -> Result<Tensor> {
         let (y1, y2, shift, log_scale) = parts(y, h, map)?;
-        Tensor::cat(&[y1, ((y2 * log_scale.neg()?.exp()?)? - shift)?], 1)
+        let inverse_scale = log_scale.neg()?.exp()?;
+        let x2 = match order {
+            Order::ShiftFirst => ((y2 * inverse_scale)? - shift)?,
+            Order::ScaleFirst => ((y2 - shift)? * inverse_scale)?,
+        };
+        Tensor::cat(&[y1, x2], 1)
     }
 
     fn parts(x: &Tensor, h: &Tensor, map: ScaleMap) -> Result<(Tensor, Tensor, Tensor, Tensor)> {
         let transformed = h.dim(1)? / 2;
         let passing = x.dim(1)? - transformed;
-        let log_scale = log_scale(&h.narrow(1, transformed, transformed)?, map)?;
+        let log_scale = map.log_scale(&h.narrow(1, transformed, transformed)?)?;
         Ok((
             x.narrow(1, 0, passing)?,
             x.narrow(1, passing, transformed)?,
@@ -79,22 +97,38 @@ pub mod composed {
             log_scale,
         ))
     }
-
-    fn log_scale(raw: &Tensor, map: ScaleMap) -> Result<Tensor> {
-        match map {
-            ScaleMap::Sigmoid => log_sigmoid(&(raw + 2.0)?),
-            ScaleMap::SigmoidOffset => (log_sigmoid(&(raw + 2.0)?)?.exp()? + OFFSET)?.log(),
-            ScaleMap::ExpTanh { bound } => (raw / bound)?.tanh()? * bound,
-        }
-    }
-
-    /// ln σ(a) = min(a, 0) − ln(1 + e^−|a|), which neither overflows nor loses small scales.
-    fn log_sigmoid(a: &Tensor) -> Result<Tensor> {
-        a.minimum(0.0)? - (a.abs()?.neg()?.exp()? + 1.0)?.log()?
-    }
 }
 
-struct Affine(ScaleMap);
+struct Affine(ScaleMap, Order);
+
+/// Evaluates `$body` with `$scale` bound to what `$map` and `$order` are on single numbers: a loop is
+/// compiled for each of them.
+macro_rules! with_scale {
+    ($map:expr, $order:expr, $scale:ident => $body:expr) => {
+        with_scale!(@maps $map, $order, $scale => $body,
+            Sigmoid => Sigmoid,
+            SigmoidOffset => SigmoidOffset,
+            SigmoidInverse => SigmoidInverse,
+            Softplus => Softplus,
+            Exp => Exp,
+            ExpTanh { bound } => ExpTanh(bound as f32),
+        )
+    };
+    (@maps $map:expr, $order:expr, $scale:ident => $body:expr, $($variant:ident $({ $field:ident })? => $value:expr,)*) => {
+        match ($map, $order) {
+            $(
+                (ScaleMap::$variant $({ $field })?, Order::ShiftFirst) => {
+                    let $scale = &$value;
+                    $body
+                }
+                (ScaleMap::$variant $({ $field })?, Order::ScaleFirst) => {
+                    let $scale = &First($value);
+                    $body
+                }
+            )*
+        }
+    };
+}
 
 impl CustomOp2 for Affine {
     fn name(&self) -> &'static str {
@@ -116,13 +150,8 @@ impl CustomOp2 for Affine {
         let (y, log_det) = result.split_at_mut(b * sizes.sample);
         let transform = |(index, (y, log_det)): (usize, (&mut [f32], &mut f32))| {
             let h = &h[index * sizes.parameters()..][..sizes.parameters()];
-            *log_det = match self.0 {
-                ScaleMap::Sigmoid => transform(&Sigmoid, sizes, x.get(index), h, y),
-                ScaleMap::SigmoidOffset => transform(&SigmoidOffset, sizes, x.get(index), h, y),
-                ScaleMap::ExpTanh { bound } => {
-                    transform(&ExpTanh(bound as f32), sizes, x.get(index), h, y)
-                }
-            };
+            let x = x.get(index);
+            *log_det = with_scale!(self.0, self.1, scale => transform(scale, sizes, x, h, y));
         };
         y.par_chunks_exact_mut(sizes.sample)
             .zip(log_det)
@@ -164,15 +193,11 @@ impl CustomOp2 for Affine {
                 grad_y: &grad_y[index * sizes.sample..][..sizes.sample],
                 grad_log_det: grad_log_det[index],
             };
-            match self.0 {
-                ScaleMap::Sigmoid => differentiate(&Sigmoid, sizes, &sample, grad_x, grad_h),
-                ScaleMap::SigmoidOffset => {
-                    differentiate(&SigmoidOffset, sizes, &sample, grad_x, grad_h);
-                }
-                ScaleMap::ExpTanh { bound } => {
-                    differentiate(&ExpTanh(bound as f32), sizes, &sample, grad_x, grad_h);
-                }
-            }
+            with_scale!(
+                self.0,
+                self.1,
+                scale => differentiate(scale, sizes, &sample, grad_x, grad_h)
+            );
         };
         grad_x
             .par_chunks_exact_mut(sizes.sample)
@@ -184,6 +209,38 @@ impl CustomOp2 for Affine {
             Some(Tensor::from_vec(grad_x, x.shape(), x.device())?),
             Some(Tensor::from_vec(grad_h, h.shape(), h.device())?),
         ))
+    }
+}
+
+struct Inverse(ScaleMap, Order);
+
+impl CustomOp2 for Inverse {
+    fn name(&self) -> &'static str {
+        "affine-inverse"
+    }
+
+    fn cpu_fwd(
+        &self,
+        y: &CpuStorage,
+        y_layout: &Layout,
+        h: &CpuStorage,
+        h_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (b, sizes) = sizes(y_layout.shape(), h_layout.shape())?;
+        let y = Samples::new(y, y_layout)?;
+        let h = contiguous(h, h_layout)?;
+        let mut result = vec![0.0; b * sizes.sample];
+        let invert = |(index, x): (usize, &mut [f32])| {
+            let h = &h[index * sizes.parameters()..][..sizes.parameters()];
+            let y = y.get(index);
+            with_scale!(self.0, self.1, scale => invert(scale, sizes, y, h, x));
+        };
+        result
+            .par_chunks_exact_mut(sizes.sample)
+            .with_min_len(run_length(b))
+            .enumerate()
+            .for_each(invert);
+        Ok((CpuStorage::F32(result), y_layout.shape().clone()))
     }
 }
 
@@ -225,49 +282,11 @@ fn sizes(x: &Shape, h: &Shape) -> Result<(usize, Sizes)> {
     ))
 }
 
-/// A scale map on single numbers: ln s, and its derivative in `raw`.
-trait Scale {
-    fn at(&self, raw: f32) -> (f32, f32);
-}
-
-struct Sigmoid;
-struct SigmoidOffset;
-struct ExpTanh(f32);
-
-impl Scale for Sigmoid {
-    #[inline(always)]
-    fn at(&self, raw: f32) -> (f32, f32) {
-        let a = raw + 2.0;
-        let e = simd::exp(-a.abs());
-        let complement = if a < 0.0 { 1.0 } else { e } / (1.0 + e);
-        (if a < 0.0 { a } else { 0.0 } - e.ln_1p(), complement)
-    }
-}
-
-impl Scale for SigmoidOffset {
-    #[inline(always)]
-    fn at(&self, raw: f32) -> (f32, f32) {
-        let a = raw + 2.0;
-        let e = simd::exp(-a.abs());
-        let sigmoid = if a < 0.0 { e } else { 1.0 } / (1.0 + e);
-        let scale = sigmoid + OFFSET as f32;
-        (scale.ln(), e / ((1.0 + e) * (1.0 + e)) / scale)
-    }
-}
-
-impl Scale for ExpTanh {
-    #[inline(always)]
-    fn at(&self, raw: f32) -> (f32, f32) {
-        let t = simd::tanh(raw / self.0);
-        (self.0 * t, 1.0 - t * t)
-    }
-}
-
 /// Numbers handled at a time, small enough to stay in registers and the first cache.
 const BLOCK: usize = 64;
 
 /// Writes y of one sample and returns its log_det.
-fn transform(scale: &impl Scale, sizes: Sizes, x: &[f32], h: &[f32], y: &mut [f32]) -> f32 {
+fn transform<S: Scale>(scale: &S, sizes: Sizes, x: &[f32], h: &[f32], y: &mut [f32]) -> f32 {
     let (x1, x2) = x.split_at(sizes.passing());
     let (y1, y2) = y.split_at_mut(sizes.passing());
     let (shift, raw) = h.split_at(sizes.transformed);
@@ -281,13 +300,39 @@ fn transform(scale: &impl Scale, sizes: Sizes, x: &[f32], h: &[f32], y: &mut [f3
                 let mut log_scale = [0.0; BLOCK];
                 for i in 0..raw.len() {
                     log_scale[i] = scale.at(raw[i]).0;
-                    y[i] = (x[i] + shift[i]) * simd::exp(log_scale[i]);
+                    let scale = simd::exp(log_scale[i]);
+                    y[i] = if S::FIRST {
+                        x[i] * scale + shift[i]
+                    } else {
+                        (x[i] + shift[i]) * scale
+                    };
                 }
                 log_det += simd::sum(&log_scale);
             }
             log_det
         },
     )
+}
+
+/// Writes x of one sample.
+fn invert<S: Scale>(scale: &S, sizes: Sizes, y: &[f32], h: &[f32], x: &mut [f32]) {
+    let (y1, y2) = y.split_at(sizes.passing());
+    let (x1, x2) = x.split_at_mut(sizes.passing());
+    let (shift, raw) = h.split_at(sizes.transformed);
+    x1.copy_from_slice(y1);
+    simd::dispatch(
+        #[inline(always)]
+        || {
+            for ((x, y), (shift, raw)) in x2.iter_mut().zip(y2).zip(shift.iter().zip(raw)) {
+                let inverse_scale = simd::exp(-scale.at(*raw).0);
+                *x = if S::FIRST {
+                    (y - shift) * inverse_scale
+                } else {
+                    y * inverse_scale - shift
+                };
+            }
+        },
+    );
 }
 
 /// What the gradients of one sample depend on.
@@ -298,8 +343,8 @@ struct Differentiated<'a> {
     grad_log_det: f32,
 }
 
-fn differentiate(
-    scale: &impl Scale,
+fn differentiate<S: Scale>(
+    scale: &S,
     sizes: Sizes,
     sample: &Differentiated,
     grad_x: &mut [f32],
@@ -320,10 +365,16 @@ fn differentiate(
                 gradients.zip(values)
             {
                 let (log_scale, slope) = scale.at(*raw);
-                let grad_sum = grad_y * simd::exp(log_scale);
-                *grad_x = grad_sum;
-                *grad_shift = grad_sum;
-                *grad_raw = (grad_sum * (x + shift) + sample.grad_log_det) * slope;
+                let scaled = grad_y * simd::exp(log_scale);
+                *grad_x = scaled;
+                // What is scaled, and by how much the shift moves y.
+                let (x, grad) = if S::FIRST {
+                    (*x, *grad_y)
+                } else {
+                    (x + shift, scaled)
+                };
+                *grad_shift = grad;
+                *grad_raw = (scaled * x + sample.grad_log_det) * slope;
             }
         },
     );

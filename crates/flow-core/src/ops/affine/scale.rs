@@ -1,0 +1,139 @@
+//! From what a coupling's network says to a scale: on tensors and on single numbers.
+
+use super::super::simd;
+use candle_core::{Result, Tensor};
+
+/// From what the network says to the scale s, which is positive.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ScaleMap {
+    /// s = σ(raw + 2), in (0, 1): Glow's published code.
+    Sigmoid,
+    /// s = σ(raw + 2) + 10⁻³, in (0.001, 1.001): nflows' default.
+    SigmoidOffset,
+    /// s = 1 / σ(raw + 2), above 1.
+    SigmoidInverse,
+    /// s = min(ln(1 + e^raw) + 10⁻³, 3): nflows' other one.
+    Softplus,
+    /// s = e^raw: RealNVP's.
+    Exp,
+    /// s = exp(γ·tanh(raw / γ)), in (e^−γ, e^γ).
+    ExpTanh {
+        /// γ, the largest |ln s|.
+        bound: f64,
+    },
+}
+
+/// What [`ScaleMap::SigmoidOffset`] and [`ScaleMap::Softplus`] add.
+const OFFSET: f64 = 1e-3;
+
+/// The largest scale of [`ScaleMap::Softplus`].
+const SOFTPLUS_MAX: f64 = 3.0;
+
+impl ScaleMap {
+    /// ln s, in plain candle operations.
+    pub(super) fn log_scale(self, raw: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Sigmoid => log_sigmoid(&(raw + 2.0)?),
+            Self::SigmoidOffset => (log_sigmoid(&(raw + 2.0)?)?.exp()? + OFFSET)?.log(),
+            Self::SigmoidInverse => log_sigmoid(&(raw + 2.0)?)?.neg(),
+            // ln(1 + e^raw) = −ln σ(−raw).
+            Self::Softplus => (log_sigmoid(&raw.neg()?)?.neg()? + OFFSET)?
+                .minimum(SOFTPLUS_MAX)?
+                .log(),
+            Self::Exp => Ok(raw.clone()),
+            Self::ExpTanh { bound } => (raw / bound)?.tanh()? * bound,
+        }
+    }
+}
+
+/// ln σ(a) = min(a, 0) − ln(1 + e^−|a|), which neither overflows nor loses small scales.
+fn log_sigmoid(a: &Tensor) -> Result<Tensor> {
+    a.minimum(0.0)? - (a.abs()?.neg()?.exp()? + 1.0)?.log()?
+}
+
+/// A scale map on single numbers, and the order in which it is applied.
+pub(super) trait Scale {
+    /// Whether numbers are scaled before they are shifted.
+    const FIRST: bool = false;
+
+    /// ln s, and its derivative in `raw`.
+    fn at(&self, raw: f32) -> (f32, f32);
+}
+
+pub(super) struct Sigmoid;
+pub(super) struct SigmoidOffset;
+pub(super) struct SigmoidInverse;
+pub(super) struct Softplus;
+pub(super) struct Exp;
+pub(super) struct ExpTanh(pub(super) f32);
+
+/// The same map, applied before the shift.
+pub(super) struct First<S>(pub(super) S);
+
+impl Scale for Sigmoid {
+    #[inline(always)]
+    fn at(&self, raw: f32) -> (f32, f32) {
+        let a = raw + 2.0;
+        let e = simd::exp(-a.abs());
+        let complement = if a < 0.0 { 1.0 } else { e } / (1.0 + e);
+        (if a < 0.0 { a } else { 0.0 } - e.ln_1p(), complement)
+    }
+}
+
+impl Scale for SigmoidOffset {
+    #[inline(always)]
+    fn at(&self, raw: f32) -> (f32, f32) {
+        let a = raw + 2.0;
+        let e = simd::exp(-a.abs());
+        let sigmoid = if a < 0.0 { e } else { 1.0 } / (1.0 + e);
+        let scale = sigmoid + OFFSET as f32;
+        (scale.ln(), e / ((1.0 + e) * (1.0 + e)) / scale)
+    }
+}
+
+impl Scale for SigmoidInverse {
+    #[inline(always)]
+    fn at(&self, raw: f32) -> (f32, f32) {
+        let (log_scale, slope) = Sigmoid.at(raw);
+        (-log_scale, -slope)
+    }
+}
+
+impl Scale for Softplus {
+    #[inline(always)]
+    fn at(&self, raw: f32) -> (f32, f32) {
+        let e = simd::exp(-raw.abs());
+        let softplus = if raw > 0.0 { raw } else { 0.0 } + e.ln_1p();
+        let scale = softplus + OFFSET as f32;
+        let sigmoid = if raw < 0.0 { e } else { 1.0 } / (1.0 + e);
+        if scale < SOFTPLUS_MAX as f32 {
+            (scale.ln(), sigmoid / scale)
+        } else {
+            ((SOFTPLUS_MAX as f32).ln(), 0.0)
+        }
+    }
+}
+
+impl Scale for Exp {
+    #[inline(always)]
+    fn at(&self, raw: f32) -> (f32, f32) {
+        (raw, 1.0)
+    }
+}
+
+impl Scale for ExpTanh {
+    #[inline(always)]
+    fn at(&self, raw: f32) -> (f32, f32) {
+        let t = simd::tanh(raw / self.0);
+        (self.0 * t, 1.0 - t * t)
+    }
+}
+
+impl<S: Scale> Scale for First<S> {
+    const FIRST: bool = true;
+
+    #[inline(always)]
+    fn at(&self, raw: f32) -> (f32, f32) {
+        self.0.at(raw)
+    }
+}

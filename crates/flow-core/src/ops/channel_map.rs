@@ -1,0 +1,286 @@
+//! ActNorm and an invertible 1×1 convolution as one affine map of the channels.
+//!
+//! ```text
+//! W = Q·L·U·diag(e^s)    L: strict lower triangle of `lower`, ones on the diagonal
+//! b = W·t                U: strict upper triangle of `upper`, e^log_scale on the diagonal
+//! ln|det W| = Σ s + Σ log_scale                                        (|det Q| = 1)
+//! ```
+//!
+//! Matrices of few channels: as a dozen tensor operations their cost is that of the calls.
+
+use super::fusible;
+use super::view::contiguous;
+use crate::linalg;
+use candle_core::{
+    CpuStorage, CustomOp2, DType, Device, Layout, Result, Shape, Storage, Tensor, bail,
+};
+
+/// What the map is made of: `rotation`, `lower`, `upper` `[C, C]`, `log_scale` `[C]` of the convolution,
+/// `actnorm_log_scale` and `actnorm_shift` with C numbers.
+#[derive(Clone, Copy)]
+#[allow(missing_docs)]
+pub struct Factors<'a> {
+    pub rotation: &'a Tensor,
+    pub lower: &'a Tensor,
+    pub upper: &'a Tensor,
+    pub log_scale: &'a Tensor,
+    pub actnorm_log_scale: &'a Tensor,
+    pub actnorm_shift: &'a Tensor,
+}
+
+/// x ↦ W·x + b at every pixel.
+pub struct AffineMap {
+    /// W, `[C, C]`, output channel first.
+    pub weight: Tensor,
+    /// b, `[C]`.
+    pub bias: Tensor,
+    /// ln|det W|, a scalar.
+    pub log_det: Tensor,
+}
+
+impl AffineMap {
+    /// y ↦ W⁻¹·(y − b), computed on the host in f64, without a graph.
+    pub fn inverse(&self) -> Result<Self> {
+        let on_host = |x: &Tensor| x.to_device(&Device::Cpu)?.to_dtype(DType::F64);
+        let inverse = linalg::inverse(&on_host(&self.weight)?.to_vec2()?)?;
+        let bias = on_host(&self.bias)?.to_vec1::<f64>()?;
+        let bias = inverse
+            .iter()
+            .map(|row| -dot(row, &bias))
+            .collect::<Vec<_>>();
+        let like = |x: Tensor, other: &Tensor| x.to_dtype(other.dtype())?.to_device(other.device());
+        Ok(Self {
+            weight: like(Tensor::new(inverse, &Device::Cpu)?, &self.weight)?,
+            bias: like(Tensor::new(bias, &Device::Cpu)?, &self.bias)?,
+            log_det: self.log_det.detach().neg()?,
+        })
+    }
+}
+
+/// The map of `factors`. The rotation is a constant.
+pub fn channel_map(factors: Factors) -> Result<AffineMap> {
+    if !fusible(factors.lower) {
+        return composed::channel_map(factors);
+    }
+    let c = factors.log_scale.elem_count();
+    let parts = [
+        factors.lower,
+        factors.upper,
+        factors.log_scale,
+        factors.actnorm_log_scale,
+        factors.actnorm_shift,
+    ];
+    let parts = parts.map(Tensor::flatten_all);
+    let packed = Tensor::cat(&parts.into_iter().collect::<Result<Vec<_>>>()?, 0)?;
+    let rotation = factors.rotation.detach().contiguous()?;
+    let map = packed.apply_op2(&rotation, ChannelMap { channels: c })?;
+    Ok(AffineMap {
+        weight: map.narrow(0, 0, c * c)?.reshape((c, c))?,
+        bias: map.narrow(0, c * c, c)?,
+        log_det: map.get(c * c + c)?,
+    })
+}
+
+/// The specification, in plain candle operations.
+pub mod composed {
+    use super::{AffineMap, Factors};
+    use candle_core::{Result, Tensor};
+
+    /// As [`super::channel_map`].
+    pub fn channel_map(factors: Factors) -> Result<AffineMap> {
+        let Factors {
+            rotation,
+            lower,
+            upper,
+            log_scale,
+            actnorm_log_scale,
+            actnorm_shift,
+        } = factors;
+        let c = log_scale.elem_count();
+        let scale = actnorm_log_scale.reshape((1, c))?.exp()?;
+        let weight = weight(rotation, lower, upper, log_scale)?.broadcast_mul(&scale)?;
+        let bias = weight.matmul(&actnorm_shift.reshape((c, 1))?)?;
+        Ok(AffineMap {
+            bias: bias.flatten_all()?,
+            weight,
+            log_det: (actnorm_log_scale.sum_all()? + log_scale.sum_all()?)?,
+        })
+    }
+
+    /// Q·L·U, `[C, C]`.
+    pub fn weight(
+        rotation: &Tensor,
+        lower: &Tensor,
+        upper: &Tensor,
+        log_scale: &Tensor,
+    ) -> Result<Tensor> {
+        let c = log_scale.elem_count();
+        let identity = Tensor::eye(c, lower.dtype(), lower.device())?;
+        let strictly_lower = (Tensor::tril2(c, lower.dtype(), lower.device())? - &identity)?;
+        let lower = ((lower * &strictly_lower)? + &identity)?;
+        let diagonal = identity.broadcast_mul(&log_scale.exp()?)?;
+        let upper = ((upper * strictly_lower.t()?)? + diagonal)?;
+        rotation.detach().matmul(&lower.matmul(&upper)?)
+    }
+}
+
+/// The first argument is all parameters in one flat tensor, the second the rotation.
+struct ChannelMap {
+    channels: usize,
+}
+
+/// Everything between the parameters and the map, in f64: `[C, C]` row after row, and `[C]`.
+struct Computed {
+    rotation: Vec<f64>,
+    lower: Vec<f64>,
+    upper: Vec<f64>,
+    weight: Vec<f64>,
+    scale: Vec<f64>,
+    shift: Vec<f64>,
+    log_det: f64,
+}
+
+impl ChannelMap {
+    fn compute(&self, packed: &[f32], rotation: &[f32]) -> Result<Computed> {
+        let c = self.channels;
+        if packed.len() != 2 * c * c + 3 * c || rotation.len() != c * c {
+            bail!("channel-map: the parameters are not those of {c} channels");
+        }
+        let widen = |numbers: &[f32]| numbers.iter().copied().map(f64::from).collect::<Vec<_>>();
+        let (lower, rest) = packed.split_at(c * c);
+        let (upper, rest) = rest.split_at(c * c);
+        let [log_scale, actnorm_log_scale, shift] = [0, 1, 2].map(|i| widen(&rest[i * c..][..c]));
+        let (mut lower, mut upper, rotation) = (widen(lower), widen(upper), widen(rotation));
+        for row in 0..c {
+            lower[row * c + row] = 1.0;
+            lower[row * c + row + 1..(row + 1) * c].fill(0.0);
+            upper[row * c..row * c + row].fill(0.0);
+            upper[row * c + row] = log_scale[row].exp();
+        }
+        let mut weight = product(c, &rotation, &product(c, &lower, &upper));
+        let scale = actnorm_log_scale
+            .iter()
+            .map(|s| s.exp())
+            .collect::<Vec<_>>();
+        for row in weight.chunks_exact_mut(c) {
+            row.iter_mut().zip(&scale).for_each(|(w, s)| *w *= s);
+        }
+        Ok(Computed {
+            rotation,
+            lower,
+            upper,
+            weight,
+            scale,
+            shift,
+            log_det: log_scale.iter().chain(&actnorm_log_scale).sum(),
+        })
+    }
+}
+
+impl CustomOp2 for ChannelMap {
+    fn name(&self) -> &'static str {
+        "channel-map"
+    }
+
+    /// Weight, bias and log-determinant one after the other, since an operation has one result.
+    fn cpu_fwd(
+        &self,
+        packed: &CpuStorage,
+        packed_layout: &Layout,
+        rotation: &CpuStorage,
+        rotation_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let packed = contiguous(packed, packed_layout)?;
+        let map = self.compute(packed, contiguous(rotation, rotation_layout)?)?;
+        let rows = map.weight.chunks_exact(self.channels);
+        let bias = rows.map(|row| dot(row, &map.shift));
+        let numbers = map.weight.iter().copied().chain(bias).chain([map.log_det]);
+        let numbers = numbers.map(|number| number as f32).collect::<Vec<_>>();
+        let count = numbers.len();
+        Ok((CpuStorage::F32(numbers), Shape::from(count)))
+    }
+
+    fn bwd(
+        &self,
+        packed: &Tensor,
+        rotation: &Tensor,
+        _map: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let c = self.channels;
+        let grad = grad.to_vec1::<f32>()?;
+        let gradients = {
+            let (packed_storage, packed_layout) = packed.storage_and_layout();
+            let (rotation_storage, rotation_layout) = rotation.storage_and_layout();
+            let (Storage::Cpu(packed), Storage::Cpu(rotation)) =
+                (&*packed_storage, &*rotation_storage)
+            else {
+                bail!("channel-map: the fused form runs on the CPU");
+            };
+            let packed = contiguous(packed, packed_layout)?;
+            let map = self.compute(packed, contiguous(rotation, rotation_layout)?)?;
+            map.differentiate(c, &grad)
+        };
+        let gradients = gradients.into_iter().map(|g| g as f32).collect::<Vec<_>>();
+        let gradients = Tensor::from_vec(gradients, packed.shape(), packed.device())?;
+        Ok((Some(gradients), None))
+    }
+}
+
+impl Computed {
+    /// The gradients of all parameters, in their order, from those of weight, bias and log-determinant.
+    fn differentiate(&self, c: usize, grad: &[f32]) -> Vec<f64> {
+        let grad = grad.iter().copied().map(f64::from).collect::<Vec<_>>();
+        let (mut grad_weight, rest) = (grad[..c * c].to_vec(), &grad[c * c..]);
+        let (grad_bias, grad_log_det) = (&rest[..c], rest[c]);
+
+        let mut gradients = vec![0.0; 2 * c * c + 3 * c];
+        let (grad_lower, rest) = gradients.split_at_mut(c * c);
+        let (grad_upper, rest) = rest.split_at_mut(c * c);
+        let (grad_log_scale, rest) = rest.split_at_mut(c);
+        let (grad_actnorm, grad_shift) = rest.split_at_mut(c);
+
+        grad_actnorm.fill(grad_log_det);
+        grad_log_scale.fill(grad_log_det);
+        for (i, row) in grad_weight.chunks_exact_mut(c).enumerate() {
+            for (j, grad) in row.iter_mut().enumerate() {
+                let weight = self.weight[i * c + j];
+                grad_shift[j] += grad_bias[i] * weight;
+                *grad += grad_bias[i] * self.shift[j];
+                grad_actnorm[j] += *grad * weight;
+                *grad *= self.scale[j];
+            }
+        }
+        // Of L·U.
+        let grad = product(c, &transpose(c, &self.rotation), &grad_weight);
+        let of_lower = product(c, &grad, &transpose(c, &self.upper));
+        let of_upper = product(c, &transpose(c, &self.lower), &grad);
+        for (row, grad_log_scale) in grad_log_scale.iter_mut().enumerate() {
+            let (strict, from) = (row * c..row * c + row, row * c + row);
+            grad_lower[strict.clone()].copy_from_slice(&of_lower[strict]);
+            let strict = from + 1..(row + 1) * c;
+            grad_upper[strict.clone()].copy_from_slice(&of_upper[strict]);
+            *grad_log_scale += of_upper[from] * self.upper[from];
+        }
+        gradients
+    }
+}
+
+/// a·b, both `[c, c]`.
+fn product(c: usize, a: &[f64], b: &[f64]) -> Vec<f64> {
+    let mut product = vec![0.0; c * c];
+    for (row, a) in product.chunks_exact_mut(c).zip(a.chunks_exact(c)) {
+        for (a, b) in a.iter().zip(b.chunks_exact(c)) {
+            row.iter_mut().zip(b).for_each(|(sum, b)| *sum += a * b);
+        }
+    }
+    product
+}
+
+fn transpose(c: usize, a: &[f64]) -> Vec<f64> {
+    (0..c * c).map(|i| a[i % c * c + i / c]).collect()
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}

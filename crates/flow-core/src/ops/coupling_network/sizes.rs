@@ -1,0 +1,99 @@
+//! Sizes of the network and its images, and where its numbers lie.
+
+use super::taps::Image;
+use crate::ops::product::padded;
+
+/// Groups are made of whole images, of about so many pixels: many rows for the products, and two
+/// layers of activations that fit into the second-level cache.
+const GROUP_PIXELS: usize = 400;
+
+#[derive(Clone, Copy)]
+pub(super) struct Sizes {
+    pub(super) inputs: usize,
+    pub(super) hidden: usize,
+    pub(super) outputs: usize,
+    pub(super) height: usize,
+    pub(super) width: usize,
+}
+
+impl Sizes {
+    pub(super) fn pixels(self) -> usize {
+        self.height * self.width
+    }
+
+    /// Images in a group.
+    pub(super) fn group_images(self) -> usize {
+        (GROUP_PIXELS / self.pixels()).max(1)
+    }
+
+    /// Numbers in w₁, b₁, w₂, b₂, w₃, b₃, which lie one after the other.
+    pub(super) fn parameters(self) -> [usize; 6] {
+        let (inputs, hidden, outputs) = (self.inputs, self.hidden, self.outputs);
+        [
+            9 * inputs * hidden,
+            hidden,
+            hidden * hidden,
+            hidden,
+            9 * hidden * outputs,
+            outputs,
+        ]
+    }
+
+    /// Numbers in the sums of their gradients: `[9·I, K]`, `[K]`, `[K, K]`, `[K]`, `[9·O, K]`, `[O]`, with
+    /// room after each K.
+    pub(super) fn sums(self) -> [usize; 6] {
+        let row = padded(self.hidden);
+        [
+            9 * self.inputs * row,
+            row,
+            self.hidden * row,
+            row,
+            9 * self.outputs * row,
+            self.outputs,
+        ]
+    }
+
+    /// Where in w₁ the weight stands from the input `column` = (neighbour, channel) to the hidden `k`.
+    pub(super) fn in_w1(self, column: usize, k: usize) -> usize {
+        let (neighbour, input) = (column / self.inputs, column % self.inputs);
+        (k * self.inputs + input) * 9 + neighbour
+    }
+
+    /// Where in w₂ the weight stands from the hidden `from` to the hidden `to`.
+    pub(super) fn in_w2(self, from: usize, to: usize) -> usize {
+        to * self.hidden + from
+    }
+
+    /// Where in w₃ the weight stands with which the hidden `k` of a pixel adds to the output `column` =
+    /// (neighbour, channel). For that neighbour, the pixel is the one opposite.
+    pub(super) fn in_w3(self, k: usize, column: usize) -> usize {
+        let (neighbour, output) = (column / self.outputs, column % self.outputs);
+        (output * self.hidden + k) * 9 + (8 - neighbour)
+    }
+
+    pub(super) fn input(self) -> Image {
+        Image {
+            channels: self.inputs,
+            height: self.height,
+            width: self.width,
+        }
+    }
+
+    pub(super) fn output(self) -> Image {
+        Image {
+            channels: self.outputs,
+            height: self.height,
+            width: self.width,
+        }
+    }
+}
+
+/// `whole` in consecutive parts.
+pub(super) fn cut(mut whole: &[f32], lengths: [usize; 6]) -> [&[f32]; 6] {
+    lengths.map(|length| whole.split_off(..length).expect("the lengths add up"))
+}
+
+/// As [`cut`], to be written to.
+pub(super) fn cut_mut(mut whole: &mut [f32], lengths: [usize; 6]) -> [&mut [f32]; 6] {
+    lengths.map(|length| whole.split_off_mut(..length).expect("the lengths add up"))
+}

@@ -1,0 +1,253 @@
+//! Single-threaded matrix products, as a network of convolutions needs them: factors lie row after row,
+//! and what follows a product is done while its numbers are still in registers.
+//!
+//! Factors consist of words of 32 bits. In f32 a word is one number. In bf16 it is two that follow each
+//! other in the inner dimension: the processor multiplies both pairs and adds them to a sum in f32
+//! (AVX512-BF16). All loops are the same; [`Arithmetic`] is the difference.
+//!
+//! A row has room for a multiple of [`PADDING`] numbers, so that vectors never end in the middle of it.
+
+#[cfg(target_arch = "x86_64")]
+mod bf16;
+mod single;
+mod tile;
+
+use super::buffer::Buffer;
+use pulp::{Arch, Simd};
+use std::ops::Deref;
+use tile::{AddOuter, Multiply, Stack};
+
+/// Rows have room for a multiple of so many numbers: one of the widest vectors.
+const PADDING: usize = 16;
+
+/// `columns`, and what is left free after them.
+pub(super) fn padded(columns: usize) -> usize {
+    columns.next_multiple_of(PADDING)
+}
+
+/// In which numbers the products of coupling networks are computed; sums are always in f32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// 24 bits of precision.
+    #[default]
+    F32,
+    /// 8 bits of precision, at twice the speed where the processor has AVX512-BF16 (AMD from Zen 4,
+    /// Intel from Cooper Lake); in f32 everywhere else.
+    Bf16,
+}
+
+/// The instructions that compute, found at run time.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kernel {
+    Single(Arch),
+    #[cfg(target_arch = "x86_64")]
+    Bf16(bf16::Bf16),
+}
+
+impl Kernel {
+    /// The fastest of this machine.
+    pub(super) fn new(precision: Precision) -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if precision == Precision::Bf16
+            && let Some(bf16) = bf16::Bf16::detect()
+        {
+            return Self::Bf16(bf16);
+        }
+        let _ = precision;
+        Self::Single(Arch::new())
+    }
+
+    /// Numbers in a word.
+    pub(super) fn depth(self) -> usize {
+        match self {
+            Self::Single(_) => 1,
+            #[cfg(target_arch = "x86_64")]
+            Self::Bf16(_) => 2,
+        }
+    }
+
+    /// Words of a row of `columns` numbers.
+    pub(super) fn row(self, columns: usize) -> usize {
+        padded(columns) / self.depth()
+    }
+
+    /// The matrix of `inner` × `columns` numbers `at(row, column)`, as [`multiply`](Self::multiply) takes it.
+    pub(super) fn pack(
+        self,
+        inner: usize,
+        columns: usize,
+        at: impl Fn(usize, usize) -> f32,
+    ) -> Packed {
+        let (rows, inner, width) = (inner, inner.div_ceil(self.depth()), padded(columns));
+        let number = |row: usize, column: usize| {
+            if row < rows && column < columns {
+                at(row, column)
+            } else {
+                0.0
+            }
+        };
+        let mut words = Buffer::take(inner * width);
+        let mut free = &mut words[..];
+        for first in (0..width).step_by(self.panel()) {
+            let columns = first..width.min(first + self.panel());
+            for row in 0..inner {
+                let word = free
+                    .split_off_mut(..columns.len())
+                    .expect("panels fill the matrix");
+                for (word, column) in word.iter_mut().zip(columns.clone()) {
+                    *word = match self {
+                        Self::Single(_) => number(row, column),
+                        #[cfg(target_arch = "x86_64")]
+                        Self::Bf16(_) => {
+                            bf16::word([number(2 * row, column), number(2 * row + 1, column)])
+                        }
+                    };
+                }
+            }
+        }
+        Packed {
+            words,
+            rows,
+            inner,
+            width,
+        }
+    }
+
+    /// The product of `a`, row after row, and `b`, into `out`, after `finish`.
+    pub(super) fn multiply(self, a: &[f32], b: &Packed, out: &mut [f32], finish: Finish) {
+        let rows = match &finish {
+            Finish::Plain => out.len() / b.width,
+            Finish::BiasRelu(_) | Finish::MaskAndSum { .. } => out.len() * self.depth() / b.width,
+        };
+        self.run(Multiply {
+            a,
+            stride: self.row(b.rows),
+            rows,
+            b,
+            out,
+            finish,
+        });
+    }
+
+    /// sums += aᵀ · b, of two stacks of as many rows: `a` has `columns` of them, of which `sums` gets one
+    /// row each.
+    pub(super) fn add_outer(self, a: &[f32], columns: usize, b: &[f32], sums: &mut [f32]) {
+        let width = sums.len() / columns;
+        self.run(AddOuter {
+            a,
+            columns,
+            b,
+            width,
+            sums,
+        });
+    }
+
+    /// `rows` of `columns` numbers as [`add_outer`](Self::add_outer) takes them: numbers that share a word
+    /// have to follow each other in the inner dimension, which now is the number of the row.
+    pub(super) fn stack(self, rows: &[f32], columns: usize) -> Stacked<'_> {
+        if self.depth() == 1 {
+            return Stacked::Same(rows);
+        }
+        let width = padded(columns);
+        let count = rows.len() / self.row(columns);
+        let mut stack = Buffer::take(count.div_ceil(self.depth()) * width);
+        self.run(Stack {
+            rows,
+            width,
+            out: &mut stack,
+        });
+        Stacked::Other(stack)
+    }
+
+    /// Columns of a panel of a packed matrix: as many as a row of tiles has.
+    fn panel(self) -> usize {
+        struct Width;
+        impl Job for Width {
+            type Output = usize;
+            #[inline(always)]
+            fn run<A: Arithmetic>(self, _: A) -> usize {
+                tile::max_vectors::<A>() * A::Simd::F32_LANES
+            }
+        }
+        self.run(Width)
+    }
+
+    fn run<J: Job>(self, job: J) -> J::Output {
+        match self {
+            Self::Single(arch) => single::run(arch, job),
+            #[cfg(target_arch = "x86_64")]
+            Self::Bf16(bf16) => bf16.run(job),
+        }
+    }
+}
+
+/// A right factor: panels of columns one after the other, each `[inner, columns of the panel]`.
+pub(super) struct Packed {
+    words: Buffer,
+    rows: usize,
+    /// Words in which they fit.
+    inner: usize,
+    width: usize,
+}
+
+/// What happens to a product.
+pub(super) enum Finish<'a> {
+    /// It stays in f32.
+    Plain,
+    /// relu(product + bias) becomes a left factor; keeps NaN, so that a broken model shows.
+    BiasRelu(&'a [f32]),
+    /// It is cleared where the activations, a left factor, are not positive, becomes a left factor, and
+    /// its columns are added to the sums.
+    MaskAndSum {
+        activations: &'a [f32],
+        sums: &'a mut [f32],
+    },
+}
+
+/// A factor of [`Kernel::add_outer`].
+pub(super) enum Stacked<'a> {
+    Same(&'a [f32]),
+    Other(Buffer),
+}
+
+impl Deref for Stacked<'_> {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        match self {
+            Self::Same(words) => words,
+            Self::Other(words) => words,
+        }
+    }
+}
+
+/// Something to be compiled for every kind of arithmetic. Must be inlinable.
+trait Job {
+    type Output;
+    fn run<A: Arithmetic>(self, arithmetic: A) -> Self::Output;
+}
+
+/// What is done with words.
+trait Arithmetic: Copy {
+    type Simd: Simd;
+
+    fn simd(self) -> Self::Simd;
+
+    /// sum + a·b, over all numbers of each word.
+    fn multiply_add(self, a: Vector<Self>, b: Vector<Self>, sum: Vector<Self>) -> Vector<Self>;
+
+    /// How many words hold a vector of numbers.
+    fn words() -> usize;
+
+    fn load(self, words: &[f32]) -> Vector<Self>;
+
+    fn store(self, numbers: Vector<Self>, words: &mut [f32]);
+
+    /// Puts the numbers of two rows of words, or of one and zeros, into common words.
+    fn interleave(self, rows: [&[f32]; 2], stack: &mut [f32]);
+}
+
+type Vector<A> = <<A as Arithmetic>::Simd as Simd>::f32s;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,42 @@
+//! A batch cut into runs that go through the model side by side.
+//!
+//! On the CPU every thread takes a run through all of the model, and so the small operations between the
+//! products are shared out too. An image's numbers do not depend on the run it is in.
+
+use crate::Result;
+use candle_core::{Device, Tensor};
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// `work` on all runs of `length` images that make up `count`, in their order.
+pub(crate) fn in_runs<T: Send>(
+    device: &Device,
+    count: usize,
+    length: usize,
+    work: impl Fn(Run) -> Result<T> + Send + Sync,
+) -> Result<Vec<T>> {
+    let runs = (0..count)
+        .step_by(length)
+        .map(|start| Run(start..count.min(start + length)))
+        .collect::<Vec<_>>();
+    if device.is_cpu() {
+        runs.into_par_iter().map(work).collect()
+    } else {
+        runs.into_iter().map(work).collect()
+    }
+}
+
+/// Some images of a batch.
+pub(crate) struct Run(Range<usize>);
+
+impl Run {
+    /// The first of them.
+    pub(crate) fn start(&self) -> usize {
+        self.0.start
+    }
+
+    /// What `batch` `[B, …]` holds for these images.
+    pub(crate) fn of(&self, batch: &Tensor) -> Result<Tensor> {
+        Ok(batch.narrow(0, self.0.start, self.0.len())?)
+    }
+}

@@ -1,0 +1,196 @@
+//! The header of a safetensors file.
+//!
+//! ```text
+//! n          length of the header, 8 bytes, little-endian
+//! header     JSON: {"name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, …}, and texts
+//!            under the name `__metadata__`
+//! numbers    of every tensor, side by side
+//! ```
+
+use super::one_line;
+use safetensors::Dtype;
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// Dimensions of a tensor; a convolution's weight has four.
+const MAX_RANK: usize = 4;
+
+/// Bytes of a tensor's name; those of parameters have about fifty.
+const MAX_NAME: usize = 200;
+
+/// A tensor costs about 400 bytes beside its numbers. So that this stays within four times the file's
+/// size, each tensor beyond the first [`FEW`] has to bring so many bytes.
+const BYTES_PER_TENSOR: u64 = 160;
+const FEW: u64 = 4096;
+
+/// What a file holds, in no more memory than three times its text.
+pub(super) struct Header<'a> {
+    /// In the order of the numbers.
+    pub(super) entries: Vec<Entry<'a>>,
+    /// What stands under `flow` in the metadata.
+    pub(super) text: Option<String>,
+}
+
+/// A tensor as it is announced.
+pub(super) struct Entry<'a> {
+    pub(super) name: &'a str,
+    pub(super) dtype: Dtype,
+    pub(super) shape: Shape,
+    offsets: [u64; 2],
+}
+
+/// At most [`MAX_RANK`] dimensions.
+#[derive(Default)]
+pub(super) struct Shape {
+    dims: [usize; MAX_RANK],
+    rank: usize,
+}
+
+impl<'a> Header<'a> {
+    /// Reads the header of a file of `size` bytes.
+    pub(super) fn parse(text: &'a str, size: u64) -> Result<Self, String> {
+        let most = (FEW + size / BYTES_PER_TENSOR) as usize;
+        let mut json = serde_json::Deserializer::from_str(text);
+        let header = json.deserialize_map(HeaderVisitor { most });
+        header
+            .and_then(|header| json.end().map(|()| header))
+            .map_err(one_line)
+    }
+
+    /// An error unless the tensors lie side by side and take exactly the `data` bytes that follow the
+    /// header.
+    pub(super) fn check(&self, data: u64) -> Result<(), String> {
+        let mut names = BTreeSet::new();
+        let mut end = 0;
+        for entry in &self.entries {
+            let name = entry.name;
+            if name.len() > MAX_NAME || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
+                let name = one_line(name);
+                return Err(format!("tensor `{name}` has no name of a parameter"));
+            }
+            if !names.insert(name) {
+                return Err(format!("tensor `{name}` is there twice"));
+            }
+            if !matches!(
+                entry.dtype,
+                Dtype::F32 | Dtype::F64 | Dtype::I64 | Dtype::U32 | Dtype::U8
+            ) {
+                return Err(format!(
+                    "tensor `{name}` is of a type that no checkpoint has, {:?}",
+                    entry.dtype
+                ));
+            }
+            if entry.offsets[0] != end || entry.bytes() != entry.offsets[1].checked_sub(end) {
+                return Err(format!("tensor `{name}` does not lie where its shape says"));
+            }
+            end = entry.offsets[1];
+        }
+        if end != data {
+            return Err(format!(
+                "it announces {end} bytes of tensors but holds {data}"
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Entry<'_> {
+    /// How many bytes of the file its numbers take.
+    pub(super) fn length(&self) -> u64 {
+        self.offsets[1] - self.offsets[0]
+    }
+
+    /// How many bytes numbers of this shape and type take; `None` if nobody can count so far.
+    fn bytes(&self) -> Option<u64> {
+        let mut dims = self.shape.as_slice().iter();
+        let bytes = self.dtype.bitsize() as u64 / 8;
+        dims.try_fold(bytes, |product, &dim| product.checked_mul(dim as u64))
+    }
+}
+
+impl Shape {
+    pub(super) fn as_slice(&self) -> &[usize] {
+        &self.dims[..self.rank]
+    }
+}
+
+impl<'de> Deserialize<'de> for Shape {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(ShapeVisitor)
+    }
+}
+
+/// Reads at most so many tensors.
+struct HeaderVisitor {
+    most: usize,
+}
+
+impl<'de> Visitor<'de> for HeaderVisitor {
+    type Value = Header<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of tensors")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header<'de>, A::Error> {
+        #[derive(Deserialize)]
+        struct Info {
+            dtype: Dtype,
+            shape: Shape,
+            data_offsets: [u64; 2],
+        }
+        #[derive(Deserialize)]
+        struct Metadata {
+            flow: Option<String>,
+        }
+        let (mut entries, mut text) = (Vec::new(), None);
+        // Names are taken as they stand in the text: those of parameters need no escapes.
+        while let Some(name) = map.next_key::<&str>()? {
+            if name == "__metadata__" {
+                text = map.next_value::<Metadata>()?.flow;
+                continue;
+            }
+            if entries.len() == self.most {
+                return Err(A::Error::custom("more tensors than the size allows"));
+            }
+            let Info {
+                dtype,
+                shape,
+                data_offsets: offsets,
+            } = map.next_value()?;
+            entries.push(Entry {
+                name,
+                dtype,
+                shape,
+                offsets,
+            });
+        }
+        entries.sort_unstable_by_key(|entry| entry.offsets);
+        entries.shrink_to_fit();
+        Ok(Header { entries, text })
+    }
+}
+
+struct ShapeVisitor;
+
+impl<'de> Visitor<'de> for ShapeVisitor {
+    type Value = Shape;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at most {MAX_RANK} dimensions")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Shape, A::Error> {
+        let mut shape = Shape::default();
+        while let Some(dim) = seq.next_element()? {
+            let Some(place) = shape.dims.get_mut(shape.rank) else {
+                return Err(A::Error::invalid_length(MAX_RANK + 1, &self));
+            };
+            *place = dim;
+            shape.rank += 1;
+        }
+        Ok(shape)
+    }
+}

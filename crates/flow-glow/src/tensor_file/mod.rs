@@ -1,0 +1,146 @@
+//! Reads safetensors files that nobody should trust.
+//!
+//! The crate safetensors wants the whole file in memory and takes memory for whatever a header says.
+//! Here the [`header`] is checked against the file's size first, and tensors are read one by one.
+
+mod header;
+
+use crate::{Error, Result};
+use candle_core::{DType, Device, Tensor};
+use header::{Entry, Header};
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+/// Bytes before the header: its length.
+const PREFIX: u64 = 8;
+
+/// Reads the text under the metadata key `flow`, hands it to `parse` (`None` if there is none), and
+/// reads the tensors if that succeeds.
+///
+/// Takes no more memory than four times the file's size and two mebibytes.
+///
+/// # Errors
+/// If the file cannot be read, or is not what the format demands, or with the reason that `parse`
+/// gives.
+pub(crate) fn read<T>(
+    path: &Path,
+    device: &Device,
+    parse: impl FnOnce(Option<&str>) -> std::result::Result<T, String>,
+) -> Result<(T, BTreeMap<String, Tensor>)> {
+    let load = || {
+        let (mut file, size) = open(path)?;
+        let text = header_text(&mut file, size)?;
+        let header = Header::parse(&text, size).map_err(Fault::Format)?;
+        let data = size - PREFIX - text.len() as u64;
+        header.check(data).map_err(Fault::Format)?;
+        let parsed = parse(header.text.as_deref()).map_err(Fault::Refused)?;
+        let tensors = header
+            .entries
+            .iter()
+            .map(|entry| tensor(entry, &mut file, device));
+        Ok((parsed, tensors.collect::<std::result::Result<_, _>>()?))
+    };
+    load().map_err(|fault: Fault| fault.of(path))
+}
+
+/// The tensors of any safetensors file, by name.
+///
+/// # Errors
+/// As of a checkpoint: [`Error::Tensors`] if the file is not what the format demands.
+pub fn read_tensors(path: &Path, device: &Device) -> Result<BTreeMap<String, Tensor>> {
+    match read(path, device, |_| Ok(())) {
+        Ok(((), tensors)) => Ok(tensors),
+        Err(Error::Checkpoint { path, reason }) => Err(Error::Tensors { path, reason }),
+        Err(error) => Err(error),
+    }
+}
+
+/// `text` as part of a message of one line: a file may hold anything, in any length.
+pub(crate) fn one_line(text: impl Display) -> String {
+    const MOST: usize = 300;
+    let text = text.to_string();
+    let mut line: String = text
+        .chars()
+        .take(MOST)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    if line.len() < text.len() {
+        line.push('…');
+    }
+    line
+}
+
+/// Why a file was not read.
+enum Fault {
+    Format(String),
+    Refused(String),
+    Io(io::Error),
+    Tensor(candle_core::Error),
+}
+
+impl Fault {
+    fn of(self, path: &Path) -> Error {
+        let path = path.to_owned();
+        let reason = match self {
+            Self::Format(reason) => format!("it is not a safetensors file ({reason})"),
+            Self::Refused(reason) => reason,
+            Self::Io(source) => {
+                return Error::Io {
+                    action: "read",
+                    path,
+                    source,
+                };
+            }
+            Self::Tensor(error) => return Error::from(error),
+        };
+        Error::Checkpoint { path, reason }
+    }
+}
+
+/// A file and its size.
+fn open(path: &Path) -> std::result::Result<(File, u64), Fault> {
+    // A device or a pipe has no size, and a pipe may have nobody who writes to it.
+    if path.exists() && !path.is_file() {
+        return Err(Fault::Refused("it is not a file".to_owned()));
+    }
+    let file = File::open(path).map_err(Fault::Io)?;
+    let size = file.metadata().map_err(Fault::Io)?.len();
+    Ok((file, size))
+}
+
+fn header_text(file: &mut File, size: u64) -> std::result::Result<String, Fault> {
+    if size < PREFIX {
+        let empty = if size == 0 {
+            "it is empty"
+        } else {
+            "its header is cut off"
+        };
+        return Err(Fault::Format(empty.to_owned()));
+    }
+    let mut length = [0; PREFIX as usize];
+    file.read_exact(&mut length).map_err(Fault::Io)?;
+    let length = u64::from_le_bytes(length);
+    if length > size - PREFIX {
+        let reason = format!("it announces a header of {length} bytes but holds {size}");
+        return Err(Fault::Format(reason));
+    }
+    let mut text = vec![0; length as usize];
+    file.read_exact(&mut text).map_err(Fault::Io)?;
+    String::from_utf8(text).map_err(|_| Fault::Format("its header is no text".to_owned()))
+}
+
+/// Reads the numbers of a tensor, at whose beginning `file` stands.
+fn tensor(
+    entry: &Entry<'_>,
+    file: &mut File,
+    device: &Device,
+) -> std::result::Result<(String, Tensor), Fault> {
+    let mut bytes = vec![0; entry.length() as usize];
+    file.read_exact(&mut bytes).map_err(Fault::Io)?;
+    let dtype = DType::try_from(entry.dtype).map_err(Fault::Tensor)?;
+    let tensor = Tensor::from_raw_buffer(&bytes, dtype, entry.shape.as_slice(), device);
+    Ok((entry.name.to_owned(), tensor.map_err(Fault::Tensor)?))
+}

@@ -1,0 +1,40 @@
+//! The gradient of a batch, from runs of its images that are differentiated side by side.
+
+use crate::Result;
+use crate::model::Glow;
+use crate::runs::{Run, in_runs};
+use candle_core::{Device, Tensor};
+use flow_core::params::ParamStore;
+use flow_core::{Gradients, random};
+
+/// Images in a run of a batch of `count`: half of them, so that two threads have one each; enough for
+/// large matrix products, and no more. It does not depend on the number of threads, and so the sums of
+/// the runs do not.
+fn run_length(count: usize) -> usize {
+    count.div_ceil(2).clamp(8, 32)
+}
+
+/// The mean bits per dimension of u8 images `[B, C, H, W]`, and its gradient; `seed` draws the noise.
+pub(super) fn gradient(
+    model: &Glow,
+    params: &ParamStore,
+    device: &Device,
+    images: &Tensor,
+    labels: Option<&Tensor>,
+    seed: u64,
+) -> Result<(f64, Gradients)> {
+    let count = images.dim(0)?;
+    let differentiate = |run: Run| {
+        let labels = labels.map(|labels| run.of(labels)).transpose()?;
+        let seed = random::derive(seed, &format!("images.{}", run.start()));
+        let bits = model.bits_per_dim(&run.of(images)?, labels.as_ref(), seed)?;
+        let share = (bits.sum_all()? / count as f64)?;
+        let gradients = Gradients::of(&share, params)?;
+        Ok((f64::from(share.to_scalar::<f32>()?), gradients))
+    };
+    let runs = in_runs(device, count, run_length(count), differentiate)?;
+    let (shares, mut gradients): (Vec<_>, Vec<_>) = runs.into_iter().unzip();
+    let others = gradients.split_off(1.min(gradients.len()));
+    let first = gradients.pop().unwrap_or_else(|| Gradients::new(params));
+    Ok((shares.iter().sum(), first.sum(&others)?))
+}

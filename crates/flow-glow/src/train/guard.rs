@@ -1,0 +1,192 @@
+//! What a training step must pass before it may touch the weights.
+//!
+//! A loss is judged by the losses accepted before it: it may not exceed their median by more than
+//! `SPREADS` standard deviations, which are estimated from the median absolute deviation, and never
+//! has to stay closer than `LEAST_JUMP`. Both being medians, an odd batch does not move the bound, and
+//! a loss may fall as fast as it likes. The first steps of all find their way more wildly.
+
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+
+/// How many losses the recent range is taken from.
+const WINDOW: usize = 100;
+
+/// How far above the median a loss may lie, in standard deviations.
+const SPREADS: f64 = 10.0;
+
+/// And in bits per dimension, where the spread is small.
+const LEAST_JUMP: f64 = 2.0;
+
+/// The same in the first steps, before `FIRST` losses are known.
+const FIRST_JUMP: f64 = 16.0;
+const FIRST: usize = 20;
+
+/// The standard deviation of normal numbers, in median absolute deviations.
+const DEVIATION: f64 = 1.4826;
+
+/// Why a step was refused.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Divergence {
+    /// The loss is infinite or not a number.
+    #[error("the loss is not finite")]
+    Loss,
+    /// The gradient is.
+    #[error("the gradient is not finite")]
+    Gradient,
+    /// The loss lies far above what it was in the steps before.
+    #[error("the loss jumped from {} to {} bits per dimension", short(*usual), short(*loss))]
+    Jump {
+        /// The loss, in bits per dimension.
+        loss: f64,
+        /// The median of the losses before it.
+        usual: f64,
+    },
+}
+
+/// The last accepted losses, in bits per dimension, the oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Losses(VecDeque<f64>);
+
+impl Losses {
+    /// An error if a step of this loss, and a gradient of this norm, must not be taken.
+    pub(super) fn judge(&self, loss: f64, grad_norm: f64) -> Result<(), Divergence> {
+        if !loss.is_finite() {
+            return Err(Divergence::Loss);
+        }
+        if !grad_norm.is_finite() {
+            return Err(Divergence::Gradient);
+        }
+        let Some(usual) = self.median() else {
+            return Ok(());
+        };
+        let distances = self.0.iter().map(|past| (past - usual).abs()).collect();
+        let spread = DEVIATION * median(distances).expect("there are as many as losses");
+        let least = if self.0.len() < FIRST {
+            FIRST_JUMP
+        } else {
+            LEAST_JUMP
+        };
+        if loss > usual + (SPREADS * spread).max(least) {
+            return Err(Divergence::Jump { loss, usual });
+        }
+        Ok(())
+    }
+
+    /// Whether this loss is in the better half: a training on its way up is not.
+    pub(super) fn is_usual(&self, loss: f64) -> bool {
+        self.median().is_none_or(|usual| loss <= usual)
+    }
+
+    /// Adds an accepted loss.
+    pub(super) fn push(&mut self, loss: f64) {
+        if self.0.len() == WINDOW {
+            self.0.pop_front();
+        }
+        self.0.push_back(loss);
+    }
+
+    /// Whether these can be losses that were accepted.
+    pub(super) fn are_valid(&self) -> bool {
+        self.0.len() <= WINDOW && self.0.iter().all(|loss| loss.is_finite())
+    }
+
+    fn median(&self) -> Option<f64> {
+        median(self.0.iter().copied().collect())
+    }
+}
+
+/// A loss as a person reads it, however large.
+fn short(loss: f64) -> String {
+    if loss.abs() < 1e4 {
+        format!("{loss:.3}")
+    } else {
+        format!("{loss:.1e}")
+    }
+}
+
+/// The middle value, the upper one of two.
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    let middle = values.len() / 2;
+    (!values.is_empty()).then(|| *values.select_nth_unstable_by(middle, f64::total_cmp).1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::{DType, Device};
+    use flow_core::random;
+
+    /// Normal numbers around a course, each judged by those before it.
+    fn judged(course: impl Fn(f64) -> f64, noise: f64) -> Result<Losses, Divergence> {
+        let normal = random::normal(0, 20_000, DType::F64, &Device::Cpu).unwrap();
+        let mut losses = Losses::default();
+        for (step, z) in normal.to_vec1::<f64>().unwrap().into_iter().enumerate() {
+            let loss = course(step as f64) + noise * z;
+            losses.judge(loss, 1.0)?;
+            losses.push(loss);
+        }
+        Ok(losses)
+    }
+
+    #[test]
+    fn ordinary_noise_and_a_steep_start_are_no_divergence() {
+        // From that of batches of 32 digits to that of single images.
+        for noise in [0.03, 0.3, 1.0] {
+            let start = |step: f64| 1.2 + 4.0 * (-step / 30.0).exp();
+            assert!(judged(start, noise).is_ok(), "{noise}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_finite_or_far_above_is_refused() {
+        let losses = judged(|_| 1.2, 0.03).unwrap();
+        for (loss, norm, cause) in [
+            (f64::NAN, 1.0, Divergence::Loss),
+            (f64::INFINITY, 1.0, Divergence::Loss),
+            (1.2, f64::NAN, Divergence::Gradient),
+            (1.2, f64::INFINITY, Divergence::Gradient),
+        ] {
+            assert_eq!(losses.judge(loss, norm), Err(cause));
+        }
+        assert!(losses.judge(3.1, 1.0).is_ok());
+        let refused = losses.judge(3.4, 1.0);
+        assert!(
+            matches!(refused, Err(Divergence::Jump { loss: 3.4, usual }) if (usual - 1.2).abs() < 0.02),
+            "{refused:?}"
+        );
+        // However deep it falls.
+        assert!(losses.judge(-100.0, 1e9).is_ok());
+        // One odd loss does not make the next one usual.
+        let mut losses = losses;
+        losses.push(1e6);
+        assert!(losses.judge(3.4, 1.0).is_err());
+        assert_eq!(
+            refused.unwrap_err().to_string().split(' ').next_back(),
+            Some("dimension")
+        );
+    }
+
+    #[test]
+    fn the_first_losses_may_jump_further() {
+        let mut losses = Losses::default();
+        assert!(losses.judge(1e30, 1.0).is_ok());
+        losses.push(5.0);
+        assert!(losses.judge(20.0, 1.0).is_ok());
+        assert!(losses.judge(22.0, 1.0).is_err());
+    }
+
+    #[test]
+    fn a_state_on_its_way_up_is_not_usual() {
+        let mut losses = Losses::default();
+        assert!(losses.is_usual(7.0));
+        (0..30).for_each(|_| losses.push(1.2));
+        let climb = (1..40).map(|step| 1.2 + 0.02 * f64::from(step));
+        for loss in climb {
+            assert!(losses.judge(loss, 1.0).is_ok() && !losses.is_usual(loss));
+            losses.push(loss);
+        }
+        assert!(losses.is_usual(1.2));
+    }
+}

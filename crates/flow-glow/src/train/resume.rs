@@ -1,0 +1,124 @@
+//! Saving a training, and going on from what was saved as if it had never stopped.
+
+use super::settings::MAX_COUNT;
+use super::state::{Snapshot, Standing, State, named};
+use super::trainer::Trainer;
+use crate::checkpoint::{self, GOOD, Header, TrainingRecord};
+use crate::{Error, Result};
+use candle_core::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// What the header of a `training.safetensors` holds for the tensors in it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ResumeRecord {
+    state: Standing,
+    /// Of the last good state, whose tensors are the part `good`.
+    good: Option<Standing>,
+    /// The caller's.
+    notes: serde_json::Value,
+}
+
+impl Trainer {
+    /// Goes on from a `training.safetensors`. With the same batches and limits, on the same machine,
+    /// the steps that follow give the same bits as if there had been no stop.
+    pub fn resume(path: &Path, device: &Device) -> Result<Self> {
+        let (mut header, tensors) = checkpoint::read(path, device)?;
+        let refuse = |reason: String| Error::Checkpoint {
+            path: path.to_owned(),
+            reason,
+        };
+        let Some(record) = header.resume.take() else {
+            return Err(refuse(
+                "it holds a model without the state of its training; resume from the \
+                 `training.safetensors` beside it"
+                    .into(),
+            ));
+        };
+        Self::restored(header, record, tensors, device).map_err(|error| refuse(error.to_string()))
+    }
+
+    fn restored(
+        header: Header,
+        record: ResumeRecord,
+        tensors: BTreeMap<String, Tensor>,
+        device: &Device,
+    ) -> Result<Self> {
+        let Some(TrainingRecord { settings, progress }) = header.training else {
+            return Err(Error::Config("it says nothing of its training".into()));
+        };
+        settings.validate()?;
+        progress.validate()?;
+        let standings = [Some(&record.state), record.good.as_ref()];
+        standings
+            .into_iter()
+            .flatten()
+            .try_for_each(Standing::validate)?;
+
+        let load = |tensors: &BTreeMap<String, Tensor>, standing| {
+            let precision = settings.precision;
+            State::from_tensors(&header.model, precision, tensors, standing, device)
+        };
+        let state = load(&tensors, record.state)?;
+        let good = match record.good {
+            Some(standing) => {
+                let good = checkpoint::split_parts(&tensors).remove(GOOD);
+                Some(load(&good.unwrap_or_default(), standing)?.snapshot()?)
+            }
+            None => None,
+        };
+        Ok(Self {
+            progress,
+            notes: record.notes,
+            config: header.model,
+            settings,
+            dataset: header.dataset,
+            device: device.clone(),
+            state,
+            good,
+        })
+    }
+
+    /// Writes the averaged weights: what the other commands load.
+    pub fn save_model(&self, path: &Path) -> Result<()> {
+        checkpoint::write(path, &self.header(None), named("", &self.state.average))
+    }
+
+    /// Writes everything that [`resume`](Self::resume) needs.
+    pub fn save_training(&self, path: &Path) -> Result<()> {
+        let mut tensors = self.state.tensors();
+        if let Some(Snapshot { tensors: good, .. }) = &self.good {
+            let good = good.iter();
+            tensors.extend(good.map(|(name, tensor)| (format!("{GOOD}/{name}"), tensor.clone())));
+        }
+        let record = ResumeRecord {
+            state: self.state.standing.clone(),
+            good: self.good.as_ref().map(|good| good.standing.clone()),
+            notes: self.notes.clone(),
+        };
+        checkpoint::write(path, &self.header(Some(record)), tensors)
+    }
+
+    fn header(&self, resume: Option<ResumeRecord>) -> Header {
+        let training = TrainingRecord {
+            settings: self.settings.clone(),
+            progress: self.progress,
+        };
+        let header = Header::new(self.config.clone(), self.dataset.clone(), Some(training));
+        Header { resume, ..header }
+    }
+}
+
+impl Standing {
+    /// # Errors
+    /// [`Error::Config`] if no training can stand there.
+    fn validate(&self) -> Result<()> {
+        if self.updates < MAX_COUNT && self.losses.are_valid() {
+            Ok(())
+        } else {
+            Err(Error::Config("no training can stand where it says".into()))
+        }
+    }
+}

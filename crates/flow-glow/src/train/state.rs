@@ -1,0 +1,190 @@
+//! What training moves: the weights, their average, and the moments of the optimiser.
+
+use super::guard::Losses;
+use super::optimizer::Moments;
+use super::settings::Precision;
+use crate::checkpoint::{AVERAGE, FIRST_MOMENT, SECOND_MOMENT, WEIGHTS, split_parts};
+use crate::config::GlowConfig;
+use crate::model::Glow;
+use crate::{Error, Result};
+use candle_core::{DType, Device, Tensor, Var};
+use flow_core::params::ParamStore;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The parts of a training that belong together: they are saved, and go back, as one.
+pub(super) struct State {
+    pub(super) params: ParamStore,
+    /// The model that is fitted.
+    pub(super) live: Glow,
+    pub(super) average: ParamStore,
+    /// The model that sees the average.
+    pub(super) model: Glow,
+    pub(super) moments: Moments,
+    pub(super) standing: Standing,
+}
+
+/// What belongs to a state beside its tensors.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Standing {
+    /// Updates of the weights that led to it.
+    pub(super) updates: u64,
+    /// The losses on the way.
+    pub(super) losses: Losses,
+}
+
+/// A copy of a state to go back to.
+pub(super) struct Snapshot {
+    pub(super) tensors: BTreeMap<String, Tensor>,
+    pub(super) standing: Standing,
+}
+
+impl State {
+    /// Weights drawn from `seed`, which are their own average.
+    pub(super) fn new(
+        config: &GlowConfig,
+        precision: Precision,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self> {
+        let params = ParamStore::new(seed);
+        let live =
+            Glow::with_precision(config, precision.into(), params.builder(DType::F32, device))?;
+        let average = ParamStore::from_tensors(named("", &params))?;
+        Self::of(config, device, params, live, average)
+    }
+
+    /// The state whose [`tensors`](Self::tensors) these are.
+    ///
+    /// # Errors
+    /// If one is missing, left over, or of another shape or type than the model's.
+    pub(super) fn from_tensors(
+        config: &GlowConfig,
+        precision: Precision,
+        tensors: &BTreeMap<String, Tensor>,
+        standing: Standing,
+        device: &Device,
+    ) -> Result<Self> {
+        let mut parts = split_parts(tensors);
+        let mut part = |name: &str| parts.remove(name).unwrap_or_default();
+        let params = ParamStore::from_tensors(part(WEIGHTS))?;
+        let live =
+            Glow::with_precision(config, precision.into(), params.builder(DType::F32, device))?;
+        all_used(&params)?;
+        let average = ParamStore::from_tensors(part(AVERAGE))?;
+        let mut state = Self::of(config, device, params, live, average)?;
+        state.set_moments(part(FIRST_MOMENT), part(SECOND_MOMENT))?;
+        state.standing = standing;
+        Ok(state)
+    }
+
+    fn of(
+        config: &GlowConfig,
+        device: &Device,
+        params: ParamStore,
+        live: Glow,
+        average: ParamStore,
+    ) -> Result<Self> {
+        let view = average.frozen();
+        let model = Glow::new(config, view.builder(DType::F32, device))?;
+        all_used(&view)?;
+        Ok(Self {
+            params,
+            live,
+            average,
+            model,
+            moments: Moments::default(),
+            standing: Standing::default(),
+        })
+    }
+
+    /// All tensors by their names in a `training.safetensors`. They are the state's own, not copies.
+    pub(super) fn tensors(&self) -> Vec<(String, Tensor)> {
+        let mut tensors = named(&format!("{WEIGHTS}/"), &self.params);
+        tensors.extend(named(&format!("{AVERAGE}/"), &self.average));
+        for (name, moments) in self.moments.iter() {
+            for (part, moment) in [FIRST_MOMENT, SECOND_MOMENT].into_iter().zip(moments) {
+                tensors.push((format!("{part}/{name}"), moment.as_tensor().clone()));
+            }
+        }
+        tensors
+    }
+
+    /// A copy that later steps do not change.
+    pub(super) fn snapshot(&self) -> Result<Snapshot> {
+        // Detached, as a copy of a variable would keep that one alive.
+        let copy = |(name, tensor): (String, Tensor)| Ok((name, tensor.detach().copy()?));
+        let tensors = self.tensors().into_iter().map(copy);
+        Ok(Snapshot {
+            tensors: tensors.collect::<candle_core::Result<_>>()?,
+            standing: self.standing.clone(),
+        })
+    }
+
+    /// Goes back to what it was when `snapshot` was taken.
+    pub(super) fn restore(&mut self, snapshot: &Snapshot) -> Result<()> {
+        let mut parts = split_parts(&snapshot.tensors);
+        for (part, store) in [(WEIGHTS, &self.params), (AVERAGE, &self.average)] {
+            let saved = parts.remove(part).unwrap_or_default();
+            for (name, var) in store.vars() {
+                var.set(&saved[&name])?;
+            }
+        }
+        let mut part = |name: &str| parts.remove(name).unwrap_or_default();
+        self.moments = Moments::default();
+        self.set_moments(part(FIRST_MOMENT), part(SECOND_MOMENT))?;
+        self.standing = snapshot.standing.clone();
+        Ok(())
+    }
+
+    /// Makes the weights their own average.
+    pub(super) fn reset_average(&self) -> Result<()> {
+        for ((_, var), (_, average)) in self.params.vars().into_iter().zip(self.average.vars()) {
+            average.set(&var)?;
+        }
+        Ok(())
+    }
+
+    fn set_moments(
+        &mut self,
+        first: BTreeMap<String, Tensor>,
+        mut second: BTreeMap<String, Tensor>,
+    ) -> Result<()> {
+        let weights: BTreeMap<_, _> = self.params.vars().into_iter().collect();
+        let refuse = |name: &str, reason: &str| {
+            Err(Error::Config(format!("the moments of `{name}` {reason}")))
+        };
+        for (name, first) in first {
+            let (Some(weight), Some(second)) = (weights.get(&name), second.remove(&name)) else {
+                return refuse(&name, "are not complete");
+            };
+            let fits = |moment: &Tensor| {
+                moment.shape() == weight.shape() && moment.dtype() == weight.dtype()
+            };
+            if !fits(&first) || !fits(&second) {
+                return refuse(&name, "have not its shape and type");
+            }
+            let moments = [Var::from_tensor(&first)?, Var::from_tensor(&second)?];
+            self.moments.insert(name, moments);
+        }
+        Ok(())
+    }
+}
+
+/// The tensors of a store, their names behind `prefix`.
+pub(super) fn named(prefix: &str, store: &ParamStore) -> Vec<(String, Tensor)> {
+    let tensors = store.vars().into_iter();
+    tensors
+        .map(|(name, var)| (format!("{prefix}{name}"), var.into_inner()))
+        .collect()
+}
+
+fn all_used(store: &ParamStore) -> Result<()> {
+    match store.unused().first() {
+        Some(name) => Err(Error::Config(format!(
+            "tensor `{name}` does not belong to the model"
+        ))),
+        None => Ok(()),
+    }
+}

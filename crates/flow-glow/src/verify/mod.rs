@@ -1,0 +1,273 @@
+//! Whether the numbers of a trained model can be trusted.
+//!
+//! [`verify`] measures a model's own weights on real images and compares each result with a bound.
+//! The weights are in f32, as in a checkpoint, and the same numbers in f64, which tells errors of the
+//! mathematics from errors of rounding.
+
+mod integral;
+mod jacobian;
+mod layers;
+mod whole;
+
+pub use layers::{Layer, Range};
+
+use crate::config::{GlowConfig, ImageShape};
+use crate::{Glow, Result, quantize};
+use candle_core::{DType, Device, Tensor, Var};
+use flow_core::params::ParamStore;
+
+/// Nats a dimension. Bits per dimension are reported to four decimals; this is a seventieth of the last. The
+/// f32 rounding of stored rotations, whose determinant is taken to be 1, makes a few hundredths of it.
+pub const MAX_LOG_DET_ERROR: f64 = 1e-6;
+
+/// Relative, of one layer in f32. Rounding is 6·10⁻⁸, and a layer may cost three of those seven digits.
+pub const MAX_LAYER_ERROR_F32: f64 = 1e-4;
+
+/// Relative, of one layer in f64, with the same allowance.
+pub const MAX_LAYER_ERROR_F64: f64 = 1e-12;
+
+/// Relative, of the whole model in f32: no more than half the distance between two of 256 grey values, under
+/// either preprocessing, so that pixels come back unchanged.
+pub const MAX_MODEL_ERROR_F32: f64 = 1e-3;
+
+/// Relative, of the whole model in f64: f32 has lost four of its seven digits where f64 has lost six of its
+/// sixteen, so what exceeds this is no rounding.
+pub const MAX_MODEL_ERROR_F64: f64 = 1e-10;
+
+/// Of a 1×1 convolution: its inverse may cost four of the seven digits of f32.
+pub const MAX_CONDITION: f64 = 1e4;
+
+/// |ln s|: 10⁶ to one. Of two numbers so far apart, f32 keeps one digit of the smaller when they are mixed.
+pub const MAX_LOG_SCALE: f64 = 13.8;
+
+/// Nats a dimension, of any image: a seventh of the last of four decimals in bits per dimension.
+pub const MAX_PRECISION_GAP: f64 = 1e-5;
+
+/// Differentiating `decode` numerically is accurate to a few thousandths of this, the quadrature to a
+/// ten-thousandth.
+pub const MAX_INTEGRAL_ERROR: f64 = 1e-4;
+
+/// The seed of the dequantisation noise: the same report for the same model and images.
+const SEED: u64 = 0;
+
+/// What was found.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// One for each thing that is checked.
+    pub verdicts: Vec<Verdict>,
+    /// What was measured of each layer.
+    pub layers: Vec<Layer>,
+}
+
+/// A number and the bound that it has to keep.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// What is checked.
+    pub check: &'static str,
+    /// What was measured; not a number if it could not be.
+    pub value: f64,
+    /// The largest value that is good.
+    pub bound: f64,
+    /// The unit of `value`, on what it was measured, where it is worst; or why it could not be measured.
+    pub detail: String,
+}
+
+impl Verdict {
+    /// Whether the value keeps the bound. What is not a number does not.
+    pub fn passed(&self) -> bool {
+        self.value <= self.bound
+    }
+}
+
+/// What is in question.
+struct Model<'a> {
+    config: &'a GlowConfig,
+    weights: &'a ParamStore,
+}
+
+impl Model<'_> {
+    /// The same weights in f64, for crops from the middle of the images.
+    fn in_f64(&self, image: ImageShape) -> Result<Glow> {
+        let convert = |(name, var): (String, Var)| {
+            let double = var.to_dtype(DType::F64)?;
+            // Of all parameters, only those of a prior of each element have a place in the image.
+            let has_places = name.ends_with("gaussian") && double.rank() == 4;
+            let cropped = if has_places {
+                self.crop(&double, image)?
+            } else {
+                double
+            };
+            Ok((name, cropped))
+        };
+        let weights = self.weights.vars().into_iter().map(convert);
+        let store = ParamStore::from_tensors(weights.collect::<candle_core::Result<Vec<_>>>()?)?;
+        let config = GlowConfig {
+            image,
+            ..self.config.clone()
+        };
+        Glow::new(&config, store.frozen().builder(DType::F64, &Device::Cpu))
+    }
+
+    /// The middle of images, or of what the model makes of them on any level: the same pixels.
+    fn crop(&self, x: &Tensor, image: ImageShape) -> candle_core::Result<Tensor> {
+        let whole = self.config.image;
+        let cut = |x: Tensor, dim: usize, whole: usize, part: usize| {
+            let shrunk = whole / x.dim(dim)?;
+            // Squares that are squeezed into one pixel stay together.
+            let square = 1 << self.config.levels;
+            let start = (whole - part) / 2 / square * square;
+            x.narrow(dim, start / shrunk, part / shrunk)
+        };
+        let x = cut(x.clone(), 2, whole.height, image.height)?;
+        cut(x, 3, whole.width, image.width)?.contiguous()
+    }
+}
+
+/// A value to judge, and a word on it.
+struct Measured {
+    value: f64,
+    detail: String,
+}
+
+/// Measures the model of these weights, in f32 on the CPU, at u8 images `[B, C, H, W]` with labels `[B]` in
+/// u32 if the model has classes.
+///
+/// The log-determinant is compared on a crop where a whole image would take more than about a minute, unless
+/// `whole` asks for it.
+///
+/// # Errors
+/// If weights, images or labels do not fit the model. What is wrong with its numbers is in the report.
+pub fn verify(
+    config: &GlowConfig,
+    weights: &ParamStore,
+    images: &Tensor,
+    labels: Option<&Tensor>,
+    whole: bool,
+) -> Result<Report> {
+    let model = Model { config, weights };
+    let single = Glow::new(config, weights.frozen().builder(DType::F32, &Device::Cpu))?;
+    let double = model.in_f64(config.image)?;
+    let (x, _) = quantize::dequantize(config, images, DType::F32, SEED)?;
+    let x64 = x.to_dtype(DType::F64)?;
+    let layers = layers::measure(&single, &double, &x, labels)?;
+    let mut verdicts = vec![judge("parameters", 0.0, non_finite(weights))];
+    let log_det = jacobian::measure(&model, &x64, labels, whole);
+    verdicts.push(judge("log-determinant", MAX_LOG_DET_ERROR, log_det));
+    let integral = integral::measure(&model, &x64, labels);
+    verdicts.push(judge("integral", MAX_INTEGRAL_ERROR, integral));
+    verdicts.extend(judge_layers(&layers));
+    let gap = precision_gap(&single, &double, &x, labels);
+    verdicts.push(judge("f32 against f64", MAX_PRECISION_GAP, gap));
+    Ok(Report { verdicts, layers })
+}
+
+fn judge(check: &'static str, bound: f64, measured: Result<Measured>) -> Verdict {
+    let Measured { value, detail } = measured.unwrap_or_else(|error| Measured {
+        value: f64::NAN,
+        detail: error.to_string(),
+    });
+    Verdict {
+        check,
+        value,
+        bound,
+        detail,
+    }
+}
+
+fn judge_layers(layers: &[Layer]) -> [Verdict; 6] {
+    let (model, parts) = layers.split_last().expect("a model has layers");
+    let of_model = |value| {
+        Ok(Measured {
+            value,
+            detail: "relative, decode(encode(x)) against x".into(),
+        })
+    };
+    let scale = |layer: &Layer| {
+        let ranges = [layer.actnorm_log_scale, layer.log_scale];
+        Some(worst(ranges.into_iter().flatten().map(Range::magnitude)))
+    };
+    let worst_part = |what: &str, of: &dyn Fn(&Layer) -> Option<f64>| {
+        let found = parts.iter().filter_map(|layer| Some((of(layer)?, layer)));
+        let (value, layer) = found
+            .max_by(|(a, _), (b, _)| a.total_cmp(b))
+            .expect("a model has a step");
+        let detail = format!("{what} `{}`", layer.name);
+        Ok(Measured { value, detail })
+    };
+    [
+        judge(
+            "layers invert in f32",
+            MAX_LAYER_ERROR_F32,
+            worst_part("relative, worst at", &|layer| Some(layer.round_trip_f32)),
+        ),
+        judge(
+            "layers invert in f64",
+            MAX_LAYER_ERROR_F64,
+            worst_part("relative, worst at", &|layer| Some(layer.round_trip_f64)),
+        ),
+        judge(
+            "model inverts in f32",
+            MAX_MODEL_ERROR_F32,
+            of_model(model.round_trip_f32),
+        ),
+        judge(
+            "model inverts in f64",
+            MAX_MODEL_ERROR_F64,
+            of_model(model.round_trip_f64),
+        ),
+        judge(
+            "condition of 1×1 convolutions",
+            MAX_CONDITION,
+            worst_part("largest at", &|layer| layer.condition),
+        ),
+        judge(
+            "|ln scale|",
+            MAX_LOG_SCALE,
+            worst_part("largest at", &scale),
+        ),
+    ]
+}
+
+/// How many parameters are NaN or infinite, and in which tensor the first of them is.
+fn non_finite(weights: &ParamStore) -> Result<Measured> {
+    let (mut count, mut first) = (0, String::new());
+    for (name, var) in weights.vars() {
+        let values = var.flatten_all()?.to_vec1::<f32>()?;
+        let here = values.iter().filter(|value| !value.is_finite()).count();
+        if here > 0 && first.is_empty() {
+            first = format!(", the first in `{name}`");
+        }
+        count += here;
+    }
+    Ok(Measured {
+        value: count as f64,
+        detail: format!("of {} NaN or infinite{first}", weights.element_count()),
+    })
+}
+
+/// The largest difference between ln p(x) in f32 and in f64 at the same x, in nats a dimension.
+fn precision_gap(
+    single: &Glow,
+    double: &Glow,
+    x: &Tensor,
+    labels: Option<&Tensor>,
+) -> Result<Measured> {
+    let in_f32 = single.log_prob(x, labels)?.to_dtype(DType::F64)?;
+    let in_f64 = double.log_prob(&x.to_dtype(DType::F64)?, labels)?;
+    let gaps = (in_f32 - in_f64)?.abs()?.to_vec1::<f64>()?;
+    let dimensions = single.config().image.dimensions() as f64;
+    let (count, mean) = (gaps.len(), gaps.iter().sum::<f64>() / gaps.len() as f64);
+    Ok(Measured {
+        value: worst(gaps) / dimensions,
+        detail: format!(
+            "nats a dimension, the largest of {count} images; {:.1e} in the mean",
+            mean / dimensions
+        ),
+    })
+}
+
+/// The largest of some magnitudes, NaN if one of them is, 0 if there are none.
+fn worst(magnitudes: impl IntoIterator<Item = f64>) -> f64 {
+    let largest = magnitudes.into_iter().max_by(f64::total_cmp);
+    largest.unwrap_or(0.0)
+}

@@ -1,0 +1,141 @@
+//! Models of every convention against the Jacobian from automatic differentiation, in f64, at random
+//! parameters; what the settings mean.
+#![allow(clippy::unwrap_used)]
+
+use candle_core::{DType, Device, Result, Tensor};
+use flow_core::params::ParamStore;
+use flow_core::{Bijection, check, random};
+use flow_glow::{
+    AffineOrder, Conv1x1Form, Conventions, Coupling, Glow, GlowConfig, Half, ImageShape, Latents,
+    LevelEnd, NetworkInput, Padding, PassingChannels, PriorForm, ScaleMap,
+};
+use proptest::prelude::*;
+
+/// A model as one bijection, its latents flattened into `[B, D]`.
+struct Whole {
+    glow: Glow,
+    label: Option<u32>,
+}
+
+impl Whole {
+    fn labels(&self, batch: usize) -> Result<Option<Tensor>> {
+        let labels = |label| Tensor::full(label, batch, &Device::Cpu);
+        self.label.map(labels).transpose()
+    }
+}
+
+impl Bijection for Whole {
+    fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        let labels = self.labels(x.dim(0)?)?;
+        let encoded = self.glow.encode(x, labels.as_ref());
+        let (latents, log_det) = encoded.map_err(candle_core::Error::wrap)?;
+        let flat = latents.0.iter().map(|z| z.flatten_from(1));
+        Ok((Tensor::cat(&flat.collect::<Result<Vec<_>>>()?, 1)?, log_det))
+    }
+
+    fn inverse(&self, y: &Tensor) -> Result<Tensor> {
+        let (batch, mut start) = (y.dim(0)?, 0);
+        let latents = self.glow.latent_shapes().map(|shape| {
+            let part = y.narrow(1, start, shape.dimensions())?;
+            start += shape.dimensions();
+            part.reshape((batch, shape.channels, shape.height, shape.width))
+        });
+        let latents = Latents(latents.collect::<Result<_>>()?);
+        let decoded = self.glow.decode(&latents, self.labels(batch)?.as_ref());
+        decoded.map_err(candle_core::Error::wrap)
+    }
+}
+
+fn conventions() -> impl Strategy<Value = Conventions> {
+    use prop::sample::select;
+    let flow = (
+        select(vec![
+            Conv1x1Form::RotationLowerUpper,
+            Conv1x1Form::LowerUpperRotation,
+            Conv1x1Form::Plain,
+            Conv1x1Form::PlainButLast,
+        ]),
+        select(vec![LevelEnd::Bare, LevelEnd::Conv1x1]),
+        select(vec![
+            PassingChannels::FirstHalf,
+            PassingChannels::SecondHalf,
+            PassingChannels::Even,
+            PassingChannels::Odd,
+        ]),
+        any::<bool>(),
+        select(vec![AffineOrder::ShiftFirst, AffineOrder::ScaleFirst]),
+        select(vec![NetworkInput::Plain, NetworkInput::AffineRelu]),
+        select(vec![Padding::Zeros, Padding::Ones]),
+    );
+    let priors = vec![
+        PriorForm::Standard,
+        PriorForm::Channel,
+        PriorForm::Element,
+        PriorForm::Convolution,
+    ];
+    let latents = (
+        select(vec![Half::First, Half::Second]),
+        select(priors.clone()),
+        select(priors),
+    );
+    (flow, latents).prop_map(|(flow, (split_keeps, split_prior, top_prior))| {
+        let (conv1x1, level_end, passing, alternating, affine_order, network_input, padding) = flow;
+        Conventions {
+            conv1x1,
+            level_end,
+            passing,
+            alternating,
+            affine_order,
+            network_input,
+            padding,
+            split_keeps,
+            split_prior,
+            top_prior,
+        }
+    })
+}
+
+fn scale_maps() -> impl Strategy<Value = ScaleMap> {
+    prop::sample::select(vec![
+        ScaleMap::Sigmoid,
+        ScaleMap::SigmoidOffset,
+        ScaleMap::SigmoidInverse,
+        ScaleMap::Softplus,
+        ScaleMap::Exp,
+        ScaleMap::ExpTanh { bound: 2.0 },
+        ScaleMap::ExpTanhLearned,
+    ])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_model_of_any_convention_is_a_bijection(
+        conventions in conventions(), scale_map in scale_maps(), additive: bool, classes: bool,
+        b in 1_usize..=2, seed: u64,
+    ) {
+        let knows_classes = matches!(conventions.top_prior, PriorForm::Channel | PriorForm::Element);
+        let classes = (classes && knows_classes).then_some(3);
+        let image = ImageShape::new(1, 4, 8);
+        let config = GlowConfig {
+            steps: 2,
+            width: 5,
+            coupling: if additive { Coupling::Additive } else { Coupling::Affine },
+            scale_map,
+            classes,
+            conventions,
+            ..GlowConfig::small(image)
+        };
+        let params = ParamStore::new(seed);
+        let glow = Glow::new(&config, params.builder(DType::F64, &Device::Cpu)).unwrap();
+        // Maps that can grow without bound leave the numbers of f64 at larger parameters.
+        check::randomize(&params, seed, 0.05).unwrap();
+        let whole = Whole { glow, label: classes.map(|_| (seed % 3) as u32) };
+        let x = random::normal(seed, (b, 1, 4, 8), DType::F64, &Device::Cpu).unwrap();
+        let y = whole.forward(&x).unwrap().0;
+        check::close(&whole.inverse(&y).unwrap(), &x, 1e-9).unwrap();
+        check::log_det(&whole, &x, 1e-8).unwrap();
+        check::gradients(&whole, &params, &x, 1e-9).unwrap();
+    }
+}
