@@ -1,14 +1,21 @@
 //! What can be typed: commands, options, and the texts of `--help`.
 
+mod decode;
+mod encode;
 mod train;
 mod values;
+mod verify;
 
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 use flow_data::{DatasetName, Split};
+use flow_glow::Precision;
 
+pub(crate) use decode::DecodeArgs;
+pub(crate) use encode::EncodeArgs;
 pub(crate) use train::{LimitArgs, ModelArgs, OptimizationArgs, OutputArgs, Preset, TrainArgs};
+pub(crate) use verify::VerifyArgs;
 
 use crate::device::DeviceChoice;
 
@@ -51,17 +58,33 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     /// Draw new images from a trained model, as one PNG
     Sample(SampleArgs),
+    /// Turn images into latents, and measure their likelihood
+    Encode(EncodeArgs),
+    /// Turn latents back into images
+    Decode(DecodeArgs),
     /// Show what a model or training file holds
     Inspect(InspectArgs),
+    /// Check that a trained model's likelihoods and inverses can be trusted
+    Verify(VerifyArgs),
     /// Time training, likelihood and samples on this machine
     Bench(BenchArgs),
 }
 
 /// Options of `flow eval`.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-The result is the mean over images with its standard error. The same seed, model and data give the
-same number. MNIST is read from the bundled subset unless it was fetched (`cargo xtask fetch-mnist`).")]
+#[command(
+    allow_negative_numbers = true,
+    after_help = "\
+The result is the mean over images with its standard error: an upper bound, since the noise fills
+the gaps between pixel values. The same seed, model and data give the same number. With
+--importance-samples K the bound is tighter and takes K times as long: for each image the mean of
+K likelihoods counts, those that the seeds N, N + 1, … give alone.
+
+Images without a finite likelihood stay in the mean; how many there are is said, and the exit
+status is 1. In JSON, numbers that are not finite are null.
+
+MNIST is read from the bundled subset unless it was fetched (`cargo xtask fetch-mnist`)."
+)]
 pub(crate) struct EvalArgs {
     /// The trained model: the `model.safetensors` that `flow train` writes
     #[arg(long, value_name = "FILE")]
@@ -80,8 +103,12 @@ pub(crate) struct EvalArgs {
     pub(crate) limit: Option<usize>,
 
     /// Seed of the dequantization noise
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = values::whole::<0, u64>)]
     pub(crate) seed: u64,
+
+    /// Draws of dequantization noise for each image
+    #[arg(long, value_name = "K", default_value_t = 1, value_parser = values::count_up_to::<10_000>)]
+    pub(crate) importance_samples: usize,
 
     /// Print one JSON object instead of a table
     #[arg(long)]
@@ -118,12 +145,12 @@ pub(crate) struct SampleArgs {
     pub(crate) temperature: f64,
 
     /// Seed of the latent noise: the same seed gives the same images
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = values::whole::<0, u64>)]
     pub(crate) seed: u64,
 
     /// Draw this class only, counted from 0; for models trained with --classes [default: each in
     /// turn]
-    #[arg(long, value_name = "K")]
+    #[arg(long, value_name = "K", value_parser = values::whole::<0, u32>)]
     pub(crate) class: Option<u32>,
 
     /// The PNG to write; `-` is stdout
@@ -148,9 +175,12 @@ pub(crate) struct InspectArgs {
 
 /// Options of `flow bench`.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    allow_negative_numbers = true,
+    after_help = "\
 The images are noise and the weights are fresh: neither changes how long a step takes. A training step is
-forward, backward, clipping, optimizer and moving average.")]
+forward, backward, clipping, optimizer and moving average."
+)]
 pub(crate) struct BenchArgs {
     #[command(flatten)]
     pub(crate) model: ModelArgs,
@@ -166,6 +196,11 @@ pub(crate) struct BenchArgs {
     /// Channels of the images
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = values::count)]
     pub(crate) channels: usize,
+
+    /// Numbers that the coupling networks are trained in: f32, or bf16 where the processor has
+    /// AVX512-BF16
+    #[arg(long, default_value = "f32", value_parser = train::precision())]
+    pub(crate) precision: Precision,
 
     /// Timed runs of each, of which the median counts
     #[arg(long, value_name = "N", default_value_t = 7, value_parser = values::count_up_to::<10_000>)]

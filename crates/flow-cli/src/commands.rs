@@ -1,10 +1,13 @@
 //! The commands, one file each.
 
 mod bench;
+mod decode;
+mod encode;
 mod eval;
 mod inspect;
 mod sample;
 mod train;
+mod verify;
 
 use anyhow::{Context, Result};
 use rayon::ThreadPoolBuilder;
@@ -27,7 +30,10 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Train(args) => train::run(&args, console),
         Command::Eval(args) => eval::run(&args, &console),
         Command::Sample(args) => sample::run(&args),
+        Command::Encode(args) => encode::run(&args),
+        Command::Decode(args) => decode::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Verify(args) => verify::run(&args),
         Command::Bench(args) => bench::run(&args),
     }
 }

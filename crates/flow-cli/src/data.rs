@@ -2,19 +2,24 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use candle_core::{Device, Tensor};
 use flow_data::{Batch, Dataset, DatasetName, Error, Split};
 use flow_glow::GlowConfig;
 use indicatif::HumanCount;
 
-/// Opens splits of a data set: the full one where it was fetched, otherwise, for MNIST, the subset
-/// that is part of this binary. Says which.
+/// Opens splits of a data set: the full one where it was fetched; for MNIST, where there is nothing of
+/// it, the subset that is part of this binary. Says which.
 pub(crate) fn open<const N: usize>(
     name: DatasetName,
     splits: [Split; N],
     data_dir: &Path,
 ) -> Result<[Dataset; N]> {
+    ensure!(
+        data_dir.is_dir() || !data_dir.exists(),
+        "`{}` is not a folder; name with `--data-dir` the one in which fetched data sets lie",
+        data_dir.display()
+    );
     let folder = data_dir.join(name.as_str());
     match load(splits, |split| Dataset::load(name, split, data_dir)) {
         Ok(datasets) => {
@@ -25,7 +30,7 @@ pub(crate) fn open<const N: usize>(
             );
             Ok(datasets)
         }
-        Err(Error::Missing { .. }) if name == DatasetName::Mnist => {
+        Err(Error::Missing { .. }) if name == DatasetName::Mnist && !folder.exists() => {
             let datasets =
                 load(splits, Dataset::bundled).context("cannot read the bundled images")?;
             tracing::info!(

@@ -66,9 +66,57 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<()> {
     Output::create(path)?.write(content)
 }
 
-/// Makes a folder and those above it.
+/// Makes a folder and those above it, on the disk too.
 pub(crate) fn create_folder(path: &Path) -> Result<()> {
-    fs::create_dir_all(path).with_context(|| format!("cannot make the folder `{}`", path.display()))
+    let make = || {
+        let missing = path.ancestors().take_while(|folder| !folder.exists());
+        let missing = missing.collect::<Vec<_>>();
+        fs::create_dir_all(path)?;
+        missing
+            .into_iter()
+            .filter_map(Path::parent)
+            .try_for_each(sync_folder)
+    };
+    make().with_context(|| format!("cannot make the folder `{}`", path.display()))
+}
+
+/// Removes what killed processes left of files they were about to put into `folder` under a name
+/// that is `ours`.
+pub(crate) fn remove_leftovers(folder: &Path, ours: impl Fn(&str) -> bool) -> Result<()> {
+    let cannot = || format!("cannot tidy up `{}`", folder.display());
+    for entry in fs::read_dir(folder).with_context(cannot)? {
+        let entry = entry.with_context(cannot)?;
+        let name = entry.file_name();
+        if name.to_str().and_then(written_as).is_some_and(&ours) {
+            fs::remove_file(entry.path()).with_context(cannot)?;
+        }
+    }
+    Ok(())
+}
+
+/// The name under which a sibling made by `AtomicWriteFile`, `.NAME.` and six letters or digits, was
+/// to appear.
+fn written_as(sibling: &str) -> Option<&str> {
+    let (name, suffix) = sibling.strip_prefix('.')?.rsplit_once('.')?;
+    let random = suffix.len() == 6 && suffix.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    random.then_some(name)
+}
+
+/// A name is on the disk only once its folder is.
+#[cfg(unix)]
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let path = if path == Path::new("") {
+        Path::new(".")
+    } else {
+        path
+    };
+    File::open(path)?.sync_all()
+}
+
+/// Elsewhere a folder cannot be opened.
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 impl Target {

@@ -14,6 +14,8 @@ mod files;
 mod image_grid;
 mod measure;
 mod report;
+mod tensors;
+mod tiles;
 mod training;
 
 use std::process::ExitCode;

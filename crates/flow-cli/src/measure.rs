@@ -3,7 +3,7 @@
 use anyhow::Result;
 use candle_core::{DType, Device};
 use flow_data::Dataset;
-use flow_glow::Glow;
+use flow_glow::{Glow, quantize};
 
 use crate::data;
 
@@ -42,6 +42,13 @@ impl Measurement {
 
 impl std::fmt::Display for Measurement {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.non_finite > 0 {
+            let (bad, all) = (self.non_finite, self.images);
+            return write!(
+                f,
+                "not finite: {bad} of {all} images have no finite likelihood"
+            );
+        }
         write!(f, "{:.4}", self.bits_per_dim)?;
         match self.standard_error {
             Some(error) => write!(f, " ± {error:.4} bits per dimension"),
@@ -57,6 +64,19 @@ pub(crate) fn bits_per_dim(
     dataset: &Dataset,
     device: &Device,
     seed: u64,
+    go_on: impl FnMut(usize) -> bool,
+) -> Result<Option<Measurement>> {
+    importance_weighted(model, dataset, device, seed, 1, go_on)
+}
+
+/// As [`bits_per_dim`], from `samples` draws of noise for each image: a tighter bound. Draw k is the one
+/// draw of the seed `seed + k`.
+pub(crate) fn importance_weighted(
+    model: &Glow,
+    dataset: &Dataset,
+    device: &Device,
+    seed: u64,
+    samples: usize,
     mut go_on: impl FnMut(usize) -> bool,
 ) -> Result<Option<Measurement>> {
     let mut values = Vec::with_capacity(dataset.len());
@@ -65,8 +85,21 @@ pub(crate) fn bits_per_dim(
             return Ok(None);
         }
         let (images, labels) = data::to_device(&batch?, model.config(), device)?;
-        let bits = model.bits_per_dim(&images, labels.as_ref(), batch_seed(seed, i))?;
-        values.extend(bits.to_dtype(DType::F64)?.to_vec1::<f64>()?);
+        let mut draws = vec![Vec::with_capacity(samples); images.dim(0)?];
+        for k in 0..samples as u64 {
+            let seed = batch_seed(seed.wrapping_add(k), i);
+            let bits = model.bits_per_dim(&images, labels.as_ref(), seed)?;
+            let bits = bits.to_dtype(DType::F64)?.to_vec1::<f64>()?;
+            for (draws, bits) in draws.iter_mut().zip(bits) {
+                draws.push(bits);
+            }
+        }
+        let config = model.config();
+        values.extend(
+            draws
+                .iter()
+                .map(|draws| quantize::importance_weighted(config, draws)),
+        );
     }
     Ok(Some(Measurement::of(&values)))
 }

@@ -5,7 +5,7 @@ use std::{
     io::{self, Write},
 };
 
-use anyhow::{Error, Result};
+use anyhow::{Context, Error, Result};
 use serde::Serialize;
 
 /// Prints a result as one JSON object.
@@ -26,13 +26,15 @@ pub(crate) fn table(rows: &[(&str, String)]) -> Result<()> {
 /// Prints bytes to stdout.
 pub(crate) fn bytes(content: &[u8]) -> Result<()> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(content)?;
-    Ok(stdout.flush()?)
+    let written = stdout.write_all(content).and_then(|()| stdout.flush());
+    written.context("cannot write to stdout")
 }
 
-/// Tells on stderr why the command failed. Nothing is left to do if that cannot be written.
+/// Tells on stderr, in one line whatever names and files hold, why the command failed. Nothing is left
+/// to do if that cannot be written.
 pub(crate) fn failure(error: &Error) {
-    let _ = writeln!(io::stderr(), "error: {error:#}");
+    let line = format!("{error:#}").replace(char::is_control, " ");
+    let _ = writeln!(io::stderr(), "error: {line}");
 }
 
 /// Whether the reader of stdout has gone away, as `head` does: no failure of ours.

@@ -4,12 +4,16 @@ mod folder;
 mod interrupt;
 mod limits;
 mod metrics;
+mod notes;
+mod pulse;
+mod results;
 mod session;
 mod settings;
 
 pub(crate) use folder::RunFolder;
 pub(crate) use interrupt::Interrupt;
 pub(crate) use limits::{DEFAULT_EPOCHS, Limits};
-pub(crate) use metrics::{MetricsLog, Record, current_epoch};
+pub(crate) use metrics::{Journal, MetricsLog, Record, current_epoch};
+pub(crate) use notes::Notes;
 pub(crate) use session::{Images, Session};
 pub(crate) use settings::{EXP_TANH, LOGIT, check_same, config, config_of, settings};

@@ -8,8 +8,6 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
-    thread,
-    time::{Duration, Instant},
 };
 use tempfile::TempDir;
 
@@ -99,7 +97,8 @@ fn metrics(folder: &Path) -> Vec<Value> {
 fn help_and_errors_read_well() {
     let sandbox = Sandbox::new();
     insta::assert_snapshot!("help", sandbox.ok(&["--help"]));
-    for command in ["train", "eval", "sample", "inspect", "bench"] {
+    let commands = ["train", "eval", "sample", "inspect", "verify", "bench"];
+    for command in commands {
         insta::assert_snapshot!(format!("help_{command}"), sandbox.ok(&[command, "--help"]));
     }
 }
@@ -192,56 +191,6 @@ fn a_training_from_beginning_to_end() {
 }
 
 #[test]
-fn resuming_gives_the_files_of_an_uninterrupted_training() {
-    let sandbox = Sandbox::new();
-    // The schedule depends on where training will end, so both are planned for as many steps.
-    sandbox.train("whole", "60", &[]);
-    let mut command =
-        sandbox.command(&[&["train", "--out", "part", "--max-steps", "60"], TINY].concat());
-    let mut child = command
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let started = Instant::now();
-    while !sandbox.path("part/metrics.jsonl").exists() && started.elapsed() < Duration::from_mins(1)
-    {
-        thread::sleep(Duration::from_millis(2));
-    }
-    interrupt(child.id());
-    assert!(child.wait().unwrap().success());
-    let stopped = metrics(&sandbox.path("part")).last().unwrap()["step"]
-        .as_u64()
-        .unwrap();
-    assert!(
-        (1..60).contains(&stopped),
-        "the training was over after step {stopped}"
-    );
-    sandbox.ok(&["train", "--out", "part", "--max-steps", "60", "--resume"]);
-
-    let tensors = |folder: &str| {
-        let bytes = fs::read(sandbox.path(folder).join("model.safetensors")).unwrap();
-        // The header holds the time that training took, which differs.
-        let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
-        bytes[8 + header..].to_vec()
-    };
-    assert_eq!(tensors("whole"), tensors("part"));
-    let steps: Vec<u64> = metrics(&sandbox.path("part"))
-        .iter()
-        .map(|record| record["step"].as_u64().unwrap())
-        .collect();
-    assert!(steps.is_sorted() && steps.last() == Some(&60), "{steps:?}");
-}
-
-fn interrupt(process: u32) {
-    let status = Command::new("kill")
-        .args(["-INT", &process.to_string()])
-        .status()
-        .unwrap();
-    assert!(status.success());
-}
-
-#[test]
 fn a_class_can_be_asked_for_where_there_are_classes() {
     let sandbox = Sandbox::new();
     sandbox.train("with", "2", &["--classes"]);
@@ -263,144 +212,6 @@ fn a_class_can_be_asked_for_where_there_are_classes() {
         "{error}"
     );
     assert!(!sandbox.path("samples.png").exists());
-}
-
-#[test]
-fn what_is_typed_wrong_is_a_usage_error() {
-    let sandbox = Sandbox::new();
-    let usage: &[&[&str]] = &[
-        &["train", "--steps", "0"],
-        &["train", "--bits", "9"],
-        &["train", "--lr", "-1"],
-        &["train", "--lr", "nan"],
-        &["train", "--time-limit", "15"],
-        &["train", "--preset", "huge"],
-        &["train", "--dataset", "imagenet"],
-        &["train", "--device", "gpu"],
-        &["train", "--resume", "--overwrite"],
-        &["eval"],
-        &["eval", "--checkpoint", "model.safetensors", "--limit", "0"],
-        &[
-            "sample",
-            "--checkpoint",
-            "model.safetensors",
-            "--count",
-            "0",
-        ],
-        &[
-            "sample",
-            "--checkpoint",
-            "model.safetensors",
-            "--temperature",
-            "-0.5",
-        ],
-        &["inspect"],
-        &["paint"],
-    ];
-    for args in usage {
-        sandbox.fails(2, args);
-    }
-}
-
-#[test]
-fn what_cannot_be_done_is_one_clear_line() {
-    let sandbox = Sandbox::new();
-    sandbox.train("run", "1", &[]);
-    let model = "run/model.safetensors";
-    fs::write(sandbox.path("empty"), "").unwrap();
-    fs::write(sandbox.path("text"), "no checkpoint").unwrap();
-    fs::create_dir_all(sandbox.path("broken/mnist")).unwrap();
-    for name in [
-        "train-images-idx3-ubyte",
-        "train-labels-idx1-ubyte",
-        "t10k-images-idx3-ubyte",
-        "t10k-labels-idx1-ubyte",
-    ] {
-        fs::write(
-            sandbox.path("broken/mnist").join(name),
-            [0, 0, 8, 3, 255, 255, 255, 255],
-        )
-        .unwrap();
-    }
-
-    let cases: &[(&[&str], &str)] = &[
-        (
-            &["train", "--out", "run"],
-            "`run/training.safetensors` exists already",
-        ),
-        (
-            &["train", "--out", "new", "--resume"],
-            "no training to resume",
-        ),
-        (
-            &["train", "--out", "new", "--levels", "3"],
-            "1 to 2 are possible",
-        ),
-        (
-            &["train", "--out", "new", "--flip"],
-            "`--flip` is for `cifar10`",
-        ),
-        (
-            &["train", "--out", "new", "--dataset", "cifar10"],
-            "cargo xtask fetch cifar10",
-        ),
-        (
-            &["train", "--out", "new", "--batch-size", "20000"],
-            "smaller `--batch-size`",
-        ),
-        (
-            &["train", "--out", "new", "--data-dir", "broken"],
-            "broken/mnist",
-        ),
-        (&["train", "--out", "text/new"], "text/new"),
-        (
-            &["train", "--out", "run", "--resume", "--width", "16"],
-            "`--width`",
-        ),
-        (
-            &["train", "--out", "run", "--resume", "--dataset", "cifar10"],
-            "begun on `mnist`",
-        ),
-        (&["eval", "--checkpoint", "nowhere"], "`nowhere`"),
-        (&["eval", "--checkpoint", "run"], "`run`"),
-        (&["eval", "--checkpoint", "empty"], "not a safetensors file"),
-        (&["eval", "--checkpoint", "text"], "not a safetensors file"),
-        (
-            &["eval", "--checkpoint", model, "--dataset", "cifar10"],
-            "cargo xtask fetch cifar10",
-        ),
-        (
-            &["sample", "--checkpoint", model, "--class", "1"],
-            "knows no classes",
-        ),
-        (
-            &["sample", "--checkpoint", model, "--out", "nowhere/a.png"],
-            "`nowhere/a.png`",
-        ),
-        (&["sample", "--checkpoint", model, "--out", "run"], "`run`"),
-        (&["inspect", "text"], "not a safetensors file"),
-        #[cfg(not(feature = "cuda"))]
-        (
-            &["eval", "--checkpoint", model, "--device", "cuda:1"],
-            "`--features cuda`",
-        ),
-        #[cfg(not(feature = "metal"))]
-        (
-            &["sample", "--checkpoint", model, "--device", "metal"],
-            "`--features metal`",
-        ),
-    ];
-    let errors = cases.iter().map(|(args, expected)| {
-        let error = sandbox.fails(1, args);
-        assert!(error.contains(expected), "{args:?}: {error}");
-        format!("$ flow {}\n{error}\n", args.join(" "))
-    });
-    let errors = errors.collect::<Vec<_>>().join("\n");
-    insta::assert_snapshot!("errors", errors);
-    assert!(
-        !sandbox.path("new").exists(),
-        "a refused training leaves a folder"
-    );
 }
 
 #[test]

@@ -20,15 +20,16 @@ const IMAGE: usize = CHANNELS * SIDE * SIDE;
 const RECORD: usize = 1 + IMAGE;
 
 /// Reads a batch of at most `most` records into pixels and labels. `path` is for the error's text.
+/// Takes no more memory than four times what `content` holds.
 ///
 /// # Errors
 ///
 /// `content` is empty, longer than that, or ends within a record, or a label is no class.
 pub fn read(path: &Path, content: impl Read, most: usize) -> Result<(Vec<u8>, Vec<u8>)> {
     let mut bytes = Vec::new();
-    let limit = (most * RECORD) as u64;
+    let limit = most.saturating_mul(RECORD) as u64;
     content
-        .take(limit + 1)
+        .take(limit.saturating_add(1))
         .read_to_end(&mut bytes)
         .map_err(|source| Error::Io {
             path: path.to_owned(),
@@ -44,14 +45,11 @@ pub fn read(path: &Path, content: impl Read, most: usize) -> Result<(Vec<u8>, Ve
     }
     let labels: Vec<u8> = records.iter().map(|[label, ..]| *label).collect();
     check_labels(path, &labels)?;
-    Ok((
-        records
-            .iter()
-            .flat_map(|[_, image @ ..]| image)
-            .copied()
-            .collect(),
-        labels,
-    ))
+    let mut pixels = Vec::with_capacity(records.len() * IMAGE);
+    for [_, image @ ..] in records {
+        pixels.extend_from_slice(image);
+    }
+    Ok((pixels, labels))
 }
 
 /// The content of a batch, from the images' pixels (channel, row, column) and their labels.

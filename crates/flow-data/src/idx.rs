@@ -16,6 +16,7 @@ use crate::{Error, Result, dataset::check_labels};
 pub const SIDE: usize = 28;
 
 /// Reads images of [`SIDE`] × [`SIDE`], at most `most` of them. `path` is for the error's text.
+/// Takes no more memory than four times what `content` holds.
 ///
 /// # Errors
 ///
@@ -89,16 +90,17 @@ fn read(path: &Path, mut content: impl Read, item: &[usize], most: usize) -> Res
 
     // Grows with what is really there, so a header cannot make it allocate more than the file holds.
     let mut bytes = Vec::new();
-    let expected = count * item.iter().product::<usize>();
+    let expected = count as u64 * item.iter().product::<usize>() as u64;
     content
-        .take(expected as u64 + 1)
+        .take(expected + 1)
         .read_to_end(&mut bytes)
         .map_err(io)?;
-    if bytes.len() != expected {
-        let found = if bytes.len() > expected {
+    let found = bytes.len() as u64;
+    if found != expected {
+        let found = if found > expected {
             "more".to_owned()
         } else {
-            bytes.len().to_string()
+            found.to_string()
         };
         return Err(format(format!(
             "announces {expected} bytes of {} but holds {found}",

@@ -66,19 +66,34 @@ pub struct File {
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// The content of a file, uncompressed if it starts as gzip does.
+///
+/// # Errors
+///
+/// It is not a file, or cannot be read.
 pub fn open(path: &Path) -> Result<Box<dyn Read>> {
-    let open = || -> io::Result<Box<dyn Read>> {
-        let mut file = BufReader::new(fs::File::open(path)?);
-        let gzip = file.fill_buf()?.starts_with(&GZIP_MAGIC);
-        Ok(if gzip {
-            Box::new(MultiGzDecoder::new(file))
-        } else {
-            Box::new(file)
+    // A pipe may have no end, or nobody who writes to it.
+    if path.exists() && !path.is_file() {
+        return Err(Error::Format {
+            path: path.to_owned(),
+            reason: "is not a file".to_owned(),
+        });
+    }
+    fs::File::open(path)
+        .and_then(|file| uncompressed(BufReader::new(file)))
+        .map_err(|source| Error::Io {
+            path: path.to_owned(),
+            source,
         })
-    };
-    open().map_err(|source| Error::Io {
-        path: path.to_owned(),
-        source,
+}
+
+/// `content`, uncompressed if it starts as gzip does. What comes out may be a thousand times as large:
+/// whoever reads it sets the limit.
+pub fn uncompressed<'a>(mut content: impl BufRead + 'a) -> io::Result<Box<dyn Read + 'a>> {
+    let gzip = content.fill_buf()?.starts_with(&GZIP_MAGIC);
+    Ok(if gzip {
+        Box::new(MultiGzDecoder::new(content))
+    } else {
+        Box::new(content)
     })
 }
 

@@ -2,9 +2,9 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, builder::TypedValueParser};
 use flow_data::DatasetName;
-use flow_glow::{Coupling, Optimizer, Preprocessing, ScaleMap, TrainSettings};
+use flow_glow::{Coupling, Optimizer, Precision, Preprocessing, ScaleMap, TrainSettings};
 
 use super::{DeviceArgs, values};
 use crate::training::{DEFAULT_EPOCHS, EXP_TANH, LOGIT};
@@ -18,7 +18,8 @@ The folder given by --out receives
   model.safetensors     the trained model, which the other commands take
   training.safetensors  the state of the training, which --resume goes on from
   metrics.jsonl         one JSON object a line: step, epoch, train_bits_per_dim, test_bits_per_dim
-                        where it was measured, lr, grad_norm, images_per_second, seconds
+                        where it was measured, lr, grad_norm, images_per_second, seconds; for a step
+                        that was undone: step, epoch, rollback, cause, lr_factor, seconds
   samples/              a grid of samples after each epoch
   curve.png             bits per dimension against the training step
 
@@ -64,7 +65,7 @@ pub(crate) struct DataArgs {
     pub(crate) data_dir: PathBuf,
 
     /// Mirror each training image with probability ½; for cifar10 only, as digits have a left and a
-    /// right. To be given again with --resume
+    /// right
     #[arg(long)]
     pub(crate) flip: bool,
 }
@@ -77,14 +78,19 @@ pub(crate) struct OutputArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 
-    /// Go on with the training in the folder: model and optimization are the saved ones, limits may
-    /// be other ones
+    /// Go on with the training in the folder: model and optimization are the saved ones, and so are
+    /// the limits if no others are given. Without --time-limit, the result is the same, bit for bit,
+    /// as if the training had never stopped
     #[arg(long)]
     pub(crate) resume: bool,
 
     /// Replace the training in the folder
     #[arg(long, conflicts_with = "resume")]
     pub(crate) overwrite: bool,
+
+    /// How often the training is saved between epochs: what a crash loses at most
+    #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "1m")]
+    pub(crate) save_interval: Duration,
 }
 
 /// When to stop.
@@ -94,13 +100,13 @@ pub(crate) struct LimitArgs {
     #[arg(
         long,
         value_name = "N",
-        value_parser = clap::value_parser!(u64).range(1..),
+        value_parser = values::whole::<1, u64>,
         help = format!("Passes over the training images [default: {DEFAULT_EPOCHS} if no limit is given]")
     )]
     pub(crate) epochs: Option<u64>,
 
     /// Training steps, one batch each [default: no limit]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = values::whole::<1, u64>)]
     pub(crate) max_steps: Option<u64>,
 
     /// Time spent training, with its unit, such as 90s, 15m or 1h30m; a resumed training counts all
@@ -199,7 +205,16 @@ pub(crate) struct OptimizationArgs {
 
     #[arg(
         long,
+        value_parser = precision(),
+        help = "Numbers that the coupling networks are trained in; bf16 is faster where the processor has \
+                AVX512-BF16, and f32 elsewhere [default: f32]"
+    )]
+    pub(crate) precision: Option<Precision>,
+
+    #[arg(
+        long,
         value_name = "N",
+        value_parser = values::whole::<0, u64>,
         help = default(
             "Steps over which the learning rate rises from 0",
             TrainSettings::default().warmup_steps
@@ -230,9 +245,15 @@ pub(crate) struct OptimizationArgs {
     )]
     pub(crate) average_decay: Option<f64>,
 
+    /// How often a training that diverges goes back to its last good state, with half the learning
+    /// rate, before it is given up
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) max_rollbacks: u32,
+
     #[arg(
         long,
         value_name = "N",
+        value_parser = values::whole::<0, u64>,
         help = default(
             "Seed of the weights, the order of the images and the dequantization noise",
             TrainSettings::default().seed
@@ -271,6 +292,11 @@ impl Preset {
             Self::Paper => 1e-3,
         }
     }
+}
+
+/// What `--precision` takes.
+pub(super) fn precision() -> impl TypedValueParser<Value = Precision> {
+    values::choice([("f32", Precision::F32), ("bf16", Precision::Bf16)])
 }
 
 fn default(help: &str, value: impl std::fmt::Display) -> String {

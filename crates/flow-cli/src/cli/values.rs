@@ -48,6 +48,16 @@ pub(super) fn count_up_to<const MOST: usize>(text: &str) -> Result<usize, String
     }
 }
 
+/// A whole number from `LEAST`, which may be 0.
+pub(super) fn whole<const LEAST: u64, T: TryFrom<u64>>(text: &str) -> Result<T, String> {
+    let number = text.parse::<u64>();
+    let number = number.map_err(|_| format!("expected a whole number from {LEAST}"))?;
+    if number < LEAST {
+        return Err(format!("must be {LEAST} or more"));
+    }
+    T::try_from(number).map_err(|_| "is too large".to_owned())
+}
+
 /// A number that is not negative.
 pub(super) fn temperature(text: &str) -> Result<f64, String> {
     number(text, "0 or more", |value| value >= 0.0)

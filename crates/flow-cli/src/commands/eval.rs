@@ -6,13 +6,22 @@ use flow_glow::Checkpoint;
 use indicatif::HumanCount;
 use serde::Serialize;
 
-use crate::{cli::EvalArgs, console::Console, data, measure, report};
+use crate::{
+    cli::EvalArgs,
+    console::Console,
+    data,
+    measure::{self, Measurement},
+    report,
+};
 
+/// Numbers that are not finite are `null`.
 #[derive(Serialize)]
 struct Evaluation {
     bits_per_dim: f64,
     standard_error: Option<f64>,
     images: usize,
+    non_finite: usize,
+    importance_samples: usize,
     dataset: &'static str,
     split: &'static str,
 }
@@ -31,38 +40,55 @@ pub(crate) fn run(args: &EvalArgs, console: &Console) -> Result<()> {
 
     let total = dataset.len() as u64;
     let mut progress = console.progress(0.0);
-    let measured =
-        measure::bits_per_dim(&checkpoint.model, &dataset, &device, args.seed, |images| {
-            let message = format!(
-                "{} of {} images",
-                HumanCount(images as u64),
-                HumanCount(total)
-            );
-            progress.update(images as f64 / total as f64, &message);
-            true
-        })?;
+    let go_on = |images| {
+        let message = format!(
+            "{} of {} images",
+            HumanCount(images as u64),
+            HumanCount(total)
+        );
+        progress.update(images as f64 / total as f64, &message);
+        true
+    };
+    let measured = measure::importance_weighted(
+        &checkpoint.model,
+        &dataset,
+        &device,
+        args.seed,
+        args.importance_samples,
+        go_on,
+    )?;
     drop(progress);
     let measured = measured.expect("nobody asked to stop");
+    print(args, name, &measured)?;
     ensure!(
         measured.non_finite == 0,
-        "{} of {total} images have no finite bits per dimension under this model",
-        measured.non_finite
+        "{} of {total} images have no finite likelihood under `{}`; `flow verify` says why",
+        measured.non_finite,
+        args.checkpoint.display()
     );
+    Ok(())
+}
 
+fn print(args: &EvalArgs, name: DatasetName, measured: &Measurement) -> Result<()> {
     if args.json {
         return report::json(&Evaluation {
             bits_per_dim: measured.bits_per_dim,
             standard_error: measured.standard_error,
             images: measured.images,
+            non_finite: measured.non_finite,
+            importance_samples: args.importance_samples,
             dataset: name.as_str(),
             split: args.split.as_str(),
         });
     }
+    let images = HumanCount(measured.images as u64);
+    let noise = match args.importance_samples {
+        1 => "1 draw for each image".to_owned(),
+        samples => format!("{samples} draws for each image, importance-weighted"),
+    };
     report::table(&[
         ("result", measured.to_string()),
-        (
-            "data",
-            format!("{} {} images of {name}", HumanCount(total), args.split),
-        ),
+        ("data", format!("{images} {} images of {name}", args.split)),
+        ("noise", noise),
     ])
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use candle_core::Device;
-use flow_glow::{Checkpoint, Header, Preprocessing, ScaleMap};
+use flow_glow::{Checkpoint, Conventions, Header, Preprocessing, ScaleMap, TrainingRecord};
 use indicatif::HumanCount;
 use serde::Serialize;
 
@@ -27,14 +27,11 @@ pub(crate) fn run(args: &InspectArgs) -> Result<()> {
         return report::json(&Inspection { parameters, header });
     }
     let model = &header.model;
-    let settings = &header.training.settings;
-    let progress = &header.training.progress;
     let classes = match model.classes {
         Some(classes) => classes.to_string(),
         None => "not told apart".to_owned(),
     };
-    let time = Duration::from_secs(progress.seconds.max(0.0) as u64);
-    report::table(&[
+    let mut rows = vec![
         (
             "images",
             format!(
@@ -57,12 +54,28 @@ pub(crate) fn run(args: &InspectArgs) -> Result<()> {
             "preprocessing",
             match model.preprocessing {
                 Preprocessing::Logit { alpha } => format!("logit, alpha {alpha}"),
-                other @ Preprocessing::Centered => name(&other)?,
+                other => name(&other)?,
             },
         ),
         ("classes", classes),
         ("parameters", HumanCount(parameters as u64).to_string()),
         ("trained on", header.dataset.clone()),
+    ];
+    if let Some(training) = &header.training {
+        rows.extend(training_rows(training)?);
+    }
+    let conventions = other_conventions(&model.conventions)?;
+    if !conventions.is_empty() {
+        rows.push(("conventions", conventions));
+    }
+    report::table(&rows)
+}
+
+/// How a model was trained.
+fn training_rows(training: &TrainingRecord) -> Result<[(&'static str, String); 5]> {
+    let TrainingRecord { settings, progress } = training;
+    let time = Duration::from_secs(progress.seconds.max(0.0) as u64);
+    Ok([
         (
             "trained for",
             format!(
@@ -86,6 +99,19 @@ pub(crate) fn run(args: &InspectArgs) -> Result<()> {
         ("batch size", settings.batch_size.to_string()),
         ("seed", settings.seed.to_string()),
     ])
+}
+
+/// The settings in which a model differs from those that this program trains.
+fn other_conventions(conventions: &Conventions) -> Result<String> {
+    let own = serde_json::to_value(Conventions::default())?;
+    let value = serde_json::to_value(conventions)?;
+    let fields = value.as_object().into_iter().flatten();
+    let others = fields.filter(|(key, value)| own.get(key) != Some(value));
+    let others = others.map(|(key, value)| match value.as_str() {
+        Some(text) => format!("{key} {text}"),
+        None => format!("{key} {value}"),
+    });
+    Ok(others.collect::<Vec<_>>().join(", ").replace('_', " "))
 }
 
 /// What a choice is called in the file, which is what it is called on the command line.

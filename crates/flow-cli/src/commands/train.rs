@@ -11,10 +11,10 @@ use indicatif::HumanCount;
 use crate::{
     cli::TrainArgs,
     console::Console,
-    data, files,
+    data,
     measure::Measurement,
     report,
-    training::{self, Images, Interrupt, Limits, MetricsLog, RunFolder, Session},
+    training::{self, Images, Interrupt, Journal, Limits, MetricsLog, Notes, RunFolder, Session},
 };
 
 /// The data-dependent initialisation sees this many images.
@@ -26,16 +26,18 @@ const PROBE_IMAGES: usize = 1000;
 /// Trains a model.
 pub(crate) fn run(args: &TrainArgs, console: Console) -> Result<()> {
     let device = args.device.device.open()?;
-    let folder = RunFolder::open(&args.output, default_folder(args))?;
+    let mut folder = RunFolder::open(&args.output, default_folder(args))?;
     let interrupt = Interrupt::listen()?;
-    let (trainer, images) = if args.output.resume {
+    let (trainer, images, notes) = if args.output.resume {
         resume(args, &folder, &device)?
     } else {
-        begin(args, &folder, &device)?
+        begin(args, &mut folder, &device)?
     };
     let mut session = Session {
-        log: MetricsLog::open(&folder.metrics(), trainer.progress.step)?,
-        limits: Limits::new(&args.limits),
+        log: MetricsLog::open(&folder.metrics(), notes.journal)?,
+        limits: Limits::asked_for(&args.limits).unwrap_or(notes.limits),
+        save_interval: args.output.save_interval,
+        max_rollbacks: args.optimization.max_rollbacks,
         trainer,
         images: &images,
         folder,
@@ -64,9 +66,14 @@ pub(crate) fn run(args: &TrainArgs, console: Console) -> Result<()> {
     Ok(())
 }
 
-fn begin(args: &TrainArgs, folder: &RunFolder, device: &Device) -> Result<(Trainer, Images)> {
+/// A fresh training, in a folder that is empty then.
+fn begin(
+    args: &TrainArgs,
+    folder: &mut RunFolder,
+    device: &Device,
+) -> Result<(Trainer, Images, Notes)> {
     let name = args.data.dataset.unwrap_or(DatasetName::Mnist);
-    let images = open_images(args, name)?;
+    let images = open_images(args, name, args.data.flip)?;
     let config = training::config(&args.model, &images.train);
     config.validate()?;
     let settings = training::settings(args);
@@ -81,37 +88,47 @@ fn begin(args: &TrainArgs, folder: &RunFolder, device: &Device) -> Result<(Train
     trainer.initialize(&first)?;
     // Only now is it certain that there will be a training in place of what lies there.
     folder.clear()?;
-    trainer.save_training(&folder.training())?;
-    Ok((trainer, images))
+    let notes = Notes {
+        limits: Limits::default(),
+        images: images.train.len(),
+        flip: images.flip,
+        journal: Journal::default(),
+    };
+    Ok((trainer, images, notes))
 }
 
-fn resume(args: &TrainArgs, folder: &RunFolder, device: &Device) -> Result<(Trainer, Images)> {
-    let mut trainer = Trainer::resume(&folder.training(), device)?;
+/// The training that lies in the folder.
+fn resume(
+    args: &TrainArgs,
+    folder: &RunFolder,
+    device: &Device,
+) -> Result<(Trainer, Images, Notes)> {
+    let trainer = Trainer::resume(&folder.training(), device)?;
+    let notes = Notes::read(&trainer)?;
     let name = trainer.dataset().parse::<DatasetName>()?;
     if let Some(other) = args.data.dataset
         && other != name
     {
         bail!("the training to resume was begun on `{name}`, not `{other}`; leave out `--dataset`");
     }
-    let images = open_images(args, name)?;
+    let images = open_images(args, name, notes.flip)?;
     data::check_fit(trainer.config(), &images.train)?;
-    training::check_same(args, &trainer, &images.train)?;
-    check_batch_size(trainer.settings().batch_size, &images.train)?;
-    files::create_folder(&folder.path().join("samples"))?;
-
-    // The data set may have been a larger one when the training was saved.
-    let batches = images.train.len() / trainer.settings().batch_size;
-    if trainer.progress.batch >= batches as u64 {
-        trainer.progress.epoch += 1;
-        trainer.progress.batch = 0;
-    }
+    notes.check_images(images.train.len(), name.as_str())?;
+    training::check_same(args, &trainer, &notes, &images.train)?;
+    let batch_size = trainer.settings().batch_size;
+    check_batch_size(batch_size, &images.train)?;
+    ensure!(
+        trainer.progress.batch < (images.train.len() / batch_size) as u64,
+        "`{}` stands behind the end of its epoch, where no training can stand",
+        folder.training().display()
+    );
     tracing::info!("resuming after step {}", HumanCount(trainer.progress.step));
-    Ok((trainer, images))
+    Ok((trainer, images, notes))
 }
 
-fn open_images(args: &TrainArgs, name: DatasetName) -> Result<Images> {
+fn open_images(args: &TrainArgs, name: DatasetName, flip: bool) -> Result<Images> {
     ensure!(
-        !args.data.flip || name == DatasetName::Cifar10,
+        !(args.data.flip || flip) || name == DatasetName::Cifar10,
         "`--flip` is for `cifar10`: what `{name}` shows has a left and a right"
     );
     let [train, test] = data::open(name, [Split::Train, Split::Test], &args.data.data_dir)?;
@@ -121,7 +138,7 @@ fn open_images(args: &TrainArgs, name: DatasetName) -> Result<Images> {
         train,
         test,
         probe,
-        flip: args.data.flip,
+        flip,
     })
 }
 

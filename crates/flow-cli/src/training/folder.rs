@@ -1,7 +1,8 @@
-//! The folder of a training run and the files in it.
+//! The folder of a training run, and the files in it.
 
 use std::{
-    fs, io,
+    fs::{self, File, TryLockError},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -10,39 +11,46 @@ use anyhow::{Context, Result, bail};
 use crate::{cli::OutputArgs, files};
 
 /// Where a training run writes.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct RunFolder {
     path: PathBuf,
+    overwrite: bool,
+    /// Held as long as this run is at work. The system lets go of it however the process ends.
+    lock: Option<File>,
 }
 
 impl RunFolder {
-    /// Chooses the folder and checks that what is there goes with what was asked for.
+    /// Chooses the folder and checks that what is there goes with what was asked for. A training that
+    /// is to be resumed is from then on this run's alone.
     pub(crate) fn open(args: &OutputArgs, default: PathBuf) -> Result<Self> {
-        let path = args.out.clone().unwrap_or(default);
-        let folder = Self { path };
-        if args.resume {
-            if !folder.training().is_file() {
-                bail!(
-                    "there is no training to resume: `{}` does not exist; leave out `--resume` to begin one",
-                    folder.training().display()
-                );
-            }
-        } else if !args.overwrite
-            && let Some(file) = folder.files().into_iter().find(|file| file.exists())
-        {
+        let mut folder = Self {
+            path: args.out.clone().unwrap_or(default),
+            overwrite: args.overwrite,
+            lock: None,
+        };
+        // What another run is at work on is not to be judged.
+        if folder.lock_file().exists() {
+            folder.lock()?;
+        }
+        if !args.resume {
+            folder.check_replaceable()?;
+        } else if folder.training().is_file() {
+            folder.claim()?;
+        } else {
             bail!(
-                "`{}` exists already: go on with `--resume`, replace it with `--overwrite`, or choose another `--out`",
-                file.display()
+                "there is no training to resume: `{}` does not exist; leave out `--resume` to begin one",
+                folder.training().display()
             );
         }
         Ok(folder)
     }
 
-    /// Makes the folder and removes what another run left there.
-    pub(crate) fn clear(&self) -> Result<()> {
-        files::create_folder(&self.samples_folder())?;
-        let files = self.files();
-        files.iter().try_for_each(|file| remove(file))
+    /// Makes the folder this run's own and removes what another run left there.
+    pub(crate) fn clear(&mut self) -> Result<()> {
+        self.claim()?;
+        // Another run may have been here in the meantime.
+        self.check_replaceable()?;
+        self.files().iter().try_for_each(|file| remove(file))
     }
 
     /// The folder itself.
@@ -79,19 +87,80 @@ impl RunFolder {
         self.path.join("samples")
     }
 
+    fn lock_file(&self) -> PathBuf {
+        self.path.join(".lock")
+    }
+
+    /// Makes the folder and that of samples, keeps other runs out, and removes what a killed one was
+    /// about to write.
+    fn claim(&mut self) -> Result<()> {
+        let samples = self.samples_folder();
+        files::create_folder(&samples)?;
+        self.lock()?;
+        let own = self.fixed_files();
+        files::remove_leftovers(&self.path, |name| {
+            own.iter()
+                .any(|file| file.file_name() == Some(name.as_ref()))
+        })?;
+        files::remove_leftovers(&samples, is_sample)
+    }
+
+    /// Keeps other runs out.
+    fn lock(&mut self) -> Result<()> {
+        if self.lock.is_some() {
+            return Ok(());
+        }
+        let path = self.lock_file();
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .with_context(|| format!("cannot write `{}`", path.display()))?;
+        match file.try_lock() {
+            Ok(()) => self.lock = Some(file),
+            Err(TryLockError::WouldBlock) => bail!(
+                "another training is at work in `{}`: wait for it, stop it, or choose another `--out`",
+                self.path.display()
+            ),
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| format!("cannot lock `{}`", path.display()));
+            }
+        }
+        Ok(())
+    }
+
+    /// An error if there is a training that may not be replaced.
+    fn check_replaceable(&self) -> Result<()> {
+        match self.files().into_iter().find(|file| file.exists()) {
+            Some(file) if !self.overwrite => bail!(
+                "`{}` exists already: go on with `--resume`, replace it with `--overwrite`, or choose another `--out`",
+                file.display()
+            ),
+            _ => Ok(()),
+        }
+    }
+
     /// What a run leaves in the folder.
     fn files(&self) -> Vec<PathBuf> {
-        let names = [self.training(), self.model(), self.metrics(), self.curve()];
         let found = fs::read_dir(self.samples_folder())
             .into_iter()
             .flatten()
             .flatten();
-        let pictures = found.map(|entry| entry.path()).filter(|path| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            name.starts_with("epoch-") && name.ends_with(".png")
-        });
-        names.into_iter().chain(pictures).collect()
+        let samples = found
+            .filter(|entry| is_sample(&entry.file_name().to_string_lossy()))
+            .map(|entry| entry.path());
+        self.fixed_files().into_iter().chain(samples).collect()
     }
+
+    fn fixed_files(&self) -> [PathBuf; 4] {
+        [self.training(), self.model(), self.metrics(), self.curve()]
+    }
+}
+
+fn is_sample(name: &str) -> bool {
+    let number = name.strip_prefix("epoch-");
+    number.is_some_and(|number| number.strip_suffix(".png").is_some())
 }
 
 fn remove(path: &Path) -> Result<()> {

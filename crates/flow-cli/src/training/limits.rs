@@ -4,6 +4,7 @@ use std::{fmt, time::Duration};
 
 use flow_glow::Progress;
 use indicatif::HumanCount;
+use serde::{Deserialize, Serialize};
 
 use crate::cli::LimitArgs;
 
@@ -11,7 +12,8 @@ use crate::cli::LimitArgs;
 pub(crate) const DEFAULT_EPOCHS: u64 = 12;
 
 /// The limits of a run. The first one reached ends it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Limits {
     epochs: Option<u64>,
     steps: Option<u64>,
@@ -19,19 +21,15 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// The limits that were asked for.
-    pub(crate) fn new(args: &LimitArgs) -> Self {
-        let unlimited =
-            args.epochs.is_none() && args.max_steps.is_none() && args.time_limit.is_none();
-        Self {
-            epochs: if unlimited {
-                Some(DEFAULT_EPOCHS)
-            } else {
-                args.epochs
-            },
+    /// The limits that were asked for, if any were.
+    pub(crate) fn asked_for(args: &LimitArgs) -> Option<Self> {
+        let limits = Self {
+            epochs: args.epochs,
             steps: args.max_steps,
             time: args.time_limit,
-        }
+        };
+        let none = limits.epochs.is_none() && limits.steps.is_none() && limits.time.is_none();
+        (!none).then_some(limits)
     }
 
     /// The share of the run that is done, 0 to 1, by the limit that is nearest. An epoch has
@@ -45,6 +43,16 @@ impl Limits {
                 .map(|limit| progress.seconds / limit.as_secs_f64()),
         ];
         shares.into_iter().flatten().fold(0.0, f64::max).min(1.0)
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            epochs: Some(DEFAULT_EPOCHS),
+            steps: None,
+            time: None,
+        }
     }
 }
 
@@ -74,11 +82,12 @@ mod tests {
     use super::*;
 
     fn limits(epochs: Option<u64>, steps: Option<u64>, seconds: Option<u64>) -> Limits {
-        Limits::new(&LimitArgs {
+        Limits::asked_for(&LimitArgs {
             epochs,
             max_steps: steps,
             time_limit: seconds.map(Duration::from_secs),
         })
+        .unwrap_or_default()
     }
 
     fn at(step: u64, epoch: u64, batch: u64, seconds: f64) -> Progress {
@@ -87,6 +96,8 @@ mod tests {
             epoch,
             batch,
             seconds,
+            rollbacks: 0,
+            halvings: 0.0,
         }
     }
 

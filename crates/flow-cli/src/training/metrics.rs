@@ -1,4 +1,7 @@
 //! `metrics.jsonl`: the course of a training run, one JSON object a line.
+//!
+//! The lines of a resumed training are those of one that never stopped, save for the two fields that
+//! hold times: what they are made of is saved with the training, as a [`Journal`].
 
 use std::{
     fs::{self, File},
@@ -8,12 +11,15 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use flow_glow::{Progress, StepReport};
+use flow_glow::{Divergence, Progress, StepReport};
 use serde::{Deserialize, Serialize};
 
 use crate::files;
 
-/// A line of `metrics.jsonl`. Means are over the steps since the line before.
+/// Steps from one line to the next.
+const RECORD_STEPS: u64 = 20;
+
+/// A line about some steps. Means are over the steps since the line before.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Record {
     /// Steps done.
@@ -35,43 +41,98 @@ pub(crate) struct Record {
     pub(crate) seconds: f64,
 }
 
-/// The file, what is in it, and the steps since its last line.
-pub(crate) struct MetricsLog {
-    path: PathBuf,
-    file: File,
-    records: Vec<Record>,
+/// A line about a step that was refused.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Setback {
+    /// Steps done before it.
+    step: u64,
+    /// The epoch it belongs to, from 1.
+    epoch: u64,
+    /// How many there have been, with this one.
+    rollback: u32,
+    /// What was wrong with it.
+    cause: String,
+    /// What the learning rate is multiplied by from now on.
+    lr_factor: f64,
+    /// Time spent on the training so far.
+    seconds: f64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Line {
+    Steps(Record),
+    Rollback(Setback),
+}
+
+/// Where the file stands: saved with the training, so that a resumed one writes the same lines.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Journal {
+    lines: u64,
+    /// Steps done at the last line about steps.
+    step: u64,
+    /// Whole epochs done then.
+    epoch: u64,
     recent: Recent,
 }
 
-/// Sums over some steps.
-#[derive(Default)]
+/// Sums over the steps since the last line about steps.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Recent {
     steps: u32,
     images: usize,
     bits_per_dim: f64,
     grad_norm: f64,
     learning_rate: f64,
-    time: Duration,
+    seconds: f64,
+}
+
+/// What the log is waiting for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    Nothing,
+    /// A line.
+    Line,
+    /// A line with a result on test images.
+    Epoch,
+}
+
+/// The file, and what is in it.
+pub(crate) struct MetricsLog {
+    path: PathBuf,
+    file: File,
+    records: Vec<Record>,
+    journal: Journal,
 }
 
 impl MetricsLog {
-    /// Opens the file as it was after `step` steps; what it holds beyond that is dropped.
-    pub(crate) fn open(path: &Path, step: u64) -> Result<Self> {
+    /// Opens the file as it was when `journal` was saved; what it holds beyond that is dropped.
+    pub(crate) fn open(path: &Path, journal: Journal) -> Result<Self> {
         let text = match fs::read_to_string(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             text => text.with_context(|| format!("cannot read `{}`", path.display()))?,
         };
-        // A crash can leave half a line at the end.
-        let records = text
-            .lines()
-            .map_while(|line| serde_json::from_str::<Record>(line).ok())
-            .take_while(|record| record.step <= step)
-            .collect::<Vec<_>>();
-        let mut content = Vec::new();
-        for record in &records {
-            content.extend(line(record)?);
+        let (mut content, mut lines, mut records) = (String::new(), 0, Vec::new());
+        for text in text.split_inclusive('\n').take(journal.lines as usize) {
+            let Ok(line) = serde_json::from_str(text) else {
+                break;
+            };
+            if let Line::Steps(record) = line {
+                records.push(record);
+            }
+            content += text;
+            lines += 1;
         }
-        files::replace(path, &content)?;
+        if lines < journal.lines {
+            tracing::warn!(
+                "`{}` holds {lines} of the {} lines it had; the rest of the course is lost",
+                path.display(),
+                journal.lines
+            );
+        }
+        files::replace(path, content.as_bytes())?;
         let file = File::options()
             .append(true)
             .open(path)
@@ -80,61 +141,100 @@ impl MetricsLog {
             path: path.to_owned(),
             file,
             records,
-            recent: Recent::default(),
+            journal: Journal { lines, ..journal },
         })
     }
 
     /// Counts a step on `images` images that took `time`.
-    pub(crate) fn add_step(&mut self, report: &StepReport, images: usize, time: Duration) {
-        let recent = &mut self.recent;
+    pub(super) fn add_step(&mut self, report: &StepReport, images: usize, time: Duration) {
+        let recent = &mut self.journal.recent;
         recent.steps += 1;
         recent.images += images;
         recent.bits_per_dim += report.bits_per_dim;
         recent.grad_norm += report.grad_norm;
         recent.learning_rate = report.learning_rate;
-        recent.time += time;
+        recent.seconds += time.as_secs_f64();
+    }
+
+    /// What there is to be written at `progress`. It stays due until it is written.
+    pub(super) fn due(&self, progress: &Progress) -> Due {
+        if progress.epoch > self.journal.epoch {
+            Due::Epoch
+        } else if progress.step / RECORD_STEPS > self.journal.step / RECORD_STEPS {
+            Due::Line
+        } else {
+            Due::Nothing
+        }
     }
 
     /// Writes a line about the steps since the last one, if there are any or there is a new result.
-    pub(crate) fn write(&mut self, progress: &Progress, test: Option<f64>) -> Result<()> {
-        let recent = std::mem::take(&mut self.recent);
-        if recent.steps == 0 {
-            // A training that was stopped while its result was measured has it measured later.
-            return match self.records.last() {
-                Some(last) if last.test_bits_per_dim.is_none() && test.is_some() => {
-                    let record = Record {
-                        test_bits_per_dim: test,
-                        ..last.clone()
-                    };
-                    self.append(record)
-                }
-                _ => Ok(()),
-            };
-        }
+    pub(super) fn write(
+        &mut self,
+        progress: &Progress,
+        epoch: u64,
+        test: Option<f64>,
+    ) -> Result<()> {
+        let recent = std::mem::take(&mut self.journal.recent);
+        self.journal.step = progress.step;
+        self.journal.epoch = progress.epoch;
         let steps = f64::from(recent.steps);
-        let record = Record {
-            step: progress.step,
-            epoch: current_epoch(progress),
-            train_bits_per_dim: recent.bits_per_dim / steps,
-            test_bits_per_dim: test,
-            lr: recent.learning_rate,
-            grad_norm: recent.grad_norm / steps,
-            images_per_second: recent.images as f64 / recent.time.as_secs_f64(),
-            seconds: progress.seconds,
+        let record = if recent.steps > 0 {
+            Record {
+                step: progress.step,
+                epoch,
+                train_bits_per_dim: recent.bits_per_dim / steps,
+                test_bits_per_dim: test,
+                lr: recent.learning_rate,
+                grad_norm: recent.grad_norm / steps,
+                images_per_second: recent.images as f64 / recent.seconds,
+                seconds: progress.seconds,
+            }
+        } else {
+            // A training that ends where its last line was written has its result measured later.
+            match self.records.last() {
+                Some(last) if last.test_bits_per_dim.is_none() && test.is_some() => Record {
+                    test_bits_per_dim: test,
+                    ..last.clone()
+                },
+                _ => return Ok(()),
+            }
         };
-        self.append(record)
+        self.records.push(record.clone());
+        self.append(&Line::Steps(record))
     }
 
-    fn append(&mut self, record: Record) -> Result<()> {
+    /// Writes a line about the step after `progress`, which was refused.
+    pub(super) fn write_rollback(&mut self, progress: &Progress, cause: Divergence) -> Result<()> {
+        self.append(&Line::Rollback(Setback {
+            step: progress.step,
+            epoch: progress.epoch + 1,
+            rollback: progress.rollbacks,
+            cause: cause.to_string(),
+            lr_factor: progress.learning_rate_factor(),
+            seconds: progress.seconds,
+        }))
+    }
+
+    fn append(&mut self, line: &Line) -> Result<()> {
+        let mut bytes = serde_json::to_vec(line)?;
+        bytes.push(b'\n');
         // One write, so that a reader never sees half a line.
         self.file
-            .write_all(&line(&record)?)
+            .write_all(&bytes)
             .with_context(|| format!("cannot write `{}`", self.path.display()))?;
-        self.records.push(record);
+        self.journal.lines += 1;
         Ok(())
     }
 
-    /// All lines.
+    /// Brings all lines to the disk; where the file stands then.
+    pub(super) fn sync(&self) -> Result<&Journal> {
+        self.file
+            .sync_all()
+            .with_context(|| format!("cannot write `{}`", self.path.display()))?;
+        Ok(&self.journal)
+    }
+
+    /// All lines about steps.
     pub(crate) fn records(&self) -> &[Record] {
         &self.records
     }
@@ -149,17 +249,20 @@ pub(crate) fn current_epoch(progress: &Progress) -> u64 {
     }
 }
 
-fn line(record: &Record) -> Result<Vec<u8>> {
-    let mut line = serde_json::to_vec(record)?;
-    line.push(b'\n');
-    Ok(line)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn write(log: &mut MetricsLog, step: u64) {
+    fn at(step: u64) -> Progress {
+        Progress {
+            step,
+            batch: step,
+            seconds: 7.0,
+            ..Progress::default()
+        }
+    }
+
+    fn add_steps(log: &mut MetricsLog) {
         let report = StepReport {
             bits_per_dim: 1.5,
             grad_norm: 2.0,
@@ -167,45 +270,64 @@ mod tests {
         };
         log.add_step(&report, 64, Duration::from_millis(100));
         log.add_step(&report, 64, Duration::from_millis(300));
-        let progress = Progress {
-            step,
-            epoch: 0,
-            batch: step,
-            seconds: 7.0,
-        };
-        log.write(&progress, None).unwrap();
     }
 
     fn steps(log: &MetricsLog) -> Vec<u64> {
         log.records().iter().map(|record| record.step).collect()
     }
 
-    #[test]
-    fn opening_at_a_step_drops_what_lies_beyond() {
+    fn test_file() -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.jsonl");
-        let mut log = MetricsLog::open(&path, 0).unwrap();
-        for step in [20, 40, 60] {
-            write(&mut log, step);
-        }
-        fs::write(&path, fs::read_to_string(&path).unwrap() + "{\"step\": 8").unwrap();
+        (folder, path)
+    }
 
-        let mut log = MetricsLog::open(&path, 59).unwrap();
+    #[test]
+    fn opening_drops_what_was_written_later() {
+        let (_folder, path) = test_file();
+        let mut log = MetricsLog::open(&path, Journal::default()).unwrap();
+        for step in [20, 40] {
+            add_steps(&mut log);
+            log.write(&at(step), 1, None).unwrap();
+        }
+        log.write_rollback(&at(41), Divergence::Loss).unwrap();
+        add_steps(&mut log);
+        let saved = log.sync().unwrap().clone();
+        let whole = |mut log: MetricsLog| {
+            log.write(&at(60), 1, None).unwrap();
+            assert_eq!(steps(&log), [20, 40, 60]);
+            fs::read_to_string(&path).unwrap()
+        };
+        let expected = whole(log);
+        assert_eq!(expected.lines().count(), 4);
+        fs::write(&path, expected.clone() + "{\"step\": 8").unwrap();
+
+        let log = MetricsLog::open(&path, saved).unwrap();
         assert_eq!(steps(&log), [20, 40]);
-        write(&mut log, 60);
-        let log = MetricsLog::open(&path, 100).unwrap();
-        assert_eq!(steps(&log), [20, 40, 60]);
-        assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 3);
+        assert_eq!(whole(log), expected);
+    }
+
+    #[test]
+    fn what_is_due_stays_due_until_it_is_written() {
+        let (_folder, path) = test_file();
+        let mut log = MetricsLog::open(&path, Journal::default()).unwrap();
+        assert_eq!(log.due(&at(19)), Due::Nothing);
+        assert_eq!([20, 21].map(|step| log.due(&at(step))), [Due::Line; 2]);
+        log.write(&at(21), 1, None).unwrap();
+        assert_eq!([21, 39].map(|step| log.due(&at(step))), [Due::Nothing; 2]);
+        let epoch = Progress { epoch: 1, ..at(30) };
+        assert_eq!(log.due(&epoch), Due::Epoch);
+        log.write(&epoch, 1, Some(1.0)).unwrap();
+        assert_eq!(log.due(&epoch), Due::Nothing);
     }
 
     #[test]
     fn a_line_holds_means_and_a_later_result_gets_a_line_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("metrics.jsonl");
-        let mut log = MetricsLog::open(&path, 0).unwrap();
-        write(&mut log, 2);
-        let progress = Progress::default();
-        log.write(&progress, None).unwrap();
+        let (_folder, path) = test_file();
+        let mut log = MetricsLog::open(&path, Journal::default()).unwrap();
+        add_steps(&mut log);
+        log.write(&at(2), 1, None).unwrap();
+        log.write(&at(2), 1, None).unwrap();
         let line = |test: &str| {
             format!(
                 "{{\"step\":2,\"epoch\":1,\"train_bits_per_dim\":1.5,{test}\"lr\":0.001,\"grad_norm\":2.0,\
@@ -213,8 +335,8 @@ mod tests {
             )
         };
         assert_eq!(fs::read_to_string(&path).unwrap(), line(""));
-        log.write(&progress, Some(1.0)).unwrap();
-        log.write(&progress, Some(1.0)).unwrap();
+        log.write(&at(2), 1, Some(1.0)).unwrap();
+        log.write(&at(2), 1, Some(1.0)).unwrap();
         let both = line("") + &line("\"test_bits_per_dim\":1.0,");
         assert_eq!(fs::read_to_string(&path).unwrap(), both);
     }

@@ -1,35 +1,18 @@
 //! The loop of a training run.
+//!
+//! Each turn takes the gradient of the next batch first. It proves the weights sound, so only then is
+//! anything written: lines of metrics, pictures, checkpoints. Then the weights move. What a turn does
+//! follows from what is saved, so a resumed run goes on with the turn at which it was saved.
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use candle_core::Device;
 use flow_data::{Batch, Batches, Dataset};
-use flow_glow::Trainer;
-use indicatif::HumanCount;
+use flow_glow::{Divergence, Error, Trainer};
 
-use super::{Interrupt, Limits, MetricsLog, RunFolder, current_epoch};
-use crate::{
-    console::{Console, Progress},
-    curve, data, draw, files, image_grid,
-    measure::{self, Measurement},
-};
-
-/// Steps from one line of metrics to the next.
-const RECORD_STEPS: u64 = 20;
-
-/// A crash loses no more training than this.
-const SAVE_INTERVAL: Duration = Duration::from_mins(2);
-
-/// The picture of samples after each epoch.
-const SAMPLES: usize = 25;
-const SAMPLE_TEMPERATURE: f64 = 0.7;
-
-/// Draws samples, and the noise of test images; `sample` and `eval` begin with the same one.
-const SEED: u64 = 0;
-
-/// What the numbers shown while training keep of their past in a step.
-const SMOOTHING: f64 = 0.95;
+use super::{Interrupt, Limits, MetricsLog, Notes, RunFolder, metrics::Due, pulse::Pulse};
+use crate::{console::Console, data, measure::Measurement};
 
 /// The images of a training run.
 pub(crate) struct Images {
@@ -55,6 +38,10 @@ pub(crate) struct Session<'a> {
     pub(crate) log: MetricsLog,
     /// When to stop.
     pub(crate) limits: Limits,
+    /// A crash loses no more training than this.
+    pub(crate) save_interval: Duration,
+    /// A training that has to go back more often than this is given up.
+    pub(crate) max_rollbacks: u32,
     /// Whether to stop now.
     pub(crate) interrupt: Interrupt,
     /// Where the tensors are.
@@ -63,77 +50,144 @@ pub(crate) struct Session<'a> {
     pub(crate) console: Console,
 }
 
-/// What a person sees of the last steps.
-struct Pulse {
-    bar: Progress,
+/// Why the loop ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// A limit was reached.
+    Finished,
+    /// Somebody asked for it.
+    Stopped,
+}
+
+/// What the turns of the loop hand on, none of which is saved.
+struct Turns {
+    pulse: Pulse,
     began: Instant,
-    /// Seconds spent on the training by earlier sessions.
+    /// Seconds that earlier sessions took.
     before: f64,
     saved: Instant,
-    bits_per_dim: Option<f64>,
-    step_seconds: Option<f64>,
 }
 
 impl Session<'_> {
     /// Trains until a limit is reached, measures the whole test split, and leaves all files behind.
     /// `None` if somebody asked to stop before that.
     pub(crate) fn run(&mut self) -> Result<Option<Measurement>> {
-        let finished = self.train()?;
         self.save()?;
-        let measured = if finished {
-            self.draw_samples()?;
-            self.measure(&self.images.test)?
-        } else {
-            None
+        let end = self.train()?;
+        self.save()?;
+        let measured = match end {
+            End::Finished => self.conclude()?,
+            End::Stopped => None,
         };
-        self.record(measured)?;
+        if measured.is_some() {
+            self.save()?;
+        }
         self.draw_curve()?;
         Ok(measured)
     }
 
-    /// Whether a limit was reached, rather than somebody asked to stop.
-    fn train(&mut self) -> Result<bool> {
+    fn train(&mut self) -> Result<End> {
         let images = self.images;
-        let (batch_size, seed) = (
-            self.trainer.settings().batch_size,
-            self.trainer.settings().seed,
-        );
-        let mut pulse = Pulse {
-            bar: self.console.progress(self.share()),
-            began: Instant::now(),
-            before: self.trainer.progress.seconds,
-            saved: Instant::now(),
-            bits_per_dim: None,
-            step_seconds: None,
-        };
+        let settings = self.trainer.settings();
+        let (batch_size, seed) = (settings.batch_size, settings.seed);
         if self.share() >= 1.0 {
             tracing::warn!(
                 "nothing is left to train: the limit of {} is reached; raise it to go on",
                 self.limits
             );
         }
-        while self.share() < 1.0 {
+        let mut turns = Turns {
+            pulse: Pulse::new(self.console.progress(self.share())),
+            began: Instant::now(),
+            before: self.trainer.progress.seconds,
+            saved: Instant::now(),
+        };
+        loop {
             let progress = self.trainer.progress;
             let epoch = Batches::new(&images.train, batch_size, seed, progress.epoch);
             for batch in epoch.flipped(images.flip).skip(progress.batch as usize) {
-                self.step(&batch?, &mut pulse)?;
-                if self.interrupt.requested() {
-                    return Ok(false);
+                if let Some(end) = self.turn(&batch?, &mut turns)? {
+                    return Ok(end);
                 }
-                if self.share() >= 1.0 {
-                    break;
-                }
-                self.after_step(&mut pulse)?;
             }
         }
-        Ok(true)
     }
 
-    fn step(&mut self, batch: &Batch, pulse: &mut Pulse) -> Result<()> {
+    fn turn(&mut self, batch: &Batch, turns: &mut Turns) -> Result<Option<End>> {
         let started = Instant::now();
         let (images, labels) = data::to_device(batch, self.trainer.config(), &self.device)?;
+        let gradient = match self.trainer.gradient(&images, labels.as_ref()) {
+            Err(Error::Diverged { cause, .. }) => return self.roll_back(cause).map(|()| None),
+            gradient => gradient?,
+        };
+        let mut time = started.elapsed();
+
         let share = self.share();
-        let report = self.trainer.step(&images, labels.as_ref(), share)?;
+        if share >= 1.0 {
+            return Ok(Some(End::Finished));
+        }
+        let due = self.log.due(&self.trainer.progress);
+        match due {
+            Due::Nothing => {}
+            Due::Line => self.write_line()?,
+            Due::Epoch if self.write_epoch()? => {}
+            Due::Epoch => return Ok(Some(End::Stopped)),
+        }
+        if self.interrupt.requested() {
+            return Ok(Some(End::Stopped));
+        }
+        if due == Due::Epoch || turns.saved.elapsed() >= self.save_interval {
+            self.save()?;
+            turns.saved = Instant::now();
+        }
+
+        let started = Instant::now();
+        let report = self.trainer.apply(gradient, share)?;
+        time += started.elapsed();
+        self.pass_batch();
+        self.trainer.progress.seconds = turns.before + turns.began.elapsed().as_secs_f64();
+        let size = self.trainer.settings().batch_size;
+        self.log.add_step(&report, size, time);
+        let progress = &self.trainer.progress;
+        turns
+            .pulse
+            .show(&report, size, time, progress, self.share());
+        Ok(None)
+    }
+
+    /// Goes back to the last good state and on with the next batch, or gives up.
+    fn roll_back(&mut self, cause: Divergence) -> Result<()> {
+        self.trainer.roll_back()?;
+        let progress = self.trainer.progress;
+        self.log.write_rollback(&progress, cause)?;
+        let lr = self.trainer.settings().learning_rate;
+        if progress.rollbacks > self.max_rollbacks {
+            self.save()?;
+            bail!(
+                "training diverged again after {} rollbacks: {cause} after step {}; `{}` holds the last \
+                 good state; begin again with a lower `--lr` than {lr}",
+                self.max_rollbacks,
+                progress.step,
+                self.folder.training().display()
+            );
+        }
+        tracing::warn!(
+            "{cause} after step {}; going on from the last good state with {} of the learning rate \
+             (rollback {} of {})",
+            progress.step,
+            progress.learning_rate_factor(),
+            progress.rollbacks,
+            self.max_rollbacks
+        );
+        // At the limit there is no next batch.
+        if self.share() < 1.0 {
+            self.trainer.progress.step += 1;
+            self.pass_batch();
+        }
+        Ok(())
+    }
+
+    fn pass_batch(&mut self) {
         let batches = self.batches();
         let progress = &mut self.trainer.progress;
         progress.batch += 1;
@@ -141,113 +195,21 @@ impl Session<'_> {
             progress.epoch += 1;
             progress.batch = 0;
         }
-        progress.seconds = pulse.before + pulse.began.elapsed().as_secs_f64();
-        let time = started.elapsed();
-        let size = self.trainer.settings().batch_size;
-        self.log.add_step(&report, size, time);
-
-        let progress = &self.trainer.progress;
-        let bits = smooth(&mut pulse.bits_per_dim, report.bits_per_dim);
-        let speed = size as f64 / smooth(&mut pulse.step_seconds, time.as_secs_f64());
-        let message = format!(
-            "epoch {}  step {}  {bits:.3} bits/dim  {speed:.0} images/s",
-            current_epoch(progress),
-            HumanCount(progress.step)
-        );
-        pulse.bar.update(self.share(), &message);
-        Ok(())
     }
 
-    /// What is due now and then.
-    fn after_step(&mut self, pulse: &mut Pulse) -> Result<()> {
-        if self.trainer.progress.batch == 0 {
-            let measured = self.measure(&self.images.probe)?;
-            self.record(measured)?;
-            self.tell_epoch();
-            self.draw_samples()?;
-            self.draw_curve()?;
-        } else {
-            if self.trainer.progress.step.is_multiple_of(RECORD_STEPS) {
-                self.record(None)?;
-            }
-            if pulse.saved.elapsed() < SAVE_INTERVAL {
-                return Ok(());
-            }
-        }
-        pulse.saved = Instant::now();
-        self.save()
-    }
-
-    fn save(&self) -> Result<()> {
+    /// Saves all that is needed to go on, and the model.
+    fn save(&mut self) -> Result<()> {
+        // The lines are on the disk before the file that counts them.
+        let notes = Notes {
+            limits: self.limits,
+            images: self.images.train.len(),
+            flip: self.images.flip,
+            journal: self.log.sync()?.clone(),
+        };
+        notes.write(&mut self.trainer)?;
         self.trainer.save_training(&self.folder.training())?;
         self.trainer.save_model(&self.folder.model())?;
         Ok(())
-    }
-
-    fn record(&mut self, measured: Option<Measurement>) -> Result<()> {
-        let test = measured.map(|measured| measured.bits_per_dim);
-        let finite = test.filter(|bits| bits.is_finite());
-        self.log.write(&self.trainer.progress, finite)
-    }
-
-    /// Measures the averaged weights; `None` if somebody asks to stop.
-    fn measure(&self, test: &Dataset) -> Result<Option<Measurement>> {
-        let mut bar = self.console.progress(0.0);
-        let total = test.len() as u64;
-        let message = format!("measuring {} test images", HumanCount(total));
-        let model = self.trainer.model();
-        let measured = measure::bits_per_dim(model, test, &self.device, SEED, |images| {
-            bar.update(images as f64 / total as f64, &message);
-            !self.interrupt.requested()
-        })?;
-        if let Some(measured) = measured
-            && measured.non_finite > 0
-        {
-            tracing::warn!(
-                "{} of {} test images have no finite bits per dimension",
-                HumanCount(measured.non_finite as u64),
-                HumanCount(total)
-            );
-        }
-        Ok(measured)
-    }
-
-    fn draw_samples(&self) -> Result<()> {
-        let model = self.trainer.model();
-        let images = draw::images(model, SAMPLES, None, SAMPLE_TEMPERATURE, SEED, &self.device)?;
-        let path = self.folder.samples(current_epoch(&self.trainer.progress));
-        files::replace(&path, &image_grid::png(&images)?)
-    }
-
-    fn draw_curve(&self) -> Result<()> {
-        let config = self.trainer.config();
-        let title = format!(
-            "Glow on {}: {} levels of {} steps, width {}",
-            self.trainer.dataset(),
-            config.levels,
-            config.steps,
-            config.width
-        );
-        match curve::png(&title, self.log.records())? {
-            Some(png) => files::replace(&self.folder.curve(), &png),
-            None => Ok(()),
-        }
-    }
-
-    fn tell_epoch(&self) {
-        let Some(record) = self.log.records().last() else {
-            return;
-        };
-        let test = record
-            .test_bits_per_dim
-            .map(|bits| format!(", {bits:.3} on test images"));
-        tracing::info!(
-            "epoch {}: {:.3} bits per dimension on training batches{}, {:.0} images/s",
-            record.epoch,
-            record.train_bits_per_dim,
-            test.unwrap_or_default(),
-            record.images_per_second
-        );
     }
 
     /// The share of the training that is done, 0 to 1.
@@ -259,10 +221,4 @@ impl Session<'_> {
     fn batches(&self) -> u64 {
         (self.images.train.len() / self.trainer.settings().batch_size) as u64
     }
-}
-
-fn smooth(average: &mut Option<f64>, value: f64) -> f64 {
-    let smoothed = average.map_or(value, |old| SMOOTHING * old + (1.0 - SMOOTHING) * value);
-    *average = Some(smoothed);
-    smoothed
 }

@@ -4,6 +4,7 @@ use anyhow::{Result, bail};
 use flow_data::Dataset;
 use flow_glow::{GlowConfig, ImageShape, Preprocessing, ScaleMap, TrainSettings, Trainer};
 
+use super::Notes;
 use crate::cli::{ModelArgs, OptimizationArgs, Preset, TrainArgs};
 
 /// What `--scale-map exp-tanh` means: scales between e⁻² and e².
@@ -40,7 +41,12 @@ pub(crate) fn settings(args: &TrainArgs) -> TrainSettings {
 
 /// An error that names the options that ask for something else than what the training to be resumed
 /// has.
-pub(crate) fn check_same(args: &TrainArgs, trainer: &Trainer, dataset: &Dataset) -> Result<()> {
+pub(crate) fn check_same(
+    args: &TrainArgs,
+    trainer: &Trainer,
+    notes: &Notes,
+    dataset: &Dataset,
+) -> Result<()> {
     let (config, settings) = (trainer.config(), trainer.settings());
     let base = match args.model.preset {
         Some(name) => preset(name, config.image),
@@ -76,6 +82,10 @@ pub(crate) fn check_same(args: &TrainArgs, trainer: &Trainer, dataset: &Dataset)
             differ(&training.optimizer, &settings.optimizer),
         ),
         (
+            "--precision",
+            differ(&training.precision, &settings.precision),
+        ),
+        (
             "--warmup-steps",
             differ(&training.warmup_steps, &settings.warmup_steps),
         ),
@@ -88,6 +98,7 @@ pub(crate) fn check_same(args: &TrainArgs, trainer: &Trainer, dataset: &Dataset)
             differ(&training.average_decay, &settings.average_decay),
         ),
         ("--seed", differ(&training.seed, &settings.seed)),
+        ("--flip", args.data.flip && !notes.flip),
     ];
     let names = different
         .iter()
@@ -121,7 +132,6 @@ fn preset(preset: Preset, image: ImageShape) -> GlowConfig {
 
 fn change_config(args: &ModelArgs, classes: usize, base: GlowConfig) -> GlowConfig {
     GlowConfig {
-        image: base.image,
         levels: args.levels.unwrap_or(base.levels),
         steps: args.steps.unwrap_or(base.steps),
         width: args.width.unwrap_or(base.width),
@@ -134,6 +144,7 @@ fn change_config(args: &ModelArgs, classes: usize, base: GlowConfig) -> GlowConf
         } else {
             base.classes
         },
+        ..base
     }
 }
 
@@ -145,6 +156,7 @@ fn change_settings(args: &OptimizationArgs, base: TrainSettings) -> TrainSetting
         clip_norm: args.clip_norm.unwrap_or(base.clip_norm),
         average_decay: args.average_decay.unwrap_or(base.average_decay),
         optimizer: args.optimizer.unwrap_or(base.optimizer),
+        precision: args.precision.unwrap_or(base.precision),
         seed: args.seed.unwrap_or(base.seed),
     }
 }

@@ -1,0 +1,36 @@
+//! Options of `flow decode`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::DeviceArgs;
+
+/// Options of `flow decode`.
+#[derive(Debug, Args)]
+pub(crate) struct DecodeArgs {
+    /// The model: the `model.safetensors` that `flow train` or a conversion writes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) checkpoint: PathBuf,
+
+    /// The latents: a safetensors file with z.0, z.1, …, as `flow encode` writes it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: PathBuf,
+
+    /// Write the numbers that the model itself sees, not pixels; to a safetensors file only
+    #[arg(long)]
+    pub(crate) raw: bool,
+
+    /// The class of all images, counted from 0; for models with classes [default: the labels in the
+    /// file]
+    #[arg(long, value_name = "K")]
+    pub(crate) class: Option<u32>,
+
+    /// What to write: a PNG, the images side by side without gaps; or a safetensors file with x
+    /// [N, C, H, W]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}

@@ -1,0 +1,64 @@
+//! Options of `flow encode`.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args};
+use flow_data::{DatasetName, Split};
+
+use super::{DeviceArgs, values};
+
+/// Options of `flow encode`.
+#[derive(Debug, Args)]
+#[command(
+    group = ArgGroup::new("images").required(true).args(["input", "dataset"]),
+    after_help = "\
+The file holds z.0, z.1, …, a tensor [N, C, H, W] for each level, whose numbers are independent and
+standard normal under the model, and log_prob [N], in nats: of each image, the lower bound that
+`flow eval` reports in bits per dimension; with --raw, ln p(x) of the numbers themselves. For a model
+with classes it also holds labels [N]."
+)]
+pub(crate) struct EncodeArgs {
+    /// The model: the `model.safetensors` that `flow train` or a conversion writes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) checkpoint: PathBuf,
+
+    /// The images: a PNG, cut row by row into images of the model's size; or a safetensors file with x
+    /// [N, C, H, W], pixels in u8, and labels [N] if the model has classes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+
+    /// The data set whose images to take
+    #[arg(long, value_parser = values::dataset())]
+    pub(crate) dataset: Option<DatasetName>,
+
+    /// The part of the data set
+    #[arg(long, default_value = "test", value_parser = values::split(), conflicts_with = "input")]
+    pub(crate) split: Split,
+
+    /// Take N images only, evenly spread over the split [default: all]
+    #[arg(long, value_name = "N", value_parser = values::count, conflicts_with = "input")]
+    pub(crate) limit: Option<usize>,
+
+    /// Take x as the numbers that the model itself sees: neither noise is added nor anything scaled
+    #[arg(long, requires = "input")]
+    pub(crate) raw: bool,
+
+    /// The class of all images, counted from 0; for models with classes [default: their labels]
+    #[arg(long, value_name = "K")]
+    pub(crate) class: Option<u32>,
+
+    /// Seed of the dequantization noise
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+
+    /// The safetensors file to write; `-` is stdout
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+
+    /// The folder fetched data sets lie in
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    pub(crate) data_dir: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}

@@ -1,0 +1,57 @@
+//! `flow decode`: images from latents.
+
+use anyhow::{Result, bail, ensure};
+use flow_glow::{Checkpoint, Latents, quantize};
+
+use crate::{
+    cli::DecodeArgs,
+    files::Output,
+    tensors::{self, Tensors},
+    tiles,
+};
+
+/// Writes images.
+pub(crate) fn run(args: &DecodeArgs) -> Result<()> {
+    let as_png = match args
+        .out
+        .extension()
+        .and_then(|extension| extension.to_str())
+    {
+        Some("png") => true,
+        Some("safetensors") => false,
+        _ => bail!(
+            "`{}` is neither a `.png` nor a `.safetensors`",
+            args.out.display()
+        ),
+    };
+    ensure!(
+        !(args.raw && as_png),
+        "a PNG holds pixels; `--raw` writes a safetensors file"
+    );
+    let device = args.device.device.open()?;
+    let checkpoint = Checkpoint::load(&args.checkpoint, &device)?;
+    let model = &checkpoint.model;
+    let input = Tensors::read(&args.input)?;
+    let latents = tensors::latents(&input, model)?;
+    let labels = input.labels(model.config(), args.class, latents[0].dim(0)?)?;
+    let output = Output::create(&args.out)?;
+
+    let levels = latents.len();
+    let mut parts: Vec<_> = latents.iter().collect();
+    parts.extend(&labels);
+    let found = tensors::in_batches(&parts, &device, |parts| {
+        let (latents, labels) = parts.split_at(levels);
+        let x = model.decode(&Latents(latents.to_vec()), labels.first())?;
+        let x = if args.raw {
+            x
+        } else {
+            quantize::quantize(model.config(), &x)?
+        };
+        Ok(vec![x])
+    })?;
+    let [x] = <[_; 1]>::try_from(found).expect("one tensor was asked for");
+    if as_png {
+        return output.write(&tiles::png(&x)?);
+    }
+    output.write(&tensors::serialize(vec![("x".to_owned(), x)])?)
+}

@@ -1,0 +1,160 @@
+//! Files of tensors: what `encode` and `decode` read and write.
+
+use std::{collections::BTreeMap, path::Path};
+
+use anyhow::{Context, Result, bail, ensure};
+use candle_core::{DType, Device, Tensor};
+use flow_glow::{Glow, GlowConfig};
+
+/// Images that go through a model at once.
+pub(crate) const BATCH: usize = 100;
+
+/// Tensors by name, from a safetensors file.
+pub(crate) struct Tensors<'a> {
+    path: &'a Path,
+    tensors: BTreeMap<String, Tensor>,
+}
+
+impl<'a> Tensors<'a> {
+    /// Reads a file.
+    pub(crate) fn read(path: &'a Path) -> Result<Self> {
+        let tensors = flow_glow::read_tensors(path, &Device::Cpu)?;
+        Ok(Self { path, tensors })
+    }
+
+    /// A tensor.
+    pub(crate) fn get(&self, name: &str) -> Result<&Tensor> {
+        let tensor = self.tensors.get(name);
+        tensor.with_context(|| format!("`{}` holds no tensor `{name}`", self.path.display()))
+    }
+
+    /// A tensor of any float type, in f32.
+    pub(crate) fn numbers(&self, name: &str) -> Result<Tensor> {
+        let tensor = self.get(name)?;
+        ensure!(
+            tensor.dtype().is_float(),
+            "tensor `{name}` of `{}` holds {:?}, but numbers of the model are floats",
+            self.path.display(),
+            tensor.dtype()
+        );
+        Ok(tensor.to_dtype(DType::F32)?)
+    }
+
+    /// The labels of `count` images, `[count]` in u32, if the model has classes: those in the file, or `class`
+    /// for all.
+    pub(crate) fn labels(
+        &self,
+        config: &GlowConfig,
+        class: Option<u32>,
+        count: usize,
+    ) -> Result<Option<Tensor>> {
+        let labels = match (config.classes, class) {
+            (None, _) | (_, Some(_)) => return self::labels(config, class, count),
+            (Some(_), None) => self.get("labels"),
+        };
+        let labels = labels.context("the model has classes: give `--class`")?;
+        ensure!(
+            labels.dims() == [count],
+            "tensor `labels` of `{}` has shape {:?}, but there are {count} images",
+            self.path.display(),
+            labels.dims()
+        );
+        let labels = labels.to_dtype(DType::U32)?;
+        check(config, &labels)?;
+        Ok(Some(labels))
+    }
+}
+
+/// `class` as the labels of `count` images, if the model has classes.
+pub(crate) fn labels(
+    config: &GlowConfig,
+    class: Option<u32>,
+    count: usize,
+) -> Result<Option<Tensor>> {
+    match (config.classes, class) {
+        (None, None) => Ok(None),
+        (None, Some(_)) => bail!("the model knows no classes; leave out `--class`"),
+        (Some(_), None) => bail!("the model has classes: give `--class`"),
+        (Some(_), Some(class)) => {
+            let labels = Tensor::full(class, count, &Device::Cpu)?;
+            check(config, &labels)?;
+            Ok(Some(labels))
+        }
+    }
+}
+
+fn check(config: &GlowConfig, labels: &Tensor) -> Result<()> {
+    let classes = config.classes.unwrap_or(0);
+    match labels
+        .to_vec1::<u32>()?
+        .into_iter()
+        .find(|&label| label as usize >= classes)
+    {
+        Some(label) => bail!("there is no class {label}: the model knows {classes}, from 0"),
+        None => Ok(()),
+    }
+}
+
+/// Applies `f` to all of `tensors`, which are as long as there are images, [`BATCH`] images at a time and on
+/// the device, and puts together each of the tensors that it gives, on the CPU.
+pub(crate) fn in_batches(
+    tensors: &[&Tensor],
+    device: &Device,
+    mut f: impl FnMut(&[Tensor]) -> Result<Vec<Tensor>>,
+) -> Result<Vec<Tensor>> {
+    let count = tensors[0].dim(0)?;
+    let mut results: Vec<Vec<Tensor>> = Vec::new();
+    for start in (0..count).step_by(BATCH) {
+        let length = BATCH.min(count - start);
+        let part = |tensor: &&Tensor| {
+            tensor
+                .narrow(0, start, length)?
+                .contiguous()?
+                .to_device(device)
+        };
+        let parts = tensors
+            .iter()
+            .map(part)
+            .collect::<candle_core::Result<Vec<_>>>()?;
+        let found = f(&parts)?;
+        results.resize_with(found.len(), Vec::new);
+        for (all, part) in results.iter_mut().zip(found) {
+            all.push(part.to_device(&Device::Cpu)?);
+        }
+    }
+    ensure!(!results.is_empty(), "there are no images");
+    let whole = results.iter().map(|parts| Tensor::cat(parts, 0));
+    Ok(whole.collect::<candle_core::Result<_>>()?)
+}
+
+/// The latents of a model in a file, as many images in each.
+pub(crate) fn latents(tensors: &Tensors, model: &Glow) -> Result<Vec<Tensor>> {
+    let mut latents: Vec<Tensor> = Vec::new();
+    for (level, shape) in model.latent_shapes().enumerate() {
+        let name = format!("z.{level}");
+        let latent = tensors.numbers(&name)?;
+        let count = latents.first().map_or_else(
+            || latent.dims().first().copied(),
+            |z| z.dims().first().copied(),
+        );
+        let expected = [
+            count.unwrap_or(0),
+            shape.channels,
+            shape.height,
+            shape.width,
+        ];
+        ensure!(
+            latent.dims() == expected,
+            "tensor `{name}` of `{}` has shape {:?}, but should have {expected:?}",
+            tensors.path.display(),
+            latent.dims()
+        );
+        latents.push(latent);
+    }
+    Ok(latents)
+}
+
+/// The bytes of a safetensors file.
+pub(crate) fn serialize(tensors: Vec<(String, Tensor)>) -> Result<Vec<u8>> {
+    Ok(safetensors::serialize(tensors, None)?)
+}

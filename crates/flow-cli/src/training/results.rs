@@ -1,0 +1,114 @@
+//! What a training run leaves behind beside its checkpoints: metrics, pictures, measurements.
+
+use anyhow::Result;
+use flow_data::Dataset;
+use indicatif::HumanCount;
+
+use super::{Session, current_epoch};
+use crate::{
+    curve, draw, files, image_grid,
+    measure::{self, Measurement},
+};
+
+/// The picture of samples after each epoch.
+const SAMPLES: usize = 25;
+const SAMPLE_TEMPERATURE: f64 = 0.7;
+
+/// Draws samples, and the noise of test images; `sample` and `eval` begin with the same one.
+const SEED: u64 = 0;
+
+impl Session<'_> {
+    /// Writes a line about the last steps.
+    pub(super) fn write_line(&mut self) -> Result<()> {
+        self.record(current_epoch(&self.trainer.progress), None)
+    }
+
+    /// Writes the results of the epoch that is over. Whether it did: somebody may ask to stop before.
+    pub(super) fn write_epoch(&mut self) -> Result<bool> {
+        let Some(measured) = self.measure(&self.images.probe)? else {
+            return Ok(false);
+        };
+        let epoch = self.trainer.progress.epoch;
+        self.record(epoch, Some(measured))?;
+        self.tell_epoch();
+        self.draw_samples(epoch)?;
+        self.draw_curve()?;
+        Ok(true)
+    }
+
+    /// Writes the results of the whole training; `None` if somebody asks to stop before.
+    pub(super) fn conclude(&mut self) -> Result<Option<Measurement>> {
+        let epoch = current_epoch(&self.trainer.progress);
+        self.draw_samples(epoch)?;
+        let measured = self.measure(&self.images.test)?;
+        if measured.is_some() {
+            self.record(epoch, measured)?;
+        }
+        Ok(measured)
+    }
+
+    fn record(&mut self, epoch: u64, measured: Option<Measurement>) -> Result<()> {
+        let test = measured.map(|measured| measured.bits_per_dim);
+        let finite = test.filter(|bits| bits.is_finite());
+        self.log.write(&self.trainer.progress, epoch, finite)
+    }
+
+    /// Measures the averaged weights; `None` if somebody asks to stop.
+    fn measure(&self, test: &Dataset) -> Result<Option<Measurement>> {
+        let mut bar = self.console.progress(0.0);
+        let total = test.len() as u64;
+        let message = format!("measuring {} test images", HumanCount(total));
+        let model = self.trainer.model();
+        let measured = measure::bits_per_dim(model, test, &self.device, SEED, |images| {
+            bar.update(images as f64 / total as f64, &message);
+            !self.interrupt.requested()
+        })?;
+        if let Some(measured) = measured
+            && measured.non_finite > 0
+        {
+            tracing::warn!(
+                "{} of {} test images have no finite bits per dimension",
+                HumanCount(measured.non_finite as u64),
+                HumanCount(total)
+            );
+        }
+        Ok(measured)
+    }
+
+    fn draw_samples(&self, epoch: u64) -> Result<()> {
+        let model = self.trainer.model();
+        let images = draw::images(model, SAMPLES, None, SAMPLE_TEMPERATURE, SEED, &self.device)?;
+        files::replace(&self.folder.samples(epoch), &image_grid::png(&images)?)
+    }
+
+    pub(super) fn draw_curve(&self) -> Result<()> {
+        let config = self.trainer.config();
+        let title = format!(
+            "Glow on {}: {} levels of {} steps, width {}",
+            self.trainer.dataset(),
+            config.levels,
+            config.steps,
+            config.width
+        );
+        match curve::png(&title, self.log.records())? {
+            Some(png) => files::replace(&self.folder.curve(), &png),
+            None => Ok(()),
+        }
+    }
+
+    fn tell_epoch(&self) {
+        let Some(record) = self.log.records().last() else {
+            return;
+        };
+        let test = record
+            .test_bits_per_dim
+            .map(|bits| format!(", {bits:.3} on test images"));
+        tracing::info!(
+            "epoch {}: {:.3} bits per dimension on training batches{}, {:.0} images/s",
+            record.epoch,
+            record.train_bits_per_dim,
+            test.unwrap_or_default(),
+            record.images_per_second
+        );
+    }
+}

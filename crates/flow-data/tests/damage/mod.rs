@@ -1,0 +1,95 @@
+//! What can happen to a file, and what reading it may then cost.
+
+use std::error::Error;
+
+use proptest::{prelude::*, sample::Index};
+
+/// Something that can happen to a file.
+#[derive(Clone, Debug)]
+pub(crate) enum Damage {
+    Flip(Index, u8),
+    Cut(Index),
+    Extend(Vec<u8>),
+    /// A part of the file over another part of it.
+    Splice(Index, Index, Index),
+    /// Extremes in place of a number in the header.
+    Number(usize, u32),
+}
+
+impl Damage {
+    fn apply(&self, file: &mut Vec<u8>) {
+        if file.is_empty() {
+            return;
+        }
+        match self {
+            Self::Flip(at, bits) => {
+                let at = at.index(file.len());
+                file[at] ^= bits;
+            }
+            Self::Cut(at) => file.truncate(at.index(file.len())),
+            Self::Extend(bytes) => file.extend(bytes),
+            Self::Splice(from, to, length) => {
+                let (from, to) = (from.index(file.len()), to.index(file.len()));
+                let length = length.index(file.len() + 1 - from.max(to));
+                file.copy_within(from..from + length, to);
+            }
+            Self::Number(word, number) => {
+                for (byte, new) in file.iter_mut().skip(4 * word).zip(number.to_be_bytes()) {
+                    *byte = new;
+                }
+            }
+        }
+    }
+}
+
+/// One to three things that happen to a file.
+pub(crate) fn damage() -> impl Strategy<Value = Vec<Damage>> {
+    let extremes = prop_oneof![
+        Just(0),
+        Just(1),
+        Just(i32::MAX as u32),
+        Just(1 << 31),
+        Just(u32::MAX),
+        any::<u32>(),
+    ];
+    let one = prop_oneof![
+        (any::<Index>(), 1..=255_u8).prop_map(|(at, bits)| Damage::Flip(at, bits)),
+        any::<Index>().prop_map(Damage::Cut),
+        prop::collection::vec(any::<u8>(), 1..2000).prop_map(Damage::Extend),
+        any::<(Index, Index, Index)>().prop_map(|(from, to, n)| Damage::Splice(from, to, n)),
+        (0..4_usize, extremes).prop_map(|(word, number)| Damage::Number(word, number)),
+    ];
+    prop::collection::vec(one, 1..4)
+}
+
+/// The file after all that.
+pub(crate) fn damaged(file: &[u8], damage: &[Damage]) -> Vec<u8> {
+    let mut file = file.to_vec();
+    for damage in damage {
+        damage.apply(&mut file);
+    }
+    file
+}
+
+/// What `read` returns, which may take `limit` bytes of memory at a time.
+pub(crate) fn within<T>(limit: usize, read: impl FnOnce() -> T) -> T {
+    let mut result = None;
+    let taken = allocation_counter::measure(|| result = Some(read())).bytes_max;
+    assert!(
+        taken <= limit as u64,
+        "{taken} bytes are more than the {limit} allowed"
+    );
+    result.unwrap()
+}
+
+/// An error, with all of its causes, is one line that a person can read, and names the file.
+pub(crate) fn check_text(error: &dyn Error, name: &str) {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    assert!(text.contains(name) && text.len() < 1000, "{text}");
+    assert!(!text.contains(char::is_control), "{text}");
+}
