@@ -15,8 +15,35 @@ use serde_json::Value;
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/bench.py");
 
-/// The two models that are compared: many narrow steps, and few wide ones.
-const MODELS: [(&str, &str); 2] = [("16", "128"), ("4", "512")];
+/// Steps and width of a model, the precision of its coupling networks, and whom it is compared with.
+struct Comparison {
+    steps: &'static str,
+    width: &'static str,
+    precision: &'static str,
+    peers: &'static [&'static str],
+}
+
+/// Many narrow steps, few wide ones, and the first in half precision.
+const COMPARISONS: [Comparison; 3] = [
+    Comparison {
+        steps: "16",
+        width: "128",
+        precision: "f32",
+        peers: &["nflows", "torch", "torch-compile"],
+    },
+    Comparison {
+        steps: "4",
+        width: "512",
+        precision: "f32",
+        peers: &["nflows", "torch"],
+    },
+    Comparison {
+        steps: "16",
+        width: "128",
+        precision: "bf16",
+        peers: &["torch-bf16", "torch-bf16-compile"],
+    },
+];
 
 /// What each competitor is measured in.
 const FIGURES: [(&str, &str); 4] = [
@@ -41,9 +68,6 @@ pub(crate) struct Options {
     /// Rounds through all competitors.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(3..))]
     rounds: u16,
-    /// PyTorch variants to run beside ours.
-    #[arg(long, value_delimiter = ',', default_values = ["nflows", "torch", "torch-compile"])]
-    variants: Vec<String>,
 }
 
 /// Measures and prints tables in Markdown.
@@ -57,40 +81,47 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         build.context("cannot run cargo")?.success(),
         "flow-cli does not build"
     );
-    for (steps, width) in MODELS {
-        compare(options, steps, width)?;
+    for comparison in &COMPARISONS {
+        compare(options, comparison)?;
     }
-    doublings()
+    doublings(options.rounds)
 }
 
-fn compare(options: &Options, steps: &str, width: &str) -> Result<()> {
+fn compare(options: &Options, comparison: &Comparison) -> Result<()> {
+    let Comparison {
+        steps,
+        width,
+        precision,
+        peers,
+    } = comparison;
     let model = ["--steps", steps, "--width", width];
+    let ours = [&model[..], &["--precision", precision]].concat();
     let mut rounds = Vec::new();
     for round in 1..=options.rounds {
         eprintln!(
-            "steps {steps}, width {width}: round {round} of {}",
+            "steps {steps}, width {width}, {precision}: round {round} of {}",
             options.rounds
         );
-        let ours = flow(&model)?;
-        let peers = options.variants.iter().map(|variant| {
+        let ours = flow(&ours)?;
+        let peers = peers.iter().map(|variant| {
             let mut command = Command::new(&options.python);
             json(command.arg(SCRIPT).arg(variant).args(model))
         });
         rounds.push((ours, peers.collect::<Result<Vec<_>>>()?));
     }
     println!(
-        "\n2 levels of {steps} steps, width {width}, batch 64, 28×28, f32; medians of {} rounds\n",
+        "\n2 levels of {steps} steps, width {width}, batch 64, 28×28, {precision}; medians of {} rounds\n",
         options.rounds
     );
-    println!("| | flow | {} |", options.variants.join(" | "));
-    println!("|---|---{}|", "|---".repeat(options.variants.len()));
+    println!("| | flow | {} |", peers.join(" | "));
+    println!("|---|---{}|", "|---".repeat(peers.len()));
     for (figure, name) in FIGURES {
         let ours = rounds
             .iter()
             .map(|(ours, _)| number(ours, figure))
             .collect::<Result<Vec<_>>>()?;
         let mut cells = vec![name.to_owned(), format!("{:.0}", median(ours))];
-        for peer in 0..options.variants.len() {
+        for peer in 0..peers.len() {
             let pairs = rounds
                 .iter()
                 .map(|(ours, peers)| Ok((number(&peers[peer], figure)?, number(ours, figure)?)));
@@ -106,25 +137,31 @@ fn compare(options: &Options, steps: &str, width: &str) -> Result<()> {
         .map(|(ours, _)| number(ours, "train_share_of_matmul"));
     let share = median(share.collect::<Result<Vec<_>>>()?);
     println!(
-        "\nTraining runs at {:.0} % of this machine's rate of matrix products.",
+        "\nTraining runs at {:.0} % of this machine's rate of matrix products in f32.",
         100.0 * share
     );
     Ok(())
 }
 
-fn doublings() -> Result<()> {
+fn doublings(rounds: u16) -> Result<()> {
     println!(
         "\nSeconds of a training step as a model or batch doubles (20, 28 and 40 pixels a side: 1.96 and 2.04 times as many)\n"
     );
     println!("| | seconds a step | growth |");
     println!("|---|---|---|");
     for (option, values) in DOUBLINGS {
-        let mut seconds = [0.0; 3];
-        for (seconds, value) in seconds.iter_mut().zip(values) {
-            let result = flow(&["--steps", "16", "--width", "128", option, value])?;
-            *seconds = number(&result, "batch")? / number(&result, "train_img_s")?;
+        let mut seconds = [const { Vec::new() }; 3];
+        for _ in 0..rounds {
+            for (seconds, value) in seconds.iter_mut().zip(values) {
+                let mut model = vec!["--width", "128", option, value];
+                if option != "--steps" {
+                    model.extend(["--steps", "16"]);
+                }
+                let result = flow(&model)?;
+                seconds.push(number(&result, "batch")? / number(&result, "train_img_s")?);
+            }
         }
-        let [a, b, c] = seconds;
+        let [a, b, c] = seconds.map(median);
         let values = values.join(", ");
         println!(
             "| `{option}` {values} | {a:.3}, {b:.3}, {c:.3} | {:.2}×, {:.2}× |",

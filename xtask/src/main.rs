@@ -9,8 +9,10 @@
 mod bench_peers;
 mod bundle_mnist;
 mod ci;
+mod convert_checkpoint;
 mod fetch;
 mod folder;
+mod fuzz;
 
 use std::process::ExitCode;
 
@@ -35,6 +37,10 @@ enum Command {
     BundleMnist(bundle_mnist::Options),
     /// Time `flow` and PyTorch on the same models and print the ratios.
     BenchPeers(bench_peers::Options),
+    /// Convert a model that another program has trained into a checkpoint, or a checkpoint for another program.
+    ConvertCheckpoint(Box<convert_checkpoint::Options>),
+    /// Throw damaged files at everything that reads files; needs `cargo-fuzz` and a nightly toolchain.
+    Fuzz(fuzz::Options),
     /// Run every check that a change has to pass.
     Ci,
 }
@@ -45,6 +51,8 @@ fn main() -> ExitCode {
         Command::FetchMnist(options) => fetch::run(DatasetName::Mnist, &options),
         Command::BundleMnist(options) => bundle_mnist::run(&options),
         Command::BenchPeers(options) => bench_peers::run(&options),
+        Command::ConvertCheckpoint(options) => convert_checkpoint::run(&options),
+        Command::Fuzz(options) => fuzz::run(&options),
         Command::Ci => ci::run(),
     };
     match result {

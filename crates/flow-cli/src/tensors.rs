@@ -6,8 +6,8 @@ use anyhow::{Context, Result, bail, ensure};
 use candle_core::{DType, Device, Tensor};
 use flow_glow::{Glow, GlowConfig};
 
-/// Images that go through a model at once.
-pub(crate) const BATCH: usize = 100;
+/// Images that go through a model at once; as many as `measure` takes, so that the noise is the same.
+const BATCH: usize = 100;
 
 /// Tensors by name, from a safetensors file.
 pub(crate) struct Tensors<'a> {

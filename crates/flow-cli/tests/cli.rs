@@ -97,7 +97,9 @@ fn metrics(folder: &Path) -> Vec<Value> {
 fn help_and_errors_read_well() {
     let sandbox = Sandbox::new();
     insta::assert_snapshot!("help", sandbox.ok(&["--help"]));
-    let commands = ["train", "eval", "sample", "inspect", "verify", "bench"];
+    let commands = [
+        "train", "eval", "sample", "encode", "decode", "inspect", "verify", "bench",
+    ];
     for command in commands {
         insta::assert_snapshot!(format!("help_{command}"), sandbox.ok(&[command, "--help"]));
     }

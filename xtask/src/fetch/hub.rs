@@ -63,8 +63,9 @@ fn explain(err: HFError, again: &str) -> String {
 }
 
 fn read(path: &Path, source: &Source, part: &Part) -> Result<Vec<Content>> {
-    check_transfer(path)?;
-    let (pixels, labels) = parquet::read(path, source.image_column, part)?;
+    let content = fs::read(path)?;
+    check_transfer(path, &content)?;
+    let (pixels, labels) = parquet::read(&content, source.image_column, part)?;
     let contents = match part.files {
         Files::Idx {
             images,
@@ -92,14 +93,14 @@ fn read(path: &Path, source: &Source, part: &Part) -> Result<Vec<Content>> {
 
 /// hf-hub names a cached file after its `ETag`, which for a large file is its SHA-256. Checked before
 /// any of it is decoded.
-fn check_transfer(path: &Path) -> Result<()> {
+fn check_transfer(path: &Path, content: &[u8]) -> Result<()> {
     let blob = path.canonicalize()?;
     let etag = blob
         .file_name()
         .and_then(|name| name.to_str())
         .unwrap_or_default();
     if etag.len() == 64 {
-        let found = folder::sha256(&fs::read(&blob)?);
+        let found = folder::sha256(content);
         ensure!(
             found == etag,
             "its SHA-256 is {found}, but the hub announced {etag}"

@@ -19,7 +19,7 @@ The folder given by --out receives
   training.safetensors  the state of the training, which --resume goes on from
   metrics.jsonl         one JSON object a line: step, epoch, train_bits_per_dim, test_bits_per_dim
                         where it was measured, lr, grad_norm, images_per_second, seconds; for a step
-                        that was undone: step, epoch, rollback, cause, lr_factor, seconds
+                        that was refused: step, epoch, rollback, cause, lr_factor, seconds
   samples/              a grid of samples after each epoch
   curve.png             bits per dimension against the training step
 

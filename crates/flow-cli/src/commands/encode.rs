@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use candle_core::{DType, Tensor};
-use flow_core::{random, standard_normal_log_prob};
+use flow_core::standard_normal_log_prob;
 use flow_data::DatasetName;
 use flow_glow::{Checkpoint, Glow, GlowConfig, ImageShape, quantize};
 
@@ -12,6 +12,7 @@ use crate::{
     cli::EncodeArgs,
     data,
     files::Output,
+    measure,
     tensors::{self, Tensors},
     tiles,
 };
@@ -41,7 +42,7 @@ pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
         let (x, offset) = if args.raw {
             (parts[0].clone(), None)
         } else {
-            let seed = random::derive(args.seed, &format!("encode.{batch}"));
+            let seed = measure::batch_seed(args.seed, batch);
             let (x, offset) = quantize::dequantize(config, &parts[0], DType::F32, seed)?;
             (x, Some(offset))
         };

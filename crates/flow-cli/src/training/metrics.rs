@@ -48,8 +48,9 @@ struct Setback {
     step: u64,
     /// The epoch it belongs to, from 1.
     epoch: u64,
-    /// How many there have been, with this one.
-    rollback: u32,
+    /// How many rollbacks there have been, with this one; nothing if the batch was only left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rollback: Option<u32>,
     /// What was wrong with it.
     cause: String,
     /// What the learning rate is multiplied by from now on.
@@ -62,7 +63,7 @@ struct Setback {
 #[serde(untagged)]
 enum Line {
     Steps(Record),
-    Rollback(Setback),
+    Setback(Setback),
 }
 
 /// Where the file stands: saved with the training, so that a resumed one writes the same lines.
@@ -203,12 +204,17 @@ impl MetricsLog {
         self.append(&Line::Steps(record))
     }
 
-    /// Writes a line about the step after `progress`, which was refused.
-    pub(super) fn write_rollback(&mut self, progress: &Progress, cause: Divergence) -> Result<()> {
-        self.append(&Line::Rollback(Setback {
+    /// Writes a line about the step after `progress`, which was refused, and undid others or not.
+    pub(super) fn write_setback(
+        &mut self,
+        progress: &Progress,
+        rollback: bool,
+        cause: Divergence,
+    ) -> Result<()> {
+        self.append(&Line::Setback(Setback {
             step: progress.step,
             epoch: progress.epoch + 1,
-            rollback: progress.rollbacks,
+            rollback: rollback.then_some(progress.rollbacks),
             cause: cause.to_string(),
             lr_factor: progress.learning_rate_factor(),
             seconds: progress.seconds,
@@ -290,7 +296,7 @@ mod tests {
             add_steps(&mut log);
             log.write(&at(step), 1, None).unwrap();
         }
-        log.write_rollback(&at(41), Divergence::Loss).unwrap();
+        log.write_setback(&at(41), true, Divergence::Loss).unwrap();
         add_steps(&mut log);
         let saved = log.sync().unwrap().clone();
         let whole = |mut log: MetricsLog| {

@@ -66,6 +66,8 @@ struct Turns {
     /// Seconds that earlier sessions took.
     before: f64,
     saved: Instant,
+    /// Whether the last batch was refused: the weights may be at fault, or that batch alone.
+    doubted: bool,
 }
 
 impl Session<'_> {
@@ -101,6 +103,7 @@ impl Session<'_> {
             began: Instant::now(),
             before: self.trainer.progress.seconds,
             saved: Instant::now(),
+            doubted: false,
         };
         loop {
             let progress = self.trainer.progress;
@@ -117,9 +120,17 @@ impl Session<'_> {
         let started = Instant::now();
         let (images, labels) = data::to_device(batch, self.trainer.config(), &self.device)?;
         let gradient = match self.trainer.gradient(&images, labels.as_ref()) {
-            Err(Error::Diverged { cause, .. }) => return self.roll_back(cause).map(|()| None),
+            Err(Error::Diverged { cause, .. }) if turns.doubted => {
+                turns.doubted = false;
+                return self.roll_back(cause).map(|()| None);
+            }
+            Err(Error::Diverged { cause, .. }) => {
+                turns.doubted = true;
+                return self.leave_out(cause).map(|()| None);
+            }
             gradient => gradient?,
         };
+        turns.doubted = false;
         let mut time = started.elapsed();
 
         let share = self.share();
@@ -159,7 +170,7 @@ impl Session<'_> {
     fn roll_back(&mut self, cause: Divergence) -> Result<()> {
         self.trainer.roll_back()?;
         let progress = self.trainer.progress;
-        self.log.write_rollback(&progress, cause)?;
+        self.log.write_setback(&progress, true, cause)?;
         let lr = self.trainer.settings().learning_rate;
         if progress.rollbacks > self.max_rollbacks {
             self.save()?;
@@ -179,12 +190,28 @@ impl Session<'_> {
             progress.rollbacks,
             self.max_rollbacks
         );
+        self.pass_refused_batch();
+        Ok(())
+    }
+
+    /// Goes on with the next batch, whose loss will tell whether the weights are sound.
+    fn leave_out(&mut self, cause: Divergence) -> Result<()> {
+        let progress = self.trainer.progress;
+        self.log.write_setback(&progress, false, cause)?;
+        tracing::warn!(
+            "{cause} after step {}; leaving out this batch",
+            progress.step
+        );
+        self.pass_refused_batch();
+        Ok(())
+    }
+
+    fn pass_refused_batch(&mut self) {
         // At the limit there is no next batch.
         if self.share() < 1.0 {
             self.trainer.progress.step += 1;
             self.pass_batch();
         }
-        Ok(())
     }
 
     fn pass_batch(&mut self) {

@@ -104,7 +104,7 @@ pub(super) const MAX_COUNT: u64 = 1 << 53;
 
 /// Updates in which half of the learning rate, lost by the first rollback, is won back. Every further rollback
 /// doubles them: a batch that was like no other is forgotten, a rate that is too high is not.
-const RECOVERY_UPDATES: f64 = 250.0;
+const RECOVERY_UPDATES: f64 = 50.0;
 
 /// Where training stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -1,5 +1,6 @@
 //! The way from the hub to the folder, over a real socket, with every fault on it.
 
+mod damaged;
 mod hub_server;
 mod tiny;
 
@@ -212,14 +213,14 @@ fn parquet_of_another_form_is_an_error() {
         labels: good.labels.clone(),
     };
     let cases = [
-        (b"no parquet at all".to_vec(), "Invalid Parquet file"),
+        (b"no parquet at all".to_vec(), "it is no parquet file"),
         (
             tiny::parquet(&few, "image", MNIST),
             "it holds 1 images, not 6",
         ),
         (
             tiny::parquet(&good, "img", MNIST),
-            "it has no column `image`",
+            "it has no column `image.bytes`",
         ),
         (
             tiny::parquet(&colour, "image", (3, 28, 28)),
@@ -268,6 +269,19 @@ fn files_at_hand_are_checked_and_taken() {
     );
     assert!(!setting.is_complete());
     assert!(!setting.machine.path().join("third").exists());
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_an_error() {
+    let setting = Setting::new(Fault::None);
+    setting.download("any").unwrap();
+    let file = setting.machine.path().join("file");
+    fs::write(&file, "mine").unwrap();
+    for folder in [file.join("digits"), file.join("data/digits")] {
+        let err = take(&setting.source, &setting.folder(), &folder).unwrap_err();
+        assert!(err.to_string().starts_with("cannot write to `"), "{err}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
+    }
 }
 
 /// The names in a folder, in order.

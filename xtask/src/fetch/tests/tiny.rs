@@ -1,30 +1,17 @@
-//! Data sets of a few random images, and their parquet files as the hub keeps them.
-
-use std::sync::Arc;
+//! Data sets of a few random images.
 
 use flow_data::{
     DatasetName, cifar10, idx,
     source::{File, Files, Part, Source},
 };
-use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
-use parquet::{
-    data_type::{ByteArray, ByteArrayType, Int64Type},
-    file::writer::SerializedFileWriter,
-    schema::parser::parse_message_type,
-};
+use parquet::{basic::Compression, file::properties::WriterProperties};
 
-use crate::folder::sha256;
+use crate::{folder::sha256, fuzz::parquet_file};
 
 pub(super) const TRAIN: &str = "tiny/train.parquet";
 pub(super) const TEST: &str = "tiny/test.parquet";
 
-/// Pixels (channel, row, column) and labels.
-#[derive(Clone)]
-pub(super) struct Images {
-    pub(super) pixels: Vec<u8>,
-    pub(super) labels: Vec<u8>,
-}
-
+pub(super) use crate::fuzz::parquet_file::Images;
 /// Reproducible images without a pattern.
 pub(super) fn images(count: usize, image: usize, seed: u32) -> Images {
     let mut state = seed;
@@ -84,67 +71,10 @@ pub(super) fn cifar10(images: &Images) -> Source {
     }
 }
 
-/// A parquet file of these images, as PNG of so many channels.
-pub(super) fn parquet(
-    images: &Images,
-    image_column: &str,
-    (c, h, w): (usize, usize, usize),
-) -> Vec<u8> {
-    let schema = format!(
-        "message schema {{
-            optional group {image_column} {{ optional binary bytes; optional binary path (utf8); }}
-            optional int64 label;
-        }}"
-    );
-    let schema = Arc::new(parse_message_type(&schema).unwrap());
-    let pngs: Vec<ByteArray> = images
-        .pixels
-        .chunks(c * h * w)
-        .map(|image| png(image, (c, h, w)).into())
-        .collect();
-    let labels: Vec<i64> = images.labels.iter().map(|&label| label.into()).collect();
-    let rows = labels.len();
-
-    let mut file = Vec::new();
-    let mut writer = SerializedFileWriter::new(&mut file, schema, Arc::default()).unwrap();
-    let mut group = writer.next_row_group().unwrap();
-    let mut bytes = group.next_column().unwrap().unwrap();
-    bytes
-        .typed::<ByteArrayType>()
-        .write_batch(&pngs, Some(&vec![2; rows]), None)
-        .unwrap();
-    bytes.close().unwrap();
-    let mut path = group.next_column().unwrap().unwrap();
-    path.typed::<ByteArrayType>()
-        .write_batch(&[], Some(&vec![1; rows]), None)
-        .unwrap();
-    path.close().unwrap();
-    let mut label = group.next_column().unwrap().unwrap();
-    label
-        .typed::<Int64Type>()
-        .write_batch(&labels, Some(&vec![1; rows]), None)
-        .unwrap();
-    label.close().unwrap();
-    group.close().unwrap();
-    writer.close().unwrap();
-    file
-}
-
-fn png(planes: &[u8], (c, h, w): (usize, usize, usize)) -> Vec<u8> {
-    let interleaved: Vec<u8> = (0..h * w)
-        .flat_map(|i| (0..c).map(move |channel| planes[channel * h * w + i]))
-        .collect();
-    let color = if c == 1 {
-        ExtendedColorType::L8
-    } else {
-        ExtendedColorType::Rgb8
-    };
-    let mut png = Vec::new();
-    let (width, height) = (u32::try_from(w).unwrap(), u32::try_from(h).unwrap());
-    PngEncoder::new(&mut png)
-        .write_image(&interleaved, width, height, color)
-        .unwrap();
-    png
+/// A parquet file of these images, compressed as on the hub.
+pub(super) fn parquet(images: &Images, column: &str, shape: (usize, usize, usize)) -> Vec<u8> {
+    let properties = WriterProperties::builder().set_compression(Compression::SNAPPY);
+    parquet_file::encode(images, column, shape, properties.build()).unwrap()
 }
 
 fn file(name: &'static str, content: &[u8]) -> File {

@@ -1,0 +1,224 @@
+//! nflows: a `MultiscaleCompositeTransform` whose levels are a squeeze, steps of `ActNorm`,
+//! `OneByOneConvolution` and a coupling, and at the end of each perhaps one more `OneByOneConvolution`, as
+//! bayesiains/nsf builds it.
+//!
+//! ActNorm is e^s·x + t; the 1×1 convolution permutes first, then applies U and L, and adds a bias; the
+//! coupling scales first, and any channels may pass it; the second half of the channels goes on.
+
+mod conv1x1;
+mod mask;
+mod write;
+
+use anyhow::{Context, Result, ensure};
+use flow_glow::{
+    AffineOrder, Conv1x1Form, Conventions, Coupling, GlowConfig, Half, LevelEnd, Padding,
+    Preprocessing, PriorForm, ScaleMap,
+};
+
+use conv1x1::read_conv1x1;
+use mask::passing;
+
+use crate::convert_checkpoint::facts::Facts;
+use crate::convert_checkpoint::matrix;
+use crate::convert_checkpoint::parameters::{Model, Parameters};
+use crate::convert_checkpoint::source::Source;
+
+pub(super) use write::write;
+
+/// The scale maps of its couplings, its default first.
+const SCALE_MAPS: [ScaleMap; 2] = [ScaleMap::SigmoidOffset, ScaleMap::Softplus];
+
+/// How `Flow` names its transform.
+const FLOW: &str = "_transform.";
+
+/// Ends of the names of the first step.
+const FIRST_STEP: &str = "_transforms.0._transforms.1._transforms.1.unconstrained_upper_diag";
+
+/// Whether these are its names.
+pub(super) fn recognises(source: &Source) -> bool {
+    source.names().any(|name| name.ends_with(FIRST_STEP))
+}
+
+/// A model from its state dict.
+pub(super) fn read(source: &mut Source, facts: &Facts) -> Result<Model> {
+    let base = base(source)?;
+    let levels = source.indices(&format!("{base}_transforms.")).len();
+    let members = source.indices(&format!("{base}_transforms.0._transforms."));
+    let is_end = |member: usize| source.has(&end(&base, 0, member, "unconstrained_upper_diag"));
+    let has_end = members.iter().any(|&member| is_end(member));
+    let steps = members.len() - usize::from(has_end);
+    let first = step(&base, 0, 0);
+    let [channels] = source.shape(&format!("{first}.0.log_scale"))?;
+    ensure!(
+        channels % 4 == 0,
+        "{channels} channels in the first step are no squeezed image's"
+    );
+    let network = format!("{first}.2.transform_net.net");
+    let [width, ..] = source
+        .shape::<4>(&format!("{network}.0.weight"))
+        .context("only coupling networks of three convolutions, 3×3, 1×1 and 3×3, are read")?;
+    let has_gain = source.has(&format!("{network}.4.scale"));
+    let [outputs, ..] = source.shape::<4>(&last_conv(&network, has_gain, "weight"))?;
+    facts.check(levels, steps, width)?;
+    let (passing, alternating) = passing(source, &base, [levels, steps], channels)?;
+    let (preprocessing, bits) = preprocessing(source, &base, facts)?;
+    let config = GlowConfig {
+        levels,
+        steps,
+        width,
+        coupling: if outputs == channels {
+            Coupling::Affine
+        } else {
+            Coupling::Additive
+        },
+        scale_map: facts.scale_map(&SCALE_MAPS)?,
+        preprocessing,
+        bits,
+        classes: None,
+        conventions: Conventions {
+            conv1x1: Conv1x1Form::LowerUpperRotation,
+            level_end: if has_end {
+                LevelEnd::Conv1x1
+            } else {
+                LevelEnd::Bare
+            },
+            passing,
+            alternating,
+            affine_order: AffineOrder::ScaleFirst,
+            padding: facts.padding(&[Padding::Zeros, Padding::Ones])?,
+            split_keeps: Half::Second,
+            split_prior: PriorForm::Standard,
+            top_prior: PriorForm::Standard,
+            ..Conventions::default()
+        },
+        ..GlowConfig::small(facts.image(channels / 4, None)?)
+    };
+    config.validate()?;
+
+    let mut parameters = Parameters::default();
+    for level in 0..levels {
+        let channels = channels << level;
+        for k in 0..steps {
+            let (from, to) = (step(&base, level, k), format!("levels.{level}.steps.{k}"));
+            let log_scale = source.take(&format!("{from}.0.log_scale"), &[channels])?;
+            let shift = source.take(&format!("{from}.0.shift"), &[channels])?;
+            let shape = (1, channels, 1, 1);
+            let shift = (shift * log_scale.neg()?.exp()?)?.reshape(shape)?;
+            parameters.put(format!("{to}.actnorm.shift"), shift);
+            parameters.put(format!("{to}.actnorm.log_scale"), log_scale.reshape(shape)?);
+            source.skip(&format!("{from}.0.initialized"));
+            let conv1x1 = [&format!("{from}.1"), &format!("{to}.conv1x1")];
+            read_conv1x1(
+                source,
+                &mut parameters,
+                conv1x1.map(String::as_str),
+                channels,
+            )?;
+            read_network(
+                source,
+                &mut parameters,
+                [&from, &to],
+                channels,
+                &config,
+                has_gain,
+            )?;
+        }
+        if has_end {
+            let from = format!("{base}_transforms.{level}._transforms.{}", steps + 1);
+            let to = format!("levels.{level}.conv1x1");
+            read_conv1x1(source, &mut parameters, [&from, &to], channels)?;
+        }
+    }
+    Ok(Model { config, parameters })
+}
+
+/// What stands before the levels: the transform of a `Flow` or a transform alone, with preprocessing before
+/// it or without.
+fn base(source: &Source) -> Result<String> {
+    let name = source.names().find(|name| name.ends_with(FIRST_STEP));
+    let name = name.with_context(|| format!("tensor `…{FIRST_STEP}` is missing"))?;
+    let base = &name[..name.len() - FIRST_STEP.len()];
+    let known = ["", FLOW, "_transforms.1.", "_transform._transforms.1."];
+    ensure!(
+        known.contains(&base),
+        "tensor `{name}` has another place than in a Glow"
+    );
+    Ok(base.to_owned())
+}
+
+/// The names of a step; the first member of a level is its squeeze.
+fn step(base: &str, level: usize, step: usize) -> String {
+    format!(
+        "{base}_transforms.{level}._transforms.{}._transforms",
+        step + 1
+    )
+}
+
+fn end(base: &str, level: usize, member: usize, name: &str) -> String {
+    format!("{base}_transforms.{level}._transforms.{member}.{name}")
+}
+
+fn last_conv(network: &str, has_gain: bool, name: &str) -> String {
+    let conv = if has_gain { "4.conv" } else { "4" };
+    format!("{network}.{conv}.{name}")
+}
+
+/// What bayesiains/nsf does with pixels in [0, 2^bits): x·scale + shift, all before the first level.
+fn preprocessing(source: &mut Source, base: &str, facts: &Facts) -> Result<(Preprocessing, u32)> {
+    let Some(before) = base.strip_suffix("1.") else {
+        return Ok((facts.preprocessing(Preprocessing::Unit), facts.bits()));
+    };
+    let mut number = |name: &str| -> Result<f64> {
+        Ok(source.take(&format!("{before}{name}"), &[])?.to_scalar()?)
+    };
+    let scale = number("0._scale").context("only its preprocessing `glow` is read")?;
+    let shift = number("0._shift")?;
+    let bits = scale.recip().log2();
+    ensure!(
+        [-0.5].contains(&shift) && (1..=8).any(|whole| f64::from(whole).total_cmp(&bits).is_eq()),
+        "its preprocessing x·{scale} + {shift} is not x/2^bits − ½"
+    );
+    Ok((Preprocessing::Centered, bits as u32))
+}
+
+fn read_network(
+    source: &mut Source,
+    parameters: &mut Parameters,
+    [from, to]: [&str; 2],
+    channels: usize,
+    config: &GlowConfig,
+    has_gain: bool,
+) -> Result<()> {
+    let (inputs, width) = (channels / 2, config.width);
+    let (from, to) = (
+        format!("{from}.2.transform_net.net"),
+        format!("{to}.coupling.network"),
+    );
+    let mut take = |name: &str, shape: &[usize]| source.take(&format!("{from}.{name}"), shape);
+    parameters.put(
+        format!("{to}.conv1.weight"),
+        take("0.weight", &[width, inputs, 3, 3])?,
+    );
+    parameters.put(format!("{to}.conv1.bias"), take("0.bias", &[width])?);
+    let conv2 = take("2.weight", &[width, width, 1, 1])?.reshape((width, width))?;
+    parameters.put(format!("{to}.conv2.weight"), conv2);
+    parameters.put(format!("{to}.conv2.bias"), take("2.bias", &[width])?);
+    let outputs = match config.coupling {
+        Coupling::Affine => channels,
+        Coupling::Additive => channels - inputs,
+    };
+    let gain = if has_gain {
+        take("4.scale", &[1, outputs, 1, 1])?.flatten_all()?
+    } else {
+        matrix::zeros_tensor(&[outputs])?
+    };
+    parameters.put(format!("{to}.conv3.log_gain"), gain);
+    let weight = source.take(
+        &last_conv(&from, has_gain, "weight"),
+        &[outputs, width, 3, 3],
+    )?;
+    parameters.put(format!("{to}.conv3.weight"), weight);
+    let bias = source.take(&last_conv(&from, has_gain, "bias"), &[outputs])?;
+    parameters.put(format!("{to}.conv3.bias"), bias);
+    Ok(())
+}

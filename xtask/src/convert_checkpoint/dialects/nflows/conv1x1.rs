@@ -1,0 +1,147 @@
+//! `OneByOneConvolution`: the triangles entry by entry, the diagonal of U through a softplus.
+
+use anyhow::{Context, Result, ensure};
+
+use crate::convert_checkpoint::dialects::export::Export;
+use crate::convert_checkpoint::matrix::{self, Qlu};
+use crate::convert_checkpoint::parameters::Parameters;
+use crate::convert_checkpoint::source::Source;
+
+/// What nflows adds to the softplus that is the diagonal of U.
+const EPSILON: f64 = 1e-3;
+
+pub(super) fn read_conv1x1(
+    source: &mut Source,
+    parameters: &mut Parameters,
+    [from, to]: [&str; 2],
+    channels: usize,
+) -> Result<()> {
+    let entries = channels * (channels - 1) / 2;
+    let mut vector = |name: &str, length: usize| source.take(&format!("{from}.{name}"), &[length]);
+    let lower: Vec<f64> = vector("lower_entries", entries)?.to_vec1()?;
+    let upper: Vec<f64> = vector("upper_entries", entries)?.to_vec1()?;
+    let diagonal: Vec<f64> = vector("unconstrained_upper_diag", channels)?.to_vec1()?;
+    let bias = vector("bias", channels)?;
+    let name = format!("{from}.permutation._permutation");
+    let permutation = source.take_indices(&name, channels)?;
+    let mut factors = Qlu {
+        rotation: vec![vec![0.0; channels]; channels],
+        lower: vec![vec![0.0; channels]; channels],
+        upper: vec![vec![0.0; channels]; channels],
+        log_scale: diagonal
+            .iter()
+            .map(|&raw| (softplus(raw) + EPSILON).ln())
+            .collect(),
+    };
+    for ((i, j), (below, above)) in
+        places(channels).zip(lower.iter().zip(above_in_rows(&upper, channels)))
+    {
+        factors.lower[i][j] = *below;
+        factors.upper[j][i] = above;
+    }
+    for (row, &column) in permutation.iter().enumerate() {
+        let entry = factors.rotation[row].get_mut(column as usize);
+        *entry.with_context(|| format!("tensor `{name}` is no permutation"))? = 1.0;
+    }
+    let mut sorted = permutation;
+    sorted.sort_unstable();
+    ensure!(
+        sorted.windows(2).all(|pair| pair[0] < pair[1]),
+        "tensor `{name}` is no permutation"
+    );
+    parameters.put_qlu(to, &factors)?;
+    parameters.put(format!("{to}.bias"), bias);
+    Ok(())
+}
+
+/// Row and column of the entries of a strict lower triangle, row by row.
+fn places(channels: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..channels).flat_map(|i| (0..i).map(move |j| (i, j)))
+}
+
+/// The entries of a strict upper triangle, which stand row by row, in the order of [`places`] transposed.
+fn above_in_rows(entries: &[f64], channels: usize) -> impl Iterator<Item = f64> {
+    places(channels).map(move |(column, row)| {
+        let before = row * (2 * channels - row - 1) / 2;
+        entries[before + column - row - 1]
+    })
+}
+
+fn softplus(raw: f64) -> f64 {
+    raw.max(0.0) + (-raw.abs()).exp().ln_1p()
+}
+
+/// What [`softplus`] makes `value` of.
+fn softplus_inverse(value: f64) -> f64 {
+    value + (-(-value).exp()).ln_1p()
+}
+
+/// The factors as they are if a permutation is all that comes first; otherwise such factors are looked for.
+pub(super) fn write_conv1x1(
+    export: &mut Export,
+    parameters: &Parameters,
+    [from, to]: [&str; 2],
+) -> Result<()> {
+    let own = parameters
+        .bias(from)
+        .map(|_| parameters.qlu(from))
+        .transpose()?;
+    let own = own.and_then(|factors| Some((columns(&factors.rotation)?, factors)));
+    let (lower, upper, permutation) = match own {
+        Some((permutation, factors)) => (
+            factors.lower.clone(),
+            factors.upper_with_diagonal(),
+            permutation,
+        ),
+        None => matrix::lower_upper_permutation(&parameters.matrix(from)?, EPSILON)
+            .with_context(|| format!("`{from}`"))?,
+    };
+    let channels = lower.len();
+    let lower_entries: Vec<f64> = places(channels).map(|(i, j)| lower[i][j]).collect();
+    let upper_places = (0..channels).flat_map(|i| (i + 1..channels).map(move |j| (i, j)));
+    let upper_entries: Vec<f64> = upper_places.map(|(i, j)| upper[i][j]).collect();
+    let diagonal = (0..channels).map(|i| {
+        let softplus = upper[i][i] - EPSILON;
+        ensure!(
+            softplus > 0.0,
+            "`{from}` scales a channel by less than {EPSILON}, which nflows cannot"
+        );
+        Ok(softplus_inverse(softplus))
+    });
+    let diagonal = diagonal.collect::<Result<Vec<_>>>()?;
+    let bias = match parameters.bias(from) {
+        Some(bias) => bias.clone(),
+        None => matrix::zeros_tensor(&[channels])?,
+    };
+    export.single(
+        format!("{to}.lower_entries"),
+        &matrix::vector(&lower_entries)?,
+    )?;
+    export.single(
+        format!("{to}.upper_entries"),
+        &matrix::vector(&upper_entries)?,
+    )?;
+    export.single(
+        format!("{to}.unconstrained_upper_diag"),
+        &matrix::vector(&diagonal)?,
+    )?;
+    export.single(format!("{to}.bias"), &bias)?;
+    let permutation: Vec<u32> = permutation
+        .into_iter()
+        .map(|column| column as u32)
+        .collect();
+    export.indices(format!("{to}.permutation._permutation"), &permutation);
+    Ok(())
+}
+
+/// Where the one of each row stands, if the matrix is a permutation.
+fn columns(rotation: &[Vec<f64>]) -> Option<Vec<usize>> {
+    let one = |row: &Vec<f64>| {
+        let mut nonzero = row.iter().enumerate().filter(|(_, value)| **value != 0.0);
+        match (nonzero.next(), nonzero.next()) {
+            (Some((column, &1.0)), None) => Some(column),
+            _ => None,
+        }
+    };
+    rotation.iter().map(one).collect()
+}

@@ -1,0 +1,87 @@
+//! Which channels pass: lists of indices in a state dict, a pattern here.
+
+use anyhow::{Context, Result, bail, ensure};
+use flow_core::Passing;
+use flow_glow::PassingChannels;
+
+use super::step;
+use crate::convert_checkpoint::source::Source;
+
+/// Which channels pass the steps, and whether the others pass every other one.
+pub(super) fn passing(
+    source: &mut Source,
+    base: &str,
+    [levels, steps]: [usize; 2],
+    channels: usize,
+) -> Result<(PassingChannels, bool)> {
+    let mut found: Option<(PassingChannels, bool)> = None;
+    for level in 0..levels {
+        let channels = channels.checked_shl(level as u32).unwrap_or(usize::MAX);
+        for k in 0..steps {
+            let from = format!("{}.2", step(base, level, k));
+            let name = format!("{from}.identity_features");
+            let [length] = source.shape(&name)?;
+            let features = source.take_indices(&name, length)?;
+            let others = format!("{from}.transform_features");
+            let [length] = source.shape(&others)?;
+            let others = source.take_indices(&others, length)?;
+            let Some(pattern) = pattern(&features, &others, channels) else {
+                bail!(
+                    "`{name}` is {features:?}, which is neither a half of {channels} channels nor every other one"
+                );
+            };
+            let (first, alternates) = *found.get_or_insert((pattern, false));
+            let alternates = alternates || (level, k) == (0, 1) && pattern == complement(first);
+            found = Some((first, alternates));
+            let expected = if alternates && k % 2 == 1 {
+                complement(first)
+            } else {
+                first
+            };
+            ensure!(
+                pattern == expected,
+                "`{name}` passes other channels than the steps before let expect: only masks that are the same \
+                 in all steps, or alternate in each level, are read"
+            );
+        }
+    }
+    found.context("it has no steps")
+}
+
+fn pattern(features: &[u32], others: &[u32], channels: usize) -> Option<PassingChannels> {
+    let half = channels / 2;
+    if features.len() != half || others.len() != half {
+        return None;
+    }
+    let all = PATTERNS.into_iter();
+    let mut all = all.map(|pattern| (pattern, order(pattern, channels)));
+    all.find(|(_, order)| order[..half] == *features && order[half..] == *others)
+        .map(|found| found.0)
+}
+
+const PATTERNS: [PassingChannels; 4] = [
+    PassingChannels::FirstHalf,
+    PassingChannels::SecondHalf,
+    PassingChannels::Even,
+    PassingChannels::Odd,
+];
+
+/// The channels in the order of a coupling: those that pass first.
+pub(super) fn order(passing: PassingChannels, channels: usize) -> Vec<u32> {
+    let passing = match passing {
+        PassingChannels::FirstHalf => Passing::FirstHalf,
+        PassingChannels::SecondHalf => Passing::SecondHalf,
+        PassingChannels::Even => Passing::Even,
+        PassingChannels::Odd => Passing::Odd,
+    };
+    passing.order(channels)
+}
+
+pub(super) fn complement(passing: PassingChannels) -> PassingChannels {
+    match passing {
+        PassingChannels::FirstHalf => PassingChannels::SecondHalf,
+        PassingChannels::SecondHalf => PassingChannels::FirstHalf,
+        PassingChannels::Even => PassingChannels::Odd,
+        PassingChannels::Odd => PassingChannels::Even,
+    }
+}

@@ -1,0 +1,293 @@
+//! What is no usable file: one clear error, and nothing is written.
+
+use std::{fs, path::Path};
+
+use candle_core::{Device, Tensor};
+
+use super::super::state_dict;
+use super::{convert, expected, fixtures, folder, values};
+
+/// The error of converting these bytes, in one line.
+fn refusal(bytes: &[u8], more: &[&str]) -> String {
+    let work = tempfile::tempdir().unwrap();
+    let [input, output] = ["in", "out.safetensors"].map(|name| work.path().join(name));
+    fs::write(&input, bytes).unwrap();
+    let mut arguments = vec![input.as_os_str(), output.as_os_str()];
+    arguments.extend(more.iter().map(|text| std::ffi::OsStr::new(*text)));
+    let error = format!("{:#}", convert(&arguments).unwrap_err());
+    assert!(!error.contains('\n'), "{error}");
+    let left: Vec<_> = fs::read_dir(work.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(left, ["in"], "something was left behind");
+    error
+}
+
+fn fixture(name: &str) -> Vec<u8> {
+    fs::read(folder().join(name)).unwrap()
+}
+
+#[test]
+fn every_storage_and_every_view_is_read() {
+    let expected = expected_storages();
+    for file in ["storages.pt", "storages-legacy.pt"] {
+        let found = state_dict::read(&folder().join(file), None).unwrap();
+        assert!(found.keys().eq(expected.keys()), "{file}");
+        for (name, tensor) in &found {
+            assert_eq!(tensor.dims(), expected[name].dims(), "{file}: `{name}`");
+            assert_eq!(values(tensor), values(&expected[name]), "{file}: `{name}`");
+        }
+    }
+}
+
+fn expected_storages() -> std::collections::BTreeMap<String, Tensor> {
+    expected("storages")
+}
+
+#[test]
+fn a_truncated_file_is_refused_wherever_it_ends() {
+    for name in ["rosinality-lu.pt", "rosinality-plain.pt", "y0ast-lu.pt"] {
+        let whole = fixture(name);
+        let ends = (0..60)
+            .map(|part| whole.len() * part / 60)
+            .chain([whole.len() - 1]);
+        for end in ends {
+            let error = refusal(&whole[..end], &["--size", "8"]);
+            assert!(
+                error.contains("is not a usable state dict"),
+                "{name} of {end} bytes: {error}"
+            );
+        }
+    }
+}
+
+/// Whatever a byte becomes, the file is refused or is another model; nothing panics.
+#[test]
+fn a_damaged_file_is_refused_or_another_model() {
+    for name in [
+        "rosinality-lu.pt",
+        "nflows-nsf.pt",
+        "y0ast-plain.pt",
+        "storages-legacy.pt",
+    ] {
+        let whole = fixture(name);
+        let work = tempfile::tempdir().unwrap();
+        let [input, output] = ["in", "out.safetensors"].map(|name| work.path().join(name));
+        let mut refused = 0;
+        for change in 0..300_usize {
+            let mut bytes = whole.clone();
+            // The first half of the damage hits the pickle, which is where structure is.
+            let place = if change % 2 == 0 {
+                change * 7919 % 6000
+            } else {
+                change * 104_729
+            };
+            let place = place % bytes.len();
+            bytes[place] = bytes[place].wrapping_add(1 + (change % 255) as u8);
+            fs::write(&input, &bytes).unwrap();
+            refused += usize::from(
+                convert(&[
+                    input.as_os_str(),
+                    output.as_os_str(),
+                    "--size".as_ref(),
+                    "8".as_ref(),
+                ])
+                .is_err(),
+            );
+        }
+        assert!(refused > 100, "{name}: {refused}");
+    }
+}
+
+#[test]
+fn a_pickle_that_would_do_something_is_refused() {
+    let legacy = fixture("rosinality-plain.pt");
+    // After the three pickles before it, the state dict's.
+    let start = legacy
+        .windows(2)
+        .enumerate()
+        .filter(|(_, pair)| *pair == [0x80, 2])
+        .nth(3)
+        .unwrap()
+        .0;
+    let with = |pickle: &[u8]| [&legacy[..start], pickle].concat();
+    let cases: [(&[u8], &str); 8] = [
+        (
+            b"\x80\x02cposix\nsystem\nX\x02\0\0\0id\x85R.",
+            "asks for `posix.system`",
+        ),
+        (b"\x80\x02cbuiltins\neval\n)R.", "asks for `builtins.eval`"),
+        (
+            b"\x80\x02c__main__\nGlow\n)\x81}b.",
+            "asks for `__main__.Glow`",
+        ),
+        (
+            b"\x80\x02i__main__\nGlow\n.",
+            "opcode 0x69 has no place in a state dict",
+        ),
+        (
+            b"\x80\x02\x8c\x01a.",
+            "opcode 0x8c has no place in a state dict",
+        ),
+        (b"\x80\x04}.", "protocol 4 is none that PyTorch writes"),
+        (b"\x80\x02X\xff\xff\xff\xff.", "it is cut off"),
+        (b"\x80\x02h\x05.", "recalls what it never kept"),
+    ];
+    for (pickle, reason) in cases {
+        let error = refusal(&with(pickle), &["--size", "8"]);
+        assert!(
+            error.contains(reason) && error.contains("broken at byte"),
+            "{error}"
+        );
+    }
+    let none = refusal(&with(b"\x80\x02}.\x80\x02]."), &[]);
+    assert!(none.contains("holds no state dict"), "{none}");
+}
+
+#[test]
+fn what_is_no_file_of_tensors_is_named() {
+    assert!(refusal(b"", &[]).contains("neither a file of PyTorch nor one of safetensors"));
+    assert!(refusal(b"hello world, this is text", &[]).contains("neither a file of PyTorch"));
+    let own = refusal(&fixture("nflows-gain.expected.safetensors"), &[]);
+    assert!(
+        own.contains("no program that is known names its tensors like `log_prob`"),
+        "{own}"
+    );
+    let work = tempfile::tempdir().unwrap();
+    let missing = convert(&[
+        work.path().join("none").as_os_str(),
+        work.path().join("out").as_os_str(),
+    ]);
+    assert!(format!("{:#}", missing.unwrap_err()).contains("none"));
+}
+
+/// A state dict of a fixture after a change, as a safetensors file.
+fn changed(name: &str, change: impl FnOnce(&mut state_dict::Tensors)) -> Vec<u8> {
+    let mut tensors = state_dict::read(&folder().join(name), None).unwrap();
+    change(&mut tensors);
+    safetensors::serialize(tensors, None).unwrap()
+}
+
+#[test]
+fn a_state_dict_that_does_not_fit_names_the_tensor() {
+    let zeros =
+        |shape: &[usize]| Tensor::zeros(shape, candle_core::DType::F64, &Device::Cpu).unwrap();
+    let name = "blocks.1.flows.1.coupling.net.2.bias";
+    let said = ["--size", "8"];
+    let missing = changed("rosinality-lu.pt", |tensors| drop(tensors.remove(name)));
+    assert!(refusal(&missing, &said).contains(&format!("tensor `{name}` is missing")));
+    let shape = changed("rosinality-lu.pt", |tensors| {
+        drop(tensors.insert(name.into(), zeros(&[5])));
+    });
+    assert!(refusal(&shape, &said).contains(&format!(
+        "tensor `{name}` has shape [5], but should have [4]"
+    )));
+    let extra = changed("rosinality-lu.pt", |tensors| {
+        drop(tensors.insert("ema.decay".into(), zeros(&[1])));
+    });
+    assert!(
+        refusal(&extra, &said).contains("tensor `ema.decay` of shape [1] is none of such a model")
+    );
+    let singular = changed("rosinality-lu.pt", |tensors| {
+        drop(tensors.insert(
+            "blocks.0.flows.0.actnorm.scale".into(),
+            zeros(&[1, 4, 1, 1]),
+        ));
+    });
+    assert!(refusal(&singular, &said).contains("`blocks.0.flows.0.actnorm.scale` holds a zero"));
+    let fresh = changed("normflows-lu.pt", |tensors| {
+        let name = "flows.1.0.flows.2.data_dep_init_done";
+        drop(tensors.insert(name.into(), zeros(&[])));
+    });
+    assert!(
+        refusal(&fresh, &[])
+            .contains("data_dep_init_done` is 0: the model has never seen an image")
+    );
+    let large = changed("rosinality-lu.pt", |tensors| {
+        drop(tensors.insert(name.into(), (zeros(&[4]) + 1e300).unwrap()));
+    });
+    assert!(refusal(&large, &said).contains("too large for f32"));
+    let permutation = changed("nflows-gain.pt", |tensors| {
+        let name = "_transform._transforms.0._transforms.1._transforms.1.permutation._permutation";
+        drop(tensors.insert(name.into(), zeros(&[4])));
+    });
+    assert!(refusal(&permutation, &said).contains("_permutation` is no permutation"));
+    let mask = changed("nflows-gain.pt", |tensors| {
+        let name = "_transform._transforms.0._transforms.1._transforms.2.identity_features";
+        drop(tensors.insert(name.into(), Tensor::new(&[0.0, 3.0], &Device::Cpu).unwrap()));
+    });
+    assert!(refusal(&mask, &said).contains("identity_features` is [0, 3]"));
+}
+
+/// Names of what is skipped where it is missing: flags of initialisation, constants, counters, and heads that
+/// have no part in the density.
+const OPTIONAL: [&str; 12] = [
+    "initialized",
+    "is_initialized",
+    "data_dep_init_done",
+    "num_batches_tracked",
+    "u_mask",
+    "l_mask",
+    "l_eye",
+    "eye",
+    "prior_h",
+    "project_class.linear.weight",
+    "project_class.linear.bias",
+    "project_class.logs",
+];
+
+#[test]
+fn every_tensor_of_every_fixture_is_needed_in_its_shape() {
+    let work = tempfile::tempdir().unwrap();
+    let [input, output] = ["in.safetensors", "out.safetensors"].map(|name| work.path().join(name));
+    for name in fixtures() {
+        let facts = folder().join(format!("{name}.json"));
+        let arguments = [&input, &output, Path::new("--config"), &facts].map(Path::as_os_str);
+        let whole = state_dict::read(&folder().join(format!("{name}.pt")), None).unwrap();
+        for (tensor, value) in &whole {
+            if OPTIONAL.iter().any(|end| tensor.ends_with(end)) {
+                continue;
+            }
+            let (mut missing, mut other) = (whole.clone(), whole.clone());
+            missing.remove(tensor);
+            other.insert(tensor.clone(), value.unsqueeze(0).unwrap());
+            for tensors in [missing, other] {
+                fs::write(&input, safetensors::serialize(tensors, None).unwrap()).unwrap();
+                let error = convert(&arguments).map(|()| tensor).unwrap_err();
+                assert!(!format!("{error:#}").contains('\n'), "{error:#}");
+                assert!(!output.exists(), "{name}: `{tensor}`");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_said_has_to_agree_with_the_file() {
+    let file = fixture("rosinality-lu.pt");
+    assert!(
+        refusal(&file, &[]).contains("does not tell the size of the images: say it by `--size`")
+    );
+    assert!(
+        refusal(&file, &["--size", "8", "--channels", "3"])
+            .contains("channels are said to be 3, but the file's are 1")
+    );
+    assert!(refusal(&file, &["--size", "6"]).contains("2 levels do not fit"));
+    assert!(
+        refusal(&file, &["--size", "8", "--from", "nflows"])
+            .contains("unconstrained_upper_diag` is missing")
+    );
+    assert!(refusal(&file, &["--key", "ema"]).contains("no state dict under `ema`"));
+    let sized = fixture("normflows-lu.pt");
+    assert!(
+        refusal(&sized, &["--size", "16"]).contains("said to be 16×16, but the file's are 8×8")
+    );
+    assert!(refusal(&sized, &["--scale-map", "softplus"]).contains("has no such scale map"));
+    let config = folder().join("nflows-gain.json");
+    let config = ["--config", config.to_str().unwrap(), "--from", "rosinality"];
+    let steps = refusal(&fixture("rosinality-plain.pt"), &config);
+    assert!(
+        steps.contains("steps are said to be 2, but the file's are 1"),
+        "{steps}"
+    );
+}

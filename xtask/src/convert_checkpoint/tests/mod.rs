@@ -1,0 +1,88 @@
+//! Fixtures that the peers themselves wrote (`assets/reference`), read and written back; what is no such file.
+#![allow(clippy::unwrap_used)]
+
+mod bad_input;
+mod peers;
+mod round_trip;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use candle_core::{DType, Device, Tensor};
+use clap::Parser;
+
+use super::Options;
+
+#[derive(Parser)]
+struct CommandLine {
+    #[command(flatten)]
+    options: Options,
+}
+
+/// Runs the command.
+fn convert<S: AsRef<std::ffi::OsStr>>(arguments: &[S]) -> anyhow::Result<()> {
+    let arguments = arguments
+        .iter()
+        .map(|argument| argument.as_ref().to_owned());
+    super::run(
+        &CommandLine::try_parse_from([std::ffi::OsString::new()].into_iter().chain(arguments))?
+            .options,
+    )
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/reference")
+}
+
+/// The names of the fixtures that are models.
+fn fixtures() -> Vec<String> {
+    let entries = fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    let names = entries.filter_map(|name| Some(name.to_str()?.strip_suffix(".json")?.to_owned()));
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    assert_eq!(names.len(), 13);
+    names
+}
+
+/// Converts a fixture into a checkpoint in `folder`.
+fn import(name: &str, to: &Path) -> PathBuf {
+    let [state, facts] =
+        ["pt", "json"].map(|extension| folder().join(format!("{name}.{extension}")));
+    let output = to.join(format!("{name}.safetensors"));
+    let arguments = [&state, &output, Path::new("--config"), &facts];
+    convert(&arguments.map(Path::as_os_str)).unwrap();
+    output
+}
+
+fn expected(name: &str) -> BTreeMap<String, Tensor> {
+    let path = folder().join(format!("{name}.expected.safetensors"));
+    flow_glow::read_tensors(&path, &Device::Cpu).unwrap()
+}
+
+fn values(tensor: &Tensor) -> Vec<f64> {
+    tensor
+        .to_dtype(DType::F64)
+        .unwrap()
+        .flatten_all()
+        .unwrap()
+        .to_vec1()
+        .unwrap()
+}
+
+/// The largest difference of two tensors of equal shape.
+fn difference(a: &Tensor, b: &Tensor) -> f64 {
+    assert_eq!(a.dims(), b.dims());
+    let pairs = values(a).into_iter().zip(values(b));
+    pairs.map(|(a, b)| (a - b).abs()).fold(0.0, |worst, next| {
+        if next.is_nan() {
+            f64::NAN
+        } else {
+            f64::max(worst, next)
+        }
+    })
+}

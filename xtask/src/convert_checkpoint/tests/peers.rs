@@ -1,0 +1,146 @@
+//! A converted model computes what the peer computed.
+
+use std::collections::BTreeMap;
+
+use candle_core::{DType, Device, Tensor};
+use flow_core::{Bijection, Squeeze};
+use flow_glow::{Checkpoint, Glow, ImageShape, Latents, PriorForm};
+
+use super::{difference, expected, fixtures, import};
+
+/// Nats a dimension.
+const LOG_PROB: f64 = 1e-5;
+
+/// Relative to 1 + the largest number.
+const IMAGES: f64 = 1e-4;
+
+#[test]
+fn every_fixture_computes_what_its_program_does() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in fixtures() {
+        let checkpoint = Checkpoint::load(&import(&name, folder.path()), &Device::Cpu).unwrap();
+        let (model, expected) = (&checkpoint.model, expected(&name));
+        let labels = expected
+            .get("labels")
+            .map(|labels| labels.to_dtype(DType::U32).unwrap());
+        let labels = labels.as_ref();
+        let x = &expected["x"];
+
+        let log_prob = model.log_prob(x, labels).unwrap();
+        let error =
+            difference(&log_prob, &expected["log_prob"]) / model.config().image.dimensions() as f64;
+        assert!(
+            error < LOG_PROB,
+            "{name}: log_prob is off by {error:e} nats a dimension"
+        );
+
+        let (latents, _) = model.encode(x, labels).unwrap();
+        let error = difference(&model.decode(&latents, labels).unwrap(), x);
+        assert!(
+            error < IMAGES,
+            "{name}: decode(encode(x)) is off by {error:e}"
+        );
+
+        let latents = white(&name, &checkpoint, &expected, labels);
+        let decoded = model.decode(&Latents(latents), labels).unwrap();
+        let theirs = &expected["x_from_z"];
+        let size = difference(theirs, &theirs.zeros_like().unwrap());
+        let error = difference(&decoded, theirs) / (1.0 + size);
+        assert!(error < IMAGES, "{name}: x_from_z is off by {error:e}");
+    }
+}
+
+/// The latents `z_in` of a fixture as ours.
+fn white(
+    name: &str,
+    checkpoint: &Checkpoint,
+    expected: &BTreeMap<String, Tensor>,
+    labels: Option<&Tensor>,
+) -> Vec<Tensor> {
+    let model = &checkpoint.model;
+    let levels = model.config().levels;
+    match name.split('-').next().unwrap() {
+        "nflows" => cut(model, &expected["z_in"]),
+        "rosinality" => (0..levels)
+            .map(|level| expected[&format!("z_in.{level}")].clone())
+            .collect(),
+        "normflows" => (0..levels)
+            .map(|level| {
+                let theirs = &expected[&format!("z_in.{}", levels - 1 - level)];
+                whiten(checkpoint, level, theirs, labels)
+            })
+            .collect(),
+        // Latents of the splits are their means.
+        "y0ast" => {
+            let top = &expected["z_in"];
+            let zeros = |shape: ImageShape| {
+                let shape = (
+                    top.dim(0).unwrap(),
+                    shape.channels,
+                    shape.height,
+                    shape.width,
+                );
+                Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap()
+            };
+            let mut latents: Vec<_> = model.latent_shapes().map(zeros).collect();
+            latents[levels - 1] = top.clone();
+            latents
+        }
+        // Squeezed as images are, the second half of the channels at each level.
+        _ => {
+            let (mut latents, mut rest) = (Vec::new(), expected["z_in"].clone());
+            for level in 0..levels {
+                rest = Squeeze.forward(&rest).unwrap().0;
+                if level + 1 < levels {
+                    let half = rest.dim(1).unwrap() / 2;
+                    latents.push(rest.narrow(1, half, half).unwrap());
+                    rest = rest.narrow(1, 0, half).unwrap();
+                }
+            }
+            latents.push(rest);
+            latents
+        }
+    }
+}
+
+/// Latents that stand one after the other.
+fn cut(model: &Glow, flat: &Tensor) -> Vec<Tensor> {
+    let mut start = 0;
+    let latents = model.latent_shapes().map(|shape| {
+        let part = flat.narrow(1, start, shape.dimensions()).unwrap();
+        start += shape.dimensions();
+        part.reshape((
+            flat.dim(0).unwrap(),
+            shape.channels,
+            shape.height,
+            shape.width,
+        ))
+        .unwrap()
+    });
+    latents.collect()
+}
+
+/// (z − mean) / std of a level's own Gaussian.
+fn whiten(checkpoint: &Checkpoint, level: usize, z: &Tensor, labels: Option<&Tensor>) -> Tensor {
+    let weights: BTreeMap<_, _> = checkpoint.weights.vars().into_iter().collect();
+    let last = level + 1 == checkpoint.model.config().levels;
+    let place = if last {
+        "prior".to_owned()
+    } else {
+        format!("levels.{level}.split")
+    };
+    let mut gaussian = weights[&format!("{place}.gaussian")].as_tensor().clone();
+    if let Some(labels) = labels {
+        let classes = weights[&format!("{place}.class_gaussian")]
+            .index_select(labels, 0)
+            .unwrap();
+        gaussian = gaussian.broadcast_add(&classes).unwrap();
+    }
+    if checkpoint.model.config().conventions.top_prior == PriorForm::Channel {
+        gaussian = gaussian.unsqueeze(2).unwrap().unsqueeze(3).unwrap();
+    }
+    let half = gaussian.dim(1).unwrap() / 2;
+    let mean = gaussian.narrow(1, 0, half).unwrap();
+    let std = gaussian.narrow(1, half, half).unwrap().exp().unwrap();
+    z.broadcast_sub(&mean).unwrap().broadcast_div(&std).unwrap()
+}

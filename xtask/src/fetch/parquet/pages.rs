@@ -1,0 +1,107 @@
+//! The pages of a column: a header, which is a Thrift struct, and values, compressed or not.
+
+use std::borrow::Cow;
+
+use anyhow::{Context, Result, bail, ensure};
+use snap::raw::{Decoder, decompress_len};
+
+use super::thrift::{self, Value};
+
+/// The kinds of pages that the hub's files have.
+const DATA: i64 = 0;
+const DICTIONARY: i64 = 2;
+
+/// How pages may be compressed.
+const UNCOMPRESSED: i64 = 0;
+const SNAPPY: i64 = 1;
+
+/// A page, not compressed.
+pub(super) struct Page<'a> {
+    pub(super) is_dictionary: bool,
+    pub(super) content: Cow<'a, [u8]>,
+    /// How many values it announces.
+    pub(super) values: usize,
+    pub(super) encoding: i64,
+    /// How it is encoded which values are null; in pages of data.
+    pub(super) level_encoding: i64,
+}
+
+/// What a header says, and −1 for what it leaves out.
+struct Header {
+    kind: i64,
+    /// Bytes of the page when it is not compressed.
+    size: i64,
+    /// Bytes of the page in the file.
+    stored: i64,
+    values: i64,
+    encoding: i64,
+    level_encoding: i64,
+}
+
+/// Takes the first of `pages`. It is at most `largest` bytes large; the hub's files hold images that
+/// do not compress, so that no page of them is larger than the file.
+pub(super) fn next<'a>(pages: &mut &'a [u8], codec: i64, largest: usize) -> Result<Page<'a>> {
+    let header = Header::read(pages).context("the header of a page is broken")?;
+    ensure!(
+        header.kind == DATA || header.kind == DICTIONARY,
+        "a page is of a kind that is not known, {}",
+        header.kind
+    );
+    let stored = usize::try_from(header.stored)
+        .ok()
+        .and_then(|length| pages.split_off(..length))
+        .context("a page does not lie within its column")?;
+    let content = match codec {
+        UNCOMPRESSED => Cow::Borrowed(stored),
+        SNAPPY => {
+            let size = decompress_len(stored)?;
+            ensure!(
+                size <= largest,
+                "a page announces {size} bytes, more than the file has"
+            );
+            Cow::Owned(Decoder::new().decompress_vec(stored)?)
+        }
+        _ => bail!("its pages are not compressed by Snappy"),
+    };
+    ensure!(
+        usize::try_from(header.size) == Ok(content.len()),
+        "a page announces {} bytes and holds {}",
+        header.size,
+        content.len()
+    );
+    Ok(Page {
+        is_dictionary: header.kind == DICTIONARY,
+        content,
+        values: usize::try_from(header.values).context("a page announces no values")?,
+        encoding: header.encoding,
+        level_encoding: header.level_encoding,
+    })
+}
+
+impl Header {
+    /// Reads a header from the beginning of `bytes`; `None` if it is none.
+    fn read(bytes: &mut &[u8]) -> Option<Self> {
+        let mut header = Self {
+            kind: -1,
+            size: -1,
+            stored: -1,
+            values: -1,
+            encoding: -1,
+            level_encoding: -1,
+        };
+        thrift::read(bytes, &mut |path, value| {
+            let Value::Number(number) = value else { return };
+            match path {
+                [1] => header.kind = number,
+                [2] => header.size = number,
+                [3] => header.stored = number,
+                // Those of a page of data, and of a dictionary.
+                [5 | 7, 1] => header.values = number,
+                [5 | 7, 2] => header.encoding = number,
+                [5, 3] => header.level_encoding = number,
+                _ => {}
+            }
+        })?;
+        Some(header)
+    }
+}
