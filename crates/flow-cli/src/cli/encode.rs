@@ -23,7 +23,7 @@ pub(crate) struct EncodeArgs {
     pub(crate) checkpoint: PathBuf,
 
     /// The images: a PNG, cut row by row into images of the model's size; or a safetensors file with x
-    /// [N, C, H, W], pixels in u8, and labels [N] if the model has classes
+    /// [N, C, H, W], pixels in u8, and labels, one each, if the model has classes
     #[arg(long, value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,
 
