@@ -91,6 +91,18 @@ pub fn jacobian_log_det(f: impl Fn(&Tensor) -> Result<Tensor>, x: &Tensor) -> Re
     Tensor::new(&[linalg::log_abs_det(&rows)?], x.device())
 }
 
+/// The largest condition number of ∂f/∂x at any sample of `x`: by how much f or its inverse can enlarge the
+/// relative rounding of its input. A random flow can by chance have none of its sixteen digits left.
+pub fn condition(bijection: &dyn Bijection, x: &Tensor) -> Result<f64> {
+    let mut worst = 0.0_f64;
+    for sample in 0..x.dim(0)? {
+        let sample = x.narrow(0, sample, 1)?;
+        let jacobian = jacobian(|x| Ok(bijection.forward(x)?.0), &sample, 1)?;
+        worst = worst.max(linalg::condition(&jacobian));
+    }
+    Ok(worst)
+}
+
 /// ∂f/∂x of one sample `x` `[1, …]`, in f64 on the host, by automatic differentiation: a row for each
 /// number of f(x).
 ///

@@ -116,6 +116,13 @@ pub fn singular_values(matrix: &Matrix) -> Vec<f64> {
     lengths
 }
 
+/// The condition number of a matrix: its largest singular value over its smallest. Solving with the matrix
+/// can enlarge relative errors by as much.
+pub fn condition(matrix: &Matrix) -> f64 {
+    let lengths = singular_values(matrix);
+    lengths[0] / lengths[lengths.len() - 1]
+}
+
 /// Whether two rows are orthogonal to rounding; if not, they are rotated in their plane until they are.
 fn are_orthogonal_or_rotate(a: &mut [f64], b: &mut [f64]) -> bool {
     let (aa, bb, ab) = (dot(a, a), dot(b, b), dot(a, b));

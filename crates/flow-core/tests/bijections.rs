@@ -133,6 +133,25 @@ const TABLE: &[(&str, Build)] = &[
     }),
 ];
 
+/// The bijection at random parameters that leave enough of the sixteen digits of f64, both ways, for the
+/// bounds below: about one draw in ten does not.
+fn well_conditioned(build: Build, x: &Tensor, seed: u64) -> (ParamStore, Box<dyn Bijection>) {
+    let draw = |draw: u8| -> Result<_> {
+        let params = ParamStore::new(seed);
+        let bijection = build(x.dim(1)?, &params.builder(x.dtype(), x.device()))?;
+        check::randomize(&params, random::derive(seed, &draw.to_string()), 0.3)?;
+        let mut condition = check::condition(&bijection, x)?;
+        if bijection.forward(x)?.0.shape() == x.shape() {
+            condition = condition.max(check::condition(&bijection, &bijection.inverse(x)?)?);
+        }
+        Ok((condition, (params, bijection)))
+    };
+    (0..20)
+        .map(|number| draw(number).unwrap())
+        .find_map(|(condition, drawn)| (condition < 1e5).then_some(drawn))
+        .unwrap()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
 
@@ -143,9 +162,7 @@ proptest! {
         let (h, w) = (2 * h, 2 * w);
         let x = random::normal(seed, (b, c, h, w), DType::F64, &Device::Cpu).unwrap();
         for (name, build) in TABLE {
-            let params = ParamStore::new(seed);
-            let bijection = build(c, &params.builder(DType::F64, &Device::Cpu)).unwrap();
-            check::randomize(&params, seed, 0.3).unwrap();
+            let (params, bijection) = well_conditioned(*build, &x, seed);
             let y = bijection.forward(&x).unwrap().0;
             prop_assert_eq!(y.elem_count(), x.elem_count(), "{}", name);
             let context = |result: Result<()>| result.map_err(|e| TestCaseError::fail(format!("{name}: {e}")));

@@ -36,6 +36,7 @@ mod step;
 mod tensor_file;
 mod train;
 pub mod verify;
+mod whole;
 
 pub use checkpoint::{Checkpoint, Header, TrainingRecord};
 pub use config::{Coupling, GlowConfig, ImageShape, Preprocessing, ScaleMap};
@@ -53,3 +54,4 @@ pub use tensor_file::read_tensors;
 pub use train::{
     BatchGradient, Divergence, Optimizer, Precision, Progress, StepReport, TrainSettings, Trainer,
 };
+pub use whole::Whole;

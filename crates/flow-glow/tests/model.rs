@@ -2,59 +2,15 @@
 //! differentiation, in f64, at random parameters; names, latents, samples.
 #![allow(clippy::unwrap_used)]
 
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{DType, Device, Tensor};
 use flow_core::ops::Precision;
 use flow_core::params::ParamStore;
 use flow_core::{Bijection, check, random};
 use flow_glow::{
-    Coupling, FlowStep, Glow, GlowConfig, ImageShape, Latents, Level, Place, Preprocessing,
-    ScaleMap, SplitPrior,
+    Coupling, FlowStep, Glow, GlowConfig, ImageShape, Level, Place, Preprocessing, ScaleMap,
+    SplitPrior,
 };
 use proptest::prelude::*;
-
-/// The whole model as one bijection, its latents flattened into `[B, D]`.
-struct Whole {
-    glow: Glow,
-    labels: Option<Tensor>,
-}
-
-impl Whole {
-    fn labels(&self, batch: usize) -> Result<Option<Tensor>> {
-        self.labels
-            .as_ref()
-            .map(|labels| labels.narrow(0, 0, batch))
-            .transpose()
-    }
-}
-
-impl Bijection for Whole {
-    fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
-        let labels = self.labels(x.dim(0)?)?;
-        let (latents, log_det) = self
-            .glow
-            .encode(x, labels.as_ref())
-            .map_err(candle_core::Error::wrap)?;
-        let flat = latents
-            .0
-            .iter()
-            .map(|z| z.flatten_from(1))
-            .collect::<Result<Vec<_>>>()?;
-        Ok((Tensor::cat(&flat, 1)?, log_det))
-    }
-
-    fn inverse(&self, y: &Tensor) -> Result<Tensor> {
-        let (batch, mut start) = (y.dim(0)?, 0);
-        let latents = self.glow.latent_shapes().map(|shape| {
-            let part = y.narrow(1, start, shape.dimensions())?;
-            start += shape.dimensions();
-            part.reshape((batch, shape.channels, shape.height, shape.width))
-        });
-        let latents = Latents(latents.collect::<Result<_>>()?);
-        self.glow
-            .decode(&latents, self.labels(batch)?.as_ref())
-            .map_err(candle_core::Error::wrap)
-    }
-}
 
 fn config(image: ImageShape, levels: usize, coupling: Coupling, scale_map: ScaleMap) -> GlowConfig {
     GlowConfig {
@@ -90,6 +46,10 @@ fn image(seed: u64, batch: usize, shape: ImageShape) -> Tensor {
     random::normal(seed, shape, DType::F64, &Device::Cpu).unwrap()
 }
 
+/// Of the sixteen digits of f64, a flow of this condition leaves the ten that the bounds ask for, with one to
+/// spare. One random flow in ten is worse, and some have no inverse left at all.
+const WORST_CONDITION: f64 = 1e5;
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
 
@@ -112,6 +72,7 @@ proptest! {
         check::randomize(&params, seed, 0.2).unwrap();
         for (part, x) in &parts {
             let y = part.forward(x).unwrap().0;
+            prop_assume!(check::condition(part, x).unwrap() < WORST_CONDITION);
             check::close(&part.inverse(&y).unwrap(), x, 1e-9).unwrap();
             check::log_det(part, x, 1e-8).unwrap();
             check::gradients(part, &params, x, 1e-9).unwrap();
@@ -135,12 +96,14 @@ proptest! {
             let labels: Vec<u32> = (0..b).map(|i| ((seed as usize ^ i) % classes) as u32).collect();
             Tensor::new(labels, &Device::Cpu).unwrap()
         });
-        let whole = Whole { glow, labels };
+        let whole = glow.given(labels.as_ref());
         let x = image(seed, b, shape);
         let y = whole.forward(&x).unwrap().0;
+        prop_assume!(check::condition(&whole, &x).unwrap() < WORST_CONDITION);
         check::close(&whole.inverse(&y).unwrap(), &x, 1e-9).unwrap();
         check::log_det(&whole, &x, 1e-8).unwrap();
         check::gradients(&whole, &params, &x, 1e-9).unwrap();
+
     }
 }
 

@@ -1,8 +1,8 @@
 //! The density integrated over a slice of what the sampler can draw.
 
-use super::whole::Whole;
 use super::{Measured, Model, jacobian};
 use crate::Result;
+use crate::whole::Whole;
 use candle_core::{DType, Device, Tensor};
 use flow_core::{Bijection, linalg, standard_normal_log_prob};
 
@@ -35,10 +35,7 @@ pub(super) fn measure(model: &Model, x: &Tensor, labels: Option<&Tensor>) -> Res
     let image = jacobian::crop(model.config, 1);
     let glow = model.in_f64(image)?;
     let labels = labels.map(|labels| labels.narrow(0, 0, 1)).transpose()?;
-    let bijection = Whole {
-        glow: &glow,
-        labels,
-    };
+    let bijection = glow.given(labels.as_ref());
     let x = model.crop(&x.narrow(0, 0, 1)?, image)?;
     let z = bijection.forward(&x)?.0.squeeze(0)?.to_vec1::<f64>()?;
     let last = z.len() - 1;

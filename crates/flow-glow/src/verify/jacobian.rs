@@ -1,6 +1,5 @@
 //! The whole model's log-determinant against the Jacobian that automatic differentiation gives.
 
-use super::whole::Whole;
 use super::{Measured, Model, worst};
 use crate::config::{GlowConfig, ImageShape};
 use crate::{Glow, Result};
@@ -47,10 +46,8 @@ pub(super) fn measure(
     let rotations = rotations(&glow)?;
     let (mut total, mut rest) = (Vec::new(), Vec::new());
     for i in 0..images {
-        let bijection = Whole {
-            glow: &glow,
-            labels: labels.map(|labels| labels.narrow(0, i, 1)).transpose()?,
-        };
+        let labels = labels.map(|labels| labels.narrow(0, i, 1)).transpose()?;
+        let bijection = glow.given(labels.as_ref());
         let x = x.narrow(0, i, 1)?;
         let claimed = bijection.forward(&x)?.1.to_vec1::<f64>()?[0];
         let jacobian = check::jacobian(|x| Ok(bijection.forward(x)?.0), &x, COPIES)?;

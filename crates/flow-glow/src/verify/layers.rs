@@ -1,12 +1,12 @@
 //! What is measured of each layer: how well it inverts, and by how much it scales.
 
-use super::whole::Whole;
 use crate::Result;
 use crate::conventions::Half;
 use crate::level::Level;
 use crate::model::Glow;
 use crate::prior::SplitPrior;
 use crate::step::FlowStep;
+use crate::whole::Whole;
 use candle_core::{DType, Tensor};
 use flow_core::{Bijection, InvertibleConv1x1, Squeeze, Whiten, check, linalg};
 
@@ -158,11 +158,7 @@ fn visits<'a>(glow: &'a Glow, x: &Tensor, labels: Option<&Tensor>) -> Result<Vec
         visit(format!("levels.{l}"), Part::Level(level), &entering);
     }
     visit("prior".into(), Part::Prior(glow.prior.given(labels)?), &y);
-    let whole = Whole {
-        glow,
-        labels: labels.cloned(),
-    };
-    visit("model".into(), Part::Model(whole), x);
+    visit("model".into(), Part::Model(glow.given(labels)), x);
     Ok(visits)
 }
 
@@ -230,8 +226,7 @@ impl Visit<'_> {
 }
 
 fn condition(conv: &InvertibleConv1x1) -> candle_core::Result<f64> {
-    let singular_values = linalg::singular_values(&conv.weight()?.to_vec2()?);
-    Ok(singular_values[0] / singular_values[singular_values.len() - 1])
+    Ok(linalg::condition(&conv.weight()?.to_vec2()?))
 }
 
 /// ln of the scales by which a bijection takes x in the channels `moved` to y in the channels `to`, where

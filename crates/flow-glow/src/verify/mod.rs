@@ -7,7 +7,6 @@
 mod integral;
 mod jacobian;
 mod layers;
-mod whole;
 
 pub use layers::{Layer, Range};
 

@@ -4,11 +4,22 @@ use crate::model::{Glow, Latents};
 use candle_core::{Error, Result, Tensor};
 use flow_core::Bijection;
 
-/// x `[B, C, H, W]` → all its latents in one row, `[B, D]`.
-pub(super) struct Whole<'a> {
-    pub(super) glow: &'a Glow,
-    /// One for each sample, or one for all; `None` if the model has no classes.
-    pub(super) labels: Option<Tensor>,
+/// x `[B, C, H, W]` in model space → all its latents in one row, `[B, D]`: [`Glow::encode`] and
+/// [`Glow::decode`] for what works with any bijection, such as [`flow_core::check`].
+pub struct Whole<'a> {
+    glow: &'a Glow,
+    labels: Option<Tensor>,
+}
+
+impl Glow {
+    /// The model of these labels as one bijection. `labels` are u32, one for all samples `[1]` or one for
+    /// each, `[N]`, of which a smaller batch takes the first ones; `None` if the model has no classes.
+    pub fn given(&self, labels: Option<&Tensor>) -> Whole<'_> {
+        Whole {
+            glow: self,
+            labels: labels.cloned(),
+        }
+    }
 }
 
 impl Whole<'_> {
@@ -20,7 +31,7 @@ impl Whole<'_> {
         Ok(Some(if same_for_all {
             labels.broadcast_as(batch)?.contiguous()?
         } else {
-            labels.clone()
+            labels.narrow(0, 0, batch)?
         }))
     }
 }
