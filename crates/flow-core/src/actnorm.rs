@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! y       = exp(log_scale) ⊙ (x + shift)         log_scale, shift: [1, C, 1, 1]
-//! log_det = H·W · Σ_c log_scale_c
+//! log_det = H·W · Σ_c log_scale_c                                  (vectors: H·W = 1)
 //! x       = exp(−log_scale) ⊙ y − shift
 //! ```
 //!
@@ -17,7 +17,7 @@ use candle_core::Tensor;
 /// (the border of every digit) has no variance to normalise, and its noise must not be blown up.
 const MAX_INITIAL_SCALE: f64 = 1e3;
 
-/// Per-channel affine map of `[B, C, H, W]`, initialised from data.
+/// Per-channel affine map of images `[B, C, H, W]` or vectors `[B, C]`, initialised from data.
 pub struct ActNorm {
     log_scale: Tensor,
     shift: Tensor,
@@ -45,7 +45,7 @@ impl ActNorm {
 
     /// Sets scale and shift from the statistics of `x`, without applying them.
     pub fn fit(&self, x: &Tensor) -> Result<()> {
-        let x = x.detach();
+        let x = pixels(&x.detach())?;
         let mean = x.mean_keepdim((0, 2, 3))?;
         let variance = x.broadcast_sub(&mean)?.sqr()?.mean_keepdim((0, 2, 3))?;
         let log_scale = variance
@@ -59,21 +59,32 @@ impl ActNorm {
 
 impl Bijection for ActNorm {
     fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
-        let (b, _, h, w) = x.dims4()?;
-        let y = x
+        let image = pixels(x)?;
+        let (b, _, h, w) = image.dims4()?;
+        let y = image
             .broadcast_add(&self.shift)?
             .broadcast_mul(&self.log_scale.exp()?)?;
         let log_det = (self.log_scale.sum_all()? * (h * w) as f64)?.broadcast_as(b)?;
-        Ok((y, log_det))
+        Ok((y.reshape(x.shape())?, log_det))
     }
 
     fn inverse(&self, y: &Tensor) -> Result<Tensor> {
-        y.broadcast_mul(&self.log_scale.neg()?.exp()?)?
-            .broadcast_sub(&self.shift)
+        pixels(y)?
+            .broadcast_mul(&self.log_scale.neg()?.exp()?)?
+            .broadcast_sub(&self.shift)?
+            .reshape(y.shape())
     }
 
     fn initialize(&self, x: &Tensor) -> Result<Tensor> {
         self.fit(x)?;
         Ok(self.forward(x)?.0.detach())
+    }
+}
+
+/// `x` as images: vectors `[B, C]` are images of one pixel.
+fn pixels(x: &Tensor) -> Result<Tensor> {
+    match x.dims() {
+        &[b, c] => x.reshape((b, c, 1, 1)),
+        _ => Ok(x.clone()),
     }
 }

@@ -16,6 +16,23 @@ pub trait Bijection: Send + Sync {
     /// x = f⁻¹(y).
     fn inverse(&self, y: &Tensor) -> Result<Tensor>;
 
+    /// x = f⁻¹(y), and ln|det ∂x/∂y| of each sample.
+    fn inverse_with_log_det(&self, y: &Tensor) -> Result<(Tensor, Tensor)> {
+        let x = self.inverse(y)?;
+        let (_, log_det) = self.forward(&x)?;
+        Ok((x, log_det.neg()?))
+    }
+
+    /// The bijection that `context` `[B, K]` selects, one row for each sample or one for all; itself if
+    /// it depends on none.
+    ///
+    /// # Errors
+    /// If the context has another size than the bijection was made for.
+    fn given(&self, context: &Tensor) -> Result<Box<dyn Bijection + '_>> {
+        let _ = context;
+        Ok(Box::new(self))
+    }
+
     /// Sets the parameters that depend on data from one batch, and returns f(x), detached.
     ///
     /// Called once, on a fresh model, before the first training step; it is a method and not a
@@ -58,6 +75,46 @@ impl<B: Bijection + ?Sized> Bijection for Box<B> {
 
     fn inverse(&self, y: &Tensor) -> Result<Tensor> {
         (**self).inverse(y)
+    }
+
+    fn inverse_with_log_det(&self, y: &Tensor) -> Result<(Tensor, Tensor)> {
+        (**self).inverse_with_log_det(y)
+    }
+
+    fn given(&self, context: &Tensor) -> Result<Box<dyn Bijection + '_>> {
+        (**self).given(context)
+    }
+
+    fn initialize(&self, x: &Tensor) -> Result<Tensor> {
+        (**self).initialize(x)
+    }
+
+    fn backward(
+        &self,
+        y: &Tensor,
+        grad_y: &Tensor,
+        grad_log_det: &Tensor,
+        grads: &mut Gradients,
+    ) -> Result<(Tensor, Tensor)> {
+        (**self).backward(y, grad_y, grad_log_det, grads)
+    }
+}
+
+impl<B: Bijection + ?Sized> Bijection for &B {
+    fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        (**self).forward(x)
+    }
+
+    fn inverse(&self, y: &Tensor) -> Result<Tensor> {
+        (**self).inverse(y)
+    }
+
+    fn inverse_with_log_det(&self, y: &Tensor) -> Result<(Tensor, Tensor)> {
+        (**self).inverse_with_log_det(y)
+    }
+
+    fn given(&self, context: &Tensor) -> Result<Box<dyn Bijection + '_>> {
+        (**self).given(context)
     }
 
     fn initialize(&self, x: &Tensor) -> Result<Tensor> {

@@ -42,6 +42,21 @@ impl<B: Bijection> Bijection for Chain<B> {
             .try_fold(y.clone(), |y, part| part.inverse(&y))
     }
 
+    fn inverse_with_log_det(&self, y: &Tensor) -> Result<(Tensor, Tensor)> {
+        let (last, rest) = self.0.split_last().expect("`new` refuses an empty chain");
+        let mut state = last.inverse_with_log_det(y)?;
+        for part in rest.iter().rev() {
+            let (x, log_det) = part.inverse_with_log_det(&state.0)?;
+            state = (x, (state.1 + log_det)?);
+        }
+        Ok(state)
+    }
+
+    fn given(&self, context: &Tensor) -> Result<Box<dyn Bijection + '_>> {
+        let parts = self.0.iter().map(|part| part.given(context));
+        Ok(Box::new(Chain(parts.collect::<Result<Vec<_>>>()?)))
+    }
+
     fn initialize(&self, x: &Tensor) -> Result<Tensor> {
         self.0
             .iter()

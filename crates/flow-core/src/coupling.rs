@@ -2,54 +2,70 @@
 //!
 //! ```text
 //! x₁, x₂ = split(x);  h = network(x₁)
-//! affine:    y₂ = (x₂ + shift) ⊙ s,  shift, s from h;  log_det = Σ ln s
-//! additive:  y₂ = x₂ + h;                              log_det = 0
-//! y₁ = x₁; every channel stays where it was
+//! y₁ = x₁; y₂ = transform(x₂; h);  every channel stays where it was
 //! ```
 //!
 //! Dinh, Krueger & Bengio 2015 (arXiv:1410.8516); Dinh, Sohl-Dickstein & Bengio 2017
-//! (arXiv:1605.08803). Glow's published code shifts first, and its first half passes (Kingma & Dhariwal
-//! 2018, arXiv:1807.03039); others differ.
+//! (arXiv:1605.08803); with splines Durkan, Bekasov, Murray & Papamakarios 2019 (arXiv:1906.04032). Glow's
+//! published code shifts first, and its first half passes (Kingma & Dhariwal 2018, arXiv:1807.03039);
+//! others differ.
 
 mod passing;
 
 pub use passing::Passing;
 
-use crate::ops::affine::{self, Order, ScaleMap};
-use crate::{Bijection, Result};
+use crate::{Bijection, Result, Transform};
 use candle_core::{Tensor, bail};
 
 /// The network of a coupling: from the channels that pass to the parameters of the transform.
 pub trait Conditioner: Send + Sync {
-    /// `[B, C₁, H, W]` → `[B, transform.parameters(C₂), H, W]`.
+    /// `[B, C₁, …]` → `[B, transform.parameters(C₂), …]`.
     fn forward(&self, x: &Tensor) -> Result<Tensor>;
 
     /// Sets what depends on data, as [`Bijection::initialize`] does, and returns `forward(x)`.
     fn initialize(&self, x: &Tensor) -> Result<Tensor> {
         self.forward(x)
     }
-}
 
-/// How the channels that do not pass are moved.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Transform {
-    /// y₂ = x₂ + h: preserves volume.
-    Additive,
-    /// y₂ = (x₂ + shift) ⊙ s, or x₂ ⊙ s + shift, with s from the map.
-    Affine(ScaleMap, Order),
-}
-
-impl Transform {
-    /// How many channels the network gives for `channels` transformed ones.
-    pub fn parameters(self, channels: usize) -> usize {
-        match self {
-            Self::Additive => channels,
-            Self::Affine(..) => 2 * channels,
-        }
+    /// The same network that also sees `context` `[B, K]`; itself if it takes none.
+    ///
+    /// # Errors
+    /// If the context has another size than the network was made for.
+    fn given(&self, context: &Tensor) -> Result<Box<dyn Conditioner + '_>> {
+        let _ = context;
+        Ok(Box::new(self))
     }
 }
 
-/// A coupling layer on `[B, C, H, W]`.
+impl<N: Conditioner + ?Sized> Conditioner for &N {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        (**self).forward(x)
+    }
+
+    fn initialize(&self, x: &Tensor) -> Result<Tensor> {
+        (**self).initialize(x)
+    }
+
+    fn given(&self, context: &Tensor) -> Result<Box<dyn Conditioner + '_>> {
+        (**self).given(context)
+    }
+}
+
+impl<N: Conditioner + ?Sized> Conditioner for Box<N> {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        (**self).forward(x)
+    }
+
+    fn initialize(&self, x: &Tensor) -> Result<Tensor> {
+        (**self).initialize(x)
+    }
+
+    fn given(&self, context: &Tensor) -> Result<Box<dyn Conditioner + '_>> {
+        (**self).given(context)
+    }
+}
+
+/// A coupling layer on `[B, C, …]`, images or vectors.
 pub struct Coupling<N> {
     transform: Transform,
     passing: Passing,
@@ -77,15 +93,8 @@ impl<N: Conditioner> Coupling<N> {
         Ok((x, x1))
     }
 
-    fn transformed(&self, x: &Tensor, x1: &Tensor, h: &Tensor) -> Result<(Tensor, Tensor)> {
-        let (y, log_det) = match self.transform {
-            Transform::Affine(map, order) => affine::forward(x, h, map, order)?,
-            Transform::Additive => {
-                let x2 = x.narrow(1, x1.dim(1)?, h.dim(1)?)?;
-                let log_det = Tensor::zeros(x.dim(0)?, x.dtype(), x.device())?;
-                (Tensor::cat(&[x1, &(x2 + h)?], 1)?, log_det)
-            }
-        };
+    fn transformed(&self, x: &Tensor, h: &Tensor) -> Result<(Tensor, Tensor)> {
+        let (y, log_det) = self.transform.forward(x, h)?;
         Ok((self.passing.restore(&y)?, log_det))
     }
 }
@@ -93,25 +102,26 @@ impl<N: Conditioner> Coupling<N> {
 impl<N: Conditioner> Bijection for Coupling<N> {
     fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
         let (x, x1) = self.split(x)?;
-        self.transformed(&x, &x1, &self.network.forward(&x1)?)
+        self.transformed(&x, &self.network.forward(&x1)?)
     }
 
     fn inverse(&self, y: &Tensor) -> Result<Tensor> {
         let (y, y1) = self.split(y)?;
-        let h = self.network.forward(&y1)?;
-        let x = match self.transform {
-            Transform::Affine(map, order) => affine::inverse(&y, &h, map, order)?,
-            Transform::Additive => {
-                let y2 = y.narrow(1, y1.dim(1)?, h.dim(1)?)?;
-                Tensor::cat(&[y1, (y2 - h)?], 1)?
-            }
-        };
+        let x = self.transform.inverse(&y, &self.network.forward(&y1)?)?;
         self.passing.restore(&x)
     }
 
     fn initialize(&self, x: &Tensor) -> Result<Tensor> {
         let (x, x1) = self.split(x)?;
         let h = self.network.initialize(&x1)?;
-        Ok(self.transformed(&x, &x1, &h)?.0.detach())
+        Ok(self.transformed(&x, &h)?.0.detach())
+    }
+
+    fn given(&self, context: &Tensor) -> Result<Box<dyn Bijection + '_>> {
+        Ok(Box::new(Coupling::new(
+            self.transform,
+            self.passing,
+            self.network.given(context)?,
+        )))
     }
 }

@@ -5,6 +5,8 @@ use candle_core::{DType, Device, Result, Tensor, Var};
 use flow_core::ops::Precision;
 use flow_core::ops::channel_map::{self, AffineMap, Factors};
 use flow_core::ops::coupling_network::{self, Weights};
+use flow_core::ops::linear::{self, Before};
+use flow_core::ops::spline::{self, Spline};
 use flow_core::ops::{affine, channel_mix};
 use flow_core::{Order, ScaleMap, check, random};
 use proptest::prelude::*;
@@ -81,6 +83,45 @@ proptest! {
         };
         let fused = flat(channel_map::channel_map(factors).unwrap()).unwrap();
         compare(&inputs, &fused, &flat(channel_map::composed::channel_map(factors).unwrap()).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn linear_is_its_twin(rows in 1_usize..600, inputs in 1_usize..12, outputs in 1_usize..12, relu: bool, seed: u64) {
+        let before = if relu { Before::Relu } else { Before::Nothing };
+        let tensors = vars(seed, &[&[rows, inputs], &[outputs, inputs], &[outputs]], 1.0);
+        let [x, weight, bias] = &tensors[..] else { unreachable!() };
+        let fused = linear::linear(x, weight, bias, before).unwrap();
+        compare(&tensors, &fused, &linear::composed::linear(x, weight, bias, before).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn spline_is_its_twin(
+        b in 1_usize..700, c in 1_usize..5, h in 1_usize..3, w in 1_usize..3, bins in 2_usize..10, vector: bool, seed: u64,
+    ) {
+        let b = if vector { b } else { b.div_ceil(10) };
+        // No bins so small that rounding alone moves a number within one.
+        let spline = Spline { bins, bound: 2.0, min_width: 0.05, min_height: 0.05, min_derivative: 0.1 };
+        let channels = c.div_ceil(2) * spline.parameters();
+        let space = if vector { vec![] } else { vec![h, w] };
+        let shape = |channels| [&[b, channels], &space[..]].concat();
+        let inputs = vars(seed, &[&shape(c), &shape(channels)], 1.0);
+        let [x, h] = &inputs[..] else { unreachable!() };
+        let fused = joined(spline::forward(x, h, spline).unwrap());
+        let composed = joined(spline::composed::forward(x, h, spline).unwrap());
+        compare(&inputs, &fused, &composed).unwrap();
+        let [x, h] = [x, h].map(|var| var.as_detached_tensor());
+        let fused = spline::inverse(&x, &h, spline).unwrap();
+        check::close(&fused, &spline::composed::inverse(&x, &h, spline).unwrap(), TOLERANCE).unwrap();
+    }
+
+    #[test]
+    fn affine_of_vectors_is_its_twin(b in 1_usize..40, c in 1_usize..12, seed: u64) {
+        let inputs = vars(seed, &[&[b, c], &[b, 2 * c.div_ceil(2)]], 1.0);
+        let [x, h] = &inputs[..] else { unreachable!() };
+        let map = ScaleMap::ExpTanh { bound: 1.5 };
+        let fused = joined(affine::forward(x, h, map, Order::ScaleFirst).unwrap());
+        let composed = joined(affine::composed::forward(x, h, map, Order::ScaleFirst).unwrap());
+        compare(&inputs, &fused, &composed).unwrap();
     }
 
     #[test]

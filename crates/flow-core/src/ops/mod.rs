@@ -15,9 +15,11 @@ mod buffer;
 pub mod channel_map;
 pub mod channel_mix;
 pub mod coupling_network;
+pub mod linear;
 mod matrix;
 mod product;
 mod simd;
+pub mod spline;
 mod view;
 
 pub use product::Precision;

@@ -3,14 +3,12 @@
 
 mod batch;
 mod guard;
-mod optimizer;
 mod resume;
 mod settings;
 mod state;
 mod trainer;
 
 pub use guard::Divergence;
-pub use optimizer::Optimizer;
 pub(crate) use resume::ResumeRecord;
-pub use settings::{Precision, Progress, TrainSettings};
+pub use settings::{Optimizer, Precision, Progress, TrainSettings};
 pub use trainer::{BatchGradient, StepReport, Trainer};

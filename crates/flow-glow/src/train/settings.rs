@@ -1,6 +1,5 @@
 //! How to train, and where training stands.
 
-use super::optimizer::Optimizer;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
@@ -21,6 +20,25 @@ impl From<Precision> for flow_core::ops::Precision {
         match precision {
             Precision::F32 => Self::F32,
             Precision::Bf16 => Self::Bf16,
+        }
+    }
+}
+
+/// Which update is made of a gradient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Optimizer {
+    /// Scales by the root of the mean square of past gradients.
+    Adam,
+    /// Scales by their largest magnitude, which decays.
+    Adamax,
+}
+
+impl From<Optimizer> for flow_core::optimizer::Optimizer {
+    fn from(optimizer: Optimizer) -> Self {
+        match optimizer {
+            Optimizer::Adam => Self::Adam,
+            Optimizer::Adamax => Self::Adamax,
         }
     }
 }

@@ -1,13 +1,13 @@
 //! What training moves: the weights, their average, and the moments of the optimiser.
 
 use super::guard::Losses;
-use super::optimizer::Moments;
 use super::settings::Precision;
 use crate::checkpoint::{AVERAGE, FIRST_MOMENT, SECOND_MOMENT, WEIGHTS, split_parts};
 use crate::config::GlowConfig;
 use crate::model::Glow;
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor, Var};
+use flow_core::optimizer::Moments;
 use flow_core::params::ParamStore;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -1,13 +1,13 @@
 //! The trainer: one model, its average, its optimiser, and the last good state of them.
 
 use super::batch;
-use super::optimizer::Update;
 use super::settings::{Progress, TrainSettings};
 use super::state::{Snapshot, State};
 use crate::config::GlowConfig;
 use crate::model::Glow;
 use crate::{Error, Result, quantize};
 use candle_core::{DType, Device, Tensor};
+use flow_core::optimizer::Update;
 use flow_core::{Gradients, random};
 
 /// Updates of the weights after which the state is kept as the one to go back to.
@@ -106,7 +106,7 @@ impl Trainer {
         let updates = self.state.standing.updates;
         let rate = self.settings.learning_rate_at(updates, done);
         let update = Update {
-            optimizer: self.settings.optimizer,
+            optimizer: self.settings.optimizer.into(),
             step: updates,
             learning_rate: rate * self.progress.learning_rate_factor(),
             gradient_scale: (self.settings.clip_norm / gradient.norm).min(1.0),
@@ -115,7 +115,7 @@ impl Trainer {
         let state = &mut self.state;
         state
             .moments
-            .update(update, &gradient.grads, &state.average)?;
+            .update(update, &gradient.grads, Some(&state.average))?;
         state.standing.updates += 1;
         state.standing.losses.push(gradient.bits_per_dim);
         self.progress.count_update();

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! shift, raw = h;  ln s = scale_map(raw)
-//! y       = cat(x₁, (x₂ + shift) ⊙ s)             x: [B, C, H, W]  h: [B, 2·C₂, H, W]
+//! y       = cat(x₁, (x₂ + shift) ⊙ s)             x: [B, C, …]  h: [B, 2·C₂, …]
 //! log_det = Σ ln s                                 [B]
 //! x₂      = y₂ ⊙ exp(−ln s) − shift
 //! ```
@@ -31,7 +31,7 @@ pub enum Order {
     ScaleFirst,
 }
 
-/// y and log_det `[B]`, of `x` `[B, C, H, W]` and the network's `h` `[B, 2·C₂, H, W]`.
+/// y and log_det `[B]`, of `x` `[B, C, …]` and the network's `h` `[B, 2·C₂, …]`.
 pub fn forward(x: &Tensor, h: &Tensor, map: ScaleMap, order: Order) -> Result<(Tensor, Tensor)> {
     if !fusible(x) {
         return composed::forward(x, h, map, order);
@@ -261,18 +261,21 @@ impl Sizes {
     }
 }
 
-/// Batch size and sizes of x `[B, C, H, W]` and h `[B, 2·C₂, H, W]`.
+/// Batch size and sizes of x `[B, C, …]` and h `[B, 2·C₂, …]`.
 fn sizes(x: &Shape, h: &Shape) -> Result<(usize, Sizes)> {
-    let (b, c, height, width) = x.dims4()?;
-    let (h_batch, parameters, h_height, h_width) = h.dims4()?;
-    if (h_batch, h_height, h_width) != (b, height, width)
+    let (&[b, c, ref space @ ..], &[h_batch, parameters, ref h_space @ ..]) = (x.dims(), h.dims())
+    else {
+        bail!("affine: inputs of shape {x:?} have no channels");
+    };
+    if h_batch != b
+        || h_space != space
         || parameters % 2 != 0
         || parameters == 0
         || parameters > 2 * c
     {
         bail!("affine: parameters of shape {h:?} do not fit inputs of shape {x:?}");
     }
-    let pixels = height * width;
+    let pixels = space.iter().product::<usize>();
     Ok((
         b,
         Sizes {

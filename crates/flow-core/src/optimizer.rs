@@ -1,17 +1,16 @@
 //! Adam and Adamax with state that can be saved, and the moving average of the weights
 //! (Kingma & Ba 2015, arXiv:1412.6980, algorithms 1 and 2; Polyak averaging, section 7.2).
 
+use crate::Gradients;
+use crate::params::ParamStore;
 use candle_core::{CpuStorage, DType, InplaceOp2, InplaceOp3, Layout, Result, Tensor, Var, bail};
-use flow_core::Gradients;
-use flow_core::params::ParamStore;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Which update is made of a gradient.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Optimizer {
     /// Scales by the root of the mean square of past gradients.
+    #[default]
     Adam,
     /// Scales by their largest magnitude, which decays.
     Adamax,
@@ -23,49 +22,57 @@ const EPSILON: f64 = 1e-8;
 
 /// First and second moment of each parameter's gradient, by the parameter's name.
 #[derive(Default)]
-pub(super) struct Moments(BTreeMap<String, [Var; 2]>);
+pub struct Moments(BTreeMap<String, [Var; 2]>);
 
 /// One step's numbers.
 #[derive(Clone, Copy)]
-pub(super) struct Update {
-    pub(super) optimizer: Optimizer,
+pub struct Update {
+    /// What is made of gradients.
+    pub optimizer: Optimizer,
     /// Steps taken before this one.
-    pub(super) step: u64,
-    pub(super) learning_rate: f64,
+    pub step: u64,
+    /// The size of a step, before corrections.
+    pub learning_rate: f64,
     /// What gradients are multiplied by, to clip them.
-    pub(super) gradient_scale: f64,
+    pub gradient_scale: f64,
     /// How much of the average is kept.
-    pub(super) average_decay: f64,
+    pub average_decay: f64,
 }
 
 impl Moments {
-    pub(super) fn insert(&mut self, name: String, moments: [Var; 2]) {
+    /// Sets the moments of the parameter `name`, as when a training is resumed.
+    pub fn insert(&mut self, name: String, moments: [Var; 2]) {
         self.0.insert(name, moments);
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&String, &[Var; 2])> {
+    /// Name and moments of all parameters that have moved, in name order.
+    pub fn iter(&self) -> impl Iterator<Item = (&String, &[Var; 2])> {
         self.0.iter()
     }
 
-    /// Moves every parameter that has a gradient, and then its average in `averages`.
-    pub(super) fn update(
+    /// Moves every parameter that has a gradient, and then its average in `averages`, if there are any.
+    ///
+    /// # Errors
+    /// If a parameter has no average there.
+    pub fn update(
         &mut self,
         update: Update,
         grads: &Gradients,
-        averages: &ParamStore,
+        averages: Option<&ParamStore>,
     ) -> Result<()> {
-        let averages: BTreeMap<_, _> = averages.vars().into_iter().collect();
+        let averages = averages.map(|store| store.vars().into_iter().collect::<BTreeMap<_, _>>());
         for (name, var, grad) in grads.iter() {
             if !self.0.contains_key(name) {
                 let zeros = || Var::zeros(var.shape(), var.dtype(), var.device());
                 self.insert(name.to_owned(), [zeros()?, zeros()?]);
             }
-            let Some(average) = averages.get(name) else {
+            let average = averages.as_ref().map(|averages| averages.get(name));
+            if let Some(None) = average {
                 bail!("parameter `{name}` has no average");
-            };
+            }
             let state = State {
                 weight: var,
-                average,
+                average: average.flatten(),
                 moments: &self.0[name],
             };
             if var.device().is_cpu() && var.dtype() == DType::F32 {
@@ -81,7 +88,7 @@ impl Moments {
 /// What belongs to one parameter.
 struct State<'a> {
     weight: &'a Var,
-    average: &'a Var,
+    average: Option<&'a Var>,
     moments: &'a [Var; 2],
 }
 
@@ -93,8 +100,10 @@ impl State<'_> {
         second.inplace_op2(grad, &Elementwise(update.second_moment()))?;
         self.weight
             .inplace_op3(first, second, &Elementwise(update.weight()))?;
-        self.average
-            .inplace_op2(self.weight, &Elementwise(update.average()))
+        match self.average {
+            Some(average) => average.inplace_op2(self.weight, &Elementwise(update.average())),
+            None => Ok(()),
+        }
     }
 
     /// The specification, in plain candle operations; on every other device.
@@ -113,9 +122,12 @@ impl State<'_> {
         };
         let change = ((first.as_tensor() * update.rate())? / (scale + EPSILON)?)?;
         self.weight.set(&(self.weight.as_tensor() - change)?)?;
+        let Some(average) = self.average else {
+            return Ok(());
+        };
         let change =
-            ((self.weight.as_tensor() - self.average.as_tensor())? * (1.0 - update.average_decay))?;
-        self.average.set(&(self.average.as_tensor() + change)?)
+            ((self.weight.as_tensor() - average.as_tensor())? * (1.0 - update.average_decay))?;
+        average.set(&(average.as_tensor() + change)?)
     }
 }
 
@@ -237,8 +249,8 @@ fn range(layout: &Layout) -> Result<(usize, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{check, random};
     use candle_core::Device;
-    use flow_core::{check, random};
 
     #[test]
     fn both_forms_take_the_same_steps() {
@@ -268,7 +280,7 @@ mod tests {
                     let moments = [first.clone(), second.clone()];
                     let state = State {
                         weight,
-                        average,
+                        average: Some(average),
                         moments: &moments,
                     };
                     let grad = normal(step + 1);

@@ -1,0 +1,226 @@
+//! Base distributions: where a flow's samples come from, and what its latents are measured by.
+
+use crate::params::{Init, ParamBuilder};
+use crate::{Bijection, Result, Whiten, random, standard_normal_log_prob};
+use candle_core::{D, DType, Device, Shape, Tensor, bail};
+
+/// A distribution of tensors `[B, …]` of one shape.
+pub trait Distribution: Send + Sync {
+    /// ln of the density at each sample of `z`, `[B]`, in nats; −∞ where there is none.
+    fn log_prob(&self, z: &Tensor) -> Result<Tensor>;
+
+    /// `count` independent draws, the same for the same `seed`.
+    fn sample(&self, count: usize, seed: u64) -> Result<Tensor>;
+}
+
+/// N(0, 1) in every number.
+pub struct StandardNormal {
+    shape: Shape,
+    dtype: DType,
+    device: Device,
+}
+
+impl StandardNormal {
+    /// Of samples of the given `shape`, without the batch.
+    pub fn new(shape: impl Into<Shape>, dtype: DType, device: &Device) -> Self {
+        Self {
+            shape: shape.into(),
+            dtype,
+            device: device.clone(),
+        }
+    }
+}
+
+impl Distribution for StandardNormal {
+    fn log_prob(&self, z: &Tensor) -> Result<Tensor> {
+        if &z.dims()[1..] != self.shape.dims() {
+            bail!(
+                "flow: latents of shape {:?} are not those of its base, {:?} each",
+                z.shape(),
+                self.shape
+            );
+        }
+        standard_normal_log_prob(z)
+    }
+
+    fn sample(&self, count: usize, seed: u64) -> Result<Tensor> {
+        random::normal(
+            seed,
+            batch(count, self.shape.dims()),
+            self.dtype,
+            &self.device,
+        )
+    }
+}
+
+/// N(mean, exp(log_std)²) in every number, independently; both are learned.
+pub struct DiagonalGaussian {
+    mean: Tensor,
+    log_std: Tensor,
+}
+
+impl DiagonalGaussian {
+    /// Of samples of the given `shape`; starts as the standard normal. Parameters `mean` and `log_std`, `[1, …]`.
+    pub fn new(shape: impl Into<Shape>, params: ParamBuilder) -> Result<Self> {
+        let shape = batch(1, shape.into().dims());
+        Ok(Self {
+            mean: params.get_with_hints(shape.as_slice(), "mean", Init::Zeros)?,
+            log_std: params.get_with_hints(shape.as_slice(), "log_std", Init::Zeros)?,
+        })
+    }
+
+    fn whiten(&self) -> Whiten {
+        Whiten::new(self.mean.clone(), self.log_std.clone())
+    }
+}
+
+impl Distribution for DiagonalGaussian {
+    fn log_prob(&self, z: &Tensor) -> Result<Tensor> {
+        let (white, log_det) = self.whiten().forward(z)?;
+        standard_normal_log_prob(&white)? + log_det
+    }
+
+    /// Differentiable in mean and standard deviation.
+    fn sample(&self, count: usize, seed: u64) -> Result<Tensor> {
+        let shape = batch(count, &self.mean.dims()[1..]);
+        let noise = random::normal(seed, shape, self.mean.dtype(), self.mean.device())?;
+        self.whiten().inverse(&noise)
+    }
+}
+
+/// Uniform on [low, high) in every number.
+pub struct Uniform {
+    low: f64,
+    high: f64,
+    shape: Shape,
+    dtype: DType,
+    device: Device,
+}
+
+impl Uniform {
+    /// Of samples of the given `shape`, without the batch.
+    ///
+    /// # Errors
+    /// If `low` is not below `high`.
+    pub fn new(
+        low: f64,
+        high: f64,
+        shape: impl Into<Shape>,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Self> {
+        if !(low < high && (high - low).is_finite()) {
+            bail!("uniform: {low} is not below {high}");
+        }
+        Ok(Self {
+            low,
+            high,
+            shape: shape.into(),
+            dtype,
+            device: device.clone(),
+        })
+    }
+}
+
+impl Distribution for Uniform {
+    fn log_prob(&self, z: &Tensor) -> Result<Tensor> {
+        let inside = (z.ge(self.low)? * z.lt(self.high)?)?.flatten_from(1)?;
+        let inside = inside.min(1)?;
+        let density = -(self.high - self.low).ln() * self.shape.elem_count() as f64;
+        let full =
+            |value: f64| Tensor::full(value, inside.shape(), z.device())?.to_dtype(z.dtype());
+        inside.where_cond(&full(density)?, &full(f64::NEG_INFINITY)?)
+    }
+
+    fn sample(&self, count: usize, seed: u64) -> Result<Tensor> {
+        random::uniform(
+            seed,
+            batch(count, self.shape.dims()),
+            self.dtype,
+            &self.device,
+        )?
+        .affine(self.high - self.low, self.low)
+    }
+}
+
+/// A learned mixture of K Gaussians of vectors `[B, D]`, each with its own means and standard deviations.
+pub struct GaussianMixture {
+    logits: Tensor,
+    means: Tensor,
+    log_stds: Tensor,
+}
+
+impl GaussianMixture {
+    /// Of vectors of `features` numbers. Parameters `logits`, `[K]`, zero at first, `means`, `[K, D]`, drawn from
+    /// N(0, 1), and `log_stds`, `[K, D]`, zero at first.
+    ///
+    /// # Errors
+    /// If there are no components.
+    pub fn new(components: usize, features: usize, params: ParamBuilder) -> Result<Self> {
+        if components == 0 {
+            bail!("mixture: needs at least one component");
+        }
+        let (shape, drawn) = ((components, features), Init::Normal { std: 1.0 });
+        Ok(Self {
+            logits: params.get_with_hints(components, "logits", Init::Zeros)?,
+            means: params.get_with_hints(shape, "means", drawn)?,
+            log_stds: params.get_with_hints(shape, "log_stds", Init::Zeros)?,
+        })
+    }
+}
+
+impl Distribution for GaussianMixture {
+    fn log_prob(&self, z: &Tensor) -> Result<Tensor> {
+        let (components, features) = self.means.dims2()?;
+        let mut joint = Vec::with_capacity(components);
+        for component in 0..components {
+            let of = |tensor: &Tensor| tensor.narrow(0, component, 1);
+            let (white, log_det) = Whiten::new(of(&self.means)?, of(&self.log_stds)?).forward(z)?;
+            joint.push((standard_normal_log_prob(&white)? + log_det)?);
+        }
+        if z.dims2()?.1 != features {
+            bail!(
+                "mixture: vectors of shape {:?} have not {features} numbers",
+                z.shape()
+            );
+        }
+        let joint = Tensor::stack(&joint, 1)?.broadcast_add(&self.logits)?;
+        joint.log_sum_exp(D::Minus1)? - self.logits.log_sum_exp(0)?.broadcast_as(z.dim(0)?)?
+    }
+
+    /// Differentiable in means and standard deviations, but not in the logits.
+    fn sample(&self, count: usize, seed: u64) -> Result<Tensor> {
+        let features = self.means.dim(1)?;
+        let (dtype, device) = (self.means.dtype(), self.means.device());
+        let weights = candle_nn::ops::softmax(&self.logits.detach(), 0)?;
+        let weights = weights.to_dtype(DType::F64)?.to_vec1::<f64>()?;
+        let draws = random::uniform(
+            random::derive(seed, "component"),
+            count,
+            DType::F64,
+            &Device::Cpu,
+        )?;
+        let chosen = draws.to_vec1::<f64>()?.into_iter().map(|draw| {
+            let mut below = 0.0;
+            let passed = weights.iter().take_while(|weight| {
+                below += **weight;
+                below <= draw
+            });
+            (passed.count() as u32).min(weights.len() as u32 - 1)
+        });
+        let chosen = Tensor::new(chosen.collect::<Vec<_>>(), device)?;
+        let noise = random::normal(
+            random::derive(seed, "noise"),
+            (count, features),
+            dtype,
+            device,
+        )?;
+        let of = |tensor: &Tensor| tensor.index_select(&chosen, 0);
+        Whiten::new(of(&self.means)?, of(&self.log_stds)?).inverse(&noise)
+    }
+}
+
+/// The shape of `count` samples of the given shape.
+fn batch(count: usize, sample: &[usize]) -> Vec<usize> {
+    [&[count], sample].concat()
+}

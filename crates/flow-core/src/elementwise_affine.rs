@@ -1,0 +1,42 @@
+//! A learned scale and shift of every number.
+//!
+//! ```text
+//! y       = x ⊙ exp(log_scale) + shift            log_scale, shift: [1, …], the shape of a sample
+//! log_det = Σ log_scale
+//! x       = (y − shift) ⊙ exp(−log_scale)
+//! ```
+
+use crate::params::{Init, ParamBuilder};
+use crate::{Bijection, Result};
+use candle_core::{Shape, Tensor};
+
+/// An affine map of each number with parameters of its own; starts as the identity.
+pub struct ElementwiseAffine {
+    log_scale: Tensor,
+    shift: Tensor,
+}
+
+impl ElementwiseAffine {
+    /// For samples of the given `shape`, without the batch. Parameters `log_scale` and `shift`, `[1, …]`.
+    pub fn new(shape: impl Into<Shape>, params: ParamBuilder) -> Result<Self> {
+        let shape = [&[1], shape.into().dims()].concat();
+        Ok(Self {
+            log_scale: params.get_with_hints(shape.as_slice(), "log_scale", Init::Zeros)?,
+            shift: params.get_with_hints(shape.as_slice(), "shift", Init::Zeros)?,
+        })
+    }
+}
+
+impl Bijection for ElementwiseAffine {
+    fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        let y = x
+            .broadcast_mul(&self.log_scale.exp()?)?
+            .broadcast_add(&self.shift)?;
+        Ok((y, self.log_scale.sum_all()?.broadcast_as(x.dim(0)?)?))
+    }
+
+    fn inverse(&self, y: &Tensor) -> Result<Tensor> {
+        y.broadcast_sub(&self.shift)?
+            .broadcast_mul(&self.log_scale.neg()?.exp()?)
+    }
+}

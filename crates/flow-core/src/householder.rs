@@ -1,0 +1,50 @@
+//! A rotation or reflection of vectors as a product of reflections.
+//!
+//! ```text
+//! y = H_K ⋯ H₁·x,  H = I − 2·v·vᵀ/(vᵀ·v)          log_det = 0
+//! ```
+//!
+//! D reflections reach every orthogonal matrix. Tomczak & Welling 2016 (arXiv:1611.09630).
+
+use crate::params::{Init, ParamBuilder};
+use crate::{Bijection, Result};
+use candle_core::Tensor;
+
+/// A learned orthogonal map of vectors `[B, D]`.
+pub struct Householder {
+    vectors: Tensor,
+}
+
+impl Householder {
+    /// `reflections` reflections, of which an even number can be the identity. Parameter `vectors`,
+    /// `[reflections, D]`, random at first.
+    pub fn new(features: usize, reflections: usize, params: ParamBuilder) -> Result<Self> {
+        let init = Init::Normal { std: 1.0 };
+        let vectors = params.get_with_hints((reflections, features), "vectors", init)?;
+        Ok(Self { vectors })
+    }
+
+    fn reflect(&self, x: &Tensor, index: usize) -> Result<Tensor> {
+        let v = self.vectors.narrow(0, index, 1)?;
+        let share = x.broadcast_mul(&v)?.sum_keepdim(1)?;
+        let share = (share.broadcast_div(&v.sqr()?.sum_keepdim(1)?)? * 2.0)?;
+        x - share.broadcast_mul(&v)?
+    }
+
+    fn count(&self) -> Result<usize> {
+        self.vectors.dim(0)
+    }
+}
+
+impl Bijection for Householder {
+    fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        let y = (0..self.count()?).try_fold(x.clone(), |x, index| self.reflect(&x, index))?;
+        Ok((y, Tensor::zeros(x.dim(0)?, x.dtype(), x.device())?))
+    }
+
+    fn inverse(&self, y: &Tensor) -> Result<Tensor> {
+        (0..self.count()?)
+            .rev()
+            .try_fold(y.clone(), |y, index| self.reflect(&y, index))
+    }
+}

@@ -1,0 +1,29 @@
+//! A bijection the other way round.
+
+use crate::{Bijection, Result};
+use candle_core::Tensor;
+
+/// `Inverse(f)` maps x to f⁻¹(x): `Inverse(Pointwise::Sigmoid)` is the logit, and the inverse of a masked
+/// autoregressive flow is an inverse autoregressive one, which samples in one pass.
+///
+/// Gradients flow through the inverse of every bijection of vectors in this crate.
+#[derive(Clone, Copy, Debug)]
+pub struct Inverse<B>(pub B);
+
+impl<B: Bijection> Bijection for Inverse<B> {
+    fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        self.0.inverse_with_log_det(x)
+    }
+
+    fn inverse(&self, y: &Tensor) -> Result<Tensor> {
+        Ok(self.0.forward(y)?.0)
+    }
+
+    fn inverse_with_log_det(&self, y: &Tensor) -> Result<(Tensor, Tensor)> {
+        self.0.forward(y)
+    }
+
+    fn given(&self, context: &Tensor) -> Result<Box<dyn Bijection + '_>> {
+        Ok(Box::new(Inverse(self.0.given(context)?)))
+    }
+}

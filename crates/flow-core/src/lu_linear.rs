@@ -1,0 +1,67 @@
+//! A linear map of vectors by triangular factors.
+//!
+//! ```text
+//! y       = W·x + bias,  W = L·U                  L: unit lower triangular, [D, D]
+//! log_det = Σ log_scale                            U: upper triangular, exp(log_scale) on its diagonal
+//! ```
+//!
+//! Starts as the identity. Oliva et al. 2018 (arXiv:1801.09819); Durkan et al. 2019, section 4 (arXiv:1906.04032).
+//! Couplings mix numbers better with a [`Permutation`](crate::Permutation) before it, as there; one can have the
+//! rotation of [`InvertibleConv1x1`](crate::InvertibleConv1x1) instead.
+
+use crate::ops::channel_map::composed;
+use crate::params::{Init, ParamBuilder};
+use crate::{Bijection, Result, linalg};
+use candle_core::{DType, Device, Tensor};
+
+/// A learned invertible linear map of vectors `[B, D]`, with a bias.
+pub struct LuLinear {
+    lower: Tensor,
+    upper: Tensor,
+    log_scale: Tensor,
+    bias: Tensor,
+    identity: Tensor,
+}
+
+impl LuLinear {
+    /// Parameters `lower` and `upper`, `[D, D]`, of which the strict triangles count, `log_scale` and `bias`, `[D]`.
+    pub fn new(features: usize, params: ParamBuilder) -> Result<Self> {
+        let square = (features, features);
+        Ok(Self {
+            lower: params.get_with_hints(square, "lower", Init::Zeros)?,
+            upper: params.get_with_hints(square, "upper", Init::Zeros)?,
+            log_scale: params.get_with_hints(features, "log_scale", Init::Zeros)?,
+            bias: params.get_with_hints(features, "bias", Init::Zeros)?,
+            identity: Tensor::eye(features, params.dtype(), params.device())?,
+        })
+    }
+
+    /// W, `[D, D]`, output first.
+    pub fn weight(&self) -> Result<Tensor> {
+        composed::weight(&self.identity, &self.lower, &self.upper, &self.log_scale)
+    }
+}
+
+impl Bijection for LuLinear {
+    fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        let y = x.matmul(&self.weight()?.t()?)?.broadcast_add(&self.bias)?;
+        Ok((y, self.log_scale.sum_all()?.broadcast_as(x.dim(0)?)?))
+    }
+
+    fn inverse(&self, y: &Tensor) -> Result<Tensor> {
+        let weight = self.weight()?;
+        let on_host = weight
+            .detach()
+            .to_device(&Device::Cpu)?
+            .to_dtype(DType::F64)?;
+        let inverse = Tensor::new(linalg::inverse(&on_host.to_vec2()?)?, &Device::Cpu)?
+            .to_dtype(y.dtype())?
+            .to_device(y.device())?
+            .t()?;
+        let y = y.broadcast_sub(&self.bias)?;
+        let x = y.detach().matmul(&inverse)?;
+        // One step of refinement, W⁻¹ being a constant: exact to rounding, and it carries the gradient.
+        let rest = (y - x.matmul(&weight.t()?)?)?;
+        x + rest.matmul(&inverse)?
+    }
+}

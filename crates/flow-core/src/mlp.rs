@@ -1,0 +1,196 @@
+//! A small network of residual blocks on vectors, for couplings and autoregressive flows.
+//!
+//! ```text
+//! a     = W·x + b [+ V·context]
+//! a     ← a + W₂·relu(W₁·relu(a) + b₁ [+ V₁·context]) + b₂        for every block
+//! h     = W·a + b, zero at first: a flow starts at what its transform makes of zeros
+//! ```
+//!
+//! He et al. 2016 (arXiv:1603.05027). With masks on the weights it is a MADE: Germain et al. 2015 (arXiv:1502.03509).
+
+use crate::ops::linear::{Before, linear};
+use crate::params::{Init, ParamBuilder};
+use crate::{Conditioner, Result};
+use candle_core::{Tensor, bail};
+
+/// The sizes of a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MlpSize {
+    /// Numbers in every hidden layer.
+    pub width: usize,
+    /// Residual blocks, of two layers each.
+    pub blocks: usize,
+    /// Numbers of the context of a sample; 0 for none.
+    pub context: usize,
+}
+
+impl Default for MlpSize {
+    /// Two blocks, 64 wide, no context.
+    fn default() -> Self {
+        Self {
+            width: 64,
+            blocks: 2,
+            context: 0,
+        }
+    }
+}
+
+/// A residual network, `[B, inputs]` → `[B, outputs]`.
+pub struct Mlp {
+    input: Layer,
+    blocks: Vec<[Layer; 2]>,
+    output: Layer,
+    /// How the context enters the first layer and every block.
+    context: Vec<Layer>,
+}
+
+impl Mlp {
+    /// Parameters `{input,block0.0,block0.1,…,output}.{weight,bias}`, and with a context
+    /// `context{0,1,…}.{weight,bias}`.
+    pub fn new(inputs: usize, outputs: usize, size: MlpSize, params: ParamBuilder) -> Result<Self> {
+        Self::masked(&vec![0; inputs], &vec![0; outputs], 0, size, params)
+    }
+
+    /// Output i depends on input j only if `outputs[i] ≥ inputs[j]`; hidden degrees go round 1 to `most`.
+    pub(crate) fn masked(
+        inputs: &[usize],
+        outputs: &[usize],
+        most: usize,
+        size: MlpSize,
+        params: ParamBuilder,
+    ) -> Result<Self> {
+        let MlpSize {
+            width,
+            blocks,
+            context,
+        } = size;
+        let hidden = (0..width)
+            .map(|unit| unit % most.max(1) + most.min(1))
+            .collect::<Vec<_>>();
+        let wide = Init::Normal {
+            std: (2.0 / width as f64).sqrt(),
+        };
+        // Blocks start near the identity.
+        let small = Init::Normal { std: 1e-3 };
+        let first = Init::Normal {
+            std: (1.0 / inputs.len().max(1) as f64).sqrt(),
+        };
+        let block = |index| {
+            let params = params.pp(format!("block{index}"));
+            Ok([
+                Layer::new(&hidden, &hidden, wide, params.pp("0"))?,
+                Layer::new(&hidden, &hidden, small, params.pp("1"))?,
+            ])
+        };
+        let contexts = if context == 0 { 0 } else { 1 + blocks };
+        let context_layer = |index| {
+            let init = Init::Normal {
+                std: (1.0 / context as f64).sqrt(),
+            };
+            Layer::new(
+                &vec![0; context],
+                &vec![0; width],
+                init,
+                params.pp(format!("context{index}")),
+            )
+        };
+        Ok(Self {
+            input: Layer::new(inputs, &hidden, first, params.pp("input"))?,
+            blocks: (0..blocks).map(block).collect::<Result<_>>()?,
+            output: Layer::new(&hidden, outputs, Init::Zeros, params.pp("output"))?,
+            context: (0..contexts).map(context_layer).collect::<Result<_>>()?,
+        })
+    }
+
+    fn run(&self, x: &Tensor, context: &[Tensor]) -> Result<Tensor> {
+        let with = |a: Tensor, index: usize| match context.get(index) {
+            Some(context) => a.broadcast_add(context),
+            None => Ok(a),
+        };
+        let mut a = with(self.input.forward(x, Before::Nothing)?, 0)?;
+        for (index, [first, second]) in (1..).zip(&self.blocks) {
+            let inner = with(first.forward(&a, Before::Relu)?, index)?;
+            a = (a + second.forward(&inner, Before::Relu)?)?;
+        }
+        self.output.forward(&a, Before::Nothing)
+    }
+}
+
+impl Conditioner for Mlp {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        if let Some(layer) = self.context.first() {
+            bail!(
+                "mlp: needs a context of {} numbers; bind one with `given`",
+                layer.inputs()?
+            );
+        }
+        self.run(x, &[])
+    }
+
+    fn given(&self, context: &Tensor) -> Result<Box<dyn Conditioner + '_>> {
+        if let Some(layer) = self.context.first()
+            && context.dim(1)? != layer.inputs()?
+        {
+            bail!(
+                "mlp: a context of shape {:?} has not {} numbers for each sample",
+                context.shape(),
+                layer.inputs()?
+            );
+        }
+        let context = self
+            .context
+            .iter()
+            .map(|layer| layer.forward(context, Before::Nothing));
+        Ok(Box::new(Given {
+            mlp: self,
+            context: context.collect::<Result<_>>()?,
+        }))
+    }
+}
+
+/// A network and what its layers for the context give.
+struct Given<'a> {
+    mlp: &'a Mlp,
+    context: Vec<Tensor>,
+}
+
+impl Conditioner for Given<'_> {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.mlp.run(x, &self.context)
+    }
+}
+
+struct Layer {
+    weight: Tensor,
+    bias: Tensor,
+    /// Ones where an output may depend on an input; none where it may everywhere.
+    mask: Option<Tensor>,
+}
+
+impl Layer {
+    fn new(inputs: &[usize], outputs: &[usize], init: Init, params: ParamBuilder) -> Result<Self> {
+        let shape = (outputs.len(), inputs.len());
+        let sees = |&output: &usize| inputs.iter().map(move |&input| u8::from(output >= input));
+        let mask = outputs.iter().flat_map(sees).collect::<Vec<_>>();
+        let mask = mask
+            .contains(&0)
+            .then(|| Tensor::from_vec(mask, shape, params.device())?.to_dtype(params.dtype()));
+        Ok(Self {
+            weight: params.get_with_hints(shape, "weight", init)?,
+            bias: params.get_with_hints(outputs.len(), "bias", Init::Zeros)?,
+            mask: mask.transpose()?,
+        })
+    }
+
+    fn inputs(&self) -> Result<usize> {
+        self.weight.dim(1)
+    }
+
+    fn forward(&self, x: &Tensor, before: Before) -> Result<Tensor> {
+        let weight = match &self.mask {
+            Some(mask) => &(&self.weight * mask)?,
+            None => &self.weight,
+        };
+        linear(x, weight, &self.bias, before)
+    }
+}

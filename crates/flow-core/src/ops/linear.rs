@@ -1,0 +1,229 @@
+//! A layer of a small network: an optional ReLU, then an affine map of every row.
+//!
+//! ```text
+//! y = a·Wᵀ + b,  a = x or max(x, 0)               x: [B, I]  W: [O, I]  b: [O]
+//! ```
+//!
+//! The ReLU stands before the product, as in residual blocks (He et al. 2016, arXiv:1603.05027), so that only x is kept.
+
+use super::matrix::{Into, Matrix, multiply};
+use super::view::contiguous;
+use super::{MAX_RUNS, fusible, simd, sum_in_order};
+use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Storage, Tensor, bail};
+use rayon::prelude::*;
+use std::borrow::Cow;
+
+/// What happens to x before the product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// Nothing.
+    Nothing,
+    /// max(x, 0).
+    Relu,
+}
+
+/// As many rows at least are one thread's: a hand-over costs as much as a few of them.
+const MIN_ROWS: usize = 256;
+
+/// `x` `[B, I]`, `weight` `[O, I]`, `bias` `[O]` → `[B, O]`.
+pub fn linear(x: &Tensor, weight: &Tensor, bias: &Tensor, before: Before) -> Result<Tensor> {
+    if fusible(x) && fusible(weight) {
+        x.contiguous()?
+            .apply_op3(&weight.contiguous()?, &bias.contiguous()?, Linear(before))
+    } else {
+        composed::linear(x, weight, bias, before)
+    }
+}
+
+/// The specification, in plain candle operations.
+pub mod composed {
+    use super::Before;
+    use candle_core::{Result, Tensor};
+
+    /// As [`super::linear`].
+    pub fn linear(x: &Tensor, weight: &Tensor, bias: &Tensor, before: Before) -> Result<Tensor> {
+        let x = match before {
+            Before::Nothing => x.clone(),
+            Before::Relu => x.relu()?,
+        };
+        x.matmul(&weight.t()?)?.broadcast_add(bias)
+    }
+}
+
+struct Linear(Before);
+
+/// Numbers of rows, inputs and outputs.
+#[derive(Clone, Copy)]
+struct Sizes {
+    rows: usize,
+    inputs: usize,
+    outputs: usize,
+}
+
+impl Sizes {
+    fn new(x: &Shape, weight: &Shape) -> Result<Self> {
+        let ((rows, columns), (outputs, inputs)) = (x.dims2()?, weight.dims2()?);
+        if inputs != columns {
+            bail!("linear: {columns} numbers do not fit a weight of {outputs}×{inputs}");
+        }
+        Ok(Self {
+            rows,
+            inputs,
+            outputs,
+        })
+    }
+
+    /// Rows of one thread.
+    fn run(self) -> usize {
+        self.rows.div_ceil(MAX_RUNS).max(MIN_ROWS)
+    }
+}
+
+impl Linear {
+    fn activated<'a>(&self, x: &'a [f32]) -> Cow<'a, [f32]> {
+        match self.0 {
+            Before::Nothing => Cow::Borrowed(x),
+            Before::Relu => simd::dispatch(
+                #[inline(always)]
+                || Cow::Owned(x.iter().map(|x| if *x < 0.0 { 0.0 } else { *x }).collect()),
+            ),
+        }
+    }
+
+    fn forward(&self, sizes: Sizes, x: &[f32], weight: Matrix, bias: &[f32], y: &mut [f32]) {
+        for row in y.chunks_exact_mut(sizes.outputs) {
+            row.copy_from_slice(bias);
+        }
+        let rows = x.len() / sizes.inputs;
+        let x = self.activated(x);
+        let x = Matrix::new(&x, rows, sizes.inputs);
+        multiply(y, x, weight.t(), Into::Sum);
+    }
+
+    /// Writes the gradient in x and returns those in the weight and, after it, in the bias.
+    fn backward(
+        &self,
+        sizes: Sizes,
+        x: &[f32],
+        weight: Matrix,
+        grad_y: &[f32],
+        grad_x: &mut [f32],
+    ) -> Vec<f32> {
+        let Sizes {
+            inputs, outputs, ..
+        } = sizes;
+        let rows = x.len() / inputs;
+        let grad_rows = Matrix::new(grad_y, rows, outputs);
+        multiply(grad_x, grad_rows, weight, Into::Fresh);
+        if self.0 == Before::Relu {
+            simd::dispatch(
+                #[inline(always)]
+                || {
+                    for (grad, x) in grad_x.iter_mut().zip(x) {
+                        *grad = if *x < 0.0 { 0.0 } else { *grad };
+                    }
+                },
+            );
+        }
+        let mut sums = vec![0.0; outputs * inputs + outputs];
+        let (grad_weight, grad_bias) = sums.split_at_mut(outputs * inputs);
+        let activated = self.activated(x);
+        let activated = Matrix::new(&activated, rows, inputs);
+        multiply(grad_weight, grad_rows.t(), activated, Into::Fresh);
+        for row in grad_y.chunks_exact(outputs) {
+            simd::add(grad_bias, row);
+        }
+        sums
+    }
+}
+
+impl CustomOp3 for Linear {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+        bias: &CpuStorage,
+        bias_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let sizes = Sizes::new(x_layout.shape(), weight_layout.shape())?;
+        let Sizes {
+            rows,
+            inputs,
+            outputs,
+        } = sizes;
+        if bias_layout.dims() != [outputs] {
+            bail!(
+                "linear: a bias of shape {:?} does not fit {outputs} outputs",
+                bias_layout.shape()
+            );
+        }
+        let x = contiguous(x, x_layout)?;
+        let weight = Matrix::new(contiguous(weight, weight_layout)?, outputs, inputs);
+        let bias = contiguous(bias, bias_layout)?;
+        let mut y = vec![0.0; rows * outputs];
+        let run = sizes.run();
+        if rows <= run {
+            self.forward(sizes, x, weight, bias, &mut y);
+        } else {
+            y.par_chunks_mut(run * outputs)
+                .zip(x.par_chunks(run * inputs))
+                .for_each(|(y, x)| self.forward(sizes, x, weight, bias, y));
+        }
+        Ok((CpuStorage::F32(y), Shape::from((rows, outputs))))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        _bias: &Tensor,
+        _y: &Tensor,
+        grad_y: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let sizes = Sizes::new(x.shape(), weight.shape())?;
+        let Sizes {
+            rows,
+            inputs,
+            outputs,
+        } = sizes;
+        let grad_y = grad_y.contiguous()?;
+        let (x_storage, x_layout) = x.storage_and_layout();
+        let (weight_storage, weight_layout) = weight.storage_and_layout();
+        let (grad_storage, grad_layout) = grad_y.storage_and_layout();
+        let (Storage::Cpu(x_storage), Storage::Cpu(weight_storage), Storage::Cpu(grad_storage)) =
+            (&*x_storage, &*weight_storage, &*grad_storage)
+        else {
+            bail!("linear: the fused form runs on the CPU");
+        };
+        let numbers = contiguous(x_storage, x_layout)?;
+        let weight = Matrix::new(contiguous(weight_storage, weight_layout)?, outputs, inputs);
+        let grad = contiguous(grad_storage, grad_layout)?;
+
+        let mut grad_x = vec![0.0; rows * inputs];
+        let run = sizes.run();
+        let mut grad_weight = if rows <= run {
+            self.backward(sizes, numbers, weight, grad, &mut grad_x)
+        } else {
+            let parts = grad_x
+                .par_chunks_mut(run * inputs)
+                .zip(numbers.par_chunks(run * inputs))
+                .zip(grad.par_chunks(run * outputs))
+                .map(|((grad_x, x), grad_y)| self.backward(sizes, x, weight, grad_y, grad_x))
+                .collect();
+            sum_in_order(parts)
+        };
+        let grad_bias = grad_weight.split_off(outputs * inputs);
+        let device = x.device();
+        Ok((
+            Some(Tensor::from_vec(grad_x, (rows, inputs), device)?),
+            Some(Tensor::from_vec(grad_weight, (outputs, inputs), device)?),
+            Some(Tensor::from_vec(grad_bias, outputs, device)?),
+        ))
+    }
+}

@@ -1,0 +1,282 @@
+//! Splines on the CPU in f32: one pass over the numbers, nothing kept between forward and backward.
+
+use super::scalar::{Axis, Knots};
+use super::{Sizes, Spline};
+use crate::ops::view::{Samples, contiguous};
+use crate::ops::{MAX_RUNS, simd};
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Storage, Tensor, bail};
+use rayon::prelude::*;
+
+/// As many numbers at least are one thread's: a hand-over costs as much as a few of them.
+const MIN_NUMBERS: usize = 512;
+
+/// y and log_det one after the other, since an operation has one result.
+pub(super) struct Forward(pub(super) Spline);
+
+pub(super) struct Inverse(pub(super) Spline);
+
+impl CustomOp2 for Forward {
+    fn name(&self) -> &'static str {
+        "spline"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        h: &CpuStorage,
+        h_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let sizes = Sizes::new(x_layout.shape(), h_layout.shape(), self.0)?;
+        let (x, h) = (Samples::new(x, x_layout)?, contiguous(h, h_layout)?);
+        let knots = Knots::new(self.0);
+        let sample = sizes.sample();
+        let mut result = vec![0.0; sizes.batch * sample + sizes.batch];
+        let (y, log_det) = result.split_at_mut(sizes.batch * sample);
+        let run = sizes.run();
+        let work = |(index, (y, log_det)): (usize, (&mut [f32], &mut [f32]))| {
+            let mut room = Room::new(&knots, sizes);
+            for (offset, (y, log_det)) in y.chunks_exact_mut(sample).zip(log_det).enumerate() {
+                let index = index * run + offset;
+                let (x, h) = (x.get(index), sizes.parameters_of(h, index));
+                y.copy_from_slice(x);
+                *log_det = transform(&knots, sizes, x, h, y, &mut room);
+            }
+        };
+        if sizes.batch <= run {
+            work((0, (y, log_det)));
+        } else {
+            y.par_chunks_mut(run * sample)
+                .zip(log_det.par_chunks_mut(run))
+                .enumerate()
+                .for_each(work);
+        }
+        let count = result.len();
+        Ok((CpuStorage::F32(result), Shape::from(count)))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        h: &Tensor,
+        _result: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let sizes = Sizes::new(x.shape(), h.shape(), self.0)?;
+        let grad = grad.contiguous()?;
+        let (x_storage, x_layout) = x.storage_and_layout();
+        let (h_storage, h_layout) = h.storage_and_layout();
+        let (grad_storage, grad_layout) = grad.storage_and_layout();
+        let (Storage::Cpu(x_storage), Storage::Cpu(h_storage), Storage::Cpu(grad_storage)) =
+            (&*x_storage, &*h_storage, &*grad_storage)
+        else {
+            bail!("spline: the fused form runs on the CPU");
+        };
+        let (samples, h_all) = (
+            Samples::new(x_storage, x_layout)?,
+            contiguous(h_storage, h_layout)?,
+        );
+        let (sample, knots) = (sizes.sample(), Knots::new(self.0));
+        let (grad_y, grad_log_det) =
+            contiguous(grad_storage, grad_layout)?.split_at(sizes.batch * sample);
+
+        let mut grad_x = grad_y.to_vec();
+        let mut grad_h = vec![0.0; h_all.len()];
+        let run = sizes.run();
+        let work = |(index, (grad_x, grad_h)): (usize, (&mut [f32], &mut [f32]))| {
+            let mut room = Room::new(&knots, sizes);
+            let grads = grad_x
+                .chunks_exact_mut(sample)
+                .zip(grad_h.chunks_exact_mut(sizes.sample_parameters()));
+            for (offset, (grad_x, grad_h)) in grads.enumerate() {
+                let index = index * run + offset;
+                let (x, h) = (samples.get(index), sizes.parameters_of(h_all, index));
+                let grad_log = grad_log_det[index];
+                differentiate(&knots, sizes, (x, h, grad_log), (grad_x, grad_h), &mut room);
+            }
+        };
+        if sizes.batch <= run {
+            work((0, (&mut grad_x, &mut grad_h)));
+        } else {
+            grad_x
+                .par_chunks_mut(run * sample)
+                .zip(grad_h.par_chunks_mut(run * sizes.sample_parameters()))
+                .enumerate()
+                .for_each(work);
+        }
+        Ok((
+            Some(Tensor::from_vec(grad_x, x.shape(), x.device())?),
+            Some(Tensor::from_vec(grad_h, h.shape(), h.device())?),
+        ))
+    }
+}
+
+impl CustomOp2 for Inverse {
+    fn name(&self) -> &'static str {
+        "spline-inverse"
+    }
+
+    fn cpu_fwd(
+        &self,
+        y: &CpuStorage,
+        y_layout: &Layout,
+        h: &CpuStorage,
+        h_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let sizes = Sizes::new(y_layout.shape(), h_layout.shape(), self.0)?;
+        let (y, h) = (Samples::new(y, y_layout)?, contiguous(h, h_layout)?);
+        let (sample, knots, run) = (sizes.sample(), Knots::new(self.0), sizes.run());
+        let mut result = vec![0.0; sizes.batch * sample];
+        let work = |(index, x): (usize, &mut [f32])| {
+            let mut room = Room::new(&knots, sizes);
+            for (offset, x) in x.chunks_exact_mut(sample).enumerate() {
+                let index = index * run + offset;
+                let (y, h) = (y.get(index), sizes.parameters_of(h, index));
+                x.copy_from_slice(y);
+                invert(&knots, sizes, y, h, x, &mut room);
+            }
+        };
+        if sizes.batch <= run {
+            work((0, &mut result));
+        } else {
+            result
+                .par_chunks_mut(run * sample)
+                .enumerate()
+                .for_each(work);
+        }
+        Ok((CpuStorage::F32(result), y_layout.shape().clone()))
+    }
+}
+
+impl Sizes {
+    /// Samples of one thread.
+    fn run(self) -> usize {
+        let least = MIN_NUMBERS.div_ceil((self.transformed * self.pixels).max(1));
+        self.batch.div_ceil(MAX_RUNS).max(least)
+    }
+
+    fn parameters_of(self, h: &[f32], index: usize) -> &[f32] {
+        &h[index * self.sample_parameters()..][..self.sample_parameters()]
+    }
+}
+
+/// What is used again for every number.
+struct Room {
+    shares: super::scalar::Shares,
+    parameters: Vec<f32>,
+    gradients: Vec<f32>,
+}
+
+impl Room {
+    fn new(knots: &Knots, sizes: Sizes) -> Self {
+        Self {
+            shares: knots.room(),
+            parameters: vec![0.0; sizes.parameters],
+            gradients: vec![0.0; sizes.parameters],
+        }
+    }
+
+    /// The parameters of transformed number `number`, which are a pixel row apart from each other.
+    #[inline(always)]
+    fn gather(&mut self, sizes: Sizes, h: &[f32], number: usize) {
+        let start = start(sizes, number);
+        let values = h[start..].iter().step_by(sizes.pixels);
+        self.parameters
+            .iter_mut()
+            .zip(values)
+            .for_each(|(to, from)| *to = *from);
+    }
+
+    #[inline(always)]
+    fn scatter(&self, sizes: Sizes, grad_h: &mut [f32], number: usize) {
+        let start = start(sizes, number);
+        let places = grad_h[start..].iter_mut().step_by(sizes.pixels);
+        places
+            .zip(&self.gradients)
+            .for_each(|(to, from)| *to = *from);
+    }
+}
+
+/// Where in a sample's parameters those of transformed number `number` begin.
+#[inline(always)]
+fn start(sizes: Sizes, number: usize) -> usize {
+    let (channel, pixel) = (number / sizes.pixels, number % sizes.pixels);
+    channel * sizes.parameters * sizes.pixels + pixel
+}
+
+/// Writes the transformed numbers of one sample over those of `y`, and returns its log_det.
+fn transform(
+    knots: &Knots,
+    sizes: Sizes,
+    x: &[f32],
+    h: &[f32],
+    y: &mut [f32],
+    room: &mut Room,
+) -> f32 {
+    let first = sizes.first();
+    simd::dispatch(
+        #[inline(always)]
+        || {
+            let mut log_det = 0.0;
+            for (number, (x, y)) in x[first..].iter().zip(&mut y[first..]).enumerate() {
+                if knots.is_inside(*x) {
+                    room.gather(sizes, h, number);
+                    let bin = knots.bin(*x, Axis::X, &room.parameters, &mut room.shares);
+                    let (value, log_slope) = bin.forward(*x);
+                    *y = value;
+                    log_det += log_slope;
+                }
+            }
+            log_det
+        },
+    )
+}
+
+/// Writes x of one sample over the transformed numbers.
+fn invert(knots: &Knots, sizes: Sizes, y: &[f32], h: &[f32], x: &mut [f32], room: &mut Room) {
+    let first = sizes.first();
+    simd::dispatch(
+        #[inline(always)]
+        || {
+            for (number, (y, x)) in y[first..].iter().zip(&mut x[first..]).enumerate() {
+                if knots.is_inside(*y) {
+                    room.gather(sizes, h, number);
+                    *x = knots
+                        .bin(*y, Axis::Y, &room.parameters, &mut room.shares)
+                        .inverse(*y);
+                }
+            }
+        },
+    );
+}
+
+/// `grad_x` holds ∂L/∂y and becomes ∂L/∂x; `grad_h` holds zeros.
+fn differentiate(
+    knots: &Knots,
+    sizes: Sizes,
+    (x, h, grad_log): (&[f32], &[f32], f32),
+    (grad_x, grad_h): (&mut [f32], &mut [f32]),
+    room: &mut Room,
+) {
+    let first = sizes.first();
+    simd::dispatch(
+        #[inline(always)]
+        || {
+            for (number, (x, grad)) in x[first..].iter().zip(&mut grad_x[first..]).enumerate() {
+                if knots.is_inside(*x) {
+                    room.gather(sizes, h, number);
+                    let bin = knots.bin(*x, Axis::X, &room.parameters, &mut room.shares);
+                    let gradient = bin.backward(*x, *grad, grad_log);
+                    *grad = gradient.x;
+                    let Room {
+                        shares,
+                        parameters,
+                        gradients,
+                    } = room;
+                    knots.differentiate(bin, &gradient, parameters, shares, gradients);
+                    room.scatter(sizes, grad_h, number);
+                }
+            }
+        },
+    );
+}

@@ -1,0 +1,166 @@
+//! Monotonic rational-quadratic splines with linear tails, and their log-determinant.
+//!
+//! ```text
+//! [−bound, bound] is cut into K bins on both axes; bin k has width w, height h, slope δ = h/w, and
+//! derivatives d₀, d₁ at its ends. With θ = (x − left)/w and t = θ·(1 − θ),
+//!
+//! y       = bottom + h·(δ·θ² + d₀·t) / (δ + (d₀ + d₁ − 2δ)·t)
+//! ∂y/∂x   = δ²·(d₁·θ² + 2δ·t + d₀·(1 − θ)²) / (δ + (d₀ + d₁ − 2δ)·t)²
+//! θ of y  = 2c / (−b − √(b² − 4ac)),  which does not cancel
+//! ```
+//!
+//! Outside of the interval y = x, and the derivative is 1 at both of its ends. Of every number's 3K − 1 parameters
+//! the first K give widths and the next K heights, by a softmax with a minimum; the others give
+//! the inner derivatives, by a softplus with a minimum.
+//! Gregory & Delbourgo 1982; Durkan, Bekasov, Murray & Papamakarios 2019, sections 3.1 and A.2 (arXiv:1906.04032).
+
+pub mod composed;
+mod fused;
+mod scalar;
+
+use super::fusible;
+use super::view::dense_samples;
+use candle_core::{Result, Shape, Tensor, bail};
+
+/// The settings of a spline.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spline {
+    /// K, into how many pieces the interval is cut; at least 2.
+    pub bins: usize,
+    /// The interval is [−bound, bound].
+    pub bound: f64,
+    /// The least width of a bin, as a share of the interval.
+    pub min_width: f64,
+    /// The least height of a bin, as a share of the interval.
+    pub min_height: f64,
+    /// The least derivative at an inner knot.
+    pub min_derivative: f64,
+}
+
+impl Default for Spline {
+    /// 8 bins on [−3, 3], with minima of 10⁻³.
+    fn default() -> Self {
+        Self {
+            bins: 8,
+            bound: 3.0,
+            min_width: 1e-3,
+            min_height: 1e-3,
+            min_derivative: 1e-3,
+        }
+    }
+}
+
+impl Spline {
+    /// How many parameters each number has: 3K − 1.
+    pub fn parameters(self) -> usize {
+        (3 * self.bins).saturating_sub(1)
+    }
+
+    fn check(self) -> Result<()> {
+        let Self {
+            bins,
+            bound,
+            min_width,
+            min_height,
+            min_derivative,
+        } = self;
+        let fits = |minimum: f64| minimum > 0.0 && minimum * (bins as f64) < 1.0;
+        if bins < 2 || !fits(min_width) || !fits(min_height) {
+            bail!(
+                "spline: {bins} bins of at least {min_width} by {min_height} are not two or more that fit into 1"
+            );
+        }
+        let is_slope = min_derivative > 0.0 && min_derivative < 1.0;
+        if !(bound > 0.0 && bound.is_finite() && is_slope) {
+            bail!(
+                "spline: bound {bound} must be positive, and minimum {min_derivative} of derivatives between 0 and 1"
+            );
+        }
+        Ok(())
+    }
+}
+
+/// y and log_det `[B]`, of `x` `[B, C, …]` and the network's `h` `[B, (3K − 1)·C₂, …]`; the last C₂ channels
+/// are transformed.
+///
+/// # Errors
+/// If the shapes do not fit, or the bins do not fit into their interval.
+pub fn forward(x: &Tensor, h: &Tensor, spline: Spline) -> Result<(Tensor, Tensor)> {
+    Sizes::new(x.shape(), h.shape(), spline)?;
+    if !fusible(x) {
+        return composed::forward(x, h, spline);
+    }
+    let flat = dense_samples(x)?.apply_op2(&h.contiguous()?, fused::Forward(spline))?;
+    let count = x.elem_count();
+    let y = flat.narrow(0, 0, count)?.reshape(x.shape())?;
+    Ok((y, flat.narrow(0, count, x.dim(0)?)?))
+}
+
+/// The x of which `forward(x, h, spline)` gives `y`.
+///
+/// # Errors
+/// As those of `forward`.
+pub fn inverse(y: &Tensor, h: &Tensor, spline: Spline) -> Result<Tensor> {
+    Sizes::new(y.shape(), h.shape(), spline)?;
+    // Samples need no graph; who wants gradients of one takes the composed form.
+    if !fusible(y) || y.track_op() || h.track_op() {
+        return composed::inverse(y, h, spline);
+    }
+    dense_samples(y)?.apply_op2_no_bwd(&h.contiguous()?, &fused::Inverse(spline))
+}
+
+/// What a sample consists of.
+#[derive(Clone, Copy)]
+struct Sizes {
+    batch: usize,
+    pixels: usize,
+    passing: usize,
+    transformed: usize,
+    /// Parameters of a number.
+    parameters: usize,
+}
+
+impl Sizes {
+    fn new(x: &Shape, h: &Shape, spline: Spline) -> Result<Self> {
+        spline.check()?;
+        let parameters = spline.parameters();
+        let (&[batch, channels, ref space @ ..], &[h_batch, h_channels, ref h_space @ ..]) =
+            (x.dims(), h.dims())
+        else {
+            bail!("spline: inputs of shape {x:?} have no channels");
+        };
+        let transformed = h_channels / parameters;
+        if h_batch != batch
+            || h_space != space
+            || transformed * parameters != h_channels
+            || transformed == 0
+            || transformed > channels
+        {
+            bail!(
+                "spline: {parameters} parameters of shape {h:?} do not fit inputs of shape {x:?}"
+            );
+        }
+        Ok(Self {
+            batch,
+            pixels: space.iter().product(),
+            passing: channels - transformed,
+            transformed,
+            parameters,
+        })
+    }
+
+    /// Numbers of a sample.
+    fn sample(self) -> usize {
+        (self.passing + self.transformed) * self.pixels
+    }
+
+    /// Parameters of a sample.
+    fn sample_parameters(self) -> usize {
+        self.transformed * self.parameters * self.pixels
+    }
+
+    /// Where a sample's transformed numbers begin.
+    fn first(self) -> usize {
+        self.passing * self.pixels
+    }
+}

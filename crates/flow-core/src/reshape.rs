@@ -1,0 +1,46 @@
+//! The same numbers in another shape.
+
+use crate::{Bijection, Result};
+use candle_core::{Shape, Tensor, bail};
+
+/// Samples of one shape as samples of another, as between images and vectors; log_det = 0.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reshape {
+    from: Shape,
+    to: Shape,
+}
+
+impl Reshape {
+    /// From one shape of a sample, without the batch, to another one.
+    ///
+    /// # Errors
+    /// If they hold different numbers of numbers.
+    pub fn new(from: impl Into<Shape>, to: impl Into<Shape>) -> Result<Self> {
+        let (from, to) = (from.into(), to.into());
+        if from.elem_count() != to.elem_count() {
+            bail!("reshape: samples of shape {from:?} and {to:?} differ in size");
+        }
+        Ok(Self { from, to })
+    }
+}
+
+impl Bijection for Reshape {
+    fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        let log_det = Tensor::zeros(x.dim(0)?, x.dtype(), x.device())?;
+        Ok((reshape(x, &self.from, &self.to)?, log_det))
+    }
+
+    fn inverse(&self, y: &Tensor) -> Result<Tensor> {
+        reshape(y, &self.to, &self.from)
+    }
+}
+
+fn reshape(x: &Tensor, from: &Shape, to: &Shape) -> Result<Tensor> {
+    if &x.dims()[1..] != from.dims() {
+        bail!(
+            "reshape: a batch of shape {:?} does not hold samples of shape {from:?}",
+            x.shape()
+        );
+    }
+    x.reshape([&[x.dim(0)?], to.dims()].concat())
+}

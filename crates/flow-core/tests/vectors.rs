@@ -1,0 +1,282 @@
+//! Every bijection of vectors × every check, at random parameters, with and without a context.
+#![allow(clippy::unwrap_used)]
+
+use candle_core::{DType, Device, Result, Tensor};
+use flow_core::params::{ParamBuilder, ParamStore};
+use flow_core::recipes::{self, Recipe};
+use flow_core::{
+    ActNorm, Autoregressive, Bijection, Chain, Coupling, ElementwiseAffine, Flow, Householder,
+    Inverse, LuLinear, Mlp, MlpSize, Order, Passing, Permutation, Pointwise, Reshape, ScaleMap,
+    Spline, Transform, check, random,
+};
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseResult;
+
+type Boxed = Result<Box<dyn Bijection>>;
+type Build = fn(usize, ParamBuilder) -> Boxed;
+
+const SIZE: MlpSize = MlpSize {
+    width: 7,
+    blocks: 1,
+    context: 0,
+};
+
+const CONDITIONAL: MlpSize = MlpSize { context: 3, ..SIZE };
+
+const SPLINE: Transform = Transform::Spline(Spline {
+    bins: 5,
+    bound: 2.0,
+    min_width: 0.05,
+    min_height: 0.05,
+    min_derivative: 0.1,
+});
+
+const AFFINE: Transform = Transform::Affine(ScaleMap::ExpTanh { bound: 1.0 }, Order::ScaleFirst);
+
+fn coupling(
+    d: usize,
+    transform: Transform,
+    passing: Passing,
+    size: MlpSize,
+    params: ParamBuilder,
+) -> Boxed {
+    let count = passing.count(d);
+    let network = Mlp::new(count, transform.parameters(d - count), size, params)?;
+    Ok(Box::new(Coupling::new(transform, passing, network)))
+}
+
+fn made(d: usize, transform: Transform, size: MlpSize, params: ParamBuilder) -> Boxed {
+    Ok(Box::new(Autoregressive::new(d, transform, size, params)?))
+}
+
+fn pointwise(function: Pointwise) -> Boxed {
+    Ok(Box::new(function))
+}
+
+/// One line makes a new bijection tested.
+const TABLE: &[(&str, Build)] = &[
+    ("actnorm", |d, p| Ok(Box::new(ActNorm::new(d, p)?))),
+    ("elementwise affine", |d, p| {
+        Ok(Box::new(ElementwiseAffine::new(d, p)?))
+    }),
+    ("permutation", |d, _| {
+        Ok(Box::new(Permutation::random(d, 3)?))
+    }),
+    ("reverse", |d, _| Ok(Box::new(Permutation::reverse(d)))),
+    ("lu linear", |d, p| Ok(Box::new(LuLinear::new(d, p)?))),
+    ("householder", |d, p| {
+        Ok(Box::new(Householder::new(d, 3, p)?))
+    }),
+    ("reshape", |d, _| Ok(Box::new(Reshape::new(d, d)?))),
+    ("sigmoid", |_, _| pointwise(Pointwise::Sigmoid)),
+    ("softplus", |_, _| pointwise(Pointwise::Softplus)),
+    ("exp", |_, _| pointwise(Pointwise::Exp)),
+    ("tanh", |_, _| pointwise(Pointwise::Tanh)),
+    ("logit", |_, _| Ok(Box::new(Inverse(Pointwise::Sigmoid)))),
+    ("additive", |d, p| {
+        coupling(d, Transform::Additive, Passing::FirstHalf, SIZE, p)
+    }),
+    ("affine", |d, p| {
+        coupling(d, AFFINE, Passing::SecondHalf, SIZE, p)
+    }),
+    ("affine, odd", |d, p| {
+        let transform = Transform::Affine(ScaleMap::Softplus, Order::ShiftFirst);
+        coupling(d, transform, Passing::Odd, SIZE, p)
+    }),
+    ("spline", |d, p| {
+        coupling(d, SPLINE, Passing::FirstHalf, SIZE, p)
+    }),
+    ("spline, even", |d, p| {
+        coupling(d, SPLINE, Passing::Even, SIZE, p)
+    }),
+    ("maf, additive", |d, p| {
+        made(d, Transform::Additive, SIZE, p)
+    }),
+    ("maf, affine", |d, p| made(d, AFFINE, SIZE, p)),
+    ("maf, spline", |d, p| made(d, SPLINE, SIZE, p)),
+    ("iaf", |d, p| {
+        Ok(Box::new(Inverse(made(d, AFFINE, SIZE, p)?)))
+    }),
+    ("iaf, spline", |d, p| {
+        Ok(Box::new(Inverse(made(d, SPLINE, SIZE, p)?)))
+    }),
+    ("inverse of lu linear", |d, p| {
+        Ok(Box::new(Inverse(LuLinear::new(d, p)?)))
+    }),
+    ("inverse of a chain", |d, p| {
+        Ok(Box::new(Inverse(Chain::new(vec![
+            Box::new(Householder::new(d, 2, p.pp("0"))?) as Box<dyn Bijection>,
+            coupling(d, SPLINE, Passing::FirstHalf, SIZE, p.pp("1"))?,
+        ])?)))
+    }),
+];
+
+/// The same with a context of three numbers.
+const CONDITIONAL_TABLE: &[(&str, Build)] = &[
+    ("affine", |d, p| {
+        coupling(d, AFFINE, Passing::FirstHalf, CONDITIONAL, p)
+    }),
+    ("spline", |d, p| {
+        coupling(d, SPLINE, Passing::Odd, CONDITIONAL, p)
+    }),
+    ("maf", |d, p| made(d, AFFINE, CONDITIONAL, p)),
+    ("iaf, spline", |d, p| {
+        Ok(Box::new(Inverse(made(d, SPLINE, CONDITIONAL, p)?)))
+    }),
+    ("chain", |d, p| {
+        Ok(Box::new(Chain::new(vec![
+            coupling(d, AFFINE, Passing::FirstHalf, CONDITIONAL, p.pp("0"))?,
+            Box::new(Permutation::reverse(d)),
+            made(d, SPLINE, CONDITIONAL, p.pp("2"))?,
+        ])?))
+    }),
+];
+
+/// Small operations are several times faster where they do not cross threads.
+fn on_one_thread(work: impl FnOnce() -> TestCaseResult + Send) -> TestCaseResult {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+    pool.unwrap().install(work)
+}
+
+fn named(name: &str, result: Result<()>) -> TestCaseResult {
+    result.map_err(|error| TestCaseError::fail(format!("{name}: {error}")))
+}
+
+/// Numbers in (0.05, 0.95), where all functions and their inverses are defined, and wider ones else.
+fn input(name: &str, b: usize, d: usize, seed: u64, dtype: DType) -> Tensor {
+    match name {
+        "sigmoid" | "softplus" | "exp" | "tanh" | "logit" => {
+            let x = random::uniform(seed, (b, d), dtype, &Device::Cpu).unwrap();
+            x.affine(0.9, 0.05).unwrap()
+        }
+        _ => random::normal(seed, (b, d), dtype, &Device::Cpu).unwrap(),
+    }
+}
+
+fn all_checks(
+    name: &str,
+    bijection: &dyn Bijection,
+    params: &ParamStore,
+    x: &Tensor,
+) -> TestCaseResult {
+    named(name, check::round_trip(bijection, x, 1e-9))?;
+    named(name, check::log_det(bijection, x, 1e-8))?;
+    named(name, check::gradients(bijection, params, x, 1e-9))?;
+    let y = bijection.forward(x).unwrap().0;
+    let (_, log_det) = bijection.inverse_with_log_det(&y).unwrap();
+    let expected = bijection.forward(x).unwrap().1.neg().unwrap();
+    named(name, check::close(&log_det, &expected, 1e-9))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_bijection_is_one(b in 1_usize..=3, d in 2_usize..=6, seed: u64) {
+        on_one_thread(|| {
+            for (name, build) in TABLE {
+                let x = input(name, b, d, seed, DType::F64);
+                let params = ParamStore::new(seed);
+                let bijection = build(d, params.builder(DType::F64, &Device::Cpu)).unwrap();
+                check::randomize(&params, seed, 0.3).unwrap();
+                all_checks(name, &bijection, &params, &x)?;
+            }
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn every_conditional_one_is_too(b in 1_usize..=3, d in 2_usize..=6, seed: u64) {
+        on_one_thread(|| {
+            for (name, build) in CONDITIONAL_TABLE {
+                let x = input(name, b, d, seed, DType::F64);
+                let params = ParamStore::new(seed);
+                let bijection = build(d, params.builder(DType::F64, &Device::Cpu)).unwrap();
+                check::randomize(&params, seed, 0.3).unwrap();
+                let context = random::normal(!seed, (1, 3), DType::F64, &Device::Cpu).unwrap();
+                all_checks(name, &bijection.given(&context).unwrap(), &params, &x)?;
+                prop_assert!(bijection.forward(&x).is_err(), "{}", name);
+
+                // Every sample has its own row.
+                let rows = random::normal(seed, (b, 3), DType::F64, &Device::Cpu).unwrap();
+                let all = bijection.given(&rows).unwrap().forward(&x).unwrap().0;
+                for row in 0..b {
+                    let own = bijection.given(&rows.narrow(0, row, 1).unwrap()).unwrap();
+                    let own = own.forward(&x.narrow(0, row, 1).unwrap()).unwrap().0;
+                    named(name, check::close(&own, &all.narrow(0, row, 1).unwrap(), 1e-12))?;
+                }
+            }
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn single_precision_is_close(b in 1_usize..=20, d in 2_usize..=6, seed: u64) {
+        on_one_thread(|| {
+            for (name, build) in TABLE {
+                let x = input(name, b, d, seed, DType::F64);
+                let [wide, narrow] = [DType::F64, DType::F32].map(|dtype| {
+                    let params = ParamStore::new(seed);
+                    build(d, params.builder(DType::F64, &Device::Cpu)).unwrap();
+                    check::randomize(&params, seed, 0.3).unwrap();
+                    let cast = |(name, var): (String, candle_core::Var)| (name, var.to_dtype(dtype).unwrap());
+                    let params = ParamStore::from_tensors(params.vars().into_iter().map(cast)).unwrap();
+                    let bijection = build(d, params.builder(dtype, &Device::Cpu)).unwrap();
+                    let x = x.to_dtype(dtype).unwrap();
+                    let (y, log_det) = bijection.forward(&x).unwrap();
+                    let back = bijection.inverse(&y).unwrap();
+                    let sampled = bijection.inverse(&x).unwrap();
+                    [y, log_det, back, sampled]
+                });
+                for (narrow, wide) in narrow.iter().zip(&wide) {
+                    named(name, check::close(narrow, wide, 1e-4))?;
+                }
+            }
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn splines_of_images_are_bijections(b in 1_usize..=2, c in 2_usize..=4, h in 1_usize..=3, w in 1_usize..=3, seed: u64) {
+        struct Pixels(Mlp);
+        impl flow_core::Conditioner for Pixels {
+            fn forward(&self, x: &Tensor) -> Result<Tensor> {
+                let (b, c, h, w) = x.dims4()?;
+                let rows = x.permute([0, 2, 3, 1])?.reshape((b * h * w, c))?;
+                self.0.forward(&rows)?.reshape((b, h, w, ()))?.permute([0, 3, 1, 2])?.contiguous()
+            }
+        }
+        on_one_thread(|| {
+            let params = ParamStore::new(seed);
+            let outputs = SPLINE.parameters(c - c / 2);
+            let network = Mlp::new(c / 2, outputs, SIZE, params.builder(DType::F64, &Device::Cpu)).unwrap();
+            let coupling = Coupling::new(SPLINE, Passing::FirstHalf, Pixels(network));
+            check::randomize(&params, seed, 0.3).unwrap();
+            let x = random::normal(seed, (b, c, h, w), DType::F64, &Device::Cpu).unwrap();
+            all_checks("spline of images", &coupling, &params, &x)
+        })?;
+    }
+
+    #[test]
+    fn recipes_are_flows(d in 2_usize..=5, seed: u64) {
+        type Make = fn(usize, &Recipe, ParamBuilder) -> Result<Flow<Chain>>;
+        let recipes: [(&str, Make); 3] = [
+            ("realnvp", recipes::realnvp),
+            ("nsf", recipes::neural_spline_flow),
+            ("maf", recipes::masked_autoregressive_flow),
+        ];
+        on_one_thread(|| {
+            for (name, make) in recipes {
+                let params = ParamStore::new(seed);
+                let recipe = Recipe { layers: 2, width: 8, blocks: 1, ..Recipe::default() };
+                let flow = make(d, &recipe, params.builder(DType::F64, &Device::Cpu)).unwrap();
+                check::randomize(&params, seed, 0.1).unwrap();
+                let (x, log_prob) = flow.sample_with_log_prob(5, seed).unwrap();
+                named(name, check::close(&flow.log_prob(&x).unwrap(), &log_prob, 1e-8))?;
+                named(name, check::close(&flow.sample(5, seed).unwrap(), &x, 1e-12))?;
+                all_checks(name, flow.bijection(), &params, &x)?;
+            }
+            Ok(())
+        })?;
+    }
+}
