@@ -54,16 +54,7 @@ pub trait Bijection: Send + Sync {
     ) -> Result<(Tensor, Tensor)> {
         let x = Var::from_tensor(&self.inverse(y)?.detach())?;
         let (y, log_det) = self.forward(x.as_tensor())?;
-        let surrogate =
-            ((y * grad_y.detach())?.sum_all()? + (log_det * grad_log_det.detach())?.sum_all()?)?;
-        let mut part = surrogate.backward()?;
-        // A leaf's gradient can itself carry a graph: without `detach` the next block would
-        // differentiate it again.
-        let grad_x = match part.remove(&x) {
-            Some(grad) => grad.detach(),
-            None => x.zeros_like()?,
-        };
-        grads.add(&part)?;
+        let [grad_x] = grads.pull_back(&[(&y, grad_y), (&log_det, grad_log_det)], [&x])?;
         Ok((x.as_detached_tensor(), grad_x))
     }
 }

@@ -18,7 +18,7 @@ pub use matrix::MatrixForm;
 
 use crate::ops::channel_map::{self, AffineMap, channel_map};
 use crate::params::{Init, ParamBuilder};
-use crate::{ActNorm, Bijection, Result, ops};
+use crate::{ActNorm, Bijection, Gradients, Result};
 use candle_core::Tensor;
 use matrix::Matrix;
 
@@ -67,53 +67,40 @@ impl InvertibleConv1x1 {
                 actnorm_shift: shift,
             });
         }
-        let channels = shift.elem_count();
-        let scale = log_scale.reshape((1, channels))?.exp()?;
-        let weight = self.weight()?.broadcast_mul(&scale)?;
-        let bias = weight.matmul(&shift.reshape((channels, 1))?)?;
+        self.map()?.after(log_scale, shift)
+    }
+
+    /// This convolution as an affine map of the channels.
+    pub fn map(&self) -> Result<AffineMap> {
+        let weight = self.weight()?;
+        let bias = match &self.bias {
+            Some(bias) => bias.clone(),
+            None => Tensor::zeros(weight.dim(0)?, weight.dtype(), weight.device())?,
+        };
         Ok(AffineMap {
-            bias: (bias.flatten_all()? + self.bias(&weight)?)?,
-            log_det: (log_scale.sum_all()? + self.log_abs_det()?)?,
+            bias,
+            log_det: self.matrix.log_abs_det()?,
             weight,
         })
-    }
-
-    /// W⁻¹, `[C, C]`, computed on the host in f64.
-    pub fn inverse_weight(&self) -> Result<Tensor> {
-        self.matrix.inverse()
-    }
-
-    /// −W⁻¹·bias, `[C]`, given `inverse` = W⁻¹: what the inverse adds to every pixel.
-    pub fn inverse_bias(&self, inverse: &Tensor) -> Result<Tensor> {
-        let bias = self.bias(inverse)?;
-        inverse.matmul(&bias.unsqueeze(1)?)?.flatten_all()?.neg()
-    }
-
-    /// ln|det W|, a scalar.
-    pub fn log_abs_det(&self) -> Result<Tensor> {
-        self.matrix.log_abs_det()
-    }
-
-    /// The bias, zero where there is none; as many as `weight` has rows.
-    fn bias(&self, weight: &Tensor) -> Result<Tensor> {
-        match &self.bias {
-            Some(bias) => Ok(bias.clone()),
-            None => Tensor::zeros(weight.dim(0)?, weight.dtype(), weight.device()),
-        }
     }
 }
 
 impl Bijection for InvertibleConv1x1 {
     fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
-        let (b, _, h, w) = x.dims4()?;
-        let weight = self.weight()?;
-        let y = ops::channel_mix::channel_mix(x, &weight, &self.bias(&weight)?)?;
-        let log_det = (self.log_abs_det()? * (h * w) as f64)?.broadcast_as(b)?;
-        Ok((y, log_det))
+        self.map()?.forward(x)
     }
 
     fn inverse(&self, y: &Tensor) -> Result<Tensor> {
-        let inverse = self.inverse_weight()?;
-        ops::channel_mix::channel_mix(y, &inverse, &self.inverse_bias(&inverse)?)
+        Bijection::inverse(&self.map()?, y)
+    }
+
+    fn backward(
+        &self,
+        y: &Tensor,
+        grad_y: &Tensor,
+        grad_log_det: &Tensor,
+        grads: &mut Gradients,
+    ) -> Result<(Tensor, Tensor)> {
+        self.map()?.backward(y, grad_y, grad_log_det, grads)
     }
 }

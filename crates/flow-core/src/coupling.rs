@@ -14,8 +14,8 @@ mod passing;
 
 pub use passing::Passing;
 
-use crate::{Bijection, Result, Transform};
-use candle_core::{Tensor, bail};
+use crate::{Bijection, Gradients, Result, Transform};
+use candle_core::{Tensor, Var, bail};
 
 /// The network of a coupling: from the channels that pass to the parameters of the transform.
 pub trait Conditioner: Send + Sync {
@@ -115,6 +115,31 @@ impl<N: Conditioner> Bijection for Coupling<N> {
         let (x, x1) = self.split(x)?;
         let h = self.network.initialize(&x1)?;
         Ok(self.transformed(&x, &h)?.0.detach())
+    }
+
+    /// Evaluates the network once, both to invert and to differentiate: it sees the channels that pass.
+    fn backward(
+        &self,
+        y: &Tensor,
+        grad_y: &Tensor,
+        grad_log_det: &Tensor,
+        grads: &mut Gradients,
+    ) -> Result<(Tensor, Tensor)> {
+        let (y, y1) = self.split(&y.detach())?;
+        let x1 = Var::from_tensor(&y1)?;
+        let h = self.network.forward(x1.as_tensor())?;
+        let x = self.transform.inverse(&y, &h.detach())?;
+        let (passing, channels) = (x1.dim(1)?, x.dim(1)?);
+        let x2 = Var::from_tensor(&x.narrow(1, passing, channels - passing)?)?;
+        let arranged = Tensor::cat(&[x1.as_tensor(), x2.as_tensor()], 1)?;
+        let (y, log_det) = self.transform.forward(&arranged, &h)?;
+        let grad_y = self.passing.arrange(grad_y)?;
+        let outputs = [(&y, &grad_y), (&log_det, grad_log_det)];
+        let [grad_x1, grad_x2] = grads.pull_back(&outputs, [&x1, &x2])?;
+        let grad_x = self
+            .passing
+            .restore(&Tensor::cat(&[grad_x1, grad_x2], 1)?)?;
+        Ok((self.passing.restore(&x)?, grad_x))
     }
 
     fn given(&self, context: &Tensor) -> Result<Box<dyn Bijection + '_>> {

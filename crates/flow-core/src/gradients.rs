@@ -3,25 +3,43 @@
 use crate::Result;
 use crate::params::ParamStore;
 use candle_core::backprop::GradStore;
-use candle_core::{DType, Tensor, Var};
+use candle_core::{DType, Tensor, TensorId, Var, bail};
 use rayon::prelude::*;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 /// The gradient of a loss in each parameter of a store, in name order, detached from any graph.
 pub struct Gradients {
-    entries: Vec<Entry>,
+    params: Arc<Parameters>,
+    /// By the place of the parameter.
+    sums: BTreeMap<usize, Tensor>,
 }
 
-type Entry = (String, Var, Option<Tensor>);
+/// The parameters of a store, and where each of them is.
+struct Parameters {
+    named: Vec<(String, Var)>,
+    places: HashMap<TensorId, usize>,
+}
 
 impl Gradients {
     /// No gradient yet, for every parameter of `params`.
     pub fn new(params: &ParamStore) -> Self {
-        let entries = params
-            .vars()
-            .into_iter()
-            .map(|(name, var)| (name, var, None))
-            .collect();
-        Self { entries }
+        let named = params.vars();
+        let places = named.iter().enumerate();
+        let places = places.map(|(place, (_, var))| (var.id(), place)).collect();
+        Self {
+            params: Arc::new(Parameters { named, places }),
+            sums: BTreeMap::new(),
+        }
+    }
+
+    /// No gradient yet, for the same parameters.
+    #[must_use]
+    pub fn none(&self) -> Self {
+        Self {
+            params: self.params.clone(),
+            sums: BTreeMap::new(),
+        }
     }
 
     /// The gradient of the scalar `loss`, by automatic differentiation.
@@ -31,59 +49,91 @@ impl Gradients {
         Ok(gradients)
     }
 
-    /// The sum of gradients in the same parameters, added in their order.
-    pub fn sum(mut self, others: &[Self]) -> Result<Self> {
-        let add = |(index, (_, _, sum)): (usize, &mut Entry)| {
-            for (_, _, grad) in others.iter().map(|other| &other.entries[index]) {
-                *sum = match (sum.take(), grad) {
-                    (Some(sum), Some(grad)) => Some((sum + grad)?),
-                    (sum, grad) => sum.or_else(|| grad.clone()),
-                };
-            }
-            Result::Ok(())
-        };
-        self.entries.par_iter_mut().enumerate().try_for_each(add)?;
-        Ok(self)
-    }
-
     /// Adds what `part` holds for the parameters; its other entries (constants that met a
     /// parameter) are left behind.
     pub fn add(&mut self, part: &GradStore) -> Result<()> {
-        for (_, var, sum) in &mut self.entries {
-            if let Some(grad) = part.get(var) {
-                // Gradients in a store can carry a graph, which would keep activations alive.
-                let grad = grad.detach();
-                *sum = Some(match sum.take() {
-                    Some(sum) => (sum + grad)?,
-                    None => grad,
-                });
-            }
+        for id in part.get_ids() {
+            let (Some(place), Some(grad)) = (self.params.places.get(id), part.get_id(*id)) else {
+                continue;
+            };
+            // Gradients in a store can carry a graph, which would keep activations alive.
+            self.add_one(*place, grad.detach())?;
         }
         Ok(())
     }
 
+    /// Adds gradients in the same parameters, in their order.
+    pub fn append(&mut self, others: impl IntoIterator<Item = Self>) -> Result<()> {
+        for (place, grad) in others.into_iter().flat_map(|other| other.sums) {
+            self.add_one(place, grad)?;
+        }
+        Ok(())
+    }
+
+    fn add_one(&mut self, place: usize, grad: Tensor) -> Result<()> {
+        let sum = match self.sums.remove(&place) {
+            Some(sum) => (sum + grad)?,
+            None => grad,
+        };
+        self.sums.insert(place, sum);
+        Ok(())
+    }
+
+    /// Back-propagates through a graph from the gradients in its outputs, given as (output, gradient), of
+    /// equal shapes: adds those of the parameters, and returns those of the `leaves`, which the graph
+    /// begins with, detached.
+    ///
+    /// # Errors
+    /// If there are no outputs, or a shape differs.
+    #[allow(clippy::missing_panics_doc)] // It never does.
+    pub fn pull_back<const N: usize>(
+        &mut self,
+        outputs: &[(&Tensor, &Tensor)],
+        leaves: [&Var; N],
+    ) -> Result<[Tensor; N]> {
+        let products = outputs.iter().map(|(output, grad)| {
+            if output.shape() != grad.shape() {
+                bail!(
+                    "the gradient of {:?} is not {:?}",
+                    output.shape(),
+                    grad.shape()
+                );
+            }
+            (*output * &grad.detach())?.sum_all()
+        });
+        let products = products.collect::<Result<Vec<_>>>()?;
+        let mut store = Tensor::stack(&products, 0)?.sum_all()?.backward()?;
+        let grads = leaves.map(|leaf| match store.remove(leaf) {
+            // A leaf's gradient can itself carry a graph: without `detach` the next block would
+            // differentiate it again.
+            Some(grad) => Ok(grad.detach()),
+            None => leaf.zeros_like(),
+        });
+        self.add(&store)?;
+        let grads = grads.into_iter().collect::<Result<Vec<_>>>()?;
+        Ok(grads.try_into().expect("there are as many as leaves"))
+    }
+
     /// The gradient of the parameter `name`, if it has one.
     pub fn get(&self, name: &str) -> Option<&Tensor> {
-        let index = self
-            .entries
-            .binary_search_by(|(other, ..)| other.as_str().cmp(name))
-            .ok()?;
-        self.entries[index].2.as_ref()
+        let by_name = |(other, _): &(String, Var)| other.as_str().cmp(name);
+        let place = self.params.named.binary_search_by(by_name).ok()?;
+        self.sums.get(&place)
     }
 
     /// Name, parameter and gradient of all that have one, in name order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Var, &Tensor)> {
-        self.entries
-            .iter()
-            .filter_map(|(name, var, grad)| Some((name.as_str(), var, grad.as_ref()?)))
+        self.sums.iter().map(|(place, grad)| {
+            let (name, var) = &self.params.named[*place];
+            (name.as_str(), var, grad)
+        })
     }
 
     /// √Σg² over all parameters.
     pub fn global_norm(&self) -> Result<f64> {
-        let squares = self
-            .entries
-            .par_iter()
-            .filter_map(|(_, _, grad)| grad.as_ref())
+        let grads: Vec<&Tensor> = self.sums.values().collect();
+        let squares = grads
+            .into_par_iter()
             .map(|grad| grad.to_dtype(DType::F64)?.sqr()?.sum_all())
             .collect::<Result<Vec<_>>>()?;
         if squares.is_empty() {

@@ -8,7 +8,7 @@
 //! Dinh, Sohl-Dickstein & Bengio 2017, section 3.6 (arXiv:1605.08803). The channel order is the
 //! channel-major one of Glow's published code.
 
-use crate::{Bijection, Result};
+use crate::{Bijection, Gradients, Result};
 use candle_core::{Tensor, bail};
 
 /// `[B, C, H, W]` → `[B, 4C, H/2, W/2]`, every 2×2 block of pixels becoming channels.
@@ -39,5 +39,16 @@ impl Bijection for Squeeze {
         y.reshape(&[b, c / 4, 2, 2, h, w])?
             .permute([0, 1, 4, 2, 5, 3])?
             .reshape((b, c / 4, 2 * h, 2 * w))
+    }
+
+    /// Gradients move about as the numbers do.
+    fn backward(
+        &self,
+        y: &Tensor,
+        grad_y: &Tensor,
+        _grad_log_det: &Tensor,
+        _grads: &mut Gradients,
+    ) -> Result<(Tensor, Tensor)> {
+        Ok((self.inverse(y)?, self.inverse(grad_y)?))
     }
 }

@@ -9,7 +9,7 @@ use candle_core::{Result, Tensor};
 use flow_core::ops::Precision;
 use flow_core::ops::channel_map::AffineMap;
 use flow_core::params::ParamBuilder;
-use flow_core::{Bijection, Chain, InvertibleConv1x1, Squeeze};
+use flow_core::{Bijection, Chain, Gradients, InvertibleConv1x1, Squeeze};
 
 /// A level: `[B, C, H, W]` → `[B, 4C, H/2, W/2]`. Where there is a split, the second half of the
 /// channels leaves it white and the first half goes on to the next level.
@@ -17,6 +17,12 @@ pub struct Level {
     pub(crate) steps: Chain<FlowStep>,
     pub(crate) end: Option<InvertibleConv1x1>,
     pub(crate) split: Option<SplitPrior>,
+}
+
+/// The inverses of a level's channel maps.
+pub(crate) struct InverseMaps {
+    steps: Vec<AffineMap>,
+    end: Option<AffineMap>,
 }
 
 impl Level {
@@ -57,26 +63,36 @@ impl Level {
         })
     }
 
-    /// What inverts the channel maps of the steps, in their order.
-    pub(crate) fn inverse_maps(&self) -> Result<Vec<AffineMap>> {
-        self.steps
-            .parts()
-            .iter()
-            .map(FlowStep::inverse_map)
-            .collect()
+    /// What the level is made of, in the order in which data pass.
+    pub(crate) fn blocks(&self) -> Vec<&dyn Bijection> {
+        let mut blocks: Vec<&dyn Bijection> = vec![&Squeeze];
+        blocks.extend(self.steps.parts().iter().map(|step| step as &dyn Bijection));
+        blocks.extend(self.end.iter().map(|end| end as &dyn Bijection));
+        blocks.extend(self.split.iter().map(|split| split as &dyn Bijection));
+        blocks
+    }
+
+    /// What inverts the channel maps of the level: many batches need it once.
+    pub(crate) fn inverse_maps(&self) -> Result<InverseMaps> {
+        let steps = self.steps.parts().iter().map(FlowStep::inverse_map);
+        let end = self.end.as_ref().map(|end| end.map()?.inverse());
+        Ok(InverseMaps {
+            steps: steps.collect::<Result<_>>()?,
+            end: end.transpose()?,
+        })
     }
 
     /// The inverse of a level, given its [`inverse_maps`](Self::inverse_maps).
-    pub(crate) fn inverse_by(&self, maps: &[AffineMap], y: &Tensor) -> Result<Tensor> {
+    pub(crate) fn inverse_by(&self, maps: &InverseMaps, y: &Tensor) -> Result<Tensor> {
         let y = match &self.split {
             Some(split) => split.inverse(y)?,
             None => y.clone(),
         };
-        let y = match &self.end {
-            Some(end) => end.inverse(&y)?,
+        let y = match &maps.end {
+            Some(end) => end.apply(&y)?,
             None => y,
         };
-        let mut steps = self.steps.parts().iter().zip(maps).rev();
+        let mut steps = self.steps.parts().iter().zip(&maps.steps).rev();
         let squeezed = steps.try_fold(y, |y, (step, map)| step.inverse_by(map, &y))?;
         Squeeze.inverse(&squeezed)
     }
@@ -100,6 +116,20 @@ impl Bijection for Level {
 
     fn inverse(&self, y: &Tensor) -> Result<Tensor> {
         self.inverse_by(&self.inverse_maps()?, y)
+    }
+
+    fn backward(
+        &self,
+        y: &Tensor,
+        grad_y: &Tensor,
+        grad_log_det: &Tensor,
+        grads: &mut Gradients,
+    ) -> Result<(Tensor, Tensor)> {
+        let state = (y.clone(), grad_y.clone());
+        let mut blocks = self.blocks().into_iter().rev();
+        blocks.try_fold(state, |(y, grad_y), block| {
+            block.backward(&y, &grad_y, grad_log_det, grads)
+        })
     }
 
     fn initialize(&self, x: &Tensor) -> Result<Tensor> {

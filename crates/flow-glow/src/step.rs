@@ -6,9 +6,8 @@ use crate::network::ConvNetwork;
 use candle_core::{Result, Tensor};
 use flow_core::ops::Precision;
 use flow_core::ops::channel_map::AffineMap;
-use flow_core::ops::channel_mix::channel_mix;
 use flow_core::params::ParamBuilder;
-use flow_core::{ActNorm, Bijection, Coupling, InvertibleConv1x1};
+use flow_core::{ActNorm, Bijection, Coupling, Gradients, InvertibleConv1x1};
 
 /// A step of flow on `[B, C, H, W]`.
 pub struct FlowStep {
@@ -66,22 +65,31 @@ impl FlowStep {
 
     /// The inverse of a step, given its [`inverse_map`](Self::inverse_map): many batches need it once.
     pub(crate) fn inverse_by(&self, map: &AffineMap, y: &Tensor) -> Result<Tensor> {
-        channel_mix(&self.coupling.inverse(y)?, &map.weight, &map.bias)
+        map.apply(&self.coupling.inverse(y)?)
     }
 }
 
 impl Bijection for FlowStep {
     fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
-        let (_, _, h, w) = x.dims4()?;
-        let map = self.conv1x1.after(&self.actnorm)?;
-        let x = channel_mix(x, &map.weight, &map.bias)?;
+        let (x, map_log_det) = self.conv1x1.after(&self.actnorm)?.forward(x)?;
         let (y, log_det) = self.coupling.forward(&x)?;
-        let map_log_det = (map.log_det * (h * w) as f64)?;
-        Ok((y, log_det.broadcast_add(&map_log_det)?))
+        Ok((y, (log_det + map_log_det)?))
     }
 
     fn inverse(&self, y: &Tensor) -> Result<Tensor> {
         self.inverse_by(&self.inverse_map()?, y)
+    }
+
+    fn backward(
+        &self,
+        y: &Tensor,
+        grad_y: &Tensor,
+        grad_log_det: &Tensor,
+        grads: &mut Gradients,
+    ) -> Result<(Tensor, Tensor)> {
+        let (y, grad_y) = self.coupling.backward(y, grad_y, grad_log_det, grads)?;
+        let map = self.conv1x1.after(&self.actnorm)?;
+        map.backward(&y, &grad_y, grad_log_det, grads)
     }
 
     fn initialize(&self, x: &Tensor) -> Result<Tensor> {

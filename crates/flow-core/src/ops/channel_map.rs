@@ -8,9 +8,10 @@
 //!
 //! Matrices of few channels: as a dozen tensor operations their cost is that of the calls.
 
+use super::channel_mix::channel_mix;
 use super::fusible;
 use super::view::contiguous;
-use crate::linalg;
+use crate::{Bijection, linalg};
 use candle_core::{
     CpuStorage, CustomOp2, DType, Device, Layout, Result, Shape, Storage, Tensor, bail,
 };
@@ -39,6 +40,24 @@ pub struct AffineMap {
 }
 
 impl AffineMap {
+    /// This map after the ActNorm x ↦ exp(log_scale) ⊙ (x + shift), of C numbers each.
+    pub fn after(&self, log_scale: &Tensor, shift: &Tensor) -> Result<Self> {
+        let channels = shift.elem_count();
+        let scale = log_scale.reshape((1, channels))?.exp()?;
+        let weight = self.weight.broadcast_mul(&scale)?;
+        let bias = weight.matmul(&shift.reshape((channels, 1))?)?;
+        Ok(Self {
+            bias: (bias.flatten_all()? + &self.bias)?,
+            log_det: (log_scale.sum_all()? + &self.log_det)?,
+            weight,
+        })
+    }
+
+    /// W·x + b at every pixel of `x` `[B, C, H, W]`.
+    pub fn apply(&self, x: &Tensor) -> Result<Tensor> {
+        channel_mix(x, &self.weight, &self.bias)
+    }
+
     /// y ↦ W⁻¹·(y − b), computed on the host in f64, without a graph.
     pub fn inverse(&self) -> Result<Self> {
         let on_host = |x: &Tensor| x.to_device(&Device::Cpu)?.to_dtype(DType::F64);
@@ -54,6 +73,18 @@ impl AffineMap {
             bias: like(Tensor::new(bias, &Device::Cpu)?, &self.bias)?,
             log_det: self.log_det.detach().neg()?,
         })
+    }
+}
+
+impl Bijection for AffineMap {
+    fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        let (b, _, h, w) = x.dims4()?;
+        let log_det = (&self.log_det * (h * w) as f64)?.broadcast_as(b)?;
+        Ok((self.apply(x)?, log_det))
+    }
+
+    fn inverse(&self, y: &Tensor) -> Result<Tensor> {
+        AffineMap::inverse(self)?.apply(y)
     }
 }
 
@@ -96,15 +127,12 @@ pub mod composed {
             actnorm_log_scale,
             actnorm_shift,
         } = factors;
-        let c = log_scale.elem_count();
-        let scale = actnorm_log_scale.reshape((1, c))?.exp()?;
-        let weight = weight(rotation, lower, upper, log_scale)?.broadcast_mul(&scale)?;
-        let bias = weight.matmul(&actnorm_shift.reshape((c, 1))?)?;
-        Ok(AffineMap {
-            bias: bias.flatten_all()?,
-            weight,
-            log_det: (actnorm_log_scale.sum_all()? + log_scale.sum_all()?)?,
-        })
+        let convolution = AffineMap {
+            weight: weight(rotation, lower, upper, log_scale)?,
+            bias: log_scale.zeros_like()?,
+            log_det: log_scale.sum_all()?,
+        };
+        convolution.after(actnorm_log_scale, actnorm_shift)
     }
 
     /// Q·L·U, `[C, C]`.

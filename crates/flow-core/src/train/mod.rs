@@ -164,21 +164,21 @@ fn gradient<B: Bijection>(
     batch: &Data,
 ) -> Result<(f64, Gradients)> {
     let scale = -1.0 / batch.count()? as f64;
-    let mut parts = in_runs(batch, |run| {
+    let mut sum = Gradients::new(params);
+    let (losses, gradients): (Vec<_>, Vec<_>) = in_runs(batch, |run| {
         let loss = (log_prob(flow, &run)?.sum_all()? * scale)?;
         let value = loss.to_dtype(DType::F64)?.to_scalar::<f64>()?;
-        Ok((value, Gradients::of(&loss, params)?))
+        let mut gradients = sum.none();
+        gradients.add(&loss.backward()?)?;
+        Ok((value, gradients))
     })?
-    .into_iter();
-    let Some((mut loss, first)) = parts.next() else {
+    .into_iter()
+    .unzip();
+    if losses.is_empty() {
         bail!("training: a batch is empty");
-    };
-    let mut others = Vec::new();
-    for (value, gradients) in parts {
-        loss += value;
-        others.push(gradients);
     }
-    Ok((loss, first.sum(&others)?))
+    sum.append(gradients)?;
+    Ok((losses.iter().sum(), sum))
 }
 
 fn log_prob<B: Bijection>(flow: &Flow<B>, data: &Data) -> Result<Tensor> {

@@ -24,17 +24,18 @@ pub(super) fn gradient(
     seed: u64,
 ) -> Result<(f64, Gradients)> {
     let count = images.dim(0)?;
+    let mut sum = Gradients::new(params);
     let differentiate = |run: Run| {
         let labels = labels.map(|labels| run.of(labels)).transpose()?;
         let seed = random::derive(seed, &format!("images.{}", run.start()));
         let bits = model.bits_per_dim(&run.of(images)?, labels.as_ref(), seed)?;
         let share = (bits.sum_all()? / count as f64)?;
-        let gradients = Gradients::of(&share, params)?;
+        let mut gradients = sum.none();
+        gradients.add(&share.backward()?)?;
         Ok((f64::from(share.to_scalar::<f32>()?), gradients))
     };
     let runs = in_runs(device, count, run_length(count), differentiate)?;
-    let (shares, mut gradients): (Vec<_>, Vec<_>) = runs.into_iter().unzip();
-    let others = gradients.split_off(1.min(gradients.len()));
-    let first = gradients.pop().unwrap_or_else(|| Gradients::new(params));
-    Ok((shares.iter().sum(), first.sum(&others)?))
+    let (shares, gradients): (Vec<_>, Vec<_>) = runs.into_iter().unzip();
+    sum.append(gradients)?;
+    Ok((shares.iter().sum(), sum))
 }

@@ -79,7 +79,7 @@ fn rotations(glow: &Glow) -> Result<f64> {
         let of_steps = level.steps.parts().iter().map(|step| &step.conv1x1);
         for conv in of_steps.chain(&level.end) {
             let whole = linalg::log_abs_det(&conv.weight()?.to_vec2()?)?;
-            let claimed = conv.log_abs_det()?.to_scalar::<f64>()?;
+            let claimed = conv.map()?.log_det.to_scalar::<f64>()?;
             sum += (shape.height * shape.width) as f64 * (whole - claimed);
         }
     }
