@@ -73,14 +73,7 @@ pub(crate) struct Options {
 /// Measures and prints tables in Markdown.
 pub(crate) fn run(options: &Options) -> Result<()> {
     check_python(&options.python)?;
-    let build = Command::new(env!("CARGO"))
-        .args(["build", "-p", "flow-cli"])
-        .current_dir(ROOT)
-        .status();
-    ensure!(
-        build.context("cannot run cargo")?.success(),
-        "flow-cli does not build"
-    );
+    build()?;
     for comparison in &COMPARISONS {
         compare(options, comparison)?;
     }
@@ -185,7 +178,21 @@ fn check_python(python: &Path) -> Result<()> {
     )
 }
 
-fn flow(arguments: &[&str]) -> Result<Value> {
+/// Brings `flow` up to date.
+pub(crate) fn build() -> Result<()> {
+    let build = Command::new(env!("CARGO"))
+        .args(["build", "-p", "flow-cli"])
+        .current_dir(ROOT)
+        .status();
+    ensure!(
+        build.context("cannot run cargo")?.success(),
+        "flow-cli does not build"
+    );
+    Ok(())
+}
+
+/// What `flow bench --json` prints with these options.
+pub(crate) fn flow(arguments: &[&str]) -> Result<Value> {
     // Both binaries of one build lie side by side, wherever that is.
     let binary = env::current_exe()?.with_file_name("flow");
     json(
@@ -210,7 +217,8 @@ fn json(command: &mut Command) -> Result<Value> {
     serde_json::from_slice(&output.stdout).with_context(|| format!("{command:?} printed no JSON"))
 }
 
-fn number(result: &Value, name: &str) -> Result<f64> {
+/// A figure of what [`flow`] gives.
+pub(crate) fn number(result: &Value, name: &str) -> Result<f64> {
     result[name]
         .as_f64()
         .with_context(|| format!("the figure `{name}` is missing"))

@@ -6,6 +6,7 @@
     reason = "a program that talks to its user"
 )]
 
+mod bench_memory;
 mod bench_peers;
 mod bundle_mnist;
 mod ci;
@@ -37,6 +38,8 @@ enum Command {
     BundleMnist(bundle_mnist::Options),
     /// Time `flow` and PyTorch on the same models and print the ratios.
     BenchPeers(bench_peers::Options),
+    /// Measure what training needs as models grow deeper, with all activations kept and with none.
+    BenchMemory,
     /// Convert a model that another program has trained into a checkpoint, or a checkpoint for another program.
     ConvertCheckpoint(Box<convert_checkpoint::Options>),
     /// Throw damaged files at everything that reads files; needs `cargo-fuzz` and a nightly toolchain.
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Command::FetchMnist(options) => fetch::run(DatasetName::Mnist, &options),
         Command::BundleMnist(options) => bundle_mnist::run(&options),
         Command::BenchPeers(options) => bench_peers::run(&options),
+        Command::BenchMemory => bench_memory::run(),
         Command::ConvertCheckpoint(options) => convert_checkpoint::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Ci => ci::run(),

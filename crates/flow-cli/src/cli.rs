@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 use flow_data::{DatasetName, Split};
-use flow_glow::Precision;
+use flow_glow::{Memory, Precision};
 
 pub(crate) use decode::DecodeArgs;
 pub(crate) use encode::EncodeArgs;
@@ -201,6 +201,10 @@ pub(crate) struct BenchArgs {
     /// AVX512-BF16
     #[arg(long, default_value = "f32", value_parser = train::precision())]
     pub(crate) precision: Precision,
+
+    /// What a training step keeps: plain keeps all activations, constant inverts the flow
+    #[arg(long, default_value = "plain", value_parser = train::memory())]
+    pub(crate) memory: Memory,
 
     /// Timed runs of each, of which the median counts
     #[arg(long, value_name = "N", default_value_t = 7, value_parser = values::count_up_to::<10_000>)]

@@ -1,6 +1,6 @@
 //! What can go wrong, by what the caller can do about it.
 
-use crate::train::Divergence;
+use crate::train::{Divergence, Inversion};
 use std::path::PathBuf;
 
 /// `Result` with this crate's [`Error`].
@@ -46,6 +46,18 @@ pub enum Error {
         step: u64,
         /// What was wrong with it.
         cause: Divergence,
+    },
+    /// The flow is too badly conditioned to be trained by inversion; the weights were left as they were.
+    #[error(
+        "after step {step}, inputs of level {} come back from its outputs with a relative error of {:.1e}, \
+         beyond {:.0e}: the flow is too badly conditioned to be trained by inversion",
+        inversion.level, inversion.error, Inversion::BOUND
+    )]
+    UnsoundInversion {
+        /// Steps before the one that was refused.
+        step: u64,
+        /// How far they lay from the true ones.
+        inversion: Inversion,
     },
     /// A tensor operation failed.
     #[error(transparent)]

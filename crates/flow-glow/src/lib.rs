@@ -52,6 +52,7 @@ pub use prior::{LatentPrior, SplitPrior};
 pub use step::{FlowStep, Place};
 pub use tensor_file::read_tensors;
 pub use train::{
-    BatchGradient, Divergence, Optimizer, Precision, Progress, StepReport, TrainSettings, Trainer,
+    BatchGradient, Divergence, Inversion, Memory, Optimizer, Precision, Progress, StepReport,
+    TrainSettings, Trainer, UnsoundInversion,
 };
 pub use whole::Whole;

@@ -98,29 +98,48 @@ impl Glow {
     /// x `[B, C, H, W]` in model space (see [`quantize`]) → its latents, and ln|det ∂latents/∂x|,
     /// `[B]`. `labels` are `[B]` in u32, for a model with classes.
     pub fn encode(&self, x: &Tensor, labels: Option<&Tensor>) -> Result<(Latents, Tensor)> {
+        let (outputs, log_det) = self.pass_levels(x)?;
+        let (latents, prior_log_det) = self.whiten(&outputs, labels)?;
+        Ok((latents, (log_det + prior_log_det)?))
+    }
+
+    /// What each level makes of x `[B, C, H, W]`, the next one going on from the first half of its
+    /// channels, and the log-determinant of all of them, `[B]`.
+    pub(crate) fn pass_levels(&self, x: &Tensor) -> Result<(Vec<Tensor>, Tensor)> {
         self.check_images(x)?;
-        let prior = self.prior.given(labels)?;
-        let mut latents = Vec::with_capacity(self.levels.len());
+        let mut outputs = Vec::with_capacity(self.levels.len());
         let (mut x, mut log_det) = (x.clone(), Tensor::zeros(x.dim(0)?, x.dtype(), x.device())?);
-        for (l, level) in self.levels.iter().enumerate() {
+        for level in &self.levels {
             let (y, level_log_det) = level.forward(&x)?;
             log_det = (log_det + level_log_det)?;
-            if l + 1 < self.levels.len() {
-                let half = y.dim(1)? / 2;
-                let mut split_off = y.narrow(1, half, half)?.contiguous()?;
-                if let Some(prior) = self.split_priors.get(l) {
-                    let (white, prior_log_det) = prior.given(labels)?.forward(&split_off)?;
-                    log_det = (log_det + prior_log_det)?;
-                    split_off = white;
-                }
-                latents.push(split_off);
-                x = y.narrow(1, 0, half)?;
-            } else {
-                let (z, prior_log_det) = prior.forward(&y)?;
-                log_det = (log_det + prior_log_det)?;
-                latents.push(z);
-            }
+            x = y.narrow(1, 0, y.dim(1)? / 2)?;
+            outputs.push(y);
         }
+        Ok((outputs, log_det))
+    }
+
+    /// The latents in what [`pass_levels`](Self::pass_levels) gives, and the log-determinant of making
+    /// them white, `[B]`.
+    pub(crate) fn whiten(
+        &self,
+        outputs: &[Tensor],
+        labels: Option<&Tensor>,
+    ) -> Result<(Latents, Tensor)> {
+        let prior = self.prior.given(labels)?;
+        let (top, others) = outputs.split_last().expect("a model has a level");
+        let mut latents = Vec::with_capacity(outputs.len());
+        let (z, mut log_det) = prior.forward(top)?;
+        for (l, y) in others.iter().enumerate() {
+            let half = y.dim(1)? / 2;
+            let mut split_off = y.narrow(1, half, half)?.contiguous()?;
+            if let Some(prior) = self.split_priors.get(l) {
+                let (white, prior_log_det) = prior.given(labels)?.forward(&split_off)?;
+                log_det = (log_det + prior_log_det)?;
+                split_off = white;
+            }
+            latents.push(split_off);
+        }
+        latents.push(z);
         Ok((Latents(latents), log_det))
     }
 

@@ -19,10 +19,19 @@ pub(crate) fn in_runs<T: Send>(
         .step_by(length)
         .map(|start| Run(start..count.min(start + length)))
         .collect::<Vec<_>>();
+    side_by_side(device, runs, work)
+}
+
+/// `work` on all of `items`, in their order; on the CPU each thread takes one at a time.
+pub(crate) fn side_by_side<T: Send, U: Send>(
+    device: &Device,
+    items: Vec<T>,
+    work: impl Fn(T) -> Result<U> + Send + Sync,
+) -> Result<Vec<U>> {
     if device.is_cpu() {
-        runs.into_par_iter().map(work).collect()
+        items.into_par_iter().map(work).collect()
     } else {
-        runs.into_iter().map(work).collect()
+        items.into_iter().map(work).collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::model::{Glow, Latents};
 use candle_core::{Error, Result, Tensor};
-use flow_core::Bijection;
+use flow_core::{Bijection, Gradients};
 
 /// x `[B, C, H, W]` in model space → all its latents in one row, `[B, D]`: [`Glow::encode`] and
 /// [`Glow::decode`] for what works with any bijection, such as [`flow_core::check`].
@@ -34,6 +34,17 @@ impl Whole<'_> {
             labels.narrow(0, 0, batch)?
         }))
     }
+
+    /// The latents of each level in rows `[B, D]`.
+    fn latents(&self, rows: &Tensor) -> Result<Latents> {
+        let (batch, mut start) = (rows.dim(0)?, 0);
+        let latents = self.glow.latent_shapes().map(|shape| {
+            let part = rows.narrow(1, start, shape.dimensions())?;
+            start += shape.dimensions();
+            part.reshape((batch, shape.channels, shape.height, shape.width))
+        });
+        Ok(Latents(latents.collect::<Result<_>>()?))
+    }
 }
 
 impl Bijection for Whole<'_> {
@@ -45,15 +56,45 @@ impl Bijection for Whole<'_> {
     }
 
     fn inverse(&self, y: &Tensor) -> Result<Tensor> {
-        let (batch, mut start) = (y.dim(0)?, 0);
-        let latents = self.glow.latent_shapes().map(|shape| {
-            let part = y.narrow(1, start, shape.dimensions())?;
-            start += shape.dimensions();
-            part.reshape((batch, shape.channels, shape.height, shape.width))
-        });
-        let latents = Latents(latents.collect::<Result<_>>()?);
+        let labels = self.labels(y.dim(0)?)?;
         self.glow
-            .decode(&latents, self.labels(batch)?.as_ref())
+            .decode(&self.latents(y)?, labels.as_ref())
             .map_err(Error::wrap)
+    }
+
+    /// Level by level, so that one block's graph exists at a time.
+    fn backward(
+        &self,
+        y: &Tensor,
+        grad_y: &Tensor,
+        grad_log_det: &Tensor,
+        grads: &mut Gradients,
+    ) -> Result<(Tensor, Tensor)> {
+        let labels = self.labels(y.dim(0)?)?;
+        let latents = self.latents(y)?.0.into_iter();
+        let latents = latents.zip(self.latents(grad_y)?.0);
+        let mut state: Option<(Tensor, Tensor)> = None;
+        for (l, (z, grad_z)) in latents.enumerate().rev() {
+            let is_top = l + 1 == self.glow.levels.len();
+            let prior = if is_top {
+                Some(&self.glow.prior)
+            } else {
+                self.glow.split_priors.get(l)
+            };
+            let (mut y, mut grad_y) = match prior {
+                Some(prior) => prior
+                    .given(labels.as_ref())
+                    .map_err(Error::wrap)?
+                    .backward(&z, &grad_z, grad_log_det, grads)?,
+                None => (z, grad_z),
+            };
+            if let Some((passed_on, grad)) = state {
+                y = Tensor::cat(&[passed_on, y], 1)?;
+                grad_y = Tensor::cat(&[grad, grad_y], 1)?;
+            }
+            let level = &self.glow.levels[l];
+            state = Some(level.backward(&y, &grad_y, grad_log_det, grads)?);
+        }
+        Ok(state.expect("a model has a level"))
     }
 }

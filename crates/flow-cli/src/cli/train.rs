@@ -4,7 +4,10 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum, builder::TypedValueParser};
 use flow_data::DatasetName;
-use flow_glow::{Coupling, Optimizer, Precision, Preprocessing, ScaleMap, TrainSettings};
+use flow_glow::{
+    Coupling, Memory, Optimizer, Precision, Preprocessing, ScaleMap, TrainSettings,
+    UnsoundInversion,
+};
 
 use super::{DeviceArgs, values};
 use crate::training::{DEFAULT_EPOCHS, EXP_TANH, LOGIT};
@@ -18,8 +21,10 @@ The folder given by --out receives
   model.safetensors     the trained model, which the other commands take
   training.safetensors  the state of the training, which --resume goes on from
   metrics.jsonl         one JSON object a line: step, epoch, train_bits_per_dim, test_bits_per_dim
-                        where it was measured, lr, grad_norm, images_per_second, seconds; for a step
-                        that was refused: step, epoch, rollback, cause, lr_factor, seconds
+                        where it was measured, lr, grad_norm, images_per_second, seconds; with
+                        --memory constant the worst inversion_error, and plain_steps, how many were
+                        beyond its bound; for a step that was refused: step, epoch, rollback, cause,
+                        lr_factor, seconds
   samples/              a grid of samples after each epoch
   curve.png             bits per dimension against the training step
 
@@ -211,6 +216,20 @@ pub(crate) struct OptimizationArgs {
     )]
     pub(crate) precision: Option<Precision>,
 
+    /// What a step keeps for its way back: plain keeps all activations; constant keeps the outputs of
+    /// the levels and inverts the flow block by block, so that deep models need no more memory than
+    /// flat ones, and takes longer [default: plain]
+    #[arg(long, value_parser = memory())]
+    pub(crate) memory: Option<Memory>,
+
+    /// What to do about a step whose inversion is too inexact to be used: plain takes it with all
+    /// activations, stop ends the training [default: plain]
+    #[arg(long, value_name = "ACTION", value_parser = values::choice([
+        ("plain", UnsoundInversion::Plain),
+        ("stop", UnsoundInversion::Stop),
+    ]))]
+    pub(crate) unsound_inversion: Option<UnsoundInversion>,
+
     #[arg(
         long,
         value_name = "N",
@@ -297,6 +316,11 @@ impl Preset {
 /// What `--precision` takes.
 pub(super) fn precision() -> impl TypedValueParser<Value = Precision> {
     values::choice([("f32", Precision::F32), ("bf16", Precision::Bf16)])
+}
+
+/// What `--memory` takes.
+pub(super) fn memory() -> impl TypedValueParser<Value = Memory> {
+    values::choice([("plain", Memory::Plain), ("constant", Memory::Constant)])
 }
 
 fn default(help: &str, value: impl std::fmt::Display) -> String {

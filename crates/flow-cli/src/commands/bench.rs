@@ -45,6 +45,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
     let settings = TrainSettings {
         batch_size: batch,
         precision: args.precision,
+        memory: args.memory,
         // Noise is not to be learnt: the weights stay near those of a fresh model.
         learning_rate: 1e-6,
         ..TrainSettings::default()

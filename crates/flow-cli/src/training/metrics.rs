@@ -35,6 +35,12 @@ pub(crate) struct Record {
     pub(crate) lr: f64,
     /// Mean norm of the gradient before clipping.
     pub(crate) grad_norm: f64,
+    /// The worst relative error of an inversion whose gradient was used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) inversion_error: Option<f64>,
+    /// How many steps had an inversion that was too inexact, and kept all activations.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) plain_steps: u32,
     /// Training speed.
     pub(crate) images_per_second: f64,
     /// Time spent on the training so far.
@@ -87,6 +93,10 @@ struct Recent {
     bits_per_dim: f64,
     grad_norm: f64,
     learning_rate: f64,
+    #[serde(default)]
+    inversion_error: Option<f64>,
+    #[serde(default)]
+    plain_steps: u32,
     seconds: f64,
 }
 
@@ -154,6 +164,14 @@ impl MetricsLog {
         recent.bits_per_dim += report.bits_per_dim;
         recent.grad_norm += report.grad_norm;
         recent.learning_rate = report.learning_rate;
+        match report.inversion {
+            Some(inversion) if inversion.is_sound() => {
+                let worst = recent.inversion_error.unwrap_or(0.0);
+                recent.inversion_error = Some(worst.max(inversion.error));
+            }
+            Some(_) => recent.plain_steps += 1,
+            None => {}
+        }
         recent.seconds += time.as_secs_f64();
     }
 
@@ -187,6 +205,8 @@ impl MetricsLog {
                 test_bits_per_dim: test,
                 lr: recent.learning_rate,
                 grad_norm: recent.grad_norm / steps,
+                inversion_error: recent.inversion_error,
+                plain_steps: recent.plain_steps,
                 images_per_second: recent.images as f64 / recent.seconds,
                 seconds: progress.seconds,
             }
@@ -246,6 +266,11 @@ impl MetricsLog {
     }
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature.
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
 /// The epoch the last step belongs to, from 1.
 pub(crate) fn current_epoch(progress: &Progress) -> u64 {
     if progress.batch == 0 {
@@ -273,6 +298,7 @@ mod tests {
             bits_per_dim: 1.5,
             grad_norm: 2.0,
             learning_rate: 1e-3,
+            inversion: None,
         };
         log.add_step(&report, 64, Duration::from_millis(100));
         log.add_step(&report, 64, Duration::from_millis(300));

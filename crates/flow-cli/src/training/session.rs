@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use candle_core::Device;
 use flow_data::{Batch, Batches, Dataset};
-use flow_glow::{Divergence, Error, Trainer};
+use flow_glow::{Divergence, Error, Inversion, Progress, Trainer};
 
 use super::{Interrupt, Limits, MetricsLog, Notes, RunFolder, metrics::Due, pulse::Pulse};
 use crate::{console::Console, data, measure::Measurement};
@@ -68,6 +68,26 @@ struct Turns {
     saved: Instant,
     /// Whether the last batch was refused: the weights may be at fault, or that batch alone.
     doubted: bool,
+    /// Whether somebody was told that inversion fails.
+    warned_of_inversion: bool,
+}
+
+impl Turns {
+    /// Once: where it fails, it often does so at every step, and the metrics count them.
+    fn warn_of_inversion(&mut self, inversion: Inversion, progress: &Progress) {
+        if !self.warned_of_inversion {
+            self.warned_of_inversion = true;
+            tracing::warn!(
+                "after step {}, inputs of level {} come back from its outputs with a relative error of \
+                 {:.1e}, beyond {:.0e}; such steps keep all activations, `plain_steps` in \
+                 `metrics.jsonl` counts them",
+                progress.step,
+                inversion.level,
+                inversion.error,
+                Inversion::BOUND
+            );
+        }
+    }
 }
 
 impl Session<'_> {
@@ -104,6 +124,7 @@ impl Session<'_> {
             before: self.trainer.progress.seconds,
             saved: Instant::now(),
             doubted: false,
+            warned_of_inversion: false,
         };
         loop {
             let progress = self.trainer.progress;
@@ -128,10 +149,17 @@ impl Session<'_> {
                 turns.doubted = true;
                 return self.leave_out(cause).map(|()| None);
             }
+            Err(error @ Error::UnsoundInversion { .. }) => {
+                self.save()?;
+                return Err(error.into());
+            }
             gradient => gradient?,
         };
         turns.doubted = false;
         let mut time = started.elapsed();
+        if let Some(inversion) = gradient.inversion().filter(|found| !found.is_sound()) {
+            turns.warn_of_inversion(inversion, &self.trainer.progress);
+        }
 
         let share = self.share();
         if share >= 1.0 {

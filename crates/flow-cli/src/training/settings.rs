@@ -85,6 +85,11 @@ pub(crate) fn check_same(
             "--precision",
             differ(&training.precision, &settings.precision),
         ),
+        ("--memory", differ(&training.memory, &settings.memory)),
+        (
+            "--unsound-inversion",
+            differ(&training.unsound_inversion, &settings.unsound_inversion),
+        ),
         (
             "--warmup-steps",
             differ(&training.warmup_steps, &settings.warmup_steps),
@@ -157,6 +162,8 @@ fn change_settings(args: &OptimizationArgs, base: TrainSettings) -> TrainSetting
         average_decay: args.average_decay.unwrap_or(base.average_decay),
         optimizer: args.optimizer.unwrap_or(base.optimizer),
         precision: args.precision.unwrap_or(base.precision),
+        memory: args.memory.unwrap_or(base.memory),
+        unsound_inversion: args.unsound_inversion.unwrap_or(base.unsound_inversion),
         seed: args.seed.unwrap_or(base.seed),
     }
 }

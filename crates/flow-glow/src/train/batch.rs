@@ -10,8 +10,13 @@ use flow_core::{Gradients, random};
 /// Images in a run of a batch of `count`: half of them, so that two threads have one each; enough for
 /// large matrix products, and no more. It does not depend on the number of threads, and so the sums of
 /// the runs do not.
-fn run_length(count: usize) -> usize {
+pub(super) fn run_length(count: usize) -> usize {
     count.div_ceil(2).clamp(8, 32)
+}
+
+/// The seed of the dequantisation noise of a run.
+pub(super) fn noise_seed(seed: u64, run: &Run) -> u64 {
+    random::derive(seed, &format!("images.{}", run.start()))
 }
 
 /// The mean bits per dimension of u8 images `[B, C, H, W]`, and its gradient; `seed` draws the noise.
@@ -27,7 +32,7 @@ pub(super) fn gradient(
     let mut sum = Gradients::new(params);
     let differentiate = |run: Run| {
         let labels = labels.map(|labels| run.of(labels)).transpose()?;
-        let seed = random::derive(seed, &format!("images.{}", run.start()));
+        let seed = noise_seed(seed, &run);
         let bits = model.bits_per_dim(&run.of(images)?, labels.as_ref(), seed)?;
         let share = (bits.sum_all()? / count as f64)?;
         let mut gradients = sum.none();

@@ -2,13 +2,15 @@
 //! holds them.
 
 mod batch;
+mod by_inversion;
 mod guard;
 mod resume;
 mod settings;
 mod state;
 mod trainer;
 
+pub use by_inversion::Inversion;
 pub use guard::Divergence;
 pub(crate) use resume::ResumeRecord;
-pub use settings::{Optimizer, Precision, Progress, TrainSettings};
+pub use settings::{Memory, Optimizer, Precision, Progress, TrainSettings, UnsoundInversion};
 pub use trainer::{BatchGradient, StepReport, Trainer};

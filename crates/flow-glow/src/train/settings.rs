@@ -43,6 +43,29 @@ impl From<Optimizer> for flow_core::optimizer::Optimizer {
     }
 }
 
+/// What a training step keeps of the forward pass for the backward pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Memory {
+    /// All activations: memory grows with the depth of the model.
+    #[default]
+    Plain,
+    /// The outputs of the levels: each block recovers its input by inversion. Memory does not grow with
+    /// depth, but for the parameters; a step takes longer.
+    Constant,
+}
+
+/// What happens if an [`Inversion`](crate::Inversion) is not sound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnsoundInversion {
+    /// The step is taken from a gradient as [`Memory::Plain`] has it.
+    #[default]
+    Plain,
+    /// [`Error::UnsoundInversion`].
+    Stop,
+}
+
 /// How to train.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -61,6 +84,12 @@ pub struct TrainSettings {
     pub optimizer: Optimizer,
     /// In which numbers the coupling networks are trained.
     pub precision: Precision,
+    /// What a step keeps.
+    #[serde(default)]
+    pub memory: Memory,
+    /// What happens where inversion fails.
+    #[serde(default)]
+    pub unsound_inversion: UnsoundInversion,
     /// Seeds initial weights, noise and shuffling.
     pub seed: u64,
 }
@@ -75,6 +104,8 @@ impl Default for TrainSettings {
             average_decay: 0.999,
             optimizer: Optimizer::Adam,
             precision: Precision::F32,
+            memory: Memory::default(),
+            unsound_inversion: UnsoundInversion::default(),
             seed: 0,
         }
     }

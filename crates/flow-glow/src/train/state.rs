@@ -17,6 +17,8 @@ pub(super) struct State {
     pub(super) params: ParamStore,
     /// The model that is fitted.
     pub(super) live: Glow,
+    /// The same without a graph.
+    pub(super) still: Glow,
     pub(super) average: ParamStore,
     /// The model that sees the average.
     pub(super) model: Glow,
@@ -49,10 +51,9 @@ impl State {
         device: &Device,
     ) -> Result<Self> {
         let params = ParamStore::new(seed);
-        let live =
-            Glow::with_precision(config, precision.into(), params.builder(DType::F32, device))?;
-        let average = ParamStore::from_tensors(named("", &params))?;
-        Self::of(config, device, params, live, average)
+        Self::of(config, precision, device, params, |params| {
+            ParamStore::from_tensors(named("", params))
+        })
     }
 
     /// The state whose [`tensors`](Self::tensors) these are.
@@ -69,11 +70,9 @@ impl State {
         let mut parts = split_parts(tensors);
         let mut part = |name: &str| parts.remove(name).unwrap_or_default();
         let params = ParamStore::from_tensors(part(WEIGHTS))?;
-        let live =
-            Glow::with_precision(config, precision.into(), params.builder(DType::F32, device))?;
-        all_used(&params)?;
-        let average = ParamStore::from_tensors(part(AVERAGE))?;
-        let mut state = Self::of(config, device, params, live, average)?;
+        let mut state = Self::of(config, precision, device, params, |_| {
+            ParamStore::from_tensors(part(AVERAGE))
+        })?;
         state.set_moments(part(FIRST_MOMENT), part(SECOND_MOMENT))?;
         state.standing = standing;
         Ok(state)
@@ -81,17 +80,25 @@ impl State {
 
     fn of(
         config: &GlowConfig,
+        precision: Precision,
         device: &Device,
         params: ParamStore,
-        live: Glow,
-        average: ParamStore,
+        average: impl FnOnce(&ParamStore) -> candle_core::Result<ParamStore>,
     ) -> Result<Self> {
+        let fitted = |params: &ParamStore| {
+            Glow::with_precision(config, precision.into(), params.builder(DType::F32, device))
+        };
+        let live = fitted(&params)?;
+        all_used(&params)?;
+        let still = fitted(&params.frozen())?;
+        let average = average(&params)?;
         let view = average.frozen();
         let model = Glow::new(config, view.builder(DType::F32, device))?;
         all_used(&view)?;
         Ok(Self {
             params,
             live,
+            still,
             average,
             model,
             moments: Moments::default(),

@@ -1,7 +1,8 @@
 //! The trainer: one model, its average, its optimiser, and the last good state of them.
 
 use super::batch;
-use super::settings::{Progress, TrainSettings};
+use super::by_inversion::{self, Fitted, Inversion};
+use super::settings::{Memory, Progress, TrainSettings, UnsoundInversion};
 use super::state::{Snapshot, State};
 use crate::config::GlowConfig;
 use crate::model::Glow;
@@ -35,6 +36,24 @@ pub struct BatchGradient {
     bits_per_dim: f64,
     norm: f64,
     grads: Gradients,
+    inversion: Option<Inversion>,
+}
+
+impl BatchGradient {
+    /// Mean bits per dimension of the batch.
+    pub fn bits_per_dim(&self) -> f64 {
+        self.bits_per_dim
+    }
+
+    /// Of mean bits per dimension, in each parameter, before clipping.
+    pub fn gradients(&self) -> &Gradients {
+        &self.grads
+    }
+
+    /// How exact the inversion was, if the gradient was to be taken by it; see [`StepReport::inversion`].
+    pub fn inversion(&self) -> Option<Inversion> {
+        self.inversion
+    }
 }
 
 /// What one step did.
@@ -46,6 +65,9 @@ pub struct StepReport {
     pub grad_norm: f64,
     /// The learning rate of the step.
     pub learning_rate: f64,
+    /// How exact the inversion was, if the gradient was to be taken by it. If it was not
+    /// [sound](Inversion::is_sound), the gradient was taken from kept activations.
+    pub inversion: Option<Inversion>,
 }
 
 impl Trainer {
@@ -83,20 +105,17 @@ impl Trainer {
     /// # Errors
     /// [`Error::Diverged`] if loss or gradient is not finite, or the loss lies far above those of the
     /// last steps: an earlier step has harmed the weights, or the batch is like none before.
+    /// [`Error::UnsoundInversion`] if the settings ask for it.
     pub fn gradient(&self, images: &Tensor, labels: Option<&Tensor>) -> Result<BatchGradient> {
         let step = self.progress.step;
-        let seed = random::derive(self.settings.seed, &format!("noise.{step}"));
-        let state = &self.state;
-        let (model, params, device) = (&state.live, &state.params, &self.device);
-        let (bits_per_dim, grads) = batch::gradient(model, params, device, images, labels, seed)?;
-        let norm = grads.global_norm()?;
-        let verdict = state.standing.losses.judge(bits_per_dim, norm);
+        let gradient = match self.settings.memory {
+            Memory::Plain => self.plain_gradient(images, labels)?,
+            Memory::Constant => self.gradient_by_inversion(images, labels)?,
+        };
+        let losses = &self.state.standing.losses;
+        let verdict = losses.judge(gradient.bits_per_dim, gradient.norm);
         verdict.map_err(|cause| Error::Diverged { step, cause })?;
-        Ok(BatchGradient {
-            bits_per_dim,
-            norm,
-            grads,
-        })
+        Ok(gradient)
     }
 
     /// Takes the step of a gradient at the present weights. `done` is the share of the planned
@@ -123,6 +142,7 @@ impl Trainer {
             bits_per_dim: gradient.bits_per_dim,
             grad_norm: gradient.norm,
             learning_rate: update.learning_rate,
+            inversion: gradient.inversion,
         })
     }
 
@@ -175,6 +195,59 @@ impl Trainer {
     /// How many numbers the parameters hold.
     pub fn parameters(&self) -> usize {
         self.state.params.element_count()
+    }
+
+    fn plain_gradient(&self, images: &Tensor, labels: Option<&Tensor>) -> Result<BatchGradient> {
+        let State { live, params, .. } = &self.state;
+        let seed = self.noise_seed();
+        let (bits_per_dim, grads) =
+            batch::gradient(live, params, &self.device, images, labels, seed)?;
+        Ok(BatchGradient {
+            bits_per_dim,
+            norm: grads.global_norm()?,
+            grads,
+            inversion: None,
+        })
+    }
+
+    fn gradient_by_inversion(
+        &self,
+        images: &Tensor,
+        labels: Option<&Tensor>,
+    ) -> Result<BatchGradient> {
+        let model = Fitted {
+            live: &self.state.live,
+            still: &self.state.still,
+            params: &self.state.params,
+            device: &self.device,
+        };
+        let (bits_per_dim, grads, inversion) =
+            by_inversion::gradient(&model, images, labels, self.noise_seed())?;
+        // A loss that is no number is refused whatever its gradient is.
+        if inversion.is_sound() || !bits_per_dim.is_finite() {
+            return Ok(BatchGradient {
+                bits_per_dim,
+                norm: grads.global_norm()?,
+                grads,
+                inversion: Some(inversion),
+            });
+        }
+        match self.settings.unsound_inversion {
+            UnsoundInversion::Stop => Err(Error::UnsoundInversion {
+                step: self.progress.step,
+                inversion,
+            }),
+            UnsoundInversion::Plain => Ok(BatchGradient {
+                inversion: Some(inversion),
+                ..self.plain_gradient(images, labels)?
+            }),
+        }
+    }
+
+    /// The seed of the dequantisation noise of the next step.
+    fn noise_seed(&self) -> u64 {
+        let step = self.progress.step;
+        random::derive(self.settings.seed, &format!("noise.{step}"))
     }
 
     /// Keeps the state, which `gradient` has proved sound, unless the loss is on its way up.

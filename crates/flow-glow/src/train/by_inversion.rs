@@ -1,0 +1,302 @@
+//! The gradient of a batch without its activations: each block recovers its input from its output.
+//!
+//! Forward, nothing is recorded, and of each level only the output is kept. Backward, all runs of the
+//! batch go through a block before any goes on, so that no more than one block's graph and one gradient
+//! exist at a time (arXiv:1807.03039, section 3; [`Bijection::backward`](flow_core::Bijection::backward)).
+//! Every level begins with its true output, so errors of inversion do not go on from one to the next, and
+//! ends with a comparison of the recovered input with the true one.
+
+use super::batch::{noise_seed, run_length};
+use crate::model::Glow;
+use crate::runs::{Run, in_runs, side_by_side};
+use crate::{Result, quantize};
+use candle_core::{DType, Device, Tensor, Var};
+use flow_core::params::ParamStore;
+use flow_core::{Gradients, check, standard_normal_log_prob};
+
+/// How far inputs that were recovered from outputs lay from the true ones.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Inversion {
+    /// The largest difference, relative to 1 + the largest magnitude; infinite if a number was none.
+    pub error: f64,
+    /// The level where it was largest, from 0.
+    pub level: usize,
+}
+
+impl Inversion {
+    /// The largest error of a gradient that is used. Gradients are about as wrong as the inputs they are
+    /// taken at; it is what [`verify`](crate::verify::MAX_MODEL_ERROR_F32) asks of a whole model.
+    pub const BOUND: f64 = crate::verify::MAX_MODEL_ERROR_F32;
+
+    /// Whether gradients from it can be used.
+    pub fn is_sound(&self) -> bool {
+        self.error <= Self::BOUND
+    }
+}
+
+/// A model that is fitted.
+pub(super) struct Fitted<'a> {
+    /// With a graph.
+    pub(super) live: &'a Glow,
+    /// The same weights without one.
+    pub(super) still: &'a Glow,
+    pub(super) params: &'a ParamStore,
+    pub(super) device: &'a Device,
+}
+
+/// A run on its way back.
+struct Passage {
+    /// What each level was given.
+    inputs: Vec<Tensor>,
+    /// What it made of that.
+    outputs: Vec<Tensor>,
+    /// The gradients in the outputs by way of the priors alone.
+    grads: Vec<Tensor>,
+    grad_log_det: Tensor,
+}
+
+/// As [`batch::gradient`](super::batch::gradient), with the error of the inversion.
+pub(super) fn gradient(
+    model: &Fitted,
+    images: &Tensor,
+    labels: Option<&Tensor>,
+    seed: u64,
+) -> Result<(f64, Gradients, Inversion)> {
+    let Fitted { live, device, .. } = *model;
+    let count = images.dim(0)?;
+    let mut sum = Gradients::new(model.params);
+    let runs = in_runs(device, count, run_length(count), |run| {
+        forward(model, &run, images, labels, seed, sum.none())
+    })?;
+    let (mut loss, mut passages) = (0.0, Vec::new());
+    for (share, grads, passage) in runs {
+        loss += share;
+        sum.append([grads])?;
+        passages.push(passage);
+    }
+
+    let mut inversion = Inversion {
+        error: 0.0,
+        level: 0,
+    };
+    let mut grads_below = vec![None; passages.len()];
+    for (l, level) in live.levels.iter().enumerate().rev() {
+        let begin = |(passage, below): (&Passage, Option<Tensor>)| {
+            let grad = &passage.grads[l];
+            let grad = match below {
+                Some(below) => (below.pad_with_zeros(1, 0, grad.dim(1)? / 2)? + grad)?,
+                None => grad.clone(),
+            };
+            Result::Ok((passage.outputs[l].clone(), grad))
+        };
+        let mut states: Vec<_> = passages
+            .iter()
+            .zip(grads_below)
+            .map(begin)
+            .collect::<Result<_>>()?;
+        for block in level.blocks().into_iter().rev() {
+            let work = states.into_iter().zip(&passages).collect();
+            let (back, parts): (Vec<_>, Vec<_>) =
+                side_by_side(device, work, |((y, grad_y), passage): (_, &Passage)| {
+                    let mut part = sum.none();
+                    let log_det = &passage.grad_log_det;
+                    let back = block.backward(&y, &grad_y, log_det, &mut part)?;
+                    Ok((back, part))
+                })?
+                .into_iter()
+                .unzip();
+            states = back;
+            sum.append(parts)?;
+        }
+        for (passage, (x, _)) in passages.iter().zip(&states) {
+            let error = check::distance(x, &passage.inputs[l])?;
+            let error = if error.is_finite() {
+                error
+            } else {
+                f64::INFINITY
+            };
+            if error > inversion.error {
+                inversion = Inversion { error, level: l };
+            }
+        }
+        grads_below = states.into_iter().map(|(_, grad)| Some(grad)).collect();
+    }
+    Ok((loss, sum, inversion))
+}
+
+/// The share of a run in the loss, the gradients in the parameters of the priors, which are added to
+/// `grads`, and all that the way back needs.
+fn forward(
+    model: &Fitted,
+    run: &Run,
+    images: &Tensor,
+    labels: Option<&Tensor>,
+    seed: u64,
+    mut grads: Gradients,
+) -> Result<(f64, Gradients, Passage)> {
+    let config = model.live.config();
+    let to_device = |batch: &Tensor| Result::Ok(run.of(batch)?.to_device(model.device)?);
+    let labels = labels.map(to_device).transpose()?;
+    let (x, offset) = quantize::dequantize(
+        config,
+        &to_device(images)?,
+        DType::F32,
+        noise_seed(seed, run),
+    )?;
+    let (outputs, log_det) = model.still.pass_levels(&x)?;
+    let leaf = |tensor: &Tensor| Var::from_tensor(tensor);
+    let leaves = outputs
+        .iter()
+        .map(leaf)
+        .collect::<candle_core::Result<Vec<_>>>()?;
+    let log_det = leaf(&log_det)?;
+    let ends = leaves
+        .iter()
+        .map(|leaf| leaf.as_tensor().clone())
+        .collect::<Vec<_>>();
+    let (latents, prior_log_det) = model.live.whiten(&ends, labels.as_ref())?;
+    let mut log_likelihood = ((log_det.as_tensor() + prior_log_det)? + offset)?;
+    for latent in &latents.0 {
+        log_likelihood = (log_likelihood + standard_normal_log_prob(latent)?)?;
+    }
+    let bits = quantize::bits_per_dim(config, &log_likelihood)?;
+    let share = (bits.sum_all()? / images.dim(0)? as f64)?;
+    let store = share.backward()?;
+    grads.add(&store)?;
+    let grad_of = |leaf: &Var| match store.get(leaf) {
+        Some(grad) => Ok(grad.detach()),
+        None => leaf.zeros_like(),
+    };
+    let mut inputs = vec![x];
+    for output in &outputs[..outputs.len() - 1] {
+        inputs.push(output.narrow(1, 0, output.dim(1)? / 2)?);
+    }
+    let passage = Passage {
+        inputs,
+        grads: leaves
+            .iter()
+            .map(grad_of)
+            .collect::<candle_core::Result<_>>()?,
+        grad_log_det: grad_of(&log_det)?,
+        outputs,
+    };
+    Ok((f64::from(share.to_scalar::<f32>()?), grads, passage))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Error, GlowConfig, ImageShape, Memory, TrainSettings, Trainer, UnsoundInversion};
+    use flow_data::{Batches, Dataset, Split};
+
+    fn config() -> GlowConfig {
+        GlowConfig {
+            levels: 2,
+            steps: 4,
+            width: 16,
+            classes: Some(10),
+            ..GlowConfig::small(ImageShape::new(1, 28, 28))
+        }
+    }
+
+    /// A trainer of each kind, at the same weights, after `steps` steps on digits; and the next batch.
+    fn trainers(steps: usize, settings: &TrainSettings) -> ([Trainer; 2], Tensor, Tensor) {
+        let dataset = Dataset::bundled(Split::Train).unwrap();
+        let mut batches = Batches::new(&dataset, 20, 0, 0).map(|batch| batch.unwrap());
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("training.safetensors");
+        let plain = TrainSettings {
+            memory: Memory::Plain,
+            ..settings.clone()
+        };
+        let mut trainer = Trainer::new(&config(), plain, "mnist", &Device::Cpu).unwrap();
+        let first = batches.next().unwrap();
+        trainer.initialize(&first.images).unwrap();
+        for batch in batches.by_ref().take(steps) {
+            trainer
+                .step(&batch.images, Some(&batch.labels), 0.0)
+                .unwrap();
+        }
+        trainer.save_training(&path).unwrap();
+        let mut constant = Trainer::resume(&path, &Device::Cpu).unwrap();
+        constant.settings = settings.clone();
+        let next = batches.next().unwrap();
+        ([trainer, constant], next.images, next.labels)
+    }
+
+    fn by_inversion(unsound_inversion: UnsoundInversion) -> TrainSettings {
+        TrainSettings {
+            memory: Memory::Constant,
+            unsound_inversion,
+            ..TrainSettings::default()
+        }
+    }
+
+    #[test]
+    fn gradients_after_fifty_steps_on_digits_are_the_plain_ones() {
+        let (trainers, images, labels) = trainers(50, &by_inversion(UnsoundInversion::Stop));
+        let [plain, constant] =
+            trainers.map(|trainer| trainer.gradient(&images, Some(&labels)).unwrap());
+        assert!(
+            constant.inversion().unwrap().error < 1e-4,
+            "{:?}",
+            constant.inversion()
+        );
+        assert_eq!(plain.inversion(), None);
+        let difference = (plain.bits_per_dim() - constant.bits_per_dim()).abs();
+        assert!(difference < 1e-6, "{difference}");
+        assert_eq!(
+            plain.gradients().iter().count(),
+            constant.gradients().iter().count()
+        );
+        for (name, _, expected) in plain.gradients().iter() {
+            let actual = constant.gradients().get(name).unwrap();
+            let difference = (actual - expected)
+                .unwrap()
+                .sqr()
+                .unwrap()
+                .sum_all()
+                .unwrap();
+            let size = expected.sqr().unwrap().sum_all().unwrap();
+            let [difference, size] =
+                [difference, size].map(|x| x.to_scalar::<f32>().unwrap().sqrt());
+            assert!(
+                difference <= 1e-4 * size,
+                "`{name}`: {difference} of {size}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_flow_that_cannot_be_inverted_is_noticed() {
+        for action in [UnsoundInversion::Plain, UnsoundInversion::Stop] {
+            let (trainers, images, labels) = trainers(0, &by_inversion(action));
+            // Matrices of high condition, one after the other.
+            for trainer in &trainers {
+                for (name, var) in trainer.state.params.vars() {
+                    if name.ends_with("conv1x1.log_scale") {
+                        let spread = Tensor::arange(0, var.elem_count() as u32, &Device::Cpu);
+                        let spread = spread.unwrap().to_dtype(DType::F32).unwrap();
+                        var.set(&spread.affine(-3.0, 3.0).unwrap()).unwrap();
+                    }
+                }
+            }
+            let [plain, constant] =
+                trainers.map(|trainer| trainer.gradient(&images, Some(&labels)));
+            let plain = plain.unwrap();
+            match (action, constant) {
+                (UnsoundInversion::Plain, Ok(gradient)) => {
+                    assert!(!gradient.inversion().unwrap().is_sound());
+                    for (name, _, expected) in plain.gradients().iter() {
+                        let actual = gradient.gradients().get(name).unwrap();
+                        check::close(actual, expected, 0.0).unwrap();
+                    }
+                }
+                (UnsoundInversion::Stop, Err(Error::UnsoundInversion { inversion, .. })) => {
+                    assert!(!inversion.is_sound());
+                }
+                (_, other) => panic!("{:?}", other.map(|gradient| gradient.inversion())),
+            }
+        }
+    }
+}
