@@ -3,7 +3,9 @@
 //! Reading order: [`cli`] (what can be typed), [`commands`] (what it does, one file a command),
 //! [`training`] (the parts of a training run). Results go to stdout, everything else to stderr.
 
+mod canvas;
 mod cli;
+mod collection;
 mod commands;
 mod console;
 mod curve;
@@ -11,8 +13,10 @@ mod data;
 mod device;
 mod draw;
 mod files;
+mod image_files;
 mod image_grid;
 mod measure;
+mod records;
 mod report;
 mod tensors;
 mod tiles;

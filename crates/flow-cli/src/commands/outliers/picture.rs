@@ -1,0 +1,199 @@
+//! Histograms of scores above rows of images.
+
+use anyhow::{Result, bail};
+use candle_core::Tensor;
+use flow_glow::outliers::{quantile, strangeness};
+use image::{RgbImage, imageops};
+use plotters::{element::BitMapElement, prelude::*};
+
+use crate::canvas::{self, Canvas, Drawn, INK, OVERSAMPLING, RULE, text};
+
+/// The scores of two sets of images.
+pub(super) struct Panel<'a> {
+    pub(super) title: String,
+    pub(super) normal: &'a [f64],
+    pub(super) strange: &'a [f64],
+}
+
+/// A row of images.
+pub(super) struct Strip {
+    pub(super) caption: String,
+    /// u8 `[N, C, H, W]`, C is 1 or 3.
+    pub(super) images: Tensor,
+}
+
+const WIDTH: u32 = 1200;
+const HEAD_HEIGHT: u32 = 50;
+const PANEL_HEIGHT: u32 = 260;
+const CAPTION_HEIGHT: u32 = 34;
+/// Images are enlarged by whole numbers to at most this many pixels a side, or shrunk.
+const TILE: u32 = 84;
+const GAP: u32 = 8;
+const MARGIN: u32 = 24;
+
+/// Panels side by side.
+const COLUMNS: usize = 2;
+
+const BINS: usize = 80;
+
+/// Scores beyond these shares are in the first and the last bin.
+const SHOWN: [f64; 2] = [0.002, 0.998];
+
+const NORMAL: RGBColor = RGBColor(90, 140, 190);
+const STRANGE: RGBColor = RGBColor(200, 80, 40);
+
+/// Draws panels, then strips, as a PNG; `names` are those of normal and strange images.
+pub(super) fn png(names: [&str; 2], panels: &[Panel], strips: &[Strip]) -> Result<Vec<u8>> {
+    let rows = panels.len().div_ceil(COLUMNS);
+    let strip_height = CAPTION_HEIGHT + TILE;
+    let height =
+        HEAD_HEIGHT + rows as u32 * PANEL_HEIGHT + strips.len() as u32 * strip_height + MARGIN;
+    let tiles = strips
+        .iter()
+        .map(|strip| tiles(&strip.images))
+        .collect::<Result<Vec<_>>>()?;
+    canvas::png((WIDTH, height), |canvas| {
+        let (head, rest) = canvas.split_vertically(HEAD_HEIGHT * OVERSAMPLING);
+        draw_legend(&head, names)?;
+        let (plots, rest) = rest.split_vertically(rows as u32 * PANEL_HEIGHT * OVERSAMPLING);
+        for (area, panel) in plots.split_evenly((rows, COLUMNS)).iter().zip(panels) {
+            draw_panel(area, panel)?;
+        }
+        for (i, (strip, tiles)) in strips.iter().zip(tiles).enumerate() {
+            draw_strip(&rest, i as u32 * strip_height, &strip.caption, tiles)?;
+        }
+        Ok(())
+    })
+}
+
+fn draw_legend(area: &Canvas, names: [&str; 2]) -> Drawn {
+    let unit = OVERSAMPLING as i32;
+    for (i, (name, color)) in names.into_iter().zip([NORMAL, STRANGE]).enumerate() {
+        let left = (MARGIN as i32 + i as i32 * 420) * unit;
+        let corners = [(left, 20 * unit), (left + 22 * unit, 38 * unit)];
+        area.draw(&Rectangle::new(corners, color.filled()))?;
+        let name = Text::new(name, (left + 32 * unit, 19 * unit), text(18, INK));
+        area.draw(&name)?;
+    }
+    Ok(())
+}
+
+fn draw_panel(area: &Canvas, panel: &Panel) -> Drawn {
+    let unit = OVERSAMPLING as i32;
+    let all = [panel.normal, panel.strange].concat();
+    let [low, high] = range(&all)?;
+    let width = (high - low) / BINS as f64;
+    let shares = [panel.normal, panel.strange].map(|scores| histogram(scores, low, width));
+    let most = shares.iter().flatten().copied().fold(0.0, f64::max);
+    let mut chart = ChartBuilder::on(area)
+        .margin(12 * unit)
+        .margin_right(MARGIN as i32 * unit)
+        .caption(&panel.title, text(18, INK))
+        .set_label_area_size(LabelAreaPosition::Left, 58 * unit)
+        .set_label_area_size(LabelAreaPosition::Bottom, 32 * unit)
+        .build_cartesian_2d(low..high, 0.0..most * 1.05)?;
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(RULE.stroke_width(OVERSAMPLING))
+        .axis_style(INK.stroke_width(OVERSAMPLING))
+        .label_style(text(14, INK))
+        .x_labels(6)
+        .y_labels(5)
+        .y_label_formatter(&|share| format!("{:.0} %", share * 100.0))
+        .draw()?;
+    for (shares, color) in shares.iter().zip([NORMAL, STRANGE]) {
+        let bar = |(bin, &share): (usize, &f64)| {
+            let left = low + bin as f64 * width;
+            Rectangle::new(
+                [(left, 0.0), (left + width, share)],
+                color.mix(0.55).filled(),
+            )
+        };
+        chart.draw_series(shares.iter().enumerate().map(bar))?;
+    }
+    Ok(())
+}
+
+/// From where to where the bins go: over all finite scores but the furthest.
+fn range(scores: &[f64]) -> Result<[f64; 2]> {
+    let finite: Vec<_> = scores
+        .iter()
+        .copied()
+        .filter(|score| score.is_finite())
+        .collect();
+    if finite.is_empty() {
+        return Ok([0.0, 1.0]);
+    }
+    let [low, high] = SHOWN.map(|share| quantile(&finite, share));
+    let (low, high) = (low?, high?);
+    let margin = ((high - low) * 0.02).max(1e-6 * (1.0 + low.abs()));
+    Ok([low - margin, high + margin])
+}
+
+/// The share of the scores in each bin.
+fn histogram(scores: &[f64], low: f64, width: f64) -> Vec<f64> {
+    let mut shares = vec![0.0; BINS];
+    for &score in scores {
+        let bin = (strangeness(score) - low) / width;
+        shares[bin.clamp(0.0, (BINS - 1) as f64) as usize] += 1.0 / scores.len() as f64;
+    }
+    shares
+}
+
+fn draw_strip(area: &Canvas, top: u32, caption: &str, tiles: Vec<RgbImage>) -> Drawn {
+    let corner = (MARGIN * OVERSAMPLING, (top + 10) * OVERSAMPLING);
+    area.draw(&Text::new(
+        caption,
+        (corner.0 as i32, corner.1 as i32),
+        text(15, INK),
+    ))?;
+    let mut left = MARGIN;
+    for tile in tiles {
+        let (width, height) = tile.dimensions();
+        if left + width > WIDTH - MARGIN {
+            break;
+        }
+        let size = (width * OVERSAMPLING, height * OVERSAMPLING);
+        let tile = imageops::resize(&tile, size.0, size.1, imageops::FilterType::Nearest);
+        let corner = (
+            (left * OVERSAMPLING) as i32,
+            ((top + CAPTION_HEIGHT) * OVERSAMPLING) as i32,
+        );
+        let element = BitMapElement::with_owned_buffer(corner, size, tile.into_raw());
+        area.draw(&element.ok_or("an image has not the size it should have")?)?;
+        left += width + GAP;
+    }
+    Ok(())
+}
+
+/// Images `[N, C, H, W]` as they are shown.
+fn tiles(images: &Tensor) -> Result<Vec<RgbImage>> {
+    let (n, c, h, w) = images.dims4()?;
+    let images = match c {
+        1 => images.broadcast_as((n, 3, h, w))?,
+        3 => images.clone(),
+        _ => bail!("images of {c} channels cannot be shown; leave out `--out`"),
+    };
+    let pixels = images
+        .permute((0, 2, 3, 1))?
+        .flatten_all()?
+        .to_vec1::<u8>()?;
+    let (h, w) = (h as u32, w as u32);
+    let tile = |pixels: &[u8]| {
+        let image =
+            RgbImage::from_raw(w, h, pixels.to_vec()).expect("it has the size of the tensor");
+        match TILE / h.max(w) {
+            0 => {
+                let shrink = |side: u32| (side * TILE / h.max(w)).max(1);
+                imageops::thumbnail(&image, shrink(w), shrink(h))
+            }
+            scale => imageops::resize(&image, w * scale, h * scale, imageops::FilterType::Nearest),
+        }
+    };
+    Ok(pixels
+        .chunks_exact((h * w * 3) as usize)
+        .map(tile)
+        .collect())
+}
