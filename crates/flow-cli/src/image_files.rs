@@ -6,10 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use candle_core::{Device, Tensor};
 use flow_glow::ImageShape;
-use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 use rayon::prelude::*;
 
 /// How the names of image files end, in small letters.
@@ -76,11 +76,14 @@ fn pixels(path: &Path, shape: ImageShape) -> Result<Vec<u8>> {
     // A pipe or a device might never end.
     ensure!(fs::metadata(path)?.is_file(), "it is no file");
     let mut reader = ImageReader::new(BufReader::new(File::open(path)?)).with_guessed_format()?;
-    ensure!(reader.format().is_some(), "it is neither PNG nor JPEG");
+    ensure!(
+        matches!(reader.format(), Some(ImageFormat::Png | ImageFormat::Jpeg)),
+        "it is neither PNG nor JPEG"
+    );
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_MEMORY);
     reader.limits(limits);
-    let decoder = reader.into_decoder()?;
+    let decoder = reader.into_decoder().map_err(reason)?;
     let (width, height) = decoder.dimensions();
     if (height as usize, width as usize) != (shape.height, shape.width) {
         bail!(
@@ -89,7 +92,7 @@ fn pixels(path: &Path, shape: ImageShape) -> Result<Vec<u8>> {
             shape.height
         );
     }
-    let picture = DynamicImage::from_decoder(decoder)?;
+    let picture = DynamicImage::from_decoder(decoder).map_err(reason)?;
     if picture.color().has_alpha() {
         let opaque = picture
             .to_rgba16()
@@ -101,6 +104,18 @@ fn pixels(path: &Path, shape: ImageShape) -> Result<Vec<u8>> {
         1 => picture.into_luma8().into_raw(),
         _ => picture.into_rgb8().into_raw(),
     })
+}
+
+/// Why a decoder gave up, without its inner workings.
+fn reason(error: ImageError) -> Error {
+    match error {
+        ImageError::IoError(error) => error.into(),
+        ImageError::Limits(_) => anyhow!("it takes more memory than an image of its size should"),
+        ImageError::Unsupported(_) => {
+            anyhow!("it is of an unusual kind; save it as an ordinary PNG")
+        }
+        _ => anyhow!("it is damaged"),
+    }
 }
 
 #[cfg(test)]

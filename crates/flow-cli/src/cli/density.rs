@@ -8,18 +8,21 @@ use super::{DeviceArgs, values};
 
 /// Options of `flow density`.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    allow_negative_numbers = true,
+    after_help = "\
 Each image file gets a line, in CSV below a header:
   image           the file
   log_likelihood  in nats: a lower bound, since the noise fills the gaps between pixel values
-  bits_per_dim    the same in bits per dimension, negative: what `flow eval` reports the mean of
-With --json each line is an object with these fields. All files meet the same noise: a file's numbers
-depend on the file, the model, --seed and --importance-samples alone. Numbers that are not finite are
-NaN, inf or -inf in CSV, null in JSON, and how many there are is said.
+  bits_per_dim    its negative in bits per dimension: what `flow eval` reports the mean of
+With --json each line is an object with these fields. All files meet the same noise: the numbers of
+a file depend on it, the model and the options alone. Numbers that are not finite are NaN, inf or
+-inf in CSV, null in JSON, and how many there are is said.
 
 Files are PNG or JPEG, as large as the model's images; colors become grey, or grey becomes colors,
-whichever the model takes. For a model with classes, each class counts as equally likely unless --class
-names one.")]
+whichever the model takes. For a model with classes, each class counts as equally likely unless
+--class names one."
+)]
 pub(crate) struct DensityArgs {
     /// Image files, and folders of them
     #[arg(value_name = "IMAGES", required = true)]

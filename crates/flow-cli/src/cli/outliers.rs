@@ -14,25 +14,26 @@ use super::{DeviceArgs, values};
     group = ArgGroup::new("questioned").args(["against", "images"]),
     group = ArgGroup::new("task").required(true).multiple(true)
         .args(["against", "images", "rank", "threshold_quantile"]),
+    allow_negative_numbers = true,
     after_help = "\
 Normal images are those of --dataset. Images in question are those of --against, or image files and
-folders; with --rank and --threshold-quantile they are those of --dataset if no others are named.
+folders; with --rank and --threshold-quantile, those of --dataset if no others are named.
 
-  flow outliers … --against mnist           how well each score tells the two apart: AUROC, AUPR, the
-                                            share of false alarms where 95 % are found, each with a 95 %
-                                            bootstrap interval; --out draws histograms and images
-  flow outliers … --rank 25                 the strangest images in question; --out draws them
+  flow outliers … --against mnist
+      how well each score tells the two apart: AUROC, AUPR, and the share of false alarms where
+      95 % are found, each with a 95 % bootstrap interval; --out draws histograms and images
+  flow outliers … --rank 25
+      the strangest images in question; --out draws them
   flow outliers … --threshold-quantile 0.99 FOLDER
-                                            a verdict for each image in question, as CSV: outlier if its
-                                            score is above that of 99 % of the normal images
+      a verdict for each image in question, as CSV: an outlier if its score is above that of 99 % of
+      the normal images
 
 Scores, larger for stranger images; all but latent-norm are in bits per dimension
   likelihood        -log p(x)
-  typicality        its distance from the mean of -log p over training images (arXiv:1906.02994);
-                    --against measures it for batches too
-  complexity        -log p(x) less the length of the image's code by --compressor (arXiv:1909.11480)
-  likelihood-ratio  -log p(x) less that under the model --background, which was trained with
-                    `flow train --mutate` (arXiv:1906.02845)
+  typicality        its distance from the mean of -log p over training images, for single images
+                    and, with --against, for batches (arXiv:1906.02994)
+  complexity        -log p(x) less the length of a lossless code of x (arXiv:1909.11480)
+  likelihood-ratio  -log p(x) less that under --background (arXiv:1906.02845)
   latent-norm       the root of the mean square of the latents
 
 Images without a finite score stay, as the strangest, and are counted. In JSON, numbers that are not
@@ -52,7 +53,7 @@ pub(crate) struct OutliersArgs {
     pub(crate) dataset: Option<DatasetName>,
 
     /// The data set in question
-    #[arg(long, value_parser = values::dataset())]
+    #[arg(long, value_name = "DATASET", value_parser = values::dataset())]
     pub(crate) against: Option<DatasetName>,
 
     /// The part of both data sets
@@ -76,16 +77,14 @@ pub(crate) struct OutliersArgs {
     #[arg(long, value_name = "SCORES", value_delimiter = ',', value_parser = score())]
     pub(crate) score: Vec<Score>,
 
-    /// The background model that likelihood-ratio needs
+    /// The background model that likelihood-ratio needs, trained with `flow train --mutate`
     #[arg(long, value_name = "FILE")]
     pub(crate) background: Option<PathBuf>,
 
-    /// The compressor that complexity asks: png, deflate or zstd
-    #[arg(long, default_value = "png", hide_possible_values = true, value_parser = values::choice([
-        ("png", Compressor::Png),
-        ("deflate", Compressor::Deflate),
-        ("zstd", Compressor::Zstd),
-    ]))]
+    /// What complexity takes the length of the code from: png, deflate or zstd
+    #[arg(long, default_value = "png", hide_possible_values = true, value_parser = values::choice(
+        [Compressor::Png, Compressor::Deflate, Compressor::Zstd].map(|compressor| (compressor.as_str(), compressor))
+    ))]
     pub(crate) compressor: Compressor,
 
     /// Training images whose mean likelihood typicality is the distance from

@@ -9,8 +9,8 @@ mod suspects;
 
 use std::path::Path;
 
-use anyhow::{Result, bail, ensure};
-use flow_data::DatasetName;
+use anyhow::{Context, Result, bail, ensure};
+use flow_data::{DatasetName, Split};
 use flow_glow::{Checkpoint, outliers::Score};
 
 use self::suspects::Witnesses;
@@ -73,7 +73,7 @@ pub(crate) fn run(args: &OutliersArgs, console: &Console) -> Result<()> {
     };
     let typical = if scores.contains(&Score::Typicality) {
         let limit = Some(args.typical_images);
-        Some(open(name, "--dataset", flow_data::Split::Train, limit)?)
+        Some(open(name, "--dataset", Split::Train, limit)?)
     } else {
         None
     };
@@ -101,25 +101,19 @@ pub(crate) fn run(args: &OutliersArgs, console: &Console) -> Result<()> {
     for suspects in normal.iter().chain(&questioned) {
         suspects.warn_of_non_finite();
     }
-    match (task, normal, questioned) {
-        (Task::Compare, Some(normal), Some(strange)) => {
+    let nothing = "there are no images";
+    match task {
+        Task::Compare => {
+            let (normal, strange) = normal.zip(questioned).context(nothing)?;
             compare::run(args, &scores, [&normal, &strange], entropy, drawing)
         }
-        (Task::Judge(share), Some(normal), questioned) => {
+        Task::Judge(share) => {
+            let normal = normal.context(nothing)?;
             judge::run(args, share, scores[0], &normal, questioned.as_ref(), file)
         }
-        (Task::Rank(count), normal, questioned) => {
-            let questioned = questioned.or(normal);
-            rank::run(
-                args,
-                count,
-                scores[0],
-                &questioned.expect("some images are in question"),
-                drawing,
-            )
-        }
-        (Task::Compare | Task::Judge(_), ..) => {
-            unreachable!("clap asks for images in question, and normal ones are always opened")
+        Task::Rank(count) => {
+            let suspects = questioned.or(normal).context(nothing)?;
+            rank::run(args, count, scores[0], &suspects, drawing)
         }
     }
 }

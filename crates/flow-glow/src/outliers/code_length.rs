@@ -27,6 +27,17 @@ const FILTERS: [Filter; 6] = [
     Filter::Adaptive,
 ];
 
+impl Compressor {
+    /// A short name, in small letters.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Png => "png",
+            Self::Deflate => "deflate",
+            Self::Zstd => "zstd",
+        }
+    }
+}
+
 /// Of images `[N, C, H, W]` in u8, the length of each one's code in bits per dimension. Of each value, the
 /// `config.bits` that the model sees are compressed.
 ///

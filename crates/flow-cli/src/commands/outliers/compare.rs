@@ -22,6 +22,7 @@ struct Comparison {
     strange: Side,
     /// What typicality is the distance from, in bits per dimension.
     entropy: Option<f64>,
+    compressor: Option<&'static str>,
     bootstrap: usize,
     seed: u64,
     scores: Vec<Found>,
@@ -107,6 +108,9 @@ pub(super) fn run(
         normal,
         strange,
         entropy,
+        compressor: scores
+            .contains(&Score::Complexity)
+            .then(|| args.compressor.as_str()),
         bootstrap: args.bootstrap,
         seed: args.seed,
         scores: found.collect::<Result<_>>()?,
@@ -148,6 +152,10 @@ fn picture(comparison: &Comparison, scored: &[Scored], sides: [&Suspects; 2]) ->
         .zip(scored)
         .map(|(found, scored)| Panel {
             title: format!("{}: AUROC {:.3}", found.name(), found.auroc.value),
+            unit: match scored.score {
+                Score::LatentNorm => "",
+                _ => "bits per dimension",
+            },
             normal: &scored.normal,
             strange: &scored.strange,
         });

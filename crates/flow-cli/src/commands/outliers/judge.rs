@@ -1,6 +1,6 @@
 //! A verdict for each image.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use flow_glow::outliers::{Score, quantile, strangeness};
 use indicatif::HumanCount;
 use serde::Serialize;
@@ -34,6 +34,13 @@ pub(super) fn run(
     file: Option<Output>,
 ) -> Result<()> {
     let threshold = quantile(&normal.scores(score), share)?;
+    ensure!(
+        threshold.is_finite(),
+        "more than a share of {} of the images of {} have no finite {}; nothing can be above that",
+        1.0 - share,
+        normal.images.name,
+        score.as_str()
+    );
     let questioned = questioned.unwrap_or(normal);
     let scores = questioned.scores(score);
     let is_outlier = |score: f64| strangeness(score) > threshold;

@@ -11,6 +11,7 @@ use crate::canvas::{self, Canvas, Drawn, INK, OVERSAMPLING, RULE, text};
 /// The scores of two sets of images.
 pub(super) struct Panel<'a> {
     pub(super) title: String,
+    pub(super) unit: &'static str,
     pub(super) normal: &'a [f64],
     pub(super) strange: &'a [f64],
 }
@@ -24,7 +25,7 @@ pub(super) struct Strip {
 
 const WIDTH: u32 = 1200;
 const HEAD_HEIGHT: u32 = 50;
-const PANEL_HEIGHT: u32 = 260;
+const PANEL_HEIGHT: u32 = 270;
 const CAPTION_HEIGHT: u32 = 34;
 /// Images are enlarged by whole numbers to at most this many pixels a side, or shrunk.
 const TILE: u32 = 84;
@@ -72,7 +73,7 @@ fn draw_legend(area: &Canvas, names: [&str; 2]) -> Drawn {
         let left = (MARGIN as i32 + i as i32 * 420) * unit;
         let corners = [(left, 20 * unit), (left + 22 * unit, 38 * unit)];
         area.draw(&Rectangle::new(corners, color.filled()))?;
-        let name = Text::new(name, (left + 32 * unit, 19 * unit), text(18, INK));
+        let name = Text::new(name, (left + 32 * unit, 21 * unit), text(18, INK));
         area.draw(&name)?;
     }
     Ok(())
@@ -90,7 +91,7 @@ fn draw_panel(area: &Canvas, panel: &Panel) -> Drawn {
         .margin_right(MARGIN as i32 * unit)
         .caption(&panel.title, text(18, INK))
         .set_label_area_size(LabelAreaPosition::Left, 58 * unit)
-        .set_label_area_size(LabelAreaPosition::Bottom, 32 * unit)
+        .set_label_area_size(LabelAreaPosition::Bottom, 46 * unit)
         .build_cartesian_2d(low..high, 0.0..most * 1.05)?;
     chart
         .configure_mesh()
@@ -99,6 +100,8 @@ fn draw_panel(area: &Canvas, panel: &Panel) -> Drawn {
         .bold_line_style(RULE.stroke_width(OVERSAMPLING))
         .axis_style(INK.stroke_width(OVERSAMPLING))
         .label_style(text(14, INK))
+        .x_desc(panel.unit)
+        .axis_desc_style(text(14, INK))
         .x_labels(6)
         .y_labels(5)
         .y_label_formatter(&|share| format!("{:.0} %", share * 100.0))
