@@ -26,7 +26,7 @@ pub(super) struct Strip {
 const WIDTH: u32 = 1200;
 const HEAD_HEIGHT: u32 = 50;
 const PANEL_HEIGHT: u32 = 270;
-const CAPTION_HEIGHT: u32 = 34;
+const CAPTION_HEIGHT: u32 = 42;
 /// Images are enlarged by whole numbers to at most this many pixels a side, or shrunk.
 const TILE: u32 = 84;
 const GAP: u32 = 8;
@@ -104,6 +104,7 @@ fn draw_panel(area: &Canvas, panel: &Panel) -> Drawn {
         .axis_desc_style(text(14, INK))
         .x_labels(6)
         .y_labels(5)
+        .x_label_formatter(&|&score| label(score, high - low))
         .y_label_formatter(&|share| format!("{:.0} %", share * 100.0))
         .draw()?;
     for (shares, color) in shares.iter().zip([NORMAL, STRANGE]) {
@@ -135,6 +136,17 @@ fn range(scores: &[f64]) -> Result<[f64; 2]> {
     Ok([low - margin, high + margin])
 }
 
+/// A number on an axis over `length`, with as many digits as tell its labels apart.
+fn label(score: f64, length: f64) -> String {
+    let digits = (1.0 - length.log10()).ceil().clamp(0.0, 9.0) as usize;
+    let text = format!("{score:.digits$}");
+    match text.trim_matches(['-', '0', '.']) {
+        // Without the sign that rounding leaves to what was just below it.
+        "" => text.trim_start_matches('-').to_owned(),
+        _ => text,
+    }
+}
+
 /// The share of the scores in each bin.
 fn histogram(scores: &[f64], low: f64, width: f64) -> Vec<f64> {
     let mut shares = vec![0.0; BINS];
@@ -146,7 +158,7 @@ fn histogram(scores: &[f64], low: f64, width: f64) -> Vec<f64> {
 }
 
 fn draw_strip(area: &Canvas, top: u32, caption: &str, tiles: Vec<RgbImage>) -> Drawn {
-    let corner = (MARGIN * OVERSAMPLING, (top + 10) * OVERSAMPLING);
+    let corner = (MARGIN * OVERSAMPLING, (top + 19) * OVERSAMPLING);
     area.draw(&Text::new(
         caption,
         (corner.0 as i32, corner.1 as i32),
@@ -199,4 +211,55 @@ fn tiles(images: &Tensor) -> Result<Vec<RgbImage>> {
         .chunks_exact((h * w * 3) as usize)
         .map(tile)
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_score_falls_out_of_the_histogram() {
+        let scores = [
+            -1e9,
+            0.0,
+            0.5,
+            1.0,
+            1e9,
+            f64::NAN,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+        ];
+        let shares = histogram(&scores, 0.0, 1.0 / BINS as f64);
+        assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+        assert!((shares[0] - 0.25).abs() < 1e-12, "the two lowest");
+        assert!(
+            (shares[BINS - 1] - 0.625).abs() < 1e-12,
+            "what is not finite, too"
+        );
+    }
+
+    #[test]
+    fn every_set_of_scores_has_a_range() {
+        for scores in [
+            &[][..],
+            &[2.0],
+            &[f64::NAN],
+            &[0.0, 0.0],
+            &[-1e300, 1e300],
+            &[1e-300, 2e-300],
+        ] {
+            let [low, high] = range(scores).unwrap();
+            assert!(
+                low < high && (high - low).is_finite(),
+                "{scores:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn labels_are_short() {
+        assert_eq!(label(-1e-17, 0.5), "0.00");
+        assert_eq!(label(-0.25, 2.0), "-0.2");
+        assert_eq!(label(30.0, 100.0), "30");
+    }
 }
