@@ -165,6 +165,19 @@ mod tests {
     }
 
     #[test]
+    fn photographs_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.JPEG");
+        let plain = RgbImage::from_pixel(16, 8, image::Rgb([200, 100, 50]));
+        plain.save_with_format(&path, ImageFormat::Jpeg).unwrap();
+        let files = find(&[folder.path().to_owned()]).unwrap();
+        let images = read(&files, ImageShape::new(3, 8, 16)).unwrap();
+        let expected = [[200; 128], [100; 128], [50; 128]].concat();
+        let near = |(a, b): (u8, u8)| a.abs_diff(b) <= 4;
+        assert!(values(&images).into_iter().zip(expected).all(near));
+    }
+
+    #[test]
     fn opaque_is_not_transparent() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.png");

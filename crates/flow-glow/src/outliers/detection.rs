@@ -38,7 +38,8 @@ pub fn detection(normal: &[f64], strange: &[f64]) -> Result<Detection> {
 pub fn quantile(scores: &[f64], share: f64) -> Result<f64> {
     let mut sorted: Vec<_> = scores.iter().copied().map(strangeness).collect();
     sorted.sort_by(f64::total_cmp);
-    let rank = (share * sorted.len() as f64).ceil().max(1.0) as usize - 1;
+    // A product that is a whole number may come out a rounding error above it.
+    let rank = (share * sorted.len() as f64 - 1e-9).ceil().max(1.0) as usize - 1;
     let last = sorted.len().checked_sub(1).ok_or_else(no_scores)?;
     Ok(sorted[rank.min(last)])
 }
@@ -186,6 +187,10 @@ mod tests {
             (1.0, 100.0),
         ] {
             assert_eq!(quantile(&scores, share).unwrap(), score);
+        }
+        for percent in 1..=100 {
+            let score = quantile(&scores, f64::from(percent) / 100.0).unwrap();
+            assert_eq!(score, f64::from(percent));
         }
         assert!(quantile(&[], 0.5).is_err());
         assert!(detection(&[], &[1.0]).is_err());

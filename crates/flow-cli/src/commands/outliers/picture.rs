@@ -249,10 +249,7 @@ mod tests {
             &[1e-300, 2e-300],
         ] {
             let [low, high] = range(scores).unwrap();
-            assert!(
-                low < high && (high - low).is_finite(),
-                "{scores:?}"
-            );
+            assert!(low < high && (high - low).is_finite(), "{scores:?}");
         }
     }
 
