@@ -10,8 +10,9 @@ mod suspects;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use flow_data::{DatasetName, Split};
-use flow_glow::{Checkpoint, outliers::Score};
+use candle_core::Device;
+use flow_data::Split;
+use flow_glow::{Checkpoint, ImageShape, outliers::Score};
 
 use self::suspects::Witnesses;
 use crate::{cli::OutliersArgs, collection::Collection, console::Console, files::Output};
@@ -41,26 +42,21 @@ pub(crate) fn run(args: &OutliersArgs, console: &Console) -> Result<()> {
     let device = args.device.device.open()?;
     let checkpoint = Checkpoint::load(&args.checkpoint, &device)?;
     let config = checkpoint.model.config();
-    let background = match &args.background {
-        Some(path) => {
-            let background = Checkpoint::load(path, &device)?;
-            let (image, needed) = (background.model.config().image, config.image);
-            ensure!(
-                image == needed,
-                "the model of `{}` takes images of {image}, not of {needed} as that of `{}`",
-                path.display(),
-                args.checkpoint.display()
-            );
-            Some(background)
-        }
-        None => None,
-    };
-    let name = match args.dataset {
-        Some(name) => name,
-        None => checkpoint.header.dataset.parse::<DatasetName>()?,
-    };
+    let background = args.background.as_deref();
+    let background = background
+        .map(|path| open_background(path, &device, config.image))
+        .transpose()?;
     let open = |name, option, split, limit| {
         Collection::of_dataset((name, option), split, limit, config, &args.data_dir)
+    };
+    let open_normal = |split, limit| match args.dataset {
+        Some(name) => open(name, "--dataset", split, limit),
+        None => open(
+            checkpoint.header.dataset.parse()?,
+            "--dataset",
+            split,
+            limit,
+        ),
     };
     let questioned = match args.against {
         Some(name) => Some(open(name, "--against", args.split, args.limit)?),
@@ -69,11 +65,10 @@ pub(crate) fn run(args: &OutliersArgs, console: &Console) -> Result<()> {
     };
     let normal = match (task, &questioned) {
         (Task::Rank(_), Some(_)) => None,
-        _ => Some(open(name, "--dataset", args.split, args.limit)?),
+        _ => Some(open_normal(args.split, args.limit)?),
     };
     let typical = if scores.contains(&Score::Typicality) {
-        let limit = Some(args.typical_images);
-        Some(open(name, "--dataset", Split::Train, limit)?)
+        Some(open_normal(Split::Train, Some(args.typical_images))?)
     } else {
         None
     };
@@ -116,6 +111,18 @@ pub(crate) fn run(args: &OutliersArgs, console: &Console) -> Result<()> {
             rank::run(args, count, scores[0], &suspects, drawing)
         }
     }
+}
+
+/// A second model for the same images.
+fn open_background(path: &Path, device: &Device, needed: ImageShape) -> Result<Checkpoint> {
+    let background = Checkpoint::load(path, device)?;
+    let image = background.model.config().image;
+    ensure!(
+        image == needed,
+        "the model of `{}` takes images of {image}, not of {needed} as that of `--checkpoint`",
+        path.display()
+    );
+    Ok(background)
 }
 
 /// The scores that are asked for or, of those that can be had, the ones that are best for the task.
