@@ -177,6 +177,36 @@ mod tests {
         assert!(values(&images).into_iter().zip(expected).all(near));
     }
 
+    /// Whatever a file holds, it is an image or an error.
+    #[test]
+    fn damaged_files_are_errors() {
+        let folder = tempfile::tempdir().unwrap();
+        let shape = ImageShape::new(3, 16, 16);
+        let picture = RgbImage::from_fn(16, 16, |x, y| {
+            image::Rgb([(x * 16) as u8, (y * 16) as u8, (x ^ y) as u8])
+        });
+        let mut refused = 0;
+        for format in [ImageFormat::Png, ImageFormat::Jpeg] {
+            let path = folder.path().join("image");
+            picture.save_with_format(&path, format).unwrap();
+            let good = fs::read(&path).unwrap();
+            assert!(read(std::slice::from_ref(&path), shape).is_ok());
+            let draws =
+                flow_core::random::uniform(7, (1000, 3), candle_core::DType::F64, &Device::Cpu);
+            for draw in draws.unwrap().to_vec2::<f64>().unwrap() {
+                let mut bytes = good.clone();
+                let at = (draw[0] * good.len() as f64) as usize;
+                bytes[at] = (draw[1] * 256.0) as u8;
+                if draw[2] < 0.3 {
+                    bytes.truncate(at);
+                }
+                fs::write(&path, bytes).unwrap();
+                refused += usize::from(read(std::slice::from_ref(&path), shape).is_err());
+            }
+        }
+        assert!((600..2000).contains(&refused), "{refused} of 2000");
+    }
+
     #[test]
     fn opaque_is_not_transparent() {
         let folder = tempfile::tempdir().unwrap();
