@@ -4,7 +4,7 @@ use anyhow::Result;
 use plotters::{chart::SeriesLabelPosition, prelude::*};
 
 use crate::{
-    canvas::{self, Canvas, Drawn, INK, OVERSAMPLING, RULE, text},
+    plot::{self, Canvas, INK, OVERSAMPLING, RULE, text},
     training::Record,
 };
 
@@ -29,7 +29,7 @@ pub(crate) fn png(title: &str, records: &[Record]) -> Result<Option<Vec<u8>>> {
     };
     let last_step = last.step as f64;
     let draw = |canvas: &Canvas| draw(canvas, title, &train, &test, (last_step, bits));
-    canvas::png(SIZE, draw).map(Some)
+    plot::png(SIZE, draw).map(Some)
 }
 
 type Point = (f64, f64);
@@ -78,7 +78,7 @@ fn draw(
     train: &[Point],
     test: &[Point],
     (last_step, (least, most)): (f64, (f64, f64)),
-) -> Drawn {
+) -> Result<(), Box<dyn std::error::Error>> {
     let unit = OVERSAMPLING as i32;
     let mut chart = ChartBuilder::on(canvas)
         .margin(24 * unit)

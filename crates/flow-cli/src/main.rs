@@ -3,7 +3,6 @@
 //! Reading order: [`cli`] (what can be typed), [`commands`] (what it does, one file a command),
 //! [`training`] (the parts of a training run). Results go to stdout, everything else to stderr.
 
-mod canvas;
 mod cli;
 mod collection;
 mod commands;
@@ -16,6 +15,7 @@ mod files;
 mod image_files;
 mod image_grid;
 mod measure;
+mod plot;
 mod records;
 mod report;
 mod tensors;

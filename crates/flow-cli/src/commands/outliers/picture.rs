@@ -6,7 +6,10 @@ use flow_glow::outliers::{quantile, strangeness};
 use image::{RgbImage, imageops};
 use plotters::{element::BitMapElement, prelude::*};
 
-use crate::canvas::{self, Canvas, Drawn, INK, OVERSAMPLING, RULE, text};
+use crate::plot::{self, Canvas, INK, OVERSAMPLING, RULE, text};
+
+/// Whether drawing went well.
+type Drawn = Result<(), Box<dyn std::error::Error>>;
 
 /// The scores of two sets of images.
 pub(super) struct Panel<'a> {
@@ -53,7 +56,7 @@ pub(super) fn png(names: [&str; 2], panels: &[Panel], strips: &[Strip]) -> Resul
         .iter()
         .map(|strip| tiles(&strip.images))
         .collect::<Result<Vec<_>>>()?;
-    canvas::png((WIDTH, height), |canvas| {
+    plot::png((WIDTH, height), |canvas| {
         let (head, rest) = canvas.split_vertically(HEAD_HEIGHT * OVERSAMPLING);
         draw_legend(&head, names)?;
         let (plots, rest) = rest.split_vertically(rows as u32 * PANEL_HEIGHT * OVERSAMPLING);
