@@ -97,8 +97,8 @@ impl Sandbox {
         errors.collect::<Vec<_>>().join("\n")
     }
 
-    /// The first lines of clap's errors, one to a line of `rows`.
-    fn usage_errors(&self, rows: &str) -> String {
+    /// What clap says first about commands, one to a line of `rows`.
+    fn typed(&self, rows: &str) -> String {
         let rows = rows.lines().map(str::trim).filter(|row| !row.is_empty());
         let errors = rows.map(|row| {
             let error = self.fails(2, &mut self.command(row));
@@ -224,7 +224,7 @@ fn what_is_typed_wrong() {
         bench --channels 0
         bench --channels -1
     ";
-    insta::assert_snapshot!("typed", sandbox.usage_errors(rows));
+    insta::assert_snapshot!("typed", sandbox.typed(rows));
 }
 
 #[test]
@@ -260,7 +260,7 @@ fn what_is_typed_wrong_about_outliers() {
         outliers --checkpoint run/model.safetensors --threshold-quantile -0.1
         outliers --checkpoint run/model.safetensors --threshold-quantile nan
     ";
-    insta::assert_snapshot!("typed_outliers", sandbox.usage_errors(rows));
+    insta::assert_snapshot!("typed_outliers", sandbox.typed(rows));
 }
 
 #[test]
