@@ -8,17 +8,17 @@ use crate::bench_peers::{build, flow, number};
 const MODELS: [(&str, &[&str], &[&str]); 4] = [
     (
         "L 2, K 16, width 128, 28×28",
-        &["--steps", "16", "--width", "128"],
+        &["--iters", "3", "--steps", "16", "--width", "128"],
         &["plain", "constant"],
     ),
     (
         "L 2, K 32, width 128, 28×28",
-        &["--steps", "32", "--width", "128"],
+        &["--iters", "3", "--steps", "32", "--width", "128"],
         &["plain", "constant"],
     ),
     (
         "L 2, K 64, width 128, 28×28",
-        &["--steps", "64", "--width", "128"],
+        &["--iters", "3", "--steps", "64", "--width", "128"],
         &["plain", "constant"],
     ),
     // Its activations would fill the memory of most machines.
@@ -47,7 +47,7 @@ pub(crate) fn run() -> Result<()> {
     println!("|---|---|---|---|");
     for (name, model, memories) in MODELS {
         for memory in memories {
-            let result = flow(&[&["--iters", "3", "--memory", memory], model].concat())?;
+            let result = flow(&[model, &["--memory", memory]].concat())?;
             let (peak, rate) = (number(&result, "peak_mb")?, number(&result, "train_img_s")?);
             println!("| {name} | {memory} | {peak:.0} | {rate:.1} |");
         }

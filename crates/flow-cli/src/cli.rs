@@ -1,7 +1,9 @@
 //! What can be typed: commands, options, and the texts of `--help`.
 
 mod decode;
+mod density;
 mod encode;
+mod outliers;
 mod train;
 mod values;
 mod verify;
@@ -13,7 +15,9 @@ use flow_data::{DatasetName, Split};
 use flow_glow::{Memory, Precision};
 
 pub(crate) use decode::DecodeArgs;
+pub(crate) use density::DensityArgs;
 pub(crate) use encode::EncodeArgs;
+pub(crate) use outliers::OutliersArgs;
 pub(crate) use train::{LimitArgs, ModelArgs, OptimizationArgs, OutputArgs, Preset, TrainArgs};
 pub(crate) use verify::VerifyArgs;
 
@@ -62,6 +66,10 @@ pub(crate) enum Command {
     Encode(EncodeArgs),
     /// Turn latents back into images
     Decode(DecodeArgs),
+    /// Measure the likelihood of image files
+    Density(DensityArgs),
+    /// Tell strange images from normal ones: compare data sets, rank images, judge files
+    Outliers(Box<OutliersArgs>),
     /// Show what a model or training file holds
     Inspect(InspectArgs),
     /// Check that a trained model's likelihoods and inverses can be trusted

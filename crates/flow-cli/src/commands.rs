@@ -2,9 +2,11 @@
 
 mod bench;
 mod decode;
+mod density;
 mod encode;
 mod eval;
 mod inspect;
+mod outliers;
 mod sample;
 mod train;
 mod verify;
@@ -32,6 +34,8 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Sample(args) => sample::run(&args),
         Command::Encode(args) => encode::run(&args),
         Command::Decode(args) => decode::run(&args),
+        Command::Density(args) => density::run(&args, &console),
+        Command::Outliers(args) => outliers::run(&args, &console),
         Command::Inspect(args) => inspect::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Bench(args) => bench::run(&args),

@@ -44,19 +44,9 @@ pub(crate) fn open<const N: usize>(
     }
 }
 
-/// An error if a model of this configuration does not take the images of `dataset`.
+/// An error if a model of this configuration does not take the images of `dataset`, or not its labels.
 pub(crate) fn check_fit(config: &GlowConfig, dataset: &Dataset) -> Result<()> {
-    let (c, h, w) = dataset.shape();
-    let image = &config.image;
-    if (image.channels, image.height, image.width) != (c, h, w) {
-        bail!(
-            "the images of `{}` are {c}×{h}×{w}, the model takes {}×{}×{}; choose another `--dataset`",
-            dataset.name(),
-            image.channels,
-            image.height,
-            image.width
-        );
-    }
+    check_shape(config, dataset, "--dataset")?;
     match config.classes {
         Some(classes) if classes < dataset.classes() => bail!(
             "`{}` has {} classes, the model knows {classes}; choose another `--dataset`",
@@ -65,6 +55,22 @@ pub(crate) fn check_fit(config: &GlowConfig, dataset: &Dataset) -> Result<()> {
         ),
         _ => Ok(()),
     }
+}
+
+/// An error if a model of this configuration does not take the images of `dataset`, which `option` named.
+pub(crate) fn check_shape(config: &GlowConfig, dataset: &Dataset, option: &str) -> Result<()> {
+    let (c, h, w) = dataset.shape();
+    let image = &config.image;
+    if (image.channels, image.height, image.width) != (c, h, w) {
+        bail!(
+            "the images of `{}` are {c}×{h}×{w}, the model takes {}×{}×{}; choose another `{option}`",
+            dataset.name(),
+            image.channels,
+            image.height,
+            image.width
+        );
+    }
+    Ok(())
 }
 
 /// The images of a batch, and its labels if the model asks for them, on the device.

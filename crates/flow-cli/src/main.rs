@@ -4,6 +4,7 @@
 //! [`training`] (the parts of a training run). Results go to stdout, everything else to stderr.
 
 mod cli;
+mod collection;
 mod commands;
 mod console;
 mod curve;
@@ -11,8 +12,11 @@ mod data;
 mod device;
 mod draw;
 mod files;
+mod image_files;
 mod image_grid;
 mod measure;
+mod plot;
+mod records;
 mod report;
 mod tensors;
 mod tiles;

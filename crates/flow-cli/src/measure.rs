@@ -8,7 +8,7 @@ use flow_glow::{Glow, quantize};
 use crate::data;
 
 /// Images at once.
-const BATCH_SIZE: usize = 100;
+pub(crate) const BATCH_SIZE: usize = 100;
 
 /// The mean over images, in bits per dimension.
 #[derive(Clone, Copy, Debug)]

@@ -23,6 +23,24 @@ pub(crate) fn table(rows: &[(&str, String)]) -> Result<()> {
     print(&text)
 }
 
+/// Prints rows of cells, the first one on the left, the others on the right.
+pub(crate) fn columns<const N: usize>(rows: &[[String; N]]) -> Result<()> {
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.max().unwrap_or(0)
+    };
+    let widths: [usize; N] = std::array::from_fn(width);
+    let mut text = String::new();
+    for row in rows {
+        write!(text, "{:1$}", row[0], widths[0])?;
+        for (cell, width) in row.iter().zip(widths).skip(1) {
+            write!(text, "  {cell:>width$}")?;
+        }
+        writeln!(text)?;
+    }
+    print(&text)
+}
+
 /// Prints bytes to stdout.
 pub(crate) fn bytes(content: &[u8]) -> Result<()> {
     let mut stdout = io::stdout().lock();

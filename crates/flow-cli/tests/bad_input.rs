@@ -97,6 +97,20 @@ impl Sandbox {
         errors.collect::<Vec<_>>().join("\n")
     }
 
+    /// What clap says first about commands, one to a line of `rows`.
+    fn typed(&self, rows: &str) -> String {
+        let rows = rows.lines().map(str::trim).filter(|row| !row.is_empty());
+        let errors = rows.map(|row| {
+            let error = self.fails(2, &mut self.command(row));
+            assert!(
+                error.contains("For more information, try '--help'."),
+                "{row}: {error}"
+            );
+            format!("$ flow {row}\n{}\n", error.lines().next().unwrap())
+        });
+        errors.collect::<Vec<_>>().join("\n")
+    }
+
     /// Every file with its size and the time of its last change, and every folder.
     fn tree(&self) -> Vec<(PathBuf, Option<(u64, SystemTime)>)> {
         let mut found = Vec::new();
@@ -210,16 +224,43 @@ fn what_is_typed_wrong() {
         bench --channels 0
         bench --channels -1
     ";
-    let rows = rows.lines().map(str::trim).filter(|row| !row.is_empty());
-    let errors = rows.map(|row| {
-        let error = sandbox.fails(2, &mut sandbox.command(row));
-        assert!(
-            error.contains("For more information, try '--help'."),
-            "{row}: {error}"
-        );
-        format!("$ flow {row}\n{}\n", error.lines().next().unwrap())
-    });
-    insta::assert_snapshot!("typed", errors.collect::<Vec<_>>().join("\n"));
+    insta::assert_snapshot!("typed", sandbox.typed(rows));
+}
+
+#[test]
+fn what_is_typed_wrong_about_outliers() {
+    let sandbox = Sandbox::new();
+    let rows = "
+        train --mutate 1
+        train --mutate -0.1
+        train --mutate nan
+        density
+        density --checkpoint run/model.safetensors
+        density grey.png
+        density --checkpoint run/model.safetensors grey.png --class -1
+        density --checkpoint run/model.safetensors grey.png --importance-samples 0
+        density --checkpoint run/model.safetensors grey.png --seed x
+        density --checkpoint run/model.safetensors grey.png --dataset mnist
+        outliers
+        outliers --checkpoint run/model.safetensors
+        outliers --against mnist
+        outliers --checkpoint run/model.safetensors --against letters
+        outliers --checkpoint run/model.safetensors --against mnist grey.png
+        outliers --checkpoint run/model.safetensors --against mnist --score beauty
+        outliers --checkpoint run/model.safetensors --against mnist --score likelihood,
+        outliers --checkpoint run/model.safetensors --against mnist --compressor rar
+        outliers --checkpoint run/model.safetensors --against mnist --bootstrap 0
+        outliers --checkpoint run/model.safetensors --against mnist --batch 0
+        outliers --checkpoint run/model.safetensors --against mnist --typical-images 0
+        outliers --checkpoint run/model.safetensors --against mnist --limit 0
+        outliers --checkpoint run/model.safetensors --rank 0
+        outliers --checkpoint run/model.safetensors --rank 10001
+        outliers --checkpoint run/model.safetensors --rank 5 --threshold-quantile 0.9
+        outliers --checkpoint run/model.safetensors --threshold-quantile 1
+        outliers --checkpoint run/model.safetensors --threshold-quantile -0.1
+        outliers --checkpoint run/model.safetensors --threshold-quantile nan
+    ";
+    insta::assert_snapshot!("typed_outliers", sandbox.typed(rows));
 }
 
 #[test]
@@ -458,6 +499,99 @@ fn pictures_that_cannot_be_drawn() {
         sample --checkpoint run/model.safetensors --out /dev/full
     ";
     insta::assert_snapshot!("sample", sandbox.transcript(rows));
+}
+
+#[test]
+fn images_that_are_none() {
+    let sandbox = Sandbox::new();
+    let saved = |name: &str, image: image::DynamicImage| image.save(sandbox.path(name)).unwrap();
+    saved("grey.png", image::GrayImage::new(28, 28).into());
+    saved("small.png", image::GrayImage::new(27, 28).into());
+    saved("clear.png", image::RgbaImage::new(28, 28).into());
+    saved("photo.jpg", image::RgbImage::new(640, 480).into());
+    let good = sandbox.read("grey.png");
+    sandbox.write("cut.png", &good[..good.len() - 20]);
+    sandbox.write("head.png", &good[..20]);
+    sandbox.write("damaged.png", {
+        let mut bytes = good.clone();
+        bytes[good.len() - 20] ^= 255;
+        bytes
+    });
+    // The header promises what no memory holds.
+    sandbox.write("huge.png", {
+        let mut bytes = good.clone();
+        bytes[16..24].copy_from_slice(&[127, 255, 255, 255, 127, 255, 255, 255]);
+        bytes[29..33].copy_from_slice(&0x31a2_54ba_u32.to_be_bytes());
+        bytes
+    });
+    sandbox.write("gif.png", b"GIF89a\x1c\0\x1c\0\0\0\0");
+    sandbox.write("some/grey.png", &good);
+    sandbox.write("some/text.png", "no image");
+    sandbox.write("none/text.txt", "no image");
+    for batch in [
+        "data_batch_1",
+        "data_batch_2",
+        "data_batch_3",
+        "data_batch_4",
+        "data_batch_5",
+        "test_batch",
+    ] {
+        let four = (0..4 * 3073).map(|i| {
+            if i % 3073 == 0 {
+                1
+            } else {
+                (i * 7 % 256) as u8
+            }
+        });
+        sandbox.write(
+            &format!("cifar/cifar10/{batch}.bin"),
+            four.collect::<Vec<_>>(),
+        );
+    }
+    sandbox.ok(&format!(
+        "train --out color --dataset cifar10 --data-dir cifar {TINY}"
+    ));
+    let rows = "
+        density --checkpoint nowhere grey.png
+        density --checkpoint text grey.png
+        density --checkpoint run/model.safetensors nowhere.png
+        density --checkpoint run/model.safetensors folder
+        density --checkpoint run/model.safetensors none
+        density --checkpoint run/model.safetensors some
+        density --checkpoint run/model.safetensors grey.png small.png
+        density --checkpoint run/model.safetensors clear.png
+        density --checkpoint run/model.safetensors photo.jpg
+        density --checkpoint run/model.safetensors empty
+        density --checkpoint run/model.safetensors text
+        density --checkpoint run/model.safetensors cut.png
+        density --checkpoint run/model.safetensors head.png
+        density --checkpoint run/model.safetensors damaged.png
+        density --checkpoint run/model.safetensors huge.png
+        density --checkpoint run/model.safetensors gif.png
+        density --checkpoint run/model.safetensors /dev/null
+        density --checkpoint run/model.safetensors /dev/zero
+        density --checkpoint run/model.safetensors run/model.safetensors
+        density --checkpoint run/model.safetensors grey.png --class 1
+        density --checkpoint run/model.safetensors grey.png --out folder
+        density --checkpoint run/model.safetensors grey.png --out nowhere/a.csv
+        outliers --checkpoint nowhere --rank 3
+        outliers --checkpoint run/model.safetensors --against cifar10 --data-dir cifar
+        outliers --checkpoint run/model.safetensors --against fashion-mnist
+        outliers --checkpoint run/model.safetensors --dataset cifar10 --data-dir cifar --rank 3
+        outliers --checkpoint run/model.safetensors small.png
+        outliers --checkpoint run/model.safetensors none --rank 3
+        outliers --checkpoint run/model.safetensors --rank 3 --score likelihood,complexity
+        outliers --checkpoint run/model.safetensors --rank 3 --score likelihood-ratio
+        outliers --checkpoint run/model.safetensors --threshold-quantile 0.9 --score likelihood,typicality
+        outliers --checkpoint run/model.safetensors --rank 3 --background nowhere
+        outliers --checkpoint run/model.safetensors --rank 3 --background color/model.safetensors
+        outliers --checkpoint run/model.safetensors --rank 3 --out a.jpg
+        outliers --checkpoint run/model.safetensors --rank 3 --out folder
+        outliers --checkpoint run/model.safetensors --rank 3 --out nowhere/a.png
+        outliers --checkpoint run/model.safetensors --rank 3 --out text/a.html
+        outliers --checkpoint run/model.safetensors --threshold-quantile 0.9 --out nowhere/a.csv
+    ";
+    insta::assert_snapshot!("images", sandbox.transcript(rows));
 }
 
 #[test]

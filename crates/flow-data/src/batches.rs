@@ -1,5 +1,6 @@
 //! The batches of one epoch, shuffled by a seed.
 
+use candle_core::{Device, Tensor};
 use rand_chacha::{
     ChaCha8Rng,
     rand_core::{RngCore, SeedableRng},
@@ -17,10 +18,18 @@ pub struct Batches<'a> {
     dataset: &'a Dataset,
     order: Vec<usize>,
     mirrored: Vec<bool>,
+    mutation: Option<Mutation>,
     batch_size: usize,
     /// The position of the next batch in `order`.
     position: usize,
     random: ChaCha8Rng,
+}
+
+/// What replaces pixels by noise.
+#[derive(Clone, Copy, Debug)]
+struct Mutation {
+    rate: f64,
+    seed: u64,
 }
 
 impl<'a> Batches<'a> {
@@ -42,6 +51,7 @@ impl<'a> Batches<'a> {
             dataset,
             order,
             mirrored: Vec::new(),
+            mutation: None,
             batch_size,
             position: 0,
             random,
@@ -57,6 +67,34 @@ impl<'a> Batches<'a> {
             .collect();
         self
     }
+
+    /// Replaces each value of a pixel with probability `rate` by one drawn from 0 to 255: what a
+    /// background model is trained on (Ren et al. 2019, arXiv:1906.02845, section 3).
+    #[must_use]
+    pub fn mutated(mut self, rate: f64) -> Self {
+        self.mutation = (rate > 0.0).then(|| Mutation {
+            rate,
+            seed: self.random.next_u64(),
+        });
+        self
+    }
+}
+
+impl Mutation {
+    /// Of the batch at `position`, whatever batches came before.
+    fn apply(self, batch: Batch, position: usize) -> Result<Batch> {
+        let mut random = ChaCha8Rng::seed_from_u64(self.seed);
+        random.set_stream(position as u64);
+        let mut pixels = batch.images.flatten_all()?.to_vec1::<u8>()?;
+        for pixel in &mut pixels {
+            let [draw, value] = [random.next_u32(), random.next_u32()];
+            if f64::from(draw) < self.rate * 2_f64.powi(32) {
+                *pixel = (value >> 24) as u8;
+            }
+        }
+        let images = Tensor::from_vec(pixels, batch.images.shape(), &Device::Cpu)?;
+        Ok(Batch { images, ..batch })
+    }
 }
 
 impl Iterator for Batches<'_> {
@@ -66,10 +104,12 @@ impl Iterator for Batches<'_> {
         let range = self.position..self.position.checked_add(self.batch_size)?;
         let indices = self.order.get(range.clone())?;
         self.position = range.end;
-        Some(
-            self.dataset
-                .batch_mirrored(indices, self.mirrored.get(range).unwrap_or_default()),
-        )
+        let mirrored = self.mirrored.get(range.clone()).unwrap_or_default();
+        let batch = self.dataset.batch_mirrored(indices, mirrored);
+        Some(match self.mutation {
+            Some(mutation) => batch.and_then(|batch| mutation.apply(batch, range.start)),
+            None => batch,
+        })
     }
 
     fn nth(&mut self, n: usize) -> Option<Self::Item> {

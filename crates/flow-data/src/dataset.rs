@@ -140,21 +140,23 @@ impl Dataset {
     }
 
     /// Keeps at most `limit` images, evenly spread over the set: files are often sorted in some way,
-    /// and the first half of MNIST's test images is the easier one.
-    pub fn thin_out(&mut self, limit: usize) {
+    /// and the first half of MNIST's test images is the easier one. Returns where they were.
+    pub fn thin_out(&mut self, limit: usize) -> Vec<usize> {
         let len = self.len();
         if limit >= len {
-            return;
+            return (0..len).collect();
         }
         let (c, h, w) = self.shape;
         let image = c * h * w;
-        for (to, from) in (0..limit).map(|i| i * len / limit).enumerate() {
+        let kept: Vec<_> = (0..limit).map(|i| i * len / limit).collect();
+        for (to, &from) in kept.iter().enumerate() {
             self.labels[to] = self.labels[from];
             self.pixels
                 .copy_within(from * image..(from + 1) * image, to * image);
         }
         self.labels.truncate(limit);
         self.pixels.truncate(limit * image);
+        kept
     }
 
     /// As [`batch`](Self::batch), with left and right swapped in image `i` of the batch where

@@ -46,9 +46,12 @@ proptest! {
     }
 
     #[test]
-    fn skipping_is_going_on(seed: u64, number: u64, skipped in 0..9_usize, flipped: bool) {
+    fn skipping_is_going_on(
+        seed: u64, number: u64, skipped in 0..9_usize, flipped: bool, mutation in 0..3_u32,
+    ) {
         let dataset = dataset(40);
-        let batches = || Batches::new(&dataset, 5, seed, number).flipped(flipped);
+        let rate = 0.1 * f64::from(mutation);
+        let batches = || Batches::new(&dataset, 5, seed, number).flipped(flipped).mutated(rate);
         let rest = batches().skip(skipped);
         prop_assert_eq!(rest.len(), 8_usize.saturating_sub(skipped));
         let rest: Vec<_> = rest.map(|batch| images(&batch.unwrap())).collect();
@@ -141,4 +144,40 @@ fn a_batch_is_in_the_order_asked_for() {
         dataset.batch(&[10]),
         Err(Error::Index { index: 10, len: 10 })
     ));
+}
+
+#[test]
+fn mutations_replace_the_share_of_values_they_should() {
+    let dataset = dataset(2000);
+    let values = |rate| -> Vec<u8> {
+        let batches = Batches::new(&dataset, 100, 3, 0).mutated(rate);
+        batches
+            .flat_map(|batch| images(&batch.unwrap()).concat())
+            .collect()
+    };
+    let plain = values(0.0);
+    let count = plain.len() as f64;
+    for rate in [0.1, 0.5] {
+        let mutated = values(rate);
+        let changed: Vec<_> = plain.iter().zip(&mutated).filter(|(a, b)| a != b).collect();
+        // One draw in 256 gives the value that was there. 1.6 million values: 6 deviations are 0.24 %.
+        let share = changed.len() as f64 / count;
+        assert!(
+            (share - rate * 255.0 / 256.0).abs() < 0.0024,
+            "{share} of {rate}"
+        );
+        let black = changed.iter().filter(|(value, _)| **value == 0);
+        let (sum, n) = black.fold((0.0, 0.0), |(sum, n), (_, value)| {
+            (sum + f64::from(**value), n + 1.0)
+        });
+        // Uniform on 1 to 255: a mean of 128, with a deviation of 73.6 / √n.
+        assert!(
+            (sum / n - 128.0_f64).abs() < 6.0 * 73.6 / n.sqrt(),
+            "{}",
+            sum / n
+        );
+    }
+    let others = |epoch| Batches::new(&dataset, 100, 3, epoch).mutated(0.5);
+    let first = |epoch| images(&others(epoch).next().unwrap().unwrap());
+    assert_ne!(first(0), first(1));
 }

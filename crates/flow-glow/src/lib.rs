@@ -6,7 +6,8 @@
 //! Reading order: [`GlowConfig`] says what a model is; a [`FlowStep`] is ActNorm, 1×1 convolution and
 //! coupling; a [`Level`] is a squeeze, many steps and a split; [`Glow`] is all levels and a prior;
 //! [`quantize`] turns pixels into what a model sees and back; [`Trainer`] fits a model and
-//! [`Checkpoint`] is one on disk; [`verify`] measures how far its numbers can be trusted.
+//! [`Checkpoint`] is one on disk; [`verify`] measures how far its numbers can be trusted, and [`outliers`]
+//! uses them to tell strange images from normal ones.
 //!
 //! ```
 //! use candle_core::{DType, Device, Tensor};
@@ -29,6 +30,7 @@ mod error;
 mod level;
 mod model;
 mod network;
+pub mod outliers;
 mod prior;
 pub mod quantize;
 mod runs;

@@ -29,7 +29,7 @@ pub struct Glow {
 
 /// Images that go through the model at a time: enough for large matrix products, and a bound on memory
 /// for any batch.
-const RUN_LENGTH: usize = 32;
+pub(crate) const RUN_LENGTH: usize = 32;
 
 impl Glow {
     /// Parameters below `levels.{l}` and `prior`.

@@ -73,6 +73,11 @@ pub(crate) struct DataArgs {
     /// right
     #[arg(long)]
     pub(crate) flip: bool,
+
+    /// Replace each channel value of a training image with probability RATE by a random one, for the
+    /// background model that `flow outliers --background` takes [default: 0]
+    #[arg(long, value_name = "RATE", value_parser = values::share)]
+    pub(crate) mutate: Option<f64>,
 }
 
 /// Where to write, and whether to go on from what is there.

@@ -73,7 +73,7 @@ fn begin(
     device: &Device,
 ) -> Result<(Trainer, Images, Notes)> {
     let name = args.data.dataset.unwrap_or(DatasetName::Mnist);
-    let images = open_images(args, name, args.data.flip)?;
+    let images = open_images(args, name, args.data.flip, args.data.mutate.unwrap_or(0.0))?;
     let config = training::config(&args.model, &images.train);
     config.validate()?;
     let settings = training::settings(args);
@@ -82,8 +82,10 @@ fn begin(
 
     let trainer = Trainer::new(&config, settings, name.as_str(), device)?;
     let count = FIRST_IMAGES.min(images.train.len());
-    let first = Batches::new(&images.train, count, seed, 0).next();
-    let first = first.context("the data set holds no training images")??;
+    let mut first = Batches::new(&images.train, count, seed, 0).mutated(images.mutate);
+    let first = first
+        .next()
+        .context("the data set holds no training images")??;
     let (first, _) = data::to_device(&first, &config, device)?;
     trainer.initialize(&first)?;
     // Only now is it certain that there will be a training in place of what lies there.
@@ -92,6 +94,7 @@ fn begin(
         limits: Limits::default(),
         images: images.train.len(),
         flip: images.flip,
+        mutate: images.mutate,
         journal: Journal::default(),
     };
     Ok((trainer, images, notes))
@@ -111,7 +114,7 @@ fn resume(
     {
         bail!("the training to resume was begun on `{name}`, not `{other}`; leave out `--dataset`");
     }
-    let images = open_images(args, name, notes.flip)?;
+    let images = open_images(args, name, notes.flip, notes.mutate)?;
     data::check_fit(trainer.config(), &images.train)?;
     notes.check_images(images.train.len(), name.as_str())?;
     training::check_same(args, &trainer, &notes, &images.train)?;
@@ -126,7 +129,7 @@ fn resume(
     Ok((trainer, images, notes))
 }
 
-fn open_images(args: &TrainArgs, name: DatasetName, flip: bool) -> Result<Images> {
+fn open_images(args: &TrainArgs, name: DatasetName, flip: bool, mutate: f64) -> Result<Images> {
     ensure!(
         !(args.data.flip || flip) || name == DatasetName::Cifar10,
         "`--flip` is for `cifar10`: what `{name}` shows has a left and a right"
@@ -139,6 +142,7 @@ fn open_images(args: &TrainArgs, name: DatasetName, flip: bool) -> Result<Images
         test,
         probe,
         flip,
+        mutate,
     })
 }
 

@@ -16,6 +16,9 @@ pub(crate) struct Notes {
     pub(crate) images: usize,
     /// Whether they are mirrored at random.
     pub(crate) flip: bool,
+    /// The probability with which a value is replaced by noise.
+    #[serde(default)]
+    pub(crate) mutate: f64,
     /// Where `metrics.jsonl` stands.
     pub(crate) journal: Journal,
 }

@@ -24,6 +24,8 @@ pub(crate) struct Images {
     pub(crate) probe: Dataset,
     /// Whether training images are mirrored at random.
     pub(crate) flip: bool,
+    /// The probability with which a value of theirs is replaced by noise.
+    pub(crate) mutate: f64,
 }
 
 /// A training run at work.
@@ -128,8 +130,10 @@ impl Session<'_> {
         };
         loop {
             let progress = self.trainer.progress;
-            let epoch = Batches::new(&images.train, batch_size, seed, progress.epoch);
-            for batch in epoch.flipped(images.flip).skip(progress.batch as usize) {
+            let epoch = Batches::new(&images.train, batch_size, seed, progress.epoch)
+                .flipped(images.flip)
+                .mutated(images.mutate);
+            for batch in epoch.skip(progress.batch as usize) {
                 if let Some(end) = self.turn(&batch?, &mut turns)? {
                     return Ok(end);
                 }
@@ -259,6 +263,7 @@ impl Session<'_> {
             limits: self.limits,
             images: self.images.train.len(),
             flip: self.images.flip,
+            mutate: self.images.mutate,
             journal: self.log.sync()?.clone(),
         };
         notes.write(&mut self.trainer)?;

@@ -104,6 +104,12 @@ pub(crate) fn check_same(
         ),
         ("--seed", differ(&training.seed, &settings.seed)),
         ("--flip", args.data.flip && !notes.flip),
+        (
+            "--mutate",
+            args.data
+                .mutate
+                .is_some_and(|rate| differ(&rate, &notes.mutate)),
+        ),
     ];
     let names = different
         .iter()

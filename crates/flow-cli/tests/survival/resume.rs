@@ -49,7 +49,7 @@ fn interrupted_and_resumed_it_is_as_if_it_had_never_stopped() {
     stop_again_and_again(6, 2, &[Stop::Interrupt, Stop::Terminate]);
 }
 
-/// `--flip`, classes and limits are not said again.
+/// `--flip`, `--mutate`, classes and limits are not said again.
 #[test]
 fn what_was_asked_for_is_remembered() {
     let sandbox = Sandbox::new();
@@ -70,9 +70,9 @@ fn what_was_asked_for_is_remembered() {
         &["--dataset", "cifar10", "--classes", "--epochs", "4"],
     ]
     .concat();
-    let flipped = [&options[..], &["--flip"]].concat();
-    succeeded(&sandbox.train("whole", &flipped).output().unwrap());
-    let mut child = sandbox.begin("part", &[&flipped[..], EACH_STEP].concat());
+    let changed = [&options[..], &["--flip", "--mutate", "0.3"]].concat();
+    succeeded(&sandbox.train("whole", &changed).output().unwrap());
+    let mut child = sandbox.begin("part", &[&changed[..], EACH_STEP].concat());
     child.kill().unwrap();
     child.wait().unwrap();
     let more = ["--resume", "--dataset", "cifar10"];
@@ -90,11 +90,14 @@ fn what_was_asked_for_is_remembered() {
     assert!(error.contains("other values of `--flip`"), "{error}");
     let error = failed(
         &sandbox
-            .train("plain", &["--resume", "--flip", "--lr", "1"])
+            .train(
+                "plain",
+                &["--resume", "--flip", "--mutate", "0.3", "--lr", "1"],
+            )
             .output()
             .unwrap(),
     );
-    assert!(error.contains("`--lr`, `--flip`"), "{error}");
+    assert!(error.contains("`--lr`, `--flip`, `--mutate`"), "{error}");
 }
 
 #[test]

@@ -1,0 +1,57 @@
+//! Options of `flow density`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{DeviceArgs, values};
+
+/// Options of `flow density`.
+#[derive(Debug, Args)]
+#[command(
+    allow_negative_numbers = true,
+    after_help = "\
+Each image file gets a line, in CSV below a header:
+  image           the file
+  log_likelihood  in nats: a lower bound, since the noise fills the gaps between pixel values
+  bits_per_dim    its negative in bits per dimension: what `flow eval` reports the mean of
+With --json each line is an object with these fields. All files meet the same noise: the numbers of
+a file depend on it, the model and the options alone. Numbers that are not finite are NaN, inf or
+-inf in CSV, null in JSON, and how many there are is said.
+
+Files are PNG or JPEG, as large as the model's images; colors become grey, or grey becomes colors,
+whichever the model takes. For a model with classes, each class counts as equally likely unless
+--class names one."
+)]
+pub(crate) struct DensityArgs {
+    /// Image files, and folders of them
+    #[arg(value_name = "IMAGES", required = true)]
+    pub(crate) images: Vec<PathBuf>,
+
+    /// The trained model: the `model.safetensors` that `flow train` writes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) checkpoint: PathBuf,
+
+    /// The class of all images, counted from 0; for models trained with --classes [default: any]
+    #[arg(long, value_name = "K", value_parser = values::whole::<0, u32>)]
+    pub(crate) class: Option<u32>,
+
+    /// Draws of dequantization noise for each image; the mean of their likelihoods counts
+    #[arg(long, value_name = "K", default_value_t = 1, value_parser = values::count_up_to::<10_000>)]
+    pub(crate) importance_samples: usize,
+
+    /// Seed of the dequantization noise
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = values::whole::<0, u64>)]
+    pub(crate) seed: u64,
+
+    /// Write one JSON object a line instead of CSV
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// The file to write [default: stdout]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}

@@ -1,0 +1,125 @@
+//! Options of `flow outliers`.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, builder::TypedValueParser};
+use flow_data::{DatasetName, Split};
+use flow_glow::outliers::{Compressor, Score};
+
+use super::{DeviceArgs, values};
+
+/// Options of `flow outliers`.
+#[derive(Debug, Args)]
+#[command(
+    group = ArgGroup::new("questioned").args(["against", "images"]),
+    group = ArgGroup::new("task").required(true).multiple(true)
+        .args(["against", "images", "rank", "threshold_quantile"]),
+    allow_negative_numbers = true,
+    after_help = "\
+Normal images are those of --dataset. Images in question are those of --against, or image files and
+folders; with --rank and --threshold-quantile, those of --dataset if no others are named.
+
+  flow outliers … --against mnist
+      how well each score tells the two apart: AUROC, AUPR, and the share of false alarms where
+      95 % are found, each with a 95 % bootstrap interval; --out draws histograms and images
+  flow outliers … --rank 25
+      the strangest images in question; --out draws them
+  flow outliers … --threshold-quantile 0.99 FOLDER
+      a verdict for each image in question, as CSV: an outlier if its score is above that of 99 % of
+      the normal images
+
+Scores, larger for stranger images; all but latent-norm are in bits per dimension
+  likelihood        -log p(x)
+  typicality        its distance from the mean of -log p over training images, for single images
+                    and, with --against, for batches (arXiv:1906.02994)
+  complexity        -log p(x) less the length of a lossless code of x (arXiv:1909.11480)
+  likelihood-ratio  -log p(x) less that under --background (arXiv:1906.02845)
+  latent-norm       the root of the mean square of the latents
+
+Images without a finite score stay, as the strangest, and are counted. In JSON, numbers that are not
+finite are null."
+)]
+pub(crate) struct OutliersArgs {
+    /// Image files in question (PNG or JPEG, as large as the model's images), and folders of them
+    #[arg(value_name = "IMAGES")]
+    pub(crate) images: Vec<PathBuf>,
+
+    /// The trained model: the `model.safetensors` that `flow train` writes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) checkpoint: PathBuf,
+
+    /// The data set of normal images [default: the one the model was trained on]
+    #[arg(long, value_parser = values::dataset())]
+    pub(crate) dataset: Option<DatasetName>,
+
+    /// The data set in question
+    #[arg(long, value_name = "DATASET", value_parser = values::dataset())]
+    pub(crate) against: Option<DatasetName>,
+
+    /// The part of both data sets
+    #[arg(long, default_value = "test", value_parser = values::split())]
+    pub(crate) split: Split,
+
+    /// Take N images of each data set only, evenly spread over the split [default: all]
+    #[arg(long, value_name = "N", value_parser = values::count)]
+    pub(crate) limit: Option<usize>,
+
+    /// Show the K strangest images in question
+    #[arg(long, value_name = "K", value_parser = values::count_up_to::<10_000>)]
+    pub(crate) rank: Option<usize>,
+
+    /// Call images outliers whose score is above that of a share Q of the normal images
+    #[arg(long, value_name = "Q", value_parser = values::share, conflicts_with = "rank")]
+    pub(crate) threshold_quantile: Option<f64>,
+
+    /// The scores, with commas between them [default: all that can be had; complexity for --rank and
+    /// --threshold-quantile, which take one]
+    #[arg(long, value_name = "SCORES", value_delimiter = ',', value_parser = score())]
+    pub(crate) score: Vec<Score>,
+
+    /// The background model that likelihood-ratio needs, trained with `flow train --mutate`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) background: Option<PathBuf>,
+
+    /// What complexity takes the length of the code from: png, deflate or zstd
+    #[arg(long, default_value = "png", hide_possible_values = true, value_parser = values::choice(
+        [Compressor::Png, Compressor::Deflate, Compressor::Zstd].map(|compressor| (compressor.as_str(), compressor))
+    ))]
+    pub(crate) compressor: Compressor,
+
+    /// Training images whose mean likelihood typicality is the distance from
+    #[arg(long, value_name = "N", default_value_t = 5000, value_parser = values::count)]
+    pub(crate) typical_images: usize,
+
+    /// Images in a batch, whose typicality --against measures too
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = values::count_up_to::<10_000>)]
+    pub(crate) batch: usize,
+
+    /// Draws of images from which the intervals are found
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = values::count_up_to::<100_000>)]
+    pub(crate) bootstrap: usize,
+
+    /// Seed of dequantization noise, batches and intervals
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = values::whole::<0, u64>)]
+    pub(crate) seed: u64,
+
+    /// Print JSON: one object, or one a line for --threshold-quantile
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// The picture (.png) or report (.html) to write; with --threshold-quantile where to write the
+    /// verdicts, in place of stdout
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// The folder fetched data sets lie in
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    pub(crate) data_dir: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}
+
+fn score() -> impl TypedValueParser<Value = Score> {
+    values::choice(Score::ALL.map(|score| (score.as_str(), score)))
+}

@@ -1,0 +1,148 @@
+//! Images with names: a data set, or image files.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use candle_core::{DType, Device, Tensor};
+use flow_data::{DatasetName, Split};
+use flow_glow::{
+    Glow, GlowConfig,
+    outliers::{Observation, observe},
+    quantize,
+};
+use indicatif::HumanCount;
+
+use crate::{
+    console::Progress,
+    data, image_files,
+    measure::{self, BATCH_SIZE},
+};
+
+/// Images with names.
+pub(crate) struct Collection {
+    /// What all of them are called.
+    pub(crate) name: String,
+    /// u8 `[N, C, H, W]`, on the CPU.
+    pub(crate) images: Tensor,
+    /// What each one is called: its number in the split, or its file.
+    pub(crate) ids: Vec<String>,
+    /// The class of each, if known.
+    pub(crate) labels: Option<Vec<u32>>,
+    noise: Noise,
+}
+
+/// Which dequantization noise an image meets.
+enum Noise {
+    /// That of its batch, as in `flow eval`.
+    OfBatch,
+    /// The same for each, so that a file's numbers do not depend on the files beside it.
+    Same,
+}
+
+impl Collection {
+    /// Opens a split of a data set, evenly thinned out to `limit` images; `option` named it.
+    pub(crate) fn of_dataset(
+        (name, option): (DatasetName, &str),
+        split: Split,
+        limit: Option<usize>,
+        config: &GlowConfig,
+        data_dir: &Path,
+    ) -> Result<Self> {
+        let [mut dataset] = data::open(name, [split], data_dir)?;
+        data::check_shape(config, &dataset, option)?;
+        let places = dataset.thin_out(limit.unwrap_or(usize::MAX));
+        let batch = dataset.batch(&(0..dataset.len()).collect::<Vec<_>>())?;
+        Ok(Self {
+            name: format!("{name} {split}"),
+            images: batch.images,
+            ids: places.iter().map(ToString::to_string).collect(),
+            labels: Some(batch.labels.to_vec1()?),
+            noise: Noise::OfBatch,
+        })
+    }
+
+    /// Reads image files, and those in folders.
+    pub(crate) fn of_files(paths: &[PathBuf], config: &GlowConfig) -> Result<Self> {
+        let files = image_files::find(paths)?;
+        let s = if files.len() == 1 { "" } else { "s" };
+        Ok(Self {
+            name: format!("{} image file{s}", HumanCount(files.len() as u64)),
+            images: image_files::read(&files, config.image)?,
+            ids: files
+                .iter()
+                .map(|file| file.display().to_string())
+                .collect(),
+            labels: None,
+            noise: Noise::Same,
+        })
+    }
+
+    /// How many images there are.
+    pub(crate) fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Some of the images, in this order.
+    pub(crate) fn pick(&self, places: &[usize]) -> Result<Tensor> {
+        let places = Tensor::from_iter(places.iter().map(|&place| place as u32), &Device::Cpu)?;
+        Ok(self.images.index_select(&places, 0)?)
+    }
+
+    /// Asks a model about each image. `seed` draws the noise; `class` is that of all images, for a model with
+    /// classes, which else count alike.
+    pub(crate) fn observe(
+        &self,
+        model: &Glow,
+        class: Option<u32>,
+        seed: u64,
+        device: &Device,
+        progress: &mut Progress,
+    ) -> Result<Vec<Observation>> {
+        let mut found = Vec::with_capacity(self.len());
+        for batch in 0..self.len().div_ceil(BATCH_SIZE) {
+            let start = batch * BATCH_SIZE;
+            let share = start as f64 / self.len() as f64;
+            progress.update(
+                share,
+                &format!("{} of {}", HumanCount(start as u64), self.name),
+            );
+            let length = BATCH_SIZE.min(self.len() - start);
+            let images = self
+                .images
+                .narrow(0, start, length)?
+                .contiguous()?
+                .to_device(device)?;
+            let (x, offset) = self.dequantize(model.config(), &images, batch, seed)?;
+            let labels = class
+                .map(|class| Tensor::full(class, length, device))
+                .transpose()?;
+            found.extend(observe(model, &x, &offset, labels.as_ref())?);
+        }
+        Ok(found)
+    }
+
+    fn dequantize(
+        &self,
+        config: &GlowConfig,
+        images: &Tensor,
+        batch: usize,
+        seed: u64,
+    ) -> Result<(Tensor, Tensor)> {
+        match self.noise {
+            Noise::OfBatch => {
+                let seed = measure::batch_seed(seed, batch);
+                Ok(quantize::dequantize(config, images, DType::F32, seed)?)
+            }
+            Noise::Same => {
+                let one = |image: usize| {
+                    quantize::dequantize(config, &images.narrow(0, image, 1)?, DType::F32, seed)
+                };
+                let parts = (0..images.dim(0)?)
+                    .map(one)
+                    .collect::<candle_core::Result<Vec<_>>>()?;
+                let (x, offsets): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+                Ok((Tensor::cat(&x, 0)?, Tensor::cat(&offsets, 0)?))
+            }
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! `flow density`: the likelihood of image files.
+
+use std::f64::consts::LN_2;
+
+use anyhow::Result;
+use flow_glow::{Checkpoint, quantize};
+use serde::Serialize;
+
+use crate::{
+    cli::DensityArgs,
+    collection::Collection,
+    console::Console,
+    files::Output,
+    records::{self, Format},
+    report, tensors,
+};
+
+/// In JSON, numbers that are not finite are `null`.
+#[derive(Serialize)]
+struct Density<'a> {
+    image: &'a str,
+    log_likelihood: f64,
+    bits_per_dim: f64,
+}
+
+/// Measures image files.
+pub(crate) fn run(args: &DensityArgs, console: &Console) -> Result<()> {
+    let device = args.device.device.open()?;
+    let checkpoint = Checkpoint::load(&args.checkpoint, &device)?;
+    let model = &checkpoint.model;
+    let config = model.config();
+    if args.class.is_some() {
+        tensors::labels(config, args.class, 1)?;
+    }
+    let collection = Collection::of_files(&args.images, config)?;
+    let output = args.out.as_deref().map(Output::create).transpose()?;
+
+    let mut draws = vec![Vec::new(); collection.len()];
+    for draw in 0..args.importance_samples as u64 {
+        let mut progress = console.progress(0.0);
+        let seed = args.seed.wrapping_add(draw);
+        let found = collection.observe(model, args.class, seed, &device, &mut progress)?;
+        for (draws, one) in draws.iter_mut().zip(found) {
+            draws.push(one.bits_per_dim);
+        }
+    }
+    let densities: Vec<_> = collection
+        .ids
+        .iter()
+        .zip(&draws)
+        .map(|(image, draws)| {
+            let bits_per_dim = quantize::importance_weighted(config, draws);
+            Density {
+                image,
+                log_likelihood: -bits_per_dim * LN_2 * config.image.dimensions() as f64,
+                bits_per_dim,
+            }
+        })
+        .collect();
+    let format = if args.json { Format::Json } else { Format::Csv };
+    let content = records::lines(&densities, format)?;
+    match output {
+        Some(output) => output.write(&content)?,
+        None => report::bytes(&content)?,
+    }
+    let bad = densities
+        .iter()
+        .filter(|one| !one.bits_per_dim.is_finite())
+        .count();
+    if bad > 0 {
+        tracing::warn!(
+            "{bad} of {} images have no finite likelihood",
+            densities.len()
+        );
+    }
+    Ok(())
+}

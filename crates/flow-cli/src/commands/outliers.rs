@@ -1,0 +1,164 @@
+//! `flow outliers`: which images are strange to a model, and how well that can be told.
+
+mod compare;
+mod html;
+mod judge;
+mod picture;
+mod rank;
+mod suspects;
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use candle_core::Device;
+use flow_data::Split;
+use flow_glow::{Checkpoint, ImageShape, outliers::Score};
+
+use self::suspects::Witnesses;
+use crate::{cli::OutliersArgs, collection::Collection, console::Console, files::Output};
+
+/// What to do with the images in question.
+#[derive(Clone, Copy)]
+enum Task {
+    Compare,
+    Rank(usize),
+    Judge(f64),
+}
+
+/// A file of pictures.
+enum Drawing {
+    Png(Output),
+    Html(Output),
+}
+
+/// Compares, ranks or judges.
+pub(crate) fn run(args: &OutliersArgs, console: &Console) -> Result<()> {
+    let task = match (args.rank, args.threshold_quantile) {
+        (Some(count), _) => Task::Rank(count),
+        (None, Some(share)) => Task::Judge(share),
+        (None, None) => Task::Compare,
+    };
+    let scores = scores(args, task)?;
+    let device = args.device.device.open()?;
+    let checkpoint = Checkpoint::load(&args.checkpoint, &device)?;
+    let config = checkpoint.model.config();
+    let background = args.background.as_deref();
+    let background = background
+        .map(|path| open_background(path, &device, config.image))
+        .transpose()?;
+    let open = |name, option, split, limit| {
+        Collection::of_dataset((name, option), split, limit, config, &args.data_dir)
+    };
+    let open_normal = |split, limit| match args.dataset {
+        Some(name) => open(name, "--dataset", split, limit),
+        None => open(
+            checkpoint.header.dataset.parse()?,
+            "--dataset",
+            split,
+            limit,
+        ),
+    };
+    let questioned = match args.against {
+        Some(name) => Some(open(name, "--against", args.split, args.limit)?),
+        None if args.images.is_empty() => None,
+        None => Some(Collection::of_files(&args.images, config)?),
+    };
+    let normal = match (task, &questioned) {
+        (Task::Rank(_), Some(_)) => None,
+        _ => Some(open_normal(args.split, args.limit)?),
+    };
+    let typical = if scores.contains(&Score::Typicality) {
+        Some(open_normal(Split::Train, Some(args.typical_images))?)
+    } else {
+        None
+    };
+    let (drawing, file) = match (task, args.out.as_deref()) {
+        (_, None) => (None, None),
+        (Task::Judge(_), Some(path)) => (None, Some(Output::create(path)?)),
+        (_, Some(path)) => (Some(Drawing::create(path)?), None),
+    };
+
+    let witnesses = Witnesses {
+        model: &checkpoint.model,
+        background: background.as_ref().map(|background| &background.model),
+        compressor: args.compressor,
+        scores: &scores,
+        seed: args.seed,
+        device: &device,
+        console,
+    };
+    let entropy = typical
+        .map(|typical| witnesses.entropy(&typical))
+        .transpose()?;
+    let ask = |collection| witnesses.ask(collection, entropy);
+    let normal = normal.map(ask).transpose()?;
+    let questioned = questioned.map(ask).transpose()?;
+    for suspects in normal.iter().chain(&questioned) {
+        suspects.warn_of_non_finite();
+    }
+    let nothing = "there are no images";
+    match task {
+        Task::Compare => {
+            let (normal, strange) = normal.zip(questioned).context(nothing)?;
+            compare::run(args, &scores, [&normal, &strange], entropy, drawing)
+        }
+        Task::Judge(share) => {
+            let normal = normal.context(nothing)?;
+            judge::run(args, share, scores[0], &normal, questioned.as_ref(), file)
+        }
+        Task::Rank(count) => {
+            let suspects = questioned.or(normal).context(nothing)?;
+            rank::run(args, count, scores[0], &suspects, drawing)
+        }
+    }
+}
+
+/// A second model for the same images.
+fn open_background(path: &Path, device: &Device, needed: ImageShape) -> Result<Checkpoint> {
+    let background = Checkpoint::load(path, device)?;
+    let image = background.model.config().image;
+    ensure!(
+        image == needed,
+        "the model of `{}` takes images of {image}, not of {needed} as that of `--checkpoint`",
+        path.display()
+    );
+    Ok(background)
+}
+
+/// The scores that are asked for or, of those that can be had, the ones that are best for the task.
+fn scores(args: &OutliersArgs, task: Task) -> Result<Vec<Score>> {
+    let has_background = args.background.is_some();
+    let mut scores: Vec<Score> = Vec::new();
+    for &score in &args.score {
+        if !scores.contains(&score) {
+            scores.push(score);
+        }
+    }
+    if scores.is_empty() {
+        match task {
+            Task::Compare => scores.extend(Score::ALL),
+            Task::Rank(_) | Task::Judge(_) => scores.push(Score::Complexity),
+        }
+        scores.retain(|&score| has_background || score != Score::LikelihoodRatio);
+    }
+    ensure!(
+        has_background || !scores.contains(&Score::LikelihoodRatio),
+        "`--score likelihood-ratio` needs a background model; name it with `--background`"
+    );
+    let one = matches!(task, Task::Compare) || scores.len() == 1;
+    ensure!(
+        one,
+        "`--rank` and `--threshold-quantile` take one `--score`"
+    );
+    Ok(scores)
+}
+
+impl Drawing {
+    fn create(path: &Path) -> Result<Self> {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("png") => Ok(Self::Png(Output::create(path)?)),
+            Some("html") => Ok(Self::Html(Output::create(path)?)),
+            _ => bail!("`{}` is neither a `.png` nor a `.html`", path.display()),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! A verdict for each image.
+
+use anyhow::{Result, ensure};
+use flow_glow::outliers::{Score, quantile, strangeness};
+use indicatif::HumanCount;
+use serde::Serialize;
+
+use super::suspects::Suspects;
+use crate::{
+    cli::OutliersArgs,
+    files::Output,
+    records::{self, Format},
+    report,
+};
+
+/// In JSON, numbers that are not finite are `null`.
+#[derive(Serialize)]
+struct Judged<'a> {
+    image: &'a str,
+    bits_per_dim: f64,
+    score: f64,
+    threshold: f64,
+    verdict: &'static str,
+}
+
+/// Judges the images in question, or the normal ones, by the score that a `share` of the normal ones does not
+/// exceed.
+pub(super) fn run(
+    args: &OutliersArgs,
+    share: f64,
+    score: Score,
+    normal: &Suspects,
+    questioned: Option<&Suspects>,
+    file: Option<Output>,
+) -> Result<()> {
+    let threshold = quantile(&normal.scores(score), share)?;
+    ensure!(
+        threshold.is_finite(),
+        "more than a share of {} of the images of {} have no finite {}; nothing can be above that",
+        1.0 - share,
+        normal.images.name,
+        score.as_str()
+    );
+    let questioned = questioned.unwrap_or(normal);
+    let scores = questioned.scores(score);
+    let is_outlier = |score: f64| strangeness(score) > threshold;
+    let verdicts = scores.iter().enumerate().map(|(i, &score)| Judged {
+        image: &questioned.images.ids[i],
+        bits_per_dim: questioned.evidence[i].bits_per_dim,
+        score,
+        threshold,
+        verdict: if is_outlier(score) {
+            "outlier"
+        } else {
+            "normal"
+        },
+    });
+    let format = if args.json { Format::Json } else { Format::Csv };
+    let content = records::lines(&verdicts.collect::<Vec<_>>(), format)?;
+    match file {
+        Some(file) => file.write(&content)?,
+        None => report::bytes(&content)?,
+    }
+    let outliers = scores.iter().filter(|&&score| is_outlier(score)).count();
+    tracing::info!(
+        "{} of {} images of {} are outliers: their {} is above {threshold:.4}, which that of {share} of the {} \
+         images of {} is not",
+        HumanCount(outliers as u64),
+        HumanCount(scores.len() as u64),
+        questioned.images.name,
+        score.as_str(),
+        HumanCount(normal.images.len() as u64),
+        normal.images.name
+    );
+    Ok(())
+}

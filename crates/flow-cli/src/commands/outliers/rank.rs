@@ -1,0 +1,104 @@
+//! The strangest images of a set.
+
+use anyhow::Result;
+use flow_glow::outliers::Score;
+use serde::Serialize;
+
+use super::{
+    Drawing, html,
+    suspects::{Suspects, by_strangeness},
+};
+use crate::{cli::OutliersArgs, image_grid, report, tiles};
+
+#[derive(Serialize)]
+struct Ranking<'a> {
+    images_of: &'a str,
+    images: usize,
+    non_finite: usize,
+    score: &'static str,
+    strangest: Vec<Ranked<'a>>,
+}
+
+/// Numbers that are not finite are `null`.
+#[derive(Serialize)]
+struct Ranked<'a> {
+    image: &'a str,
+    label: Option<u32>,
+    score: f64,
+    bits_per_dim: f64,
+}
+
+/// Shows the `count` strangest images.
+pub(super) fn run(
+    args: &OutliersArgs,
+    count: usize,
+    score: Score,
+    suspects: &Suspects,
+    drawing: Option<Drawing>,
+) -> Result<()> {
+    let scores = suspects.scores(score);
+    let mut places = by_strangeness(&scores);
+    places.truncate(count);
+    let images = &suspects.images;
+    let ranked = |&place: &usize| Ranked {
+        image: &images.ids[place],
+        label: images.labels.as_ref().map(|labels| labels[place]),
+        score: scores[place],
+        bits_per_dim: suspects.evidence[place].bits_per_dim,
+    };
+    let ranking = Ranking {
+        images_of: &images.name,
+        images: images.len(),
+        non_finite: suspects.non_finite(),
+        score: score.as_str(),
+        strangest: places.iter().map(ranked).collect(),
+    };
+    match drawing {
+        Some(Drawing::Png(output)) => output.write(&image_grid::png(&images.pick(&places)?)?)?,
+        Some(Drawing::Html(output)) => {
+            output.write(report(&ranking, suspects, &places)?.as_bytes())?;
+        }
+        None => {}
+    }
+    if args.json {
+        return report::json(&ranking);
+    }
+    let mut rows =
+        vec![["image", "label", score.as_str(), "bits per dimension"].map(str::to_owned)];
+    rows.extend(ranking.strangest.iter().map(Ranked::cells));
+    report::columns(&rows)
+}
+
+fn report(ranking: &Ranking, suspects: &Suspects, places: &[usize]) -> Result<String> {
+    let title = format!("The strangest of {}", ranking.images_of);
+    let mut page = html::Page::new(&title);
+    page.paragraph(&format!(
+        "{} of {} images, the strangest first, by {}; {} have no finite likelihood.",
+        places.len(),
+        ranking.images,
+        ranking.score,
+        ranking.non_finite
+    ));
+    for (ranked, &place) in ranking.strangest.iter().zip(places) {
+        let [image, label, score, _] = ranked.cells();
+        let caption = match &*label {
+            "" => format!("{image} · {score}"),
+            _ => format!("{image} · label {label} · {score}"),
+        };
+        page.tile(&tiles::png(&suspects.images.pick(&[place])?)?, &caption);
+    }
+    Ok(page.finish())
+}
+
+impl Ranked<'_> {
+    fn cells(&self) -> [String; 4] {
+        [
+            self.image.to_owned(),
+            self.label
+                .map(|label| label.to_string())
+                .unwrap_or_default(),
+            format!("{:.4}", self.score),
+            format!("{:.4}", self.bits_per_dim),
+        ]
+    }
+}

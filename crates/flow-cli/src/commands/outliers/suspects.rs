@@ -1,0 +1,118 @@
+//! Images, and what models and compressors know of each.
+
+use anyhow::{Result, ensure};
+use candle_core::Device;
+use flow_glow::{
+    Glow,
+    outliers::{Compressor, Evidence, Observation, Score, code_lengths, strangeness},
+};
+
+use crate::{collection::Collection, console::Console};
+
+/// Who is asked about images.
+pub(super) struct Witnesses<'a> {
+    pub(super) model: &'a Glow,
+    pub(super) background: Option<&'a Glow>,
+    pub(super) compressor: Compressor,
+    /// What the scores need is asked for.
+    pub(super) scores: &'a [Score],
+    pub(super) seed: u64,
+    pub(super) device: &'a Device,
+    pub(super) console: &'a Console,
+}
+
+/// Images with what is known of each.
+pub(super) struct Suspects {
+    pub(super) images: Collection,
+    pub(super) evidence: Vec<Evidence>,
+    entropy: Option<f64>,
+}
+
+impl Witnesses<'_> {
+    /// Asks about each image; `entropy` is what typicality is the distance from.
+    pub(super) fn ask(&self, images: Collection, entropy: Option<f64>) -> Result<Suspects> {
+        let config = self.model.config();
+        let observations = self.observe(&images, self.model)?;
+        let code_lengths = if self.scores.contains(&Score::Complexity) {
+            Some(code_lengths(self.compressor, config, &images.images)?)
+        } else {
+            None
+        };
+        let background = match self.background {
+            Some(model) if self.scores.contains(&Score::LikelihoodRatio) => {
+                Some(self.observe(&images, model)?)
+            }
+            _ => None,
+        };
+        let evidence = observations
+            .iter()
+            .enumerate()
+            .map(|(i, observed)| Evidence {
+                bits_per_dim: observed.bits_per_dim,
+                latent_norm: observed.latent_norm,
+                code_bits_per_dim: code_lengths.as_ref().map(|lengths| lengths[i]),
+                background_bits_per_dim: background.as_ref().map(|of| of[i].bits_per_dim),
+            });
+        Ok(Suspects {
+            evidence: evidence.collect(),
+            images,
+            entropy,
+        })
+    }
+
+    /// The mean of −log p over training images, in bits per dimension.
+    pub(super) fn entropy(&self, images: &Collection) -> Result<f64> {
+        let observations = self.observe(images, self.model)?;
+        let sum: f64 = observations.iter().map(|one| one.bits_per_dim).sum();
+        let entropy = sum / observations.len() as f64;
+        ensure!(
+            entropy.is_finite(),
+            "some of the images of {} have no finite likelihood, so what is typical is not known; name other \
+             scores than typicality with `--score`",
+            images.name
+        );
+        Ok(entropy)
+    }
+
+    fn observe(&self, images: &Collection, model: &Glow) -> Result<Vec<Observation>> {
+        let mut progress = self.console.progress(0.0);
+        images.observe(model, None, self.seed, self.device, &mut progress)
+    }
+}
+
+impl Suspects {
+    /// The score of each image.
+    pub(super) fn scores(&self, score: Score) -> Vec<f64> {
+        let of = |evidence| score.of(evidence, self.entropy);
+        self.evidence.iter().map(of).collect()
+    }
+
+    /// −log p(x) of each image, in bits per dimension.
+    pub(super) fn bits_per_dim(&self) -> Vec<f64> {
+        self.scores(Score::Likelihood)
+    }
+
+    /// How many images have no finite likelihood.
+    pub(super) fn non_finite(&self) -> usize {
+        let bits = self.evidence.iter().map(|evidence| evidence.bits_per_dim);
+        bits.filter(|bits| !bits.is_finite()).count()
+    }
+
+    pub(super) fn warn_of_non_finite(&self) {
+        let bad = self.non_finite();
+        if bad > 0 {
+            tracing::warn!(
+                "{bad} of {} images of {} have no finite likelihood; they count as the strangest",
+                self.images.len(),
+                self.images.name
+            );
+        }
+    }
+}
+
+/// Where the images of these scores are, the strangest first.
+pub(super) fn by_strangeness(scores: &[f64]) -> Vec<usize> {
+    let mut places: Vec<_> = (0..scores.len()).collect();
+    places.sort_by(|&a, &b| strangeness(scores[b]).total_cmp(&strangeness(scores[a])));
+    places
+}
