@@ -29,7 +29,7 @@ pub struct Glow {
 
 /// Images that go through the model at a time: enough for large matrix products, and a bound on memory
 /// for any batch.
-const RUN_LENGTH: usize = 32;
+pub(crate) const RUN_LENGTH: usize = 32;
 
 impl Glow {
     /// Parameters below `levels.{l}` and `prior`.
@@ -257,7 +257,15 @@ impl Glow {
         (0..self.config.levels).map(|level| latent_shape(&self.config, level))
     }
 
-    fn check_images(&self, x: &Tensor) -> Result<()> {
+    pub(crate) fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    pub(crate) fn device(&self) -> &Device {
+        &self.device
+    }
+
+    pub(crate) fn check_images(&self, x: &Tensor) -> Result<()> {
         let (_, c, h, w) = x.dims4()?;
         if ImageShape::new(c, h, w) != self.config.image {
             let expected = self.config.image;
