@@ -1,23 +1,15 @@
 //! The course of a training run as a picture.
 
-use anyhow::{Result, anyhow};
-use image::{ExtendedColorType, ImageEncoder, RgbImage, codecs::png::PngEncoder, imageops};
-use plotters::{
-    chart::SeriesLabelPosition,
-    prelude::*,
-    style::{FontStyle, register_font},
+use anyhow::Result;
+use plotters::{chart::SeriesLabelPosition, prelude::*};
+
+use crate::{
+    plot::{self, Canvas, INK, OVERSAMPLING, RULE, text},
+    training::Record,
 };
-
-use crate::training::Record;
-
-const FONT_NAME: &str = "sans";
-const FONT: &[u8] = include_bytes!("../../../assets/fonts/DejaVuSans.ttf");
 
 /// Width and height of the picture, in pixels.
 const SIZE: (u32, u32) = (1200, 700);
-
-/// The picture is drawn this many times larger and shrunk, which smooths its lines.
-const OVERSAMPLING: u32 = 2;
 
 /// The line of training batches has no more points than this: each is a mean, which calms the line.
 const POINTS: usize = 150;
@@ -27,8 +19,6 @@ const OUTLIERS: f64 = 0.1;
 
 const TRAIN: RGBColor = RGBColor(120, 160, 200);
 const TEST: RGBColor = RGBColor(200, 80, 40);
-const INK: RGBColor = RGBColor(50, 50, 50);
-const RULE: RGBColor = RGBColor(228, 228, 228);
 
 /// Draws bits per dimension against the training step as a PNG. `None` if there is nothing to draw.
 pub(crate) fn png(title: &str, records: &[Record]) -> Result<Option<Vec<u8>>> {
@@ -37,23 +27,9 @@ pub(crate) fn png(title: &str, records: &[Record]) -> Result<Option<Vec<u8>>> {
     let (Some(bits), Some(last)) = (range(&train, &test), records.last()) else {
         return Ok(None);
     };
-    let (width, height) = (SIZE.0 * OVERSAMPLING, SIZE.1 * OVERSAMPLING);
-    let mut pixels = vec![0; width as usize * height as usize * 3];
-    draw(
-        &mut pixels,
-        (width, height),
-        title,
-        &train,
-        &test,
-        (last.step as f64, bits),
-    )
-    .map_err(|error| anyhow!("cannot draw the curve: {error}"))?;
-
-    let large = RgbImage::from_raw(width, height, pixels).expect("the size was computed above");
-    let small = imageops::thumbnail(&large, SIZE.0, SIZE.1);
-    let mut encoded = Vec::new();
-    PngEncoder::new(&mut encoded).write_image(&small, SIZE.0, SIZE.1, ExtendedColorType::Rgb8)?;
-    Ok(Some(encoded))
+    let last_step = last.step as f64;
+    let draw = |canvas: &Canvas| draw(canvas, title, &train, &test, (last_step, bits));
+    plot::png(SIZE, draw).map(Some)
 }
 
 type Point = (f64, f64);
@@ -97,20 +73,14 @@ fn range(train: &[Point], test: &[Point]) -> Option<(f64, f64)> {
 }
 
 fn draw(
-    pixels: &mut [u8],
-    size: (u32, u32),
+    canvas: &Canvas,
     title: &str,
     train: &[Point],
     test: &[Point],
     (last_step, (least, most)): (f64, (f64, f64)),
 ) -> Result<(), Box<dyn std::error::Error>> {
-    register_font(FONT_NAME, FontStyle::Normal, FONT).map_err(|_| "the font is damaged")?;
     let unit = OVERSAMPLING as i32;
-    let text = |size: i32, color: RGBColor| (FONT_NAME, size * unit).into_font().color(&color);
-
-    let canvas = BitMapBackend::with_buffer(pixels, size).into_drawing_area();
-    canvas.fill(&WHITE)?;
-    let mut chart = ChartBuilder::on(&canvas)
+    let mut chart = ChartBuilder::on(canvas)
         .margin(24 * unit)
         .caption(title, text(22, INK))
         .set_label_area_size(LabelAreaPosition::Left, 84 * unit)
@@ -155,7 +125,6 @@ fn draw(
         .border_style(RULE.stroke_width(OVERSAMPLING))
         .label_font(text(17, INK))
         .draw()?;
-    canvas.present()?;
     Ok(())
 }
 

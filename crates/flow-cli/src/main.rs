@@ -3,7 +3,10 @@
 //! Reading order: [`cli`] (what can be typed), [`commands`] (what it does, one file a command),
 //! [`training`] (the parts of a training run). Results go to stdout, everything else to stderr.
 
+mod animation;
+mod attribute;
 mod cli;
+mod clustering;
 mod commands;
 mod console;
 mod curve;
@@ -13,7 +16,9 @@ mod draw;
 mod files;
 mod image_grid;
 mod measure;
+mod plot;
 mod report;
+mod select;
 mod tensors;
 mod tiles;
 mod training;

@@ -1,0 +1,74 @@
+//! `flow edit`: images with more or less of an attribute.
+
+use anyhow::Result;
+use candle_core::Tensor;
+use flow_data::{Measure, Split};
+use flow_glow::{Checkpoint, Latents};
+
+use crate::{
+    attribute::Attribute, cli::EditArgs, data, files::Output, image_grid, select, tensors,
+};
+
+/// Draws a grid: a row for each image, a column for each strength.
+pub(crate) fn run(args: &EditArgs) -> Result<()> {
+    let device = args.device.device.open()?;
+    let checkpoint = Checkpoint::load(&args.checkpoint, &device)?;
+    let model = &checkpoint.model;
+    let config = model.config();
+    let attribute = Attribute::named(&args.attribute, args.labels.is_some())?;
+    let class = select::common_class(config, args.class);
+
+    let name = select::dataset_name(args.dataset, &checkpoint)?;
+    let [mut examples, shown] = data::open(name, [Split::Train, args.split], &args.data_dir)?;
+    data::check_fit(config, &examples)?;
+    let images = if args.images.is_empty() {
+        select::by_index(&shown, &args.index)?
+    } else {
+        select::from_files(&args.images, config)?
+    };
+    let count = images.dim(0)?;
+    let labels = tensors::labels(config, class, count)?;
+    // A file of labels counts all training images.
+    if args.labels.is_none() {
+        examples.thin_out(args.examples);
+    }
+    let contrast = attribute.contrast(&examples, args.labels.as_deref(), config)?;
+    let output = Output::create(&args.out)?;
+
+    tracing::info!(
+        "{}: from {} images to {} others",
+        args.attribute,
+        contrast.from.dim(0)?,
+        contrast.to.dim(0)?
+    );
+    let direction = model.attribute(&contrast.from, &contrast.to, class)?;
+    let labels = labels.map(|labels| labels.to_device(&device)).transpose()?;
+    let latents = model.encode_images(&images, labels.as_ref())?;
+    let decode = |latents: &Latents| model.decode_images(latents, labels.as_ref());
+    select::tell_of_changes(config, &images, &decode(&latents)?)?;
+    let mut columns = Vec::with_capacity(args.steps);
+    for strength in args.strength.spread(args.steps) {
+        let edited = decode(&latents.moved(&direction, strength)?)?;
+        if let Attribute::Measured(measure) = attribute {
+            tell(measure, strength, &edited)?;
+        }
+        columns.push(edited);
+    }
+    let rows = Tensor::stack(&columns, 1)?.flatten(0, 1)?;
+    output.write(&image_grid::png_of_rows(&rows, args.steps)?)?;
+    tracing::info!(
+        "{count} rows of {} images in `{}`",
+        args.steps,
+        args.out.display()
+    );
+    Ok(())
+}
+
+/// Tells whether the images have of the attribute what they should.
+fn tell(measure: Measure, strength: f64, images: &Tensor) -> Result<()> {
+    let values = measure.of(images)?.into_iter().flatten();
+    let values = values.collect::<Vec<_>>();
+    let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
+    tracing::info!("strength {strength:>6.2}: mean {measure} {mean:.3}");
+    Ok(())
+}
