@@ -11,7 +11,7 @@ use linfa::{
 };
 use linfa_clustering::{GaussianMixtureModel, KMeans};
 use linfa_reduction::Pca;
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, Axis};
 use rand_xoshiro::{Xoshiro256Plus, rand_core::SeedableRng};
 
 use crate::cli::Method;
@@ -42,11 +42,11 @@ impl Components {
             "some latents are not finite; `flow verify` says why"
         );
         let vectors = Array2::from_shape_vec((n, dimensions), vectors.flatten_all()?.to_vec1()?)?;
-        let variance = vectors.var_axis(ndarray::Axis(0), 1.0).sum();
+        let variance = vectors.var_axis(Axis(0), 1.0).sum();
         let dataset = DatasetBase::from(vectors);
         let pca = Pca::params(most.min(dimensions).min(n - 1)).fit(&dataset)?;
-        let explained = pca.explained_variance().sum() / variance;
         let values = pca.predict(dataset.records());
+        let explained = values.var_axis(Axis(0), 1.0).sum() / variance;
         Ok(Self { values, explained })
     }
 
@@ -89,5 +89,61 @@ impl Components {
         let rows = self.values.rows().into_iter();
         rows.map(|row| (row[0], row.get(1).copied().unwrap_or(0.0)))
             .collect()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::float_cmp)] // Clouds this far apart are told apart without error.
+mod tests {
+    use super::*;
+    use candle_core::Device;
+    use flow_core::random;
+
+    /// Three clouds in 12 dimensions, 50 points each, and which cloud a point is of.
+    fn clouds() -> (Tensor, Vec<usize>) {
+        let noise = random::normal(1, (150, 3, 2, 2), DType::F64, &Device::Cpu).unwrap();
+        let centers = random::normal(2, (3, 3, 2, 2), DType::F64, &Device::Cpu).unwrap();
+        let cloud = (0..150).map(|i| i % 3).collect::<Vec<_>>();
+        let order = Tensor::from_iter(cloud.iter().map(|&i| i as u32), &Device::Cpu).unwrap();
+        let centers = (centers * 8.0).unwrap().index_select(&order, 0).unwrap();
+        ((noise + centers).unwrap(), cloud)
+    }
+
+    #[test]
+    fn clouds_are_told_apart() {
+        let (points, cloud) = clouds();
+        let components = Components::of(&points, 4).unwrap();
+        assert_eq!(components.values.dim(), (150, 4));
+        assert!((0.85..1.0).contains(&components.explained));
+        for method in [Method::KMeans, Method::Gaussians] {
+            let found = components.clusters(method, 3, 0).unwrap();
+            let Agreement { purity, nmi } = Agreement::of(&found, &cloud);
+            assert!((purity, nmi) == (1.0, 1.0), "{method:?}: {purity} {nmi}");
+            assert_eq!(found, components.clusters(method, 3, 0).unwrap());
+        }
+        assert!(components.clusters(Method::KMeans, 151, 0).is_err());
+    }
+
+    #[test]
+    fn components_hold_the_variance_that_they_say() {
+        let (points, _) = clouds();
+        let all = Components::of(&points, 256).unwrap();
+        assert_eq!(all.values.ncols(), 12);
+        assert!((all.explained - 1.0).abs() < 1e-6, "{}", all.explained);
+        // As many distances as before, since nothing but a rotation was done.
+        let flat = points.flatten_from(1).unwrap().to_vec2::<f64>().unwrap();
+        let distance = |a: &[f64], b: &[f64]| {
+            let terms = a.iter().zip(b).map(|(a, b)| (a - b).powi(2));
+            terms.sum::<f64>()
+        };
+        let row = |i: usize| all.values.row(i).to_vec();
+        for (i, j) in [(0, 1), (3, 77), (12, 149)] {
+            let (before, after) = (distance(&flat[i], &flat[j]), distance(&row(i), &row(j)));
+            assert!((before / after - 1.0).abs() < 1e-6, "{before} {after}");
+        }
+        let one = points.narrow(0, 0, 1).unwrap();
+        assert!(Components::of(&one, 2).is_err());
+        let infinite = (points / 0.0).unwrap();
+        assert!(Components::of(&infinite, 2).is_err());
     }
 }

@@ -13,6 +13,7 @@ mod curve;
 mod data;
 mod device;
 mod draw;
+mod event_file;
 mod files;
 mod image_grid;
 mod measure;

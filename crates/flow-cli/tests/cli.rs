@@ -98,7 +98,17 @@ fn help_and_errors_read_well() {
     let sandbox = Sandbox::new();
     insta::assert_snapshot!("help", sandbox.ok(&["--help"]));
     let commands = [
-        "train", "eval", "sample", "encode", "decode", "inspect", "verify", "bench",
+        "train",
+        "eval",
+        "sample",
+        "interpolate",
+        "edit",
+        "cluster",
+        "encode",
+        "decode",
+        "inspect",
+        "verify",
+        "bench",
     ];
     for command in commands {
         insta::assert_snapshot!(format!("help_{command}"), sandbox.ok(&[command, "--help"]));

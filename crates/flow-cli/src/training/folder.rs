@@ -81,6 +81,11 @@ impl RunFolder {
         self.path.join("curve.png")
     }
 
+    /// The course of the run for TensorBoard.
+    pub(crate) fn events(&self) -> PathBuf {
+        self.path.join("events.out.tfevents.flow")
+    }
+
     /// Samples drawn in this epoch, from 1.
     pub(crate) fn samples(&self, epoch: u64) -> PathBuf {
         self.samples_folder().join(format!("epoch-{epoch:04}.png"))
@@ -158,8 +163,14 @@ impl RunFolder {
         self.fixed_files().into_iter().chain(samples).collect()
     }
 
-    fn fixed_files(&self) -> [PathBuf; 4] {
-        [self.training(), self.model(), self.metrics(), self.curve()]
+    fn fixed_files(&self) -> [PathBuf; 5] {
+        [
+            self.training(),
+            self.model(),
+            self.metrics(),
+            self.curve(),
+            self.events(),
+        ]
     }
 }
 
