@@ -32,5 +32,6 @@ for tag, name in names.items():
     print(f"{tag}: {len(seen)} values")
 samples = events.Images("samples")
 pictures = sorted((folder / "samples").glob("epoch-*.png"))
-assert {image.encoded_image_string for image in samples} == {path.read_bytes() for path in pictures}
+# A training that is extended draws the epoch in which it ended again.
+assert {path.read_bytes() for path in pictures} <= {image.encoded_image_string for image in samples}
 print(f"samples: {len(samples)} pictures, {samples[-1].width}×{samples[-1].height}")

@@ -2,9 +2,9 @@
 
 mod labels;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use candle_core::Tensor;
 use flow_data::{Dataset, Measure};
 use flow_glow::GlowConfig;
@@ -18,8 +18,10 @@ pub(crate) enum Attribute {
     Measured(Measure),
     /// Two classes.
     Classes(u32, u32),
-    /// A column of somebody's own.
-    Column(String),
+    /// Files with less of it and with more.
+    Files(Vec<PathBuf>, Vec<PathBuf>),
+    /// Places in a data set of images with less of it and with more.
+    Places(Vec<usize>, Vec<usize>),
 }
 
 /// u8 images `[N, C, H, W]` with less and with more of an attribute.
@@ -34,10 +36,10 @@ pub(crate) struct Contrast {
 const SHARE: usize = 4;
 
 impl Attribute {
-    /// What `name` stands for; a column where there is a file of labels.
-    pub(crate) fn named(name: &str, has_labels: bool) -> Result<Self> {
-        if has_labels {
-            return Ok(Self::Column(name.to_owned()));
+    /// What `name` stands for: a column where there is a file of labels.
+    pub(crate) fn named(name: &str, labels: Option<&Path>) -> Result<Self> {
+        if let Some(path) = labels {
+            return labels::read(path, name);
         }
         if let Ok(measure) = name.parse() {
             return Ok(Self::Measured(measure));
@@ -53,30 +55,43 @@ impl Attribute {
         }
     }
 
-    /// The two sets among `examples`, or among the images that a file of labels names.
+    /// Whether it takes all of a data set to find the two sets; others name their images.
+    pub(crate) fn is_sought(&self) -> bool {
+        matches!(self, Self::Measured(_) | Self::Classes(..))
+    }
+
+    /// The two sets, among `examples` unless they are files.
     pub(crate) fn contrast(
         &self,
-        examples: &Dataset,
-        labels: Option<&Path>,
+        examples: Option<&Dataset>,
         config: &GlowConfig,
     ) -> Result<Contrast> {
-        match (self, labels) {
-            (Self::Column(column), Some(path)) => labels::contrast(path, column, examples, config),
-            (Self::Classes(from, to), _) => classes(examples, *from, *to),
-            (Self::Measured(measure), _) => {
-                let all = (0..examples.len()).collect::<Vec<_>>();
-                let images = examples.batch(&all)?.images;
-                let values = measure.of(&images)?.into_iter().enumerate();
-                let values = values.filter_map(|(image, value)| Some((image, value?)));
-                let (from, to) = split(&values.collect::<Vec<_>>(), measure.as_str())?;
-                Ok(Contrast {
-                    from: select::by_index(examples, &from)?,
-                    to: select::by_index(examples, &to)?,
-                })
-            }
-            (Self::Column(column), None) => bail!("the column `{column}` needs `--labels`"),
+        let examples = || examples.context("an attribute without files needs a data set");
+        match self {
+            Self::Measured(measure) => measured(examples()?, *measure),
+            Self::Classes(from, to) => classes(examples()?, *from, *to),
+            Self::Files(from, to) => Ok(Contrast {
+                from: select::from_files(from, config)?,
+                to: select::from_files(to, config)?,
+            }),
+            Self::Places(from, to) => Ok(Contrast {
+                from: select::by_index(examples()?, from)?,
+                to: select::by_index(examples()?, to)?,
+            }),
         }
     }
+}
+
+fn measured(examples: &Dataset, measure: Measure) -> Result<Contrast> {
+    let all = (0..examples.len()).collect::<Vec<_>>();
+    let values = measure.of(&examples.batch(&all)?.images)?;
+    let values = values.into_iter().enumerate();
+    let values = values.filter_map(|(image, value)| Some((image, value?)));
+    let (from, to) = split(&values.collect::<Vec<_>>(), measure.as_str())?;
+    Ok(Contrast {
+        from: select::by_index(examples, &from)?,
+        to: select::by_index(examples, &to)?,
+    })
 }
 
 fn classes(examples: &Dataset, from: u32, to: u32) -> Result<Contrast> {
@@ -135,12 +150,17 @@ mod tests {
 
     #[test]
     fn names_are_understood() {
-        let named = |name| Attribute::named(name, false).ok();
+        let named = |name| Attribute::named(name, None).ok();
         assert_eq!(named("slant"), Some(Attribute::Measured(Measure::Slant)));
         assert_eq!(named("4:9"), Some(Attribute::Classes(4, 9)));
         assert!(named("4:").is_none() && named("smile").is_none() && named("-1:2").is_none());
-        let column = Attribute::named("slant", true).unwrap();
-        assert_eq!(column, Attribute::Column("slant".to_owned()));
+
+        // A column comes before a measure of the same name.
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("labels.csv");
+        std::fs::write(&path, "slant,index\n1,7\n,8\n0,9\n").unwrap();
+        let column = Attribute::named("slant", Some(&path)).unwrap();
+        assert_eq!(column, Attribute::Places(vec![9], vec![7]));
     }
 
     #[test]

@@ -4,7 +4,7 @@ mod agreement;
 mod scatter;
 
 use anyhow::{Context, Result, ensure};
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 use linfa::{
     DatasetBase,
     traits::{Fit, Predict},
@@ -34,7 +34,8 @@ pub(crate) struct Components {
 impl Components {
     /// The strongest `most` components of vectors `[N, …]`, or as many as there are.
     pub(crate) fn of(vectors: &Tensor, most: usize) -> Result<Self> {
-        let vectors = vectors.flatten_from(1)?.to_dtype(DType::F64)?;
+        let vectors = vectors.to_device(&Device::Cpu)?.to_dtype(DType::F64)?;
+        let vectors = vectors.flatten_from(1)?;
         let (n, dimensions) = vectors.dims2()?;
         ensure!(n >= 3, "{n} images are too few to find groups among them");
         ensure!(
@@ -96,7 +97,6 @@ impl Components {
 #[allow(clippy::float_cmp)] // Clouds this far apart are told apart without error.
 mod tests {
     use super::*;
-    use candle_core::Device;
     use flow_core::random;
 
     /// Three clouds in 12 dimensions, 50 points each, and which cloud a point is of.

@@ -97,6 +97,20 @@ impl Sandbox {
         errors.collect::<Vec<_>>().join("\n")
     }
 
+    /// What clap says first about commands, one to a line of `rows`.
+    fn typed(&self, rows: &str) -> String {
+        let rows = rows.lines().map(str::trim).filter(|row| !row.is_empty());
+        let errors = rows.map(|row| {
+            let error = self.fails(2, &mut self.command(row));
+            assert!(
+                error.contains("For more information, try '--help'."),
+                "{row}: {error}"
+            );
+            format!("$ flow {row}\n{}\n", error.lines().next().unwrap())
+        });
+        errors.collect::<Vec<_>>().join("\n")
+    }
+
     /// Every file with its size and the time of its last change, and every folder.
     fn tree(&self) -> Vec<(PathBuf, Option<(u64, SystemTime)>)> {
         let mut found = Vec::new();
@@ -200,6 +214,28 @@ fn what_is_typed_wrong() {
         sample --checkpoint run/model.safetensors --animate dance
         sample --checkpoint run/model.safetensors --animate walk --out-tensor a.safetensors
         sample --checkpoint run/model.safetensors --animate walk --frames 0
+        inspect
+        inspect run/model.safetensors run/model.safetensors
+        inspect --checkpoint run/model.safetensors
+        verify
+        verify run/model.safetensors --limit 0
+        verify run/model.safetensors --dataset letters
+        bench run
+        bench --iters 0
+        bench --iters 10001
+        bench --batch-size 0
+        bench --batch-size 65537
+        bench --size 0
+        bench --channels 0
+        bench --channels -1
+    ";
+    insta::assert_snapshot!("typed", sandbox.typed(rows));
+}
+
+#[test]
+fn what_is_typed_wrong_about_latent_space() {
+    let sandbox = Sandbox::new();
+    let rows = "
         interpolate --checkpoint run/model.safetensors
         interpolate --checkpoint run/model.safetensors --from 1
         interpolate --checkpoint run/model.safetensors --from 1 --to x
@@ -218,31 +254,8 @@ fn what_is_typed_wrong() {
         cluster --checkpoint run/model.safetensors --method guess
         cluster --checkpoint run/model.safetensors --clusters 0
         cluster --checkpoint run/model.safetensors --components 257
-        inspect
-        inspect run/model.safetensors run/model.safetensors
-        inspect --checkpoint run/model.safetensors
-        verify
-        verify run/model.safetensors --limit 0
-        verify run/model.safetensors --dataset letters
-        bench run
-        bench --iters 0
-        bench --iters 10001
-        bench --batch-size 0
-        bench --batch-size 65537
-        bench --size 0
-        bench --channels 0
-        bench --channels -1
     ";
-    let rows = rows.lines().map(str::trim).filter(|row| !row.is_empty());
-    let errors = rows.map(|row| {
-        let error = sandbox.fails(2, &mut sandbox.command(row));
-        assert!(
-            error.contains("For more information, try '--help'."),
-            "{row}: {error}"
-        );
-        format!("$ flow {row}\n{}\n", error.lines().next().unwrap())
-    });
-    insta::assert_snapshot!("typed", errors.collect::<Vec<_>>().join("\n"));
+    insta::assert_snapshot!("typed_latent_space", sandbox.typed(rows));
 }
 
 #[test]
@@ -561,6 +574,7 @@ fn latent_spaces_without_a_way() {
         cluster --checkpoint run/model.safetensors --dataset cifar10
         cluster --checkpoint run/model.safetensors --limit 20 --out folder
         sample --checkpoint run/model.safetensors --temperature 0.5,1 --animate walk
+        sample --checkpoint run/model.safetensors --animate walk --count 101
         sample --checkpoint run/model.safetensors --temperature 0.5,1 --count 9999
         sample --checkpoint run/model.safetensors --out-tensor nowhere/x.safetensors
         sample --checkpoint bare/model.safetensors --animate training

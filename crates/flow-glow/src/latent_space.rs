@@ -16,7 +16,7 @@
 use crate::model::{Glow, Latents, RUN_LENGTH};
 use crate::runs::{Run, in_runs};
 use crate::{Error, Result, quantize};
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 /// How to go from one latent to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,10 +61,10 @@ impl Path {
         let spread = |z: &Tensor, shares: &[f64]| {
             let (b, c, h, w) = z.dims4()?;
             let repeated = z.unsqueeze(1)?.broadcast_as((b, times.len(), c, h, w))?;
-            let shares = Tensor::from_slice(shares, (shares.len(), 1, 1, 1), z.device())?;
+            let shares = Tensor::from_slice(shares, (shares.len(), 1, 1, 1), &Device::Cpu)?;
             repeated
                 .reshape((b * times.len(), c, h, w))?
-                .broadcast_mul(&shares.to_dtype(z.dtype())?)
+                .broadcast_mul(&shares.to_dtype(z.dtype())?.to_device(z.device())?)
         };
         let levels = from.0.iter().zip(&to.0);
         let levels = levels.map(|(from, to)| spread(from, &shares_from)? + spread(to, &shares_to)?);
@@ -85,7 +85,10 @@ impl Latents {
 
     /// The mean over images, `[1, …]` in every level.
     pub fn mean(&self) -> Result<Self> {
-        let mean = |z: &Tensor| z.to_dtype(DType::F64)?.mean_keepdim(0)?.to_dtype(z.dtype());
+        let mean = |z: &Tensor| {
+            let mean = on_host(z)?.mean_keepdim(0)?;
+            mean.to_dtype(z.dtype())?.to_device(z.device())
+        };
         let levels = self.0.iter().map(mean);
         Ok(Self(levels.collect::<candle_core::Result<_>>()?))
     }
@@ -162,11 +165,16 @@ fn shares(angle: f64, time: f64) -> (f64, f64) {
     }
 }
 
+/// In f64, which not every device has.
+fn on_host(z: &Tensor) -> candle_core::Result<Tensor> {
+    z.to_device(&Device::Cpu)?.to_dtype(DType::F64)
+}
+
 /// The angle between the two latents of each pair, `[B]`; no number where one of them is 0.
 fn angles(from: &Latents, to: &Latents) -> Result<Vec<f64>> {
     let flat = |latents: &Latents| {
         let levels = latents.0.iter();
-        let levels = levels.map(|z| z.flatten_from(1)?.to_dtype(DType::F64));
+        let levels = levels.map(|z| on_host(z)?.flatten_from(1));
         Tensor::cat(&levels.collect::<candle_core::Result<Vec<_>>>()?, 1)
     };
     let (from, to) = (flat(from)?, flat(to)?);

@@ -4,11 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use csv::{ReaderBuilder, StringRecord, Trim};
-use flow_data::Dataset;
-use flow_glow::GlowConfig;
 
-use super::{Contrast, split};
-use crate::select;
+use super::{Attribute, split};
 
 /// How the file names images.
 #[derive(Clone, Copy)]
@@ -18,16 +15,11 @@ enum Key {
 }
 
 /// The two sets that `column` of the file at `path` tells apart.
-pub(super) fn contrast(
-    path: &Path,
-    column: &str,
-    examples: &Dataset,
-    config: &GlowConfig,
-) -> Result<Contrast> {
-    read(path, column, examples, config).with_context(|| format!("cannot use `{}`", path.display()))
+pub(super) fn read(path: &Path, column: &str) -> Result<Attribute> {
+    parse(path, column).with_context(|| format!("cannot use `{}`", path.display()))
 }
 
-fn read(path: &Path, column: &str, examples: &Dataset, config: &GlowConfig) -> Result<Contrast> {
+fn parse(path: &Path, column: &str) -> Result<Attribute> {
     let mut reader = ReaderBuilder::new().trim(Trim::All).from_path(path)?;
     let names = reader.headers()?.clone();
     let place = |name: &str| names.iter().position(|candidate| candidate == name);
@@ -57,17 +49,11 @@ fn read(path: &Path, column: &str, examples: &Dataset, config: &GlowConfig) -> R
     Ok(match key {
         Key::File(_) => {
             let (from, to) = split(&files, column)?;
-            Contrast {
-                from: select::from_files(&from, config)?,
-                to: select::from_files(&to, config)?,
-            }
+            Attribute::Files(from, to)
         }
         Key::Index(_) => {
             let (from, to) = split(&indices, column)?;
-            Contrast {
-                from: select::by_index(examples, &from)?,
-                to: select::by_index(examples, &to)?,
-            }
+            Attribute::Places(from, to)
         }
     })
 }

@@ -13,12 +13,13 @@ use super::{DeviceArgs, values};
     group = ArgGroup::new("edited").required(true).args(["index", "images"]),
     after_help = "\
 An attribute is the way in latent space from the mean of one set of images to that of another:
-  thickness, slant, width, brightness   from the quarter of the training images that has least of it to
-                                        the quarter that has most, measured by moments of the pixels
-  4:9                                   from the images of class 4 to those of class 9
-  a column of --labels                  from the images with the lower value to those with the higher;
-                                        where there are more than two values, from the lowest quarter
-                                        to the highest
+  thickness, slant, width, brightness
+                  from the quarter of the training images that has least of it to the quarter that
+                  has most, measured by moments of the pixels
+  4:9             from the images of class 4 to those of class 9
+  a column of --labels
+                  from the images with the lower value to those with the higher; where there are
+                  more than two values, from the lowest quarter to the highest
 
 Examples
   flow edit --checkpoint F --attribute thickness --index 0,1,2,3

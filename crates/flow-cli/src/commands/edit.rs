@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use candle_core::Tensor;
-use flow_data::{Measure, Split};
+use flow_data::{Dataset, Measure, Split};
 use flow_glow::{Checkpoint, Latents};
 
 use crate::{
@@ -15,24 +15,17 @@ pub(crate) fn run(args: &EditArgs) -> Result<()> {
     let checkpoint = Checkpoint::load(&args.checkpoint, &device)?;
     let model = &checkpoint.model;
     let config = model.config();
-    let attribute = Attribute::named(&args.attribute, args.labels.is_some())?;
+    let attribute = Attribute::named(&args.attribute, args.labels.as_deref())?;
     let class = select::common_class(config, args.class);
-
-    let name = select::dataset_name(args.dataset, &checkpoint)?;
-    let [mut examples, shown] = data::open(name, [Split::Train, args.split], &args.data_dir)?;
-    data::check_fit(config, &examples)?;
-    let images = if args.images.is_empty() {
-        select::by_index(&shown, &args.index)?
-    } else {
-        select::from_files(&args.images, config)?
-    };
+    let (images, mut examples) = images(args, &checkpoint, &attribute)?;
     let count = images.dim(0)?;
     let labels = tensors::labels(config, class, count)?;
-    // A file of labels counts all training images.
-    if args.labels.is_none() {
+    if let Some(examples) = &mut examples
+        && attribute.is_sought()
+    {
         examples.thin_out(args.examples);
     }
-    let contrast = attribute.contrast(&examples, args.labels.as_deref(), config)?;
+    let contrast = attribute.contrast(examples.as_ref(), config)?;
     let output = Output::create(&args.out)?;
 
     tracing::info!(
@@ -62,6 +55,31 @@ pub(crate) fn run(args: &EditArgs) -> Result<()> {
         args.out.display()
     );
     Ok(())
+}
+
+/// The u8 images to change, and the training images if the attribute is found among them.
+fn images(
+    args: &EditArgs,
+    checkpoint: &Checkpoint,
+    attribute: &Attribute,
+) -> Result<(Tensor, Option<Dataset>)> {
+    let config = checkpoint.model.config();
+    let needs_examples = !matches!(attribute, Attribute::Files(..));
+    if args.index.is_empty() {
+        let images = select::from_files(&args.images, config)?;
+        if !needs_examples {
+            return Ok((images, None));
+        }
+        let name = select::dataset_name(args.dataset, checkpoint)?;
+        let [examples] = data::open(name, [Split::Train], &args.data_dir)?;
+        data::check_fit(config, &examples)?;
+        return Ok((images, Some(examples)));
+    }
+    let name = select::dataset_name(args.dataset, checkpoint)?;
+    let [examples, shown] = data::open(name, [Split::Train, args.split], &args.data_dir)?;
+    data::check_fit(config, &shown)?;
+    let images = select::by_index(&shown, &args.index)?;
+    Ok((images, needs_examples.then_some(examples)))
 }
 
 /// Tells whether the images have of the attribute what they should.

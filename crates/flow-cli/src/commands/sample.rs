@@ -16,6 +16,9 @@ use crate::{
 const IN_SQUARE: usize = 25;
 const IN_ROW: usize = 10;
 
+/// More would make a GIF that nobody can open.
+const MOST_THAT_WALK: usize = 100;
+
 /// Draws a picture of samples.
 pub(crate) fn run(args: &SampleArgs) -> Result<()> {
     let device = args.device.device.open()?;
@@ -32,6 +35,10 @@ pub(crate) fn run(args: &SampleArgs) -> Result<()> {
         None => draw_grid(args, model, output, &device),
         Some(Motion::Walk) => {
             let count = args.count.unwrap_or(IN_SQUARE);
+            ensure!(
+                count <= MOST_THAT_WALK,
+                "{count} images are too many to walk side by side; choose a `--count` up to {MOST_THAT_WALK}"
+            );
             let walk = animation::Walk {
                 model,
                 labels: draw::labels(model, count, args.class, &device)?,

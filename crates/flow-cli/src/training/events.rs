@@ -1,6 +1,7 @@
 //! The course of a training run for TensorBoard.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     io::Write,
     path::{Path, PathBuf},
@@ -32,11 +33,15 @@ impl EventLog {
             .open(&path)
             .with_context(|| cannot_write(&path))?;
         let mut log = Self { path, file, began };
-        for record in records {
-            log.add_records(std::slice::from_ref(record))?;
-            // An epoch's samples belong to the line with its result.
-            let samples = folder.samples(record.epoch);
-            if record.test_bits_per_dim.is_some() && samples.is_file() {
+        log.add_records(records)?;
+        // An epoch's samples belong to the last line with its result.
+        let results = records
+            .iter()
+            .filter(|record| record.test_bits_per_dim.is_some());
+        let by_epoch: BTreeMap<_, _> = results.map(|record| (record.epoch, record)).collect();
+        for (epoch, record) in by_epoch {
+            let samples = folder.samples(epoch);
+            if samples.is_file() {
                 let png = fs::read(&samples);
                 let png = png.with_context(|| format!("cannot read `{}`", samples.display()))?;
                 log.add_png(began + record.seconds, record.step, png)?;
