@@ -14,6 +14,7 @@ mod data;
 mod device;
 mod draw;
 mod event_file;
+mod exact;
 mod files;
 mod image_grid;
 mod measure;

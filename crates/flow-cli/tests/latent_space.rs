@@ -24,14 +24,19 @@ impl Sandbox {
             classes,
             ..GlowConfig::small(ImageShape::new(1, 28, 28))
         };
+        sandbox.save(&config, 0.05);
+        sandbox
+    }
+
+    /// Makes the model another one, of random weights of this spread.
+    fn save(&self, config: &GlowConfig, spread: f64) {
         let store = ParamStore::new(1);
-        Glow::new(&config, store.builder(DType::F32, &Device::Cpu)).unwrap();
-        check::randomize(&store, 1, 0.05).unwrap();
+        Glow::new(config, store.builder(DType::F32, &Device::Cpu)).unwrap();
+        check::randomize(&store, 1, spread).unwrap();
         let tensors = store.vars().into_iter();
         let tensors = tensors.map(|(name, var)| (name, var.as_tensor().clone()));
-        let path = sandbox.path("model.safetensors");
-        Checkpoint::save(&path, &config, "mnist", tensors.collect()).unwrap();
-        sandbox
+        let path = self.path("model.safetensors");
+        Checkpoint::save(&path, config, "mnist", tensors.collect()).unwrap();
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -111,6 +116,36 @@ fn a_row_begins_and_ends_with_its_images() {
             }
         }
     }
+}
+
+/// Random steps one after the other make an inverse that loses digits, and at last all of them.
+#[test]
+fn where_single_precision_is_not_enough_double_is_used_and_its_limits_are_told() {
+    let sandbox = Sandbox::new(None);
+    let interpolate = |steps: usize, spread: f64| {
+        let config = GlowConfig {
+            steps,
+            width: 6,
+            ..GlowConfig::small(ImageShape::new(1, 28, 28))
+        };
+        sandbox.save(&config, spread);
+        let ends = "--from 3,8 --to 4,0 --steps 3 --out rows.png";
+        let (_, stderr) = sandbox.flow(&format!(
+            "interpolate --checkpoint model.safetensors {ends}"
+        ));
+        assert!(stderr.contains("going on in double"), "{stderr}");
+        let ends = [(0, 0, 3), (0, 2, 4), (1, 0, 8), (1, 2, 0)];
+        let lost = ends.into_iter().filter(|&(row, column, index)| {
+            sandbox.tile("rows.png", row, column) != digit(Split::Test, index)
+        });
+        (
+            stderr.matches("does not come back exactly").count(),
+            lost.count(),
+        )
+    };
+    assert_eq!(interpolate(4, 0.05), (0, 0));
+    let (told, lost) = interpolate(24, 0.1);
+    assert!(told == lost && lost > 0, "{told} {lost}");
 }
 
 #[test]

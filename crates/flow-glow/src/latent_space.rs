@@ -93,10 +93,13 @@ impl Latents {
         Ok(Self(levels.collect::<candle_core::Result<_>>()?))
     }
 
-    /// Every image moved by `strength` times `direction`, `[1, …]` in every level.
+    /// Every image moved by `strength` times `direction`, `[1, …]` in every level, of any device and precision.
     pub fn moved(&self, direction: &Self, strength: f64) -> Result<Self> {
         let levels = self.0.iter().zip(&direction.0);
-        let levels = levels.map(|(z, d)| z.broadcast_add(&(d * strength)?));
+        let levels = levels.map(|(z, d)| {
+            let d = d.to_device(z.device())?.to_dtype(z.dtype())?;
+            z.broadcast_add(&(d * strength)?)
+        });
         Ok(Self(levels.collect::<candle_core::Result<_>>()?))
     }
 }

@@ -13,7 +13,8 @@ use super::{DeviceArgs, values};
     group = ArgGroup::new("ends").required(true).args(["from", "images"]),
     after_help = "\
 Each row begins with one image and ends with the other, both encoded without noise and decoded like
-what lies between. Images that do not come back to the pixel are told of.
+what lies between. Where single precision does not give them back to the pixel, double precision is
+used; where that does not either, it is said.
 
 Examples
   flow interpolate --checkpoint F --from 3,15 --to 8,2        two rows, from the data of the model

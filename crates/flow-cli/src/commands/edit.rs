@@ -3,10 +3,11 @@
 use anyhow::Result;
 use candle_core::Tensor;
 use flow_data::{Dataset, Measure, Split};
-use flow_glow::{Checkpoint, Latents};
+use flow_glow::Checkpoint;
 
 use crate::{
-    attribute::Attribute, cli::EditArgs, data, files::Output, image_grid, select, tensors,
+    attribute::Attribute, cli::EditArgs, data, exact::Exact, files::Output, image_grid, select,
+    tensors,
 };
 
 /// Draws a grid: a row for each image, a column for each strength.
@@ -19,7 +20,7 @@ pub(crate) fn run(args: &EditArgs) -> Result<()> {
     let class = select::common_class(config, args.class);
     let (images, mut examples) = images(args, &checkpoint, &attribute)?;
     let count = images.dim(0)?;
-    let labels = tensors::labels(config, class, count)?;
+    tensors::labels(config, class, count)?;
     if let Some(examples) = &mut examples
         && attribute.is_sought()
     {
@@ -35,13 +36,10 @@ pub(crate) fn run(args: &EditArgs) -> Result<()> {
         contrast.to.dim(0)?
     );
     let direction = model.attribute(&contrast.from, &contrast.to, class)?;
-    let labels = labels.map(|labels| labels.to_device(&device)).transpose()?;
-    let latents = model.encode_images(&images, labels.as_ref())?;
-    let decode = |latents: &Latents| model.decode_images(latents, labels.as_ref());
-    select::tell_of_changes(config, &images, &decode(&latents)?)?;
+    let images = Exact::encode(&checkpoint, &images, class, &device)?;
     let mut columns = Vec::with_capacity(args.steps);
     for strength in args.strength.spread(args.steps) {
-        let edited = decode(&latents.moved(&direction, strength)?)?;
+        let edited = images.decode(&images.latents.moved(&direction, strength)?)?;
         if let Attribute::Measured(measure) = attribute {
             tell(measure, strength, &edited)?;
         }

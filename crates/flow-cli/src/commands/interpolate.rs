@@ -4,24 +4,22 @@ use anyhow::{Result, ensure};
 use candle_core::Tensor;
 use flow_glow::{Checkpoint, Latents, Path};
 
-use crate::{cli::InterpolateArgs, data, files::Output, image_grid, select, tensors};
+use crate::{cli::InterpolateArgs, data, exact::Exact, files::Output, image_grid, select, tensors};
 
 /// Draws rows.
 pub(crate) fn run(args: &InterpolateArgs) -> Result<()> {
     let device = args.device.device.open()?;
     let checkpoint = Checkpoint::load(&args.checkpoint, &device)?;
-    let model = &checkpoint.model;
-    let config = model.config();
+    let config = checkpoint.model.config();
     let class = select::common_class(config, args.class);
     let ends = ends(args, &checkpoint)?;
-    let labels = |count| tensors::labels(config, class, count);
-    let labels_of_ends = labels(ends.dim(0)?)?;
+    tensors::labels(config, class, 0)?;
     let output = Output::create(&args.out)?;
 
-    let latents = model.encode_images(&ends, labels_of_ends.as_ref())?;
-    let pairs = ends.dim(0)? / 2;
+    let ends = Exact::encode(&checkpoint, &ends, class, &device)?;
+    let pairs = ends.latents.count()? / 2;
     let half = |start: usize| {
-        let levels = latents.0.iter().map(|z| z.narrow(0, start, pairs));
+        let levels = ends.latents.0.iter().map(|z| z.narrow(0, start, pairs));
         levels.collect::<candle_core::Result<_>>().map(Latents)
     };
     let path = if args.spherical {
@@ -30,13 +28,7 @@ pub(crate) fn run(args: &InterpolateArgs) -> Result<()> {
         Path::Linear
     };
     let latents = path.between(&half(0)?, &half(pairs)?, args.steps)?;
-    let labels = labels(pairs * args.steps)?.map(|labels| labels.to_device(&device));
-    let rows = model.decode_images(&latents, labels.transpose()?.as_ref())?;
-
-    let in_rows = rows.reshape((pairs, args.steps, ()))?;
-    let column = |step| in_rows.narrow(1, step, 1)?.reshape((pairs, ()));
-    let returned = Tensor::cat(&[column(0)?, column(args.steps - 1)?], 0)?;
-    select::tell_of_changes(config, &ends, &returned)?;
+    let rows = ends.decode(&latents)?;
     output.write(&image_grid::png_of_rows(&rows, args.steps)?)?;
     tracing::info!(
         "{pairs} rows of {} images in `{}`",
