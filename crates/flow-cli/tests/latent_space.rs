@@ -80,6 +80,26 @@ impl Sandbox {
         ((width - 4) / 116, (height - 4) / 116)
     }
 
+    /// A data set of so many bundled images.
+    fn write_data(&self, train: usize, test: usize) {
+        let folder = self.path("data/mnist");
+        fs::create_dir_all(&folder).unwrap();
+        for (split, name, count) in [(Split::Train, "train", train), (Split::Test, "t10k", test)] {
+            let dataset = Dataset::bundled(split).unwrap();
+            let batch = dataset.batch(&(0..count).collect::<Vec<_>>()).unwrap();
+            let count = (count as u32).to_be_bytes();
+            let side = 28_u32.to_be_bytes();
+            let header = [&[0, 0, 8, 3], &count[..], &side, &side].concat();
+            let images = [header, pixels(&batch.images)].concat();
+            fs::write(folder.join(format!("{name}-images-idx3-ubyte")), images).unwrap();
+            let labels = batch.labels.to_vec1::<u32>().unwrap();
+            let labels = labels.into_iter().map(|label| label as u8);
+            let labels = [0, 0, 8, 1].into_iter().chain(count).chain(labels);
+            let path = folder.join(format!("{name}-labels-idx1-ubyte"));
+            fs::write(path, labels.collect::<Vec<_>>()).unwrap();
+        }
+    }
+
     fn write_digit(&self, name: &str, index: usize) {
         let digit = digit(Split::Train, index);
         image::GrayImage::from_raw(28, 28, digit)
@@ -260,7 +280,8 @@ fn a_walk_begins_with_the_samples_and_never_stands_still() {
 #[test]
 fn a_training_is_told_to_tensorboard_and_moves() {
     let sandbox = Sandbox::new(None);
-    let tiny = "--levels 1 --steps 1 --width 2 --batch-size 5000";
+    sandbox.write_data(64, 16);
+    let tiny = "--levels 1 --steps 1 --width 2 --batch-size 16";
     sandbox.flow(&format!("train --out run {tiny} --epochs 2 --tensorboard"));
     let events = records(&sandbox.path("run/events.out.tfevents.flow"));
     let lines = fs::read_to_string(sandbox.path("run/metrics.jsonl")).unwrap();
@@ -330,13 +351,13 @@ fn clusters_are_judged_and_drawn() {
     let sandbox = Sandbox::new(Some(10));
     for method in ["k-means", "gaussians"] {
         let arguments = format!(
-            "cluster --method {method} --limit 600 --components 8 --seed 5 --json --out plane.png"
+            "cluster --method {method} --limit 300 --components 8 --seed 5 --json --out plane.png"
         );
         let printed = sandbox.ok(&arguments);
         assert_eq!(printed, sandbox.ok(&arguments), "the seed decides");
         let found: Value = serde_json::from_str(&printed).unwrap();
         assert_eq!(found["clusters"], 10);
-        assert_eq!(found["images"], 600);
+        assert_eq!(found["images"], 300);
         // A tenth of the images would be chance; digits lie apart even as they are.
         for purity in [&found["pixels"]["purity"], &found["purity"]] {
             let purity = purity.as_f64().unwrap();
