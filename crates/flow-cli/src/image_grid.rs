@@ -201,6 +201,9 @@ mod tests {
         let image = Tensor::from_vec(vec![10u8, 20, 30], (1, 3, 1, 1), &Device::Cpu).unwrap();
         let picture = decode(&png(&image).unwrap()).to_rgb8();
         assert_eq!(picture.get_pixel(10, 10).0, [10, 20, 30]);
+        let frames = std::iter::once(Ok(image));
+        let picture = decode(&gif(frames, Duration::from_millis(80)).unwrap()).to_rgb8();
+        assert_eq!(picture.get_pixel(10, 10).0, [10, 20, 30]);
     }
 
     #[test]

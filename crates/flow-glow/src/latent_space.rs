@@ -140,6 +140,21 @@ impl Glow {
     /// [`Latents::moved`] goes: with strength 1, as far as their means are apart. A model with classes takes all
     /// images as of `class`, and so must be those that are moved.
     ///
+    /// ```
+    /// # use candle_core::{DType, Device, Tensor};
+    /// # use flow_core::params::ParamStore;
+    /// # use flow_glow::{Glow, GlowConfig, ImageShape};
+    /// # let config = GlowConfig { steps: 2, ..GlowConfig::small(ImageShape::new(1, 8, 8)) };
+    /// # let glow = Glow::new(&config, ParamStore::new(0).builder(DType::F32, &Device::Cpu))?;
+    /// # let images = |value: u8, count| Tensor::full(value, (count, 1, 8, 8), &Device::Cpu);
+    /// let (dark, bright) = (images(10, 5)?, images(200, 3)?);
+    /// let brighter = glow.attribute(&dark, &bright, None)?;
+    /// let latents = glow.encode_images(&dark, None)?.moved(&brighter, 1.0)?;
+    /// let edited = glow.decode_images(&latents, None)?;
+    /// assert_eq!(edited.flatten_all()?.to_vec1::<u8>()?, [200; 5 * 64]);
+    /// # flow_glow::Result::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// If a set is empty or not of the model's images.
     pub fn attribute(&self, from: &Tensor, to: &Tensor, class: Option<u32>) -> Result<Latents> {

@@ -59,8 +59,8 @@ pub(crate) struct SampleArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 
-    /// Also write a safetensors file with x [N, C, H, W], pixels in u8, and labels [N] if the model has
-    /// classes
+    /// Also write a safetensors file with x [N, C, H, W], pixels in u8, and labels, one each, if the
+    /// model has classes
     #[arg(long, value_name = "FILE", conflicts_with = "animate")]
     pub(crate) out_tensor: Option<PathBuf>,
 

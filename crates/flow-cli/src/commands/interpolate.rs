@@ -13,7 +13,7 @@ pub(crate) fn run(args: &InterpolateArgs) -> Result<()> {
     let config = checkpoint.model.config();
     let class = select::common_class(config, args.class);
     let ends = ends(args, &checkpoint)?;
-    tensors::labels(config, class, 0)?;
+    tensors::labels(config, class, ends.dim(0)?)?;
     let output = Output::create(&args.out)?;
 
     let ends = Exact::encode(&checkpoint, &ends, class, &device)?;
