@@ -1,6 +1,7 @@
 //! Groups of vectors, found without labels and judged by them.
 
 mod agreement;
+mod principal;
 mod scatter;
 
 use anyhow::{Context, Result, ensure};
@@ -10,7 +11,6 @@ use linfa::{
     traits::{Fit, Predict},
 };
 use linfa_clustering::{GaussianMixtureModel, KMeans};
-use linfa_reduction::Pca;
 use ndarray::{Array1, Array2, Axis};
 use rand_xoshiro::{Xoshiro256Plus, rand_core::SeedableRng};
 
@@ -43,10 +43,14 @@ impl Components {
             "some latents are not finite; `flow verify` says why"
         );
         let vectors = Array2::from_shape_vec((n, dimensions), vectors.flatten_all()?.to_vec1()?)?;
-        let variance = vectors.var_axis(Axis(0), 1.0).sum();
-        let dataset = DatasetBase::from(vectors);
-        let pca = Pca::params(most.min(dimensions).min(n - 1)).fit(&dataset)?;
-        let values = pca.predict(dataset.records());
+        let mean = vectors.sum_axis(Axis(0)) / n as f64;
+        let centered = vectors - mean;
+        let variance = centered.var_axis(Axis(0), 1.0).sum();
+        ensure!(
+            variance > 0.0,
+            "all images are the same; there are no groups among them"
+        );
+        let values = principal::project(&centered, most.min(dimensions).min(n - 1))?;
         let explained = values.var_axis(Axis(0), 1.0).sum() / variance;
         Ok(Self { values, explained })
     }
@@ -122,6 +126,31 @@ mod tests {
             assert_eq!(found, components.clusters(method, 3, 0).unwrap());
         }
         assert!(components.clusters(Method::KMeans, 151, 0).is_err());
+    }
+
+    #[test]
+    fn points_that_are_the_same_are_no_groups() {
+        let points = |distinct: usize| {
+            let values = (0..60 * 8).map(|i| (i / 8 % distinct * 100) as f64);
+            Tensor::from_iter(values, &Device::Cpu)
+                .unwrap()
+                .reshape((60, 8))
+                .unwrap()
+        };
+        assert!(Components::of(&points(1), 4).is_err());
+        for distinct in [2, 3] {
+            let components = Components::of(&points(distinct), 4).unwrap();
+            assert!((components.explained - 1.0).abs() < 1e-12);
+            for method in [Method::KMeans, Method::Gaussians] {
+                // More clusters than there are points: a result or an error, no panic.
+                let _ = components.clusters(method, 5, 0);
+                let Ok(found) = components.clusters(method, distinct, 0) else {
+                    continue;
+                };
+                assert_eq!(found.len(), 60);
+                assert!(found.iter().all(|&cluster| cluster < distinct));
+            }
+        }
     }
 
     #[test]

@@ -253,7 +253,7 @@ fn what_is_typed_wrong_about_latent_space() {
         cluster
         cluster --checkpoint run/model.safetensors --method guess
         cluster --checkpoint run/model.safetensors --clusters 0
-        cluster --checkpoint run/model.safetensors --components 257
+        cluster --checkpoint run/model.safetensors --components 129
     ";
     insta::assert_snapshot!("typed_latent_space", sandbox.typed(rows));
 }
@@ -529,6 +529,13 @@ fn latent_spaces_without_a_way() {
     ] {
         sandbox.write(name, content);
     }
+    let header = |kind| [0, 0, 8, kind, 0, 0, 0, 20];
+    let black = [&header(3)[..], &[0, 0, 0, 28, 0, 0, 0, 28], &[0; 20 * 784]].concat();
+    for split in ["train", "t10k"] {
+        let file = |kind| format!("black/mnist/{split}-{kind}-ubyte");
+        sandbox.write(&file("images-idx3"), &black);
+        sandbox.write(&file("labels-idx1"), [&header(1)[..], &[4; 20]].concat());
+    }
     sandbox.write("bytes.csv", b"index,smile\n0,\xff\n");
     let rows = "
         interpolate --checkpoint nowhere --from 1 --to 2
@@ -573,6 +580,10 @@ fn latent_spaces_without_a_way() {
         cluster --checkpoint run/model.safetensors --limit 20 --clusters 21
         cluster --checkpoint run/model.safetensors --dataset cifar10
         cluster --checkpoint run/model.safetensors --limit 20 --out folder
+        cluster --checkpoint run/model.safetensors --data-dir black
+        edit --checkpoint run/model.safetensors --attribute slant --index 1 --data-dir black
+        edit --checkpoint run/model.safetensors --attribute brightness --index 1 --data-dir black
+        edit --checkpoint run/model.safetensors --attribute 4:9 --index 1 --data-dir black
         sample --checkpoint run/model.safetensors --temperature 0.5,1 --animate walk
         sample --checkpoint run/model.safetensors --animate walk --count 101
         sample --checkpoint run/model.safetensors --temperature 0.5,1 --count 9999

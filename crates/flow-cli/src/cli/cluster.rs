@@ -43,8 +43,8 @@ pub(crate) struct ClusterArgs {
     #[arg(long, value_name = "K", value_parser = values::count_up_to::<1000>)]
     pub(crate) clusters: Option<usize>,
 
-    /// Cluster by this many principal components
-    #[arg(long, value_name = "N", default_value_t = 32, value_parser = values::count_up_to::<256>)]
+    /// Cluster by this many principal components, at most 128: more take minutes
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = values::count_up_to::<128>)]
     pub(crate) components: usize,
 
     /// Seed of the first guesses

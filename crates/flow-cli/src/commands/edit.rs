@@ -84,7 +84,11 @@ fn images(
 fn tell(measure: Measure, strength: f64, images: &Tensor) -> Result<()> {
     let values = measure.of(images)?.into_iter().flatten();
     let values = values.collect::<Vec<_>>();
-    let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
+    if values.is_empty() {
+        tracing::info!("strength {strength:>6.2}: all images are black");
+        return Ok(());
+    }
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
     tracing::info!(
         "strength {strength:>6.2}: mean {measure} {mean:.3} of {} images that are not black",
         values.len()
