@@ -1,9 +1,13 @@
 //! What can be typed: commands, options, and the texts of `--help`.
 
+mod cluster;
 mod decode;
 mod density;
+mod edit;
 mod encode;
+mod interpolate;
 mod outliers;
+mod sample;
 mod train;
 mod values;
 mod verify;
@@ -14,10 +18,14 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use flow_data::{DatasetName, Split};
 use flow_glow::{Memory, Precision};
 
+pub(crate) use cluster::{ClusterArgs, Method};
 pub(crate) use decode::DecodeArgs;
 pub(crate) use density::DensityArgs;
+pub(crate) use edit::EditArgs;
 pub(crate) use encode::EncodeArgs;
+pub(crate) use interpolate::InterpolateArgs;
 pub(crate) use outliers::OutliersArgs;
+pub(crate) use sample::{Motion, SampleArgs};
 pub(crate) use train::{LimitArgs, ModelArgs, OptimizationArgs, OutputArgs, Preset, TrainArgs};
 pub(crate) use verify::VerifyArgs;
 
@@ -60,8 +68,14 @@ pub(crate) enum Command {
     Train(Box<TrainArgs>),
     /// Measure bits per dimension of a trained model on a data set
     Eval(EvalArgs),
-    /// Draw new images from a trained model, as one PNG
+    /// Draw new images from a trained model, as one PNG or a GIF
     Sample(SampleArgs),
+    /// Lead from one image to another through latent space
+    Interpolate(InterpolateArgs),
+    /// Give images more or less of an attribute
+    Edit(EditArgs),
+    /// Find groups of images by their latents
+    Cluster(ClusterArgs),
     /// Turn images into latents, and measure their likelihood
     Encode(EncodeArgs),
     /// Turn latents back into images
@@ -125,45 +139,6 @@ pub(crate) struct EvalArgs {
     /// The folder fetched data sets lie in
     #[arg(long, value_name = "DIR", default_value = "data")]
     pub(crate) data_dir: PathBuf,
-
-    #[command(flatten)]
-    pub(crate) device: DeviceArgs,
-}
-
-/// Options of `flow sample`.
-#[derive(Debug, Args)]
-#[command(allow_negative_numbers = true)]
-pub(crate) struct SampleArgs {
-    /// The trained model: the `model.safetensors` that `flow train` writes
-    #[arg(long, value_name = "FILE")]
-    pub(crate) checkpoint: PathBuf,
-
-    /// How many images to draw, at most 10000; they are laid out in a square
-    #[arg(long, value_name = "N", default_value_t = 25, value_parser = values::count_up_to::<10_000>)]
-    pub(crate) count: usize,
-
-    /// Spread of the latent noise: 1 is the model's own distribution, less gives cleaner and more
-    /// alike images, 0 the most likely latent only
-    #[arg(
-        long,
-        value_name = "T",
-        default_value_t = 0.7,
-        value_parser = values::temperature
-    )]
-    pub(crate) temperature: f64,
-
-    /// Seed of the latent noise: the same seed gives the same images
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = values::whole::<0, u64>)]
-    pub(crate) seed: u64,
-
-    /// Draw this class only, counted from 0; for models trained with --classes [default: each in
-    /// turn]
-    #[arg(long, value_name = "K", value_parser = values::whole::<0, u32>)]
-    pub(crate) class: Option<u32>,
-
-    /// The PNG to write; `-` is stdout
-    #[arg(long, value_name = "FILE", default_value = "samples.png")]
-    pub(crate) out: PathBuf,
 
     #[command(flatten)]
     pub(crate) device: DeviceArgs,

@@ -1,11 +1,14 @@
 //! The commands, one file each.
 
 mod bench;
+mod cluster;
 mod decode;
 mod density;
+mod edit;
 mod encode;
 mod eval;
 mod inspect;
+mod interpolate;
 mod outliers;
 mod sample;
 mod train;
@@ -32,6 +35,9 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Train(args) => train::run(&args, console),
         Command::Eval(args) => eval::run(&args, &console),
         Command::Sample(args) => sample::run(&args),
+        Command::Interpolate(args) => interpolate::run(&args),
+        Command::Edit(args) => edit::run(&args),
+        Command::Cluster(args) => cluster::run(&args),
         Command::Encode(args) => encode::run(&args),
         Command::Decode(args) => decode::run(&args),
         Command::Density(args) => density::run(&args, &console),

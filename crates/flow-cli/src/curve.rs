@@ -154,6 +154,8 @@ mod tests {
             test_bits_per_dim: test,
             lr: 1e-3,
             grad_norm: 1.0,
+            inversion_error: None,
+            plain_steps: 0,
             images_per_second: 400.0,
             seconds: step as f64 / 6.0,
         }

@@ -14,11 +14,22 @@ pub(crate) fn images(
     seed: u64,
     device: &Device,
 ) -> Result<Tensor> {
+    let labels = labels(model, count, class, device)?;
+    let images = model.sample_images(count, labels.as_ref(), temperature, seed)?;
+    Ok(images.to_device(&Device::Cpu)?)
+}
+
+/// The classes of these images, `[count]` in u32, if the model has any.
+pub(crate) fn labels(
+    model: &Glow,
+    count: usize,
+    class: Option<u32>,
+    device: &Device,
+) -> Result<Option<Tensor>> {
     let labels = model.config().classes.map(|classes| {
         let in_turn = (0..count).map(|image| (image % classes) as u32);
         let labels = in_turn.map(|turn| class.unwrap_or(turn));
         Tensor::from_iter(labels, device)
     });
-    let images = model.sample_images(count, labels.transpose()?.as_ref(), temperature, seed)?;
-    Ok(images.to_device(&Device::Cpu)?)
+    Ok(labels.transpose()?)
 }

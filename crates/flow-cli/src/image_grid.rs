@@ -1,8 +1,16 @@
 //! Many small images as one picture.
 
-use anyhow::{Result, bail};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
 use candle_core::{Device, Tensor};
-use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
+use image::{
+    Delay, DynamicImage, ExtendedColorType, Frame, GrayImage, ImageEncoder, RgbImage,
+    codecs::{
+        gif::{GifEncoder, Repeat},
+        png::PngEncoder,
+    },
+};
 
 /// Images are enlarged by a whole number to about this many pixels a side, so that people can see
 /// them.
@@ -19,29 +27,96 @@ const GAP_VALUE: u8 = 96;
 
 /// Encodes u8 images `[N, C, H, W]` (C is 1 or 3) as one PNG: a square grid, row by row.
 pub(crate) fn png(images: &Tensor) -> Result<Vec<u8>> {
-    let (n, c, h, w) = images.dims4()?;
+    let columns = columns(images.dim(0)?);
+    paint(images, columns, columns)?.png()
+}
+
+/// As [`png`], in rows of `columns` images.
+pub(crate) fn png_of_rows(images: &Tensor, columns: usize) -> Result<Vec<u8>> {
+    paint(images, images.dim(0)?.div_ceil(columns), columns)?.png()
+}
+
+/// Encodes grids of u8 images, `[N, C, H, W]` each, as one GIF that begins again at its end, a frame each
+/// `interval`.
+pub(crate) fn gif(
+    frames: impl Iterator<Item = Result<Tensor>>,
+    interval: Duration,
+) -> Result<Vec<u8>> {
+    let pictures = frames.map(|images| {
+        let images = images?;
+        let columns = columns(images.dim(0)?);
+        paint(&images, columns, columns)?.color_image()
+    });
+    gif_of_pictures(pictures, interval)
+}
+
+/// As [`gif`], of pictures.
+pub(crate) fn gif_of_pictures(
+    pictures: impl Iterator<Item = Result<DynamicImage>>,
+    interval: Duration,
+) -> Result<Vec<u8>> {
+    let mut encoded = Vec::new();
+    let mut encoder = GifEncoder::new(&mut encoded);
+    encoder.set_repeat(Repeat::Infinite)?;
+    for picture in pictures {
+        let delay = Delay::from_saturating_duration(interval);
+        encoder.encode_frame(Frame::from_parts(picture?.into_rgba8(), 0, 0, delay))?;
+    }
+    drop(encoder);
+    Ok(encoded)
+}
+
+/// A grid as pixels, row by row.
+struct Picture {
+    pixels: Vec<u8>,
+    width: u32,
+    height: u32,
+    color: ExtendedColorType,
+}
+
+impl Picture {
+    fn png(&self) -> Result<Vec<u8>> {
+        let mut encoded = Vec::new();
+        let encoder = PngEncoder::new(&mut encoded);
+        encoder.write_image(&self.pixels, self.width, self.height, self.color)?;
+        Ok(encoded)
+    }
+
+    fn color_image(self) -> Result<DynamicImage> {
+        let (width, height) = (self.width, self.height);
+        let image = if self.color == ExtendedColorType::L8 {
+            GrayImage::from_raw(width, height, self.pixels).map(DynamicImage::from)
+        } else {
+            RgbImage::from_raw(width, height, self.pixels).map(DynamicImage::from)
+        };
+        image.context("a picture has as many pixels as its size says")
+    }
+}
+
+fn paint(images: &Tensor, rows: usize, columns: usize) -> Result<Picture> {
+    let (_, c, h, w) = images.dims4()?;
     let color = match c {
         1 => ExtendedColorType::L8,
         3 => ExtendedColorType::Rgb8,
         _ => bail!("images of {c} channels cannot be shown; 1 or 3 are needed"),
     };
-    let columns = columns(n);
-    let scale = (SIDE / h.max(w)).clamp(1, (PICTURE / (columns * h.max(w))).max(1));
+    let most = rows.max(columns) * h.max(w);
+    let scale = (SIDE / h.max(w)).clamp(1, (PICTURE / most).max(1));
     let (tile_h, tile_w) = (h * scale + GAP, w * scale + GAP);
-    let (height, width) = (columns * tile_h + GAP, columns * tile_w + GAP);
+    let (height, width) = (rows * tile_h + GAP, columns * tile_w + GAP);
 
-    let pixels = images
+    let bytes = images
         .permute((0, 2, 3, 1))?
         .to_device(&Device::Cpu)?
         .flatten_all()?
         .to_vec1::<u8>()?;
-    let mut picture = vec![GAP_VALUE; height * width * c];
-    for (i, image) in pixels.chunks_exact(h * w * c).enumerate() {
+    let mut pixels = vec![GAP_VALUE; height * width * c];
+    for (i, image) in bytes.chunks_exact(h * w * c).enumerate() {
         let (top, left) = (GAP + i / columns * tile_h, GAP + i % columns * tile_w);
         for y in 0..h * scale {
             let row = &image[y / scale * w * c..][..w * c];
             let start = ((top + y) * width + left) * c;
-            let target = &mut picture[start..][..w * scale * c];
+            let target = &mut pixels[start..][..w * scale * c];
             for (enlarged, pixel) in target.chunks_exact_mut(scale * c).zip(row.chunks_exact(c)) {
                 for copy in enlarged.chunks_exact_mut(c) {
                     copy.copy_from_slice(pixel);
@@ -49,10 +124,12 @@ pub(crate) fn png(images: &Tensor) -> Result<Vec<u8>> {
             }
         }
     }
-
-    let mut encoded = Vec::new();
-    PngEncoder::new(&mut encoded).write_image(&picture, width as u32, height as u32, color)?;
-    Ok(encoded)
+    Ok(Picture {
+        pixels,
+        width: width as u32,
+        height: height as u32,
+        color,
+    })
 }
 
 /// The smallest square that holds `count` images has this many a side.
@@ -96,9 +173,36 @@ mod tests {
     }
 
     #[test]
+    fn rows_are_as_long_as_asked_and_frames_keep_their_pixels() {
+        let images = Tensor::arange(0u8, 6 * 16, &Device::Cpu).unwrap();
+        let images = images.reshape((6, 1, 4, 4)).unwrap();
+        let rows = decode(&png_of_rows(&images, 3).unwrap()).to_luma8();
+        assert_eq!(rows.dimensions(), (3 * 116 + 4, 2 * 116 + 4));
+        assert_eq!(rows.get_pixel(4, 120).0, [48]);
+
+        let frames = (0..2).map(|i| Ok(images.narrow(0, i * 3, 3)?));
+        let encoded = gif(frames, Duration::from_millis(80)).unwrap();
+        let decoder = image::codecs::gif::GifDecoder::new(std::io::Cursor::new(encoded)).unwrap();
+        let frames = image::AnimationDecoder::into_frames(decoder);
+        let frames = frames.collect_frames().unwrap();
+        assert_eq!(frames.len(), 2);
+        for (frame, first) in frames.iter().zip([0, 48]) {
+            assert_eq!(frame.delay().numer_denom_ms(), (80, 1));
+            let corners = [(4, 4, 0), (120, 4, 16), (4, 120, 32)];
+            for (x, y, offset) in corners {
+                let value = first + offset;
+                assert_eq!(frame.buffer().get_pixel(x, y).0, [value, value, value, 255]);
+            }
+        }
+    }
+
+    #[test]
     fn colors_keep_their_channels() {
         let image = Tensor::from_vec(vec![10u8, 20, 30], (1, 3, 1, 1), &Device::Cpu).unwrap();
         let picture = decode(&png(&image).unwrap()).to_rgb8();
+        assert_eq!(picture.get_pixel(10, 10).0, [10, 20, 30]);
+        let frames = std::iter::once(Ok(image));
+        let picture = decode(&gif(frames, Duration::from_millis(80)).unwrap()).to_rgb8();
         assert_eq!(picture.get_pixel(10, 10).0, [10, 20, 30]);
     }
 

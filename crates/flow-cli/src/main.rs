@@ -3,7 +3,10 @@
 //! Reading order: [`cli`] (what can be typed), [`commands`] (what it does, one file a command),
 //! [`training`] (the parts of a training run). Results go to stdout, everything else to stderr.
 
+mod animation;
+mod attribute;
 mod cli;
+mod clustering;
 mod collection;
 mod commands;
 mod console;
@@ -11,6 +14,8 @@ mod curve;
 mod data;
 mod device;
 mod draw;
+mod event_file;
+mod exact;
 mod files;
 mod image_files;
 mod image_grid;
@@ -18,6 +23,7 @@ mod measure;
 mod plot;
 mod records;
 mod report;
+mod select;
 mod tensors;
 mod tiles;
 mod training;

@@ -1,5 +1,6 @@
 //! The parts of a training run that `flow train` puts together.
 
+mod events;
 mod folder;
 mod interrupt;
 mod limits;
@@ -10,6 +11,7 @@ mod results;
 mod session;
 mod settings;
 
+pub(crate) use events::EventLog;
 pub(crate) use folder::RunFolder;
 pub(crate) use interrupt::Interrupt;
 pub(crate) use limits::{DEFAULT_EPOCHS, Limits};

@@ -98,7 +98,18 @@ fn help_and_errors_read_well() {
     let sandbox = Sandbox::new();
     insta::assert_snapshot!("help", sandbox.ok(&["--help"]));
     let commands = [
-        "train", "eval", "sample", "encode", "decode", "density", "outliers", "inspect", "verify",
+        "train",
+        "eval",
+        "sample",
+        "interpolate",
+        "edit",
+        "cluster",
+        "encode",
+        "decode",
+        "density",
+        "outliers",
+        "inspect",
+        "verify",
         "bench",
     ];
     for command in commands {

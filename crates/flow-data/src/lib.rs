@@ -5,7 +5,7 @@
 //! nothing of flows; images are `[B, C, H, W]`, labels `[B]`.
 //!
 //! Reading order: [`source`] (which files there are), [`idx`] and [`cifar10`] (their formats), then
-//! [`Dataset`] and [`Batches`].
+//! [`Dataset`] and [`Batches`]; [`moments`] measures shapes.
 //!
 //! ```
 //! use flow_data::{Batches, Dataset, Split};
@@ -25,10 +25,12 @@ pub mod cifar10;
 mod dataset;
 mod error;
 pub mod idx;
+pub mod moments;
 mod name;
 pub mod source;
 
 pub use batches::Batches;
 pub use dataset::{Batch, Dataset};
 pub use error::{Error, Result};
+pub use moments::Measure;
 pub use name::{DatasetName, Split};

@@ -10,7 +10,7 @@ use crate::tensor_file::{self, one_line};
 use crate::train::{Progress, ResumeRecord, TrainSettings};
 use crate::{Error, Result};
 use atomic_write_file::AtomicWriteFile;
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device, Tensor, Var};
 use flow_core::params::ParamStore;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -114,6 +114,21 @@ impl Checkpoint {
             parameters: store.element_count(),
             weights: store,
         })
+    }
+
+    /// The model in double precision, on the CPU: slow, and exact where f32 is not.
+    ///
+    /// # Errors
+    /// If there is not enough memory for it.
+    pub fn in_f64(&self) -> Result<Glow> {
+        let convert = |(name, var): (String, Var)| {
+            let double = var.to_device(&Device::Cpu)?.to_dtype(DType::F64)?;
+            candle_core::Result::Ok((name, double))
+        };
+        let weights = self.weights.vars().into_iter().map(convert);
+        let store = ParamStore::from_tensors(weights.collect::<candle_core::Result<Vec<_>>>()?)?;
+        let params = store.frozen().builder(DType::F64, &Device::Cpu);
+        Glow::new(&self.header.model, params)
     }
 
     /// Writes a model that another program has trained: `tensors` are its parameters in f32, `dataset` names

@@ -5,9 +5,10 @@
 //!
 //! Reading order: [`GlowConfig`] says what a model is; a [`FlowStep`] is ActNorm, 1×1 convolution and
 //! coupling; a [`Level`] is a squeeze, many steps and a split; [`Glow`] is all levels and a prior;
-//! [`quantize`] turns pixels into what a model sees and back; [`Trainer`] fits a model and
-//! [`Checkpoint`] is one on disk; [`verify`] measures how far its numbers can be trusted, and [`outliers`]
-//! uses them to tell strange images from normal ones.
+//! [`quantize`] turns pixels into what a model sees and back; a [`Path`] leads from one image's
+//! [`Latents`] to another's, and [`Glow::attribute`] from one set of images to another; [`Trainer`] fits a
+//! model and [`Checkpoint`] is one on disk; [`verify`] measures how far its numbers can be trusted, and
+//! [`outliers`] uses them to tell strange images from normal ones.
 //!
 //! ```
 //! use candle_core::{DType, Device, Tensor};
@@ -27,6 +28,7 @@ mod checkpoint;
 mod config;
 mod conventions;
 mod error;
+mod latent_space;
 mod level;
 mod model;
 mod network;
@@ -47,6 +49,7 @@ pub use conventions::{
     PriorForm,
 };
 pub use error::{Error, Result};
+pub use latent_space::Path;
 pub use level::Level;
 pub use model::{Glow, Latents};
 pub use network::ConvNetwork;

@@ -214,17 +214,18 @@ impl Glow {
         temperature: f64,
         seed: u64,
     ) -> Result<Tensor> {
+        self.decode(&self.draw_latents(count, temperature, seed)?, labels)
+    }
+
+    /// The latents that [`sample`](Self::sample) decodes.
+    pub fn draw_latents(&self, count: usize, temperature: f64, seed: u64) -> Result<Latents> {
         let draw = |(level, shape): (usize, ImageShape)| {
             let seed = random::derive(seed, &format!("latents.{level}"));
             let shape = (count, shape.channels, shape.height, shape.width);
             random::normal(seed, shape, self.dtype, &self.device)? * temperature
         };
-        let latents = self
-            .latent_shapes()
-            .enumerate()
-            .map(draw)
-            .collect::<candle_core::Result<Vec<_>>>()?;
-        self.decode(&Latents(latents), labels)
+        let levels = self.latent_shapes().enumerate().map(draw);
+        Ok(Latents(levels.collect::<candle_core::Result<_>>()?))
     }
 
     /// Bits per dimension of u8 images `[B, C, H, W]`, `[B]`: an upper bound with one draw of uniform
@@ -276,7 +277,15 @@ impl Glow {
         (0..self.config.levels).map(|level| latent_shape(&self.config, level))
     }
 
-    fn check_images(&self, x: &Tensor) -> Result<()> {
+    pub(crate) fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    pub(crate) fn device(&self) -> &Device {
+        &self.device
+    }
+
+    pub(crate) fn check_images(&self, x: &Tensor) -> Result<()> {
         let (_, c, h, w) = x.dims4()?;
         if ImageShape::new(c, h, w) != self.config.image {
             let expected = self.config.image;

@@ -25,18 +25,31 @@ pub fn dequantize(
     dtype: DType,
     seed: u64,
 ) -> Result<(Tensor, Tensor)> {
-    let levels = f64::from(1_u32 << config.bits);
-    let pixels = images.to_dtype(dtype)?;
-    let values = if config.bits == 8 {
-        pixels
-    } else {
-        (pixels * (levels / 256.0))?.floor()?
-    };
     let noise = random::uniform(seed, images.shape(), dtype, images.device())?;
-    let p = ((values + noise)? / levels)?;
+    fill(config, &(values(config, images, dtype)? + noise)?)
+}
 
+/// Pixels `[B, C, H, W]` in u8 → the x of the same shape in `dtype` that lies in the middle of all that
+/// [`quantize`] turns into these pixels, u = ½: as far from any other image as an x can be.
+pub fn center(config: &GlowConfig, images: &Tensor, dtype: DType) -> Result<Tensor> {
+    Ok(fill(config, &(values(config, images, dtype)? + 0.5)?)?.0)
+}
+
+/// v of every pixel.
+fn values(config: &GlowConfig, images: &Tensor, dtype: DType) -> Result<Tensor> {
+    let pixels = images.to_dtype(dtype)?;
+    if config.bits == 8 {
+        return Ok(pixels);
+    }
+    let levels = f64::from(1_u32 << config.bits);
+    (pixels * (levels / 256.0))?.floor()
+}
+
+/// x of v + u, and the two last terms of the bound.
+fn fill(config: &GlowConfig, values: &Tensor) -> Result<(Tensor, Tensor)> {
+    let p = (values / f64::from(1_u32 << config.bits))?;
     let counts = -(config.image.dimensions() as f64) * f64::from(config.bits) * LN_2;
-    let counts = Tensor::full(counts, images.dim(0)?, images.device())?.to_dtype(dtype)?;
+    let counts = Tensor::full(counts, p.dim(0)?, p.device())?.to_dtype(p.dtype())?;
     match config.preprocessing {
         Preprocessing::Centered => Ok(((p - 0.5)?, counts)),
         Preprocessing::Unit => Ok((p, counts)),

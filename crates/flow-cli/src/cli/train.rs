@@ -27,6 +27,8 @@ The folder given by --out receives
                         lr_factor, seconds
   samples/              a grid of samples after each epoch
   curve.png             bits per dimension against the training step
+  events.out.tfevents.flow
+                        with --tensorboard, metrics and samples for `tensorboard --logdir DIR`
 
 Examples
   flow train                                      a first model, on the bundled images of MNIST
@@ -97,6 +99,10 @@ pub(crate) struct OutputArgs {
     /// Replace the training in the folder
     #[arg(long, conflicts_with = "resume")]
     pub(crate) overwrite: bool,
+
+    /// Also write an event file for TensorBoard; a resumed training goes on with the one it has
+    #[arg(long)]
+    pub(crate) tensorboard: bool,
 
     /// How often the training is saved between epochs: what a crash loses at most
     #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "1m")]

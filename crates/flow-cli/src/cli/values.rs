@@ -48,6 +48,14 @@ pub(super) fn count_up_to<const MOST: usize>(text: &str) -> Result<usize, String
     }
 }
 
+/// Images in a row that has two ends.
+pub(super) fn steps(text: &str) -> Result<usize, String> {
+    match count_up_to::<1000>(text)? {
+        1 => Err("must be 2 or more".to_owned()),
+        number => Ok(number),
+    }
+}
+
 /// A whole number from `LEAST`, which may be 0.
 pub(super) fn whole<const LEAST: u64, T: TryFrom<u64>>(text: &str) -> Result<T, String> {
     let number = text.parse::<u64>();

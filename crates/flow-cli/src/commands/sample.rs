@@ -1,16 +1,91 @@
-//! `flow sample`: new images from a trained model, as one PNG.
+//! `flow sample`: new images from a trained model, as one PNG or as a GIF.
 
-use anyhow::{Result, bail};
-use flow_glow::Checkpoint;
+use anyhow::{Result, bail, ensure};
+use candle_core::{Device, Tensor};
+use flow_glow::{Checkpoint, Glow};
 
-use crate::{cli::SampleArgs, draw, files::Output, image_grid};
+use crate::{
+    animation,
+    cli::{Motion, SampleArgs},
+    draw,
+    files::Output,
+    image_grid, tensors,
+};
+
+/// Images in a square, or in each of several rows.
+const IN_SQUARE: usize = 25;
+const IN_ROW: usize = 10;
+
+/// More would make a GIF that nobody can open.
+const MOST_THAT_WALK: usize = 100;
 
 /// Draws a picture of samples.
 pub(crate) fn run(args: &SampleArgs) -> Result<()> {
     let device = args.device.device.open()?;
     let checkpoint = Checkpoint::load(&args.checkpoint, &device)?;
     let model = &checkpoint.model;
-    match (args.class, model.config().classes) {
+    check_class(model, args.class)?;
+    ensure!(
+        args.animate.is_none() || args.temperature.len() == 1,
+        "an animation has one `--temperature`, not {}",
+        args.temperature.len()
+    );
+    let output = Output::create(args.out())?;
+    match args.animate {
+        None => draw_grid(args, model, output, &device),
+        Some(Motion::Walk) => {
+            let count = args.count.unwrap_or(IN_SQUARE);
+            ensure!(
+                count <= MOST_THAT_WALK,
+                "{count} images are too many to walk side by side; choose a `--count` up to {MOST_THAT_WALK}"
+            );
+            let walk = animation::Walk {
+                model,
+                labels: draw::labels(model, count, args.class, &device)?,
+                count,
+                temperature: args.temperature[0],
+                seed: args.seed,
+            };
+            output.write(&walk.gif(args.frames)?)?;
+            tracing::info!("{} pictures in `{}`", args.frames, args.out().display());
+            Ok(())
+        }
+        Some(Motion::Training) => output.write(&animation::of_training(&args.checkpoint)?),
+    }
+}
+
+fn draw_grid(args: &SampleArgs, model: &Glow, output: Output, device: &Device) -> Result<()> {
+    let tensor_output = args.out_tensor.as_deref().map(Output::create).transpose()?;
+    let rows = args.temperature.len();
+    let count = args
+        .count
+        .unwrap_or(if rows == 1 { IN_SQUARE } else { IN_ROW });
+    ensure!(
+        count * rows <= 10_000,
+        "{count} images at each of {rows} temperatures are more than 10000; choose a smaller `--count`"
+    );
+    let row =
+        |&temperature: &f64| draw::images(model, count, args.class, temperature, args.seed, device);
+    let images = args.temperature.iter().map(row);
+    let images = Tensor::cat(&images.collect::<Result<Vec<_>>>()?, 0)?;
+    output.write(&if rows == 1 {
+        image_grid::png(&images)?
+    } else {
+        image_grid::png_of_rows(&images, count)?
+    })?;
+    if let Some(tensor_output) = tensor_output {
+        let labels = draw::labels(model, count, args.class, &Device::Cpu)?;
+        let labels = labels.map(|labels| labels.repeat(rows)).transpose()?;
+        let mut content = vec![("x".to_owned(), images)];
+        content.extend(labels.map(|labels| ("labels".to_owned(), labels)));
+        tensor_output.write(&tensors::serialize(content)?)?;
+    }
+    tracing::info!("{} samples in `{}`", count * rows, args.out().display());
+    Ok(())
+}
+
+fn check_class(model: &Glow, class: Option<u32>) -> Result<()> {
+    match (class, model.config().classes) {
         (Some(_), None) => {
             bail!("the model knows no classes; leave out `--class`, or train one with `--classes`")
         }
@@ -18,18 +93,6 @@ pub(crate) fn run(args: &SampleArgs) -> Result<()> {
             "there is no class {class}: the model knows {classes}, 0 to {}",
             classes - 1
         ),
-        _ => {}
+        _ => Ok(()),
     }
-    let output = Output::create(&args.out)?;
-    let images = draw::images(
-        model,
-        args.count,
-        args.class,
-        args.temperature,
-        args.seed,
-        &device,
-    )?;
-    output.write(&image_grid::png(&images)?)?;
-    tracing::info!("{} samples in `{}`", args.count, args.out.display());
-    Ok(())
 }

@@ -14,7 +14,9 @@ use crate::{
     data,
     measure::Measurement,
     report,
-    training::{self, Images, Interrupt, Journal, Limits, MetricsLog, Notes, RunFolder, Session},
+    training::{
+        self, EventLog, Images, Interrupt, Journal, Limits, MetricsLog, Notes, RunFolder, Session,
+    },
 };
 
 /// The data-dependent initialisation sees this many images.
@@ -33,8 +35,14 @@ pub(crate) fn run(args: &TrainArgs, console: Console) -> Result<()> {
     } else {
         begin(args, &mut folder, &device)?
     };
+    let log = MetricsLog::open(&folder.metrics(), notes.journal)?;
+    let goes_on = args.output.resume && folder.events().exists();
+    let events = (args.output.tensorboard || goes_on)
+        .then(|| EventLog::create(&folder, log.records()))
+        .transpose()?;
     let mut session = Session {
-        log: MetricsLog::open(&folder.metrics(), notes.journal)?,
+        log,
+        events,
         limits: Limits::asked_for(&args.limits).unwrap_or(notes.limits),
         save_interval: args.output.save_interval,
         max_rollbacks: args.optimization.max_rollbacks,

@@ -10,6 +10,9 @@ use anyhow::{Context, Result, bail};
 
 use crate::{cli::OutputArgs, files};
 
+/// The folder of samples in it.
+const SAMPLES: &str = "samples";
+
 /// Where a training run writes.
 #[derive(Debug)]
 pub(crate) struct RunFolder {
@@ -78,13 +81,26 @@ impl RunFolder {
         self.path.join("curve.png")
     }
 
+    /// The course of the run for TensorBoard.
+    pub(crate) fn events(&self) -> PathBuf {
+        self.path.join("events.out.tfevents.flow")
+    }
+
     /// Samples drawn in this epoch, from 1.
     pub(crate) fn samples(&self, epoch: u64) -> PathBuf {
         self.samples_folder().join(format!("epoch-{epoch:04}.png"))
     }
 
+    /// The pictures of samples in the folder in which `file` lies, from the first epoch to the last.
+    pub(crate) fn samples_beside(file: &Path) -> Vec<PathBuf> {
+        let folder = file.parent().unwrap_or(Path::new("")).join(SAMPLES);
+        let mut found = samples_in(&folder);
+        found.sort();
+        found
+    }
+
     fn samples_folder(&self) -> PathBuf {
-        self.path.join("samples")
+        self.path.join(SAMPLES)
     }
 
     fn lock_file(&self) -> PathBuf {
@@ -143,19 +159,27 @@ impl RunFolder {
 
     /// What a run leaves in the folder.
     fn files(&self) -> Vec<PathBuf> {
-        let found = fs::read_dir(self.samples_folder())
-            .into_iter()
-            .flatten()
-            .flatten();
-        let samples = found
-            .filter(|entry| is_sample(&entry.file_name().to_string_lossy()))
-            .map(|entry| entry.path());
+        let samples = samples_in(&self.samples_folder());
         self.fixed_files().into_iter().chain(samples).collect()
     }
 
-    fn fixed_files(&self) -> [PathBuf; 4] {
-        [self.training(), self.model(), self.metrics(), self.curve()]
+    fn fixed_files(&self) -> [PathBuf; 5] {
+        [
+            self.training(),
+            self.model(),
+            self.metrics(),
+            self.curve(),
+            self.events(),
+        ]
     }
+}
+
+fn samples_in(folder: &Path) -> Vec<PathBuf> {
+    let found = fs::read_dir(folder).into_iter().flatten().flatten();
+    found
+        .filter(|entry| is_sample(&entry.file_name().to_string_lossy()))
+        .map(|entry| entry.path())
+        .collect()
 }
 
 fn is_sample(name: &str) -> bool {

@@ -50,7 +50,12 @@ impl Session<'_> {
     fn record(&mut self, epoch: u64, measured: Option<Measurement>) -> Result<()> {
         let test = measured.map(|measured| measured.bits_per_dim);
         let finite = test.filter(|bits| bits.is_finite());
-        self.log.write(&self.trainer.progress, epoch, finite)
+        let before = self.log.records().len();
+        self.log.write(&self.trainer.progress, epoch, finite)?;
+        match (&mut self.events, self.log.records().get(before..)) {
+            (Some(events), Some(new)) => events.add_records(new),
+            _ => Ok(()),
+        }
     }
 
     /// Measures the averaged weights; `None` if somebody asks to stop.
@@ -75,10 +80,15 @@ impl Session<'_> {
         Ok(measured)
     }
 
-    fn draw_samples(&self, epoch: u64) -> Result<()> {
+    fn draw_samples(&mut self, epoch: u64) -> Result<()> {
         let model = self.trainer.model();
         let images = draw::images(model, SAMPLES, None, SAMPLE_TEMPERATURE, SEED, &self.device)?;
-        files::replace(&self.folder.samples(epoch), &image_grid::png(&images)?)
+        let png = image_grid::png(&images)?;
+        files::replace(&self.folder.samples(epoch), &png)?;
+        match &mut self.events {
+            Some(events) => events.add_samples(self.trainer.progress.step, png),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn draw_curve(&self) -> Result<()> {

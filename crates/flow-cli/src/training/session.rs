@@ -11,7 +11,9 @@ use candle_core::Device;
 use flow_data::{Batch, Batches, Dataset};
 use flow_glow::{Divergence, Error, Inversion, Progress, Trainer};
 
-use super::{Interrupt, Limits, MetricsLog, Notes, RunFolder, metrics::Due, pulse::Pulse};
+use super::{
+    EventLog, Interrupt, Limits, MetricsLog, Notes, RunFolder, metrics::Due, pulse::Pulse,
+};
 use crate::{console::Console, data, measure::Measurement};
 
 /// The images of a training run.
@@ -38,6 +40,8 @@ pub(crate) struct Session<'a> {
     pub(crate) folder: RunFolder,
     /// The course of the training.
     pub(crate) log: MetricsLog,
+    /// The same for TensorBoard, if somebody asked for it.
+    pub(crate) events: Option<EventLog>,
     /// When to stop.
     pub(crate) limits: Limits,
     /// A crash loses no more training than this.

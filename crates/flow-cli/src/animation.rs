@@ -1,0 +1,80 @@
+//! Pictures that move: a walk through latent space, and samples that form during training.
+
+use std::{fs, path::Path as FilePath, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use candle_core::{Device, Tensor};
+use flow_core::random;
+use flow_glow::{Glow, Path};
+
+use crate::{image_grid, training::RunFolder};
+
+/// How long a picture stays.
+const STEP: Duration = Duration::from_millis(80);
+const EPOCH: Duration = Duration::from_millis(500);
+
+/// Draws between which a walk leads.
+const STATIONS: usize = 4;
+
+/// Images that each go their own way through latent space.
+pub(crate) struct Walk<'a> {
+    /// What decodes them.
+    pub(crate) model: &'a Glow,
+    /// How many there are.
+    pub(crate) count: usize,
+    /// Their classes, `[count]` in u32, if the model has any.
+    pub(crate) labels: Option<Tensor>,
+    /// The spread of the latents.
+    pub(crate) temperature: f64,
+    /// Draws the stations; the first is what `flow sample` draws.
+    pub(crate) seed: u64,
+}
+
+impl Walk<'_> {
+    /// A GIF of `frames` pictures that begins where it ends.
+    pub(crate) fn gif(&self, frames: usize) -> Result<Vec<u8>> {
+        let station = |number: usize| {
+            let seed = match number % STATIONS {
+                0 => self.seed,
+                number => random::derive(self.seed, &format!("station.{number}")),
+            };
+            self.model.draw_latents(self.count, self.temperature, seed)
+        };
+        let stations = (0..=STATIONS).map(station);
+        let stations = stations.collect::<flow_glow::Result<Vec<_>>>()?;
+        let frame = |frame: usize| {
+            let (station, beyond) = (frame * STATIONS / frames, frame * STATIONS % frames);
+            let time = beyond as f64 / frames as f64;
+            let latents =
+                Path::Spherical.at(&stations[station], &stations[station + 1], &[time])?;
+            let images = self.model.decode_images(&latents, self.labels.as_ref())?;
+            Ok(images.to_device(&Device::Cpu)?)
+        };
+        image_grid::gif((0..frames).map(frame), STEP)
+    }
+}
+
+/// A GIF of the samples that the training of this checkpoint drew.
+pub(crate) fn of_training(checkpoint: &FilePath) -> Result<Vec<u8>> {
+    let pictures = RunFolder::samples_beside(checkpoint);
+    ensure!(
+        !pictures.is_empty(),
+        "there are no samples of a training beside `{}`; `flow train` draws them after each epoch",
+        checkpoint.display()
+    );
+    let mut size = None;
+    let pictures = pictures.into_iter().map(|path| {
+        let mut read = || -> Result<_> {
+            let picture =
+                image::load_from_memory_with_format(&fs::read(&path)?, image::ImageFormat::Png)?;
+            let seen = (picture.width(), picture.height());
+            ensure!(
+                *size.get_or_insert(seen) == seen,
+                "it is not as large as the samples of earlier epochs"
+            );
+            Ok(picture)
+        };
+        read().with_context(|| format!("cannot use `{}`", path.display()))
+    });
+    image_grid::gif_of_pictures(pictures, EPOCH)
+}

@@ -1,0 +1,182 @@
+//! From the name of an attribute to two sets of images that it tells apart.
+
+mod labels;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use candle_core::Tensor;
+use flow_data::{Dataset, Measure};
+use flow_glow::GlowConfig;
+
+use crate::{image_files, select};
+
+/// What tells images apart.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Attribute {
+    /// A number that can be measured.
+    Measured(Measure),
+    /// Two classes.
+    Classes(u32, u32),
+    /// Files with less of it and with more.
+    Files(Vec<PathBuf>, Vec<PathBuf>),
+    /// Places in a data set of images with less of it and with more.
+    Places(Vec<usize>, Vec<usize>),
+}
+
+/// u8 images `[N, C, H, W]` with less and with more of an attribute.
+pub(crate) struct Contrast {
+    /// Those with less.
+    pub(crate) from: Tensor,
+    /// Those with more.
+    pub(crate) to: Tensor,
+}
+
+/// Each set has this share of the images, where values are not just two.
+const SHARE: usize = 4;
+
+impl Attribute {
+    /// What `name` stands for: a column where there is a file of labels.
+    pub(crate) fn named(name: &str, labels: Option<&Path>) -> Result<Self> {
+        if let Some(path) = labels {
+            return labels::read(path, name);
+        }
+        if let Ok(measure) = name.parse() {
+            return Ok(Self::Measured(measure));
+        }
+        let classes = name.split_once(':');
+        let classes = classes.and_then(|(from, to)| Some((from.parse().ok()?, to.parse().ok()?)));
+        match classes {
+            Some((from, to)) => Ok(Self::Classes(from, to)),
+            None => bail!(
+                "there is no attribute `{name}`: choose thickness, slant, width, brightness or two classes \
+                 such as 4:9, or give `--labels` with a column of that name"
+            ),
+        }
+    }
+
+    /// Whether it takes all of a data set to find the two sets; others name their images.
+    pub(crate) fn is_sought(&self) -> bool {
+        matches!(self, Self::Measured(_) | Self::Classes(..))
+    }
+
+    /// The two sets, among `examples` unless they are files.
+    pub(crate) fn contrast(
+        &self,
+        examples: Option<&Dataset>,
+        config: &GlowConfig,
+    ) -> Result<Contrast> {
+        let examples = || examples.context("an attribute without files needs a data set");
+        match self {
+            Self::Measured(measure) => measured(examples()?, *measure),
+            Self::Classes(from, to) => classes(examples()?, *from, *to),
+            Self::Files(from, to) => Ok(Contrast {
+                from: image_files::read(from, config.image)?,
+                to: image_files::read(to, config.image)?,
+            }),
+            Self::Places(from, to) => Ok(Contrast {
+                from: select::by_index(examples()?, from)?,
+                to: select::by_index(examples()?, to)?,
+            }),
+        }
+    }
+}
+
+fn measured(examples: &Dataset, measure: Measure) -> Result<Contrast> {
+    let all = (0..examples.len()).collect::<Vec<_>>();
+    let values = measure.of(&examples.batch(&all)?.images)?;
+    let values = values.into_iter().enumerate();
+    let values = values.filter_map(|(image, value)| Some((image, value?)));
+    let (from, to) = split(&values.collect::<Vec<_>>(), measure.as_str())?;
+    Ok(Contrast {
+        from: select::by_index(examples, &from)?,
+        to: select::by_index(examples, &to)?,
+    })
+}
+
+fn classes(examples: &Dataset, from: u32, to: u32) -> Result<Contrast> {
+    ensure!(
+        from != to,
+        "class {from} cannot be told from itself; name two classes"
+    );
+    let all = (0..examples.len()).collect::<Vec<_>>();
+    let labels = examples.batch(&all)?.labels.to_vec1::<u32>()?;
+    let of = |class: u32| {
+        let images = all.iter().copied();
+        let images = images.filter(|&image| labels[image] == class);
+        let images = images.collect::<Vec<_>>();
+        ensure!(
+            !images.is_empty(),
+            "there is no image of class {class} among {} training images of `{}`",
+            all.len(),
+            examples.name()
+        );
+        select::by_index(examples, &images)
+    };
+    Ok(Contrast {
+        from: of(from)?,
+        to: of(to)?,
+    })
+}
+
+/// The items with less and those with more: by value where there are two, the lowest and the highest quarter
+/// otherwise.
+fn split<T: Clone>(values: &[(T, f64)], name: &str) -> Result<(Vec<T>, Vec<T>)> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(|a, b| a.1.total_cmp(&b.1));
+    let (Some(least), Some(most)) = (sorted.first(), sorted.last()) else {
+        bail!("no image has a value of `{name}`");
+    };
+    let (least, most) = (least.1, most.1);
+    ensure!(
+        least < most,
+        "`{name}` is {least} for every image: it tells none apart"
+    );
+    let items = |values: &[(T, f64)]| values.iter().map(|(item, _)| item.clone()).collect();
+    let lowest = sorted.partition_point(|(_, value)| *value <= least);
+    if sorted[lowest..].iter().all(|(_, value)| *value >= most) {
+        return Ok((items(&sorted[..lowest]), items(&sorted[lowest..])));
+    }
+    let count = sorted.len().div_ceil(SHARE);
+    Ok((
+        items(&sorted[..count]),
+        items(&sorted[sorted.len() - count..]),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_understood() {
+        let named = |name| Attribute::named(name, None).ok();
+        assert_eq!(named("slant"), Some(Attribute::Measured(Measure::Slant)));
+        assert_eq!(named("4:9"), Some(Attribute::Classes(4, 9)));
+        assert!(named("4:").is_none() && named("smile").is_none() && named("-1:2").is_none());
+
+        // A column comes before a measure of the same name.
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("labels.csv");
+        std::fs::write(&path, "slant,index\n1,7\n,8\n0,9\n").unwrap();
+        let column = Attribute::named("slant", Some(&path)).unwrap();
+        assert_eq!(column, Attribute::Places(vec![9], vec![7]));
+    }
+
+    #[test]
+    fn two_values_make_two_sets_and_many_make_quarters() {
+        let split = |values: &[f64]| {
+            let values = values.iter().copied().enumerate().collect::<Vec<_>>();
+            super::split(&values, "it")
+        };
+        assert_eq!(
+            split(&[1.0, 0.0, 0.0, 0.0]).unwrap(),
+            (vec![1, 2, 3], vec![0])
+        );
+        let (low, high) = split(&[5.0, 1.0, 4.0, 2.0, 3.0, 0.0, 7.0, 6.0]).unwrap();
+        assert_eq!((low, high), (vec![5, 1], vec![7, 6]));
+        let (low, high) = split(&[3.0, 1.0, 2.0]).unwrap();
+        assert_eq!((low, high), (vec![1], vec![0]));
+        assert!(split(&[]).is_err() && split(&[2.0, 2.0]).is_err());
+    }
+}

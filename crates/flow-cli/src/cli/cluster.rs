@@ -1,0 +1,77 @@
+//! Options of `flow cluster`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use flow_data::{DatasetName, Split};
+
+use super::{DeviceArgs, values};
+
+/// Options of `flow cluster`.
+#[derive(Debug, Args)]
+#[command(
+    allow_negative_numbers = true,
+    after_help = "\
+Images are encoded without noise, those of a model with classes all as of class 0: labels are used
+to judge the clusters, never to find them. Purity is the share of images whose label is the most
+frequent one of their cluster; NMI is the mutual information of clusters and labels over the mean of
+their entropies. Both are 1 where clusters are classes. As a yardstick, the same is done with the
+pixels themselves."
+)]
+pub(crate) struct ClusterArgs {
+    /// The trained model: the `model.safetensors` that `flow train` writes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) checkpoint: PathBuf,
+
+    /// The data set [default: the one the model was trained on]
+    #[arg(long, value_parser = values::dataset())]
+    pub(crate) dataset: Option<DatasetName>,
+
+    /// The part of the data set
+    #[arg(long, default_value = "test", value_parser = values::split())]
+    pub(crate) split: Split,
+
+    /// Take N images only, evenly spread over the split [default: all]
+    #[arg(long, value_name = "N", value_parser = values::count)]
+    pub(crate) limit: Option<usize>,
+
+    /// How to find clusters
+    #[arg(long, default_value = "k-means")]
+    pub(crate) method: Method,
+
+    /// How many clusters to find [default: as many as there are classes]
+    #[arg(long, value_name = "K", value_parser = values::count_up_to::<1000>)]
+    pub(crate) clusters: Option<usize>,
+
+    /// Cluster by this many principal components, at most 128: more take minutes
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = values::count_up_to::<128>)]
+    pub(crate) components: usize,
+
+    /// Seed of the first guesses
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = values::whole::<0, u64>)]
+    pub(crate) seed: u64,
+
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// A PNG to write: the first two principal components of the latents, by label and by cluster
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// The folder fetched data sets lie in
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    pub(crate) data_dir: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}
+
+/// How clusters are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Method {
+    /// Each image belongs to the nearest of K means
+    KMeans,
+    /// Each image belongs to the likeliest of K Gaussians with a covariance each
+    Gaussians,
+}

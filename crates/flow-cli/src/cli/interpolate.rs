@@ -1,0 +1,71 @@
+//! Options of `flow interpolate`.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args};
+use flow_data::{DatasetName, Split};
+
+use super::{DeviceArgs, values};
+
+/// Options of `flow interpolate`.
+#[derive(Debug, Args)]
+#[command(
+    group = ArgGroup::new("ends").required(true).args(["from", "images"]),
+    after_help = "\
+Each row begins with one image and ends with the other, both encoded without noise and decoded like
+what lies between. Where single precision does not give them back to the pixel, double precision is
+used; where that does not either, it is said.
+
+Examples
+  flow interpolate --checkpoint F --from 3,15 --to 8,2        two rows, from the data of the model
+  flow interpolate --checkpoint F --images a.png b.png --spherical"
+)]
+pub(crate) struct InterpolateArgs {
+    /// The trained model: the `model.safetensors` that `flow train` writes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) checkpoint: PathBuf,
+
+    /// The first image of each row, by its place in the data set, counted from 0
+    #[arg(long, value_name = "I,…", value_delimiter = ',', requires = "to", value_parser = values::whole::<0, usize>)]
+    pub(crate) from: Vec<usize>,
+
+    /// The last image of each row
+    #[arg(long, value_name = "J,…", value_delimiter = ',', requires = "from", value_parser = values::whole::<0, usize>)]
+    pub(crate) to: Vec<usize>,
+
+    /// The first and the last image of each row: PNG files of the model's size
+    #[arg(long, value_name = "FILE", num_args = 2.., conflicts_with_all = ["from", "dataset"])]
+    pub(crate) images: Vec<PathBuf>,
+
+    /// The data set [default: the one the model was trained on]
+    #[arg(long, value_parser = values::dataset())]
+    pub(crate) dataset: Option<DatasetName>,
+
+    /// The part of the data set
+    #[arg(long, default_value = "test", value_parser = values::split())]
+    pub(crate) split: Split,
+
+    /// Images in a row, with both ends
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = values::steps)]
+    pub(crate) steps: usize,
+
+    /// Go along the arc around 0, near which images lie, instead of the straight line through its inside
+    #[arg(long)]
+    pub(crate) spherical: bool,
+
+    /// The class as which all images are taken, counted from 0; for models trained with --classes
+    /// [default: 0]
+    #[arg(long, value_name = "K", value_parser = values::whole::<0, u32>)]
+    pub(crate) class: Option<u32>,
+
+    /// The PNG to write; `-` is stdout
+    #[arg(long, value_name = "FILE", default_value = "interpolation.png")]
+    pub(crate) out: PathBuf,
+
+    /// The folder fetched data sets lie in
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    pub(crate) data_dir: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}

@@ -1,0 +1,89 @@
+//! Options of `flow sample`.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use super::{DeviceArgs, values};
+
+/// Options of `flow sample`.
+#[derive(Debug, Args)]
+#[command(
+    allow_negative_numbers = true,
+    after_help = "\
+Examples
+  flow sample --checkpoint F --temperature 0.3,0.7,1 --count 8     eight images in three rows
+  flow sample --checkpoint F --animate walk --out walk.gif         a walk that ends where it began
+  flow sample --checkpoint F --animate training --out training.gif the samples of every epoch"
+)]
+pub(crate) struct SampleArgs {
+    /// The trained model: the `model.safetensors` that `flow train` writes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) checkpoint: PathBuf,
+
+    /// How many images to draw at each temperature, at most 10000 [default: 25 in a square; 10 in each
+    /// row if there are several temperatures]
+    #[arg(long, value_name = "N", value_parser = values::count_up_to::<10_000>)]
+    pub(crate) count: Option<usize>,
+
+    /// Spread of the latent noise: 1 is the model's own distribution, less gives cleaner and more
+    /// alike images, 0 the most likely latent only. Several, as in 0.3,0.7,1, give a row of the same
+    /// noise each
+    #[arg(
+        long,
+        value_name = "T",
+        default_value = "0.7",
+        value_delimiter = ',',
+        value_parser = values::temperature
+    )]
+    pub(crate) temperature: Vec<f64>,
+
+    /// Seed of the latent noise: the same seed gives the same images
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = values::whole::<0, u64>)]
+    pub(crate) seed: u64,
+
+    /// Draw this class only, counted from 0; for models trained with --classes [default: each in
+    /// turn]
+    #[arg(long, value_name = "K", value_parser = values::whole::<0, u32>)]
+    pub(crate) class: Option<u32>,
+
+    /// Write a GIF that moves
+    #[arg(long, value_name = "MOTION")]
+    pub(crate) animate: Option<Motion>,
+
+    /// Pictures of a walk
+    #[arg(long, value_name = "N", default_value_t = 48, value_parser = values::count_up_to::<1000>)]
+    pub(crate) frames: usize,
+
+    /// The PNG to write, or the GIF; `-` is stdout [default: samples.png or samples.gif]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Also write a safetensors file with x [N, C, H, W], pixels in u8, and labels, one each, if the
+    /// model has classes
+    #[arg(long, value_name = "FILE", conflicts_with = "animate")]
+    pub(crate) out_tensor: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}
+
+/// What a GIF shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Motion {
+    /// Every image on its own way through latent space, along arcs and back to where it began
+    Walk,
+    /// The samples that `flow train` drew after each epoch, in the folder of the checkpoint
+    Training,
+}
+
+impl SampleArgs {
+    /// The file to write.
+    pub(crate) fn out(&self) -> &Path {
+        match (&self.out, self.animate) {
+            (Some(path), _) => path,
+            (None, None) => Path::new("samples.png"),
+            (None, Some(_)) => Path::new("samples.gif"),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! `flow cluster`: groups of images by their latents.
+
+use anyhow::Result;
+use candle_core::Tensor;
+use flow_glow::Checkpoint;
+use indicatif::HumanCount;
+use serde::Serialize;
+
+use crate::{
+    cli::{ClusterArgs, Method},
+    clustering::{self, Agreement, Components},
+    data,
+    files::Output,
+    report, select, tensors,
+};
+
+/// What was found.
+#[derive(Serialize)]
+struct Clustering {
+    #[serde(flatten)]
+    latents: Agreement,
+    /// Share of the variance of the latents in the components.
+    explained_variance: f64,
+    /// The same with the pixels themselves.
+    pixels: Agreement,
+    clusters: usize,
+    components: usize,
+    method: &'static str,
+    images: usize,
+    dataset: &'static str,
+    split: &'static str,
+}
+
+/// Finds clusters and judges them.
+pub(crate) fn run(args: &ClusterArgs) -> Result<()> {
+    let device = args.device.device.open()?;
+    let checkpoint = Checkpoint::load(&args.checkpoint, &device)?;
+    let model = &checkpoint.model;
+    let config = model.config();
+    let name = select::dataset_name(args.dataset, &checkpoint)?;
+    let [mut dataset] = data::open(name, [args.split], &args.data_dir)?;
+    data::check_fit(config, &dataset)?;
+    dataset.thin_out(args.limit.unwrap_or(usize::MAX));
+    let batch = dataset.batch(&(0..dataset.len()).collect::<Vec<_>>())?;
+    let labels = batch.labels.to_vec1::<u32>()?;
+    let labels = labels.into_iter().map(|label| label as usize);
+    let labels = labels.collect::<Vec<_>>();
+    let output = args.out.as_deref().map(Output::create).transpose()?;
+
+    let class = select::common_class(config, None);
+    let classes = tensors::labels(config, class, labels.len())?;
+    let latents = model.encode_images(&batch.images, classes.as_ref())?;
+    let flat = latents.0.iter().map(|z| z.flatten_from(1));
+    let latents = Tensor::cat(&flat.collect::<candle_core::Result<Vec<_>>>()?, 1)?;
+
+    let clusters = args.clusters.unwrap_or(dataset.classes());
+    let group = |vectors: &Tensor| -> Result<_> {
+        let components = Components::of(vectors, args.components)?;
+        let found = components.clusters(args.method, clusters, args.seed)?;
+        Ok((components, found))
+    };
+    let (components, found) = group(&latents)?;
+    let (_, found_in_pixels) = group(&batch.images)?;
+    if let Some(output) = output {
+        let panels = [
+            ("latents, colored by label", &labels[..]),
+            ("latents, colored by cluster", &found),
+        ];
+        output.write(&clustering::png(&components.plane(), panels)?)?;
+    }
+    let result = Clustering {
+        latents: Agreement::of(&found, &labels),
+        explained_variance: components.explained,
+        pixels: Agreement::of(&found_in_pixels, &labels),
+        clusters,
+        components: components.values.ncols(),
+        method: match args.method {
+            Method::KMeans => "k-means",
+            Method::Gaussians => "gaussians",
+        },
+        images: labels.len(),
+        dataset: name.as_str(),
+        split: args.split.as_str(),
+    };
+    if args.json {
+        report::json(&result)
+    } else {
+        print(&result)
+    }
+}
+
+fn print(result: &Clustering) -> Result<()> {
+    let agreement = |agreement: Agreement| {
+        let Agreement { purity, nmi } = agreement;
+        format!("purity {purity:.3}, NMI {nmi:.3}")
+    };
+    let images = HumanCount(result.images as u64);
+    report::table(&[
+        ("latents", agreement(result.latents)),
+        ("pixels", agreement(result.pixels)),
+        (
+            "clusters",
+            format!("{} by {}", result.clusters, result.method),
+        ),
+        (
+            "components",
+            format!(
+                "{} with {:.0} % of the variance of the latents",
+                result.components,
+                result.explained_variance * 100.0
+            ),
+        ),
+        (
+            "data",
+            format!("{images} {} images of {}", result.split, result.dataset),
+        ),
+    ])
+}

@@ -1,0 +1,97 @@
+//! `flow edit`: images with more or less of an attribute.
+
+use anyhow::Result;
+use candle_core::Tensor;
+use flow_data::{Dataset, Measure, Split};
+use flow_glow::Checkpoint;
+
+use crate::{
+    attribute::Attribute, cli::EditArgs, data, exact::Exact, files::Output, image_files,
+    image_grid, select, tensors,
+};
+
+/// Draws a grid: a row for each image, a column for each strength.
+pub(crate) fn run(args: &EditArgs) -> Result<()> {
+    let device = args.device.device.open()?;
+    let checkpoint = Checkpoint::load(&args.checkpoint, &device)?;
+    let model = &checkpoint.model;
+    let config = model.config();
+    let attribute = Attribute::named(&args.attribute, args.labels.as_deref())?;
+    let class = select::common_class(config, args.class);
+    let (images, mut examples) = images(args, &checkpoint, &attribute)?;
+    let count = images.dim(0)?;
+    tensors::labels(config, class, count)?;
+    if let Some(examples) = &mut examples
+        && attribute.is_sought()
+    {
+        examples.thin_out(args.examples);
+    }
+    let contrast = attribute.contrast(examples.as_ref(), config)?;
+    let output = Output::create(&args.out)?;
+
+    tracing::info!(
+        "{}: from {} images to {} others",
+        args.attribute,
+        contrast.from.dim(0)?,
+        contrast.to.dim(0)?
+    );
+    let direction = model.attribute(&contrast.from, &contrast.to, class)?;
+    let images = Exact::encode(&checkpoint, &images, class, &device)?;
+    let mut columns = Vec::with_capacity(args.steps);
+    for strength in args.strength.spread(args.steps) {
+        let edited = images.decode(&images.latents.moved(&direction, strength)?)?;
+        if let Attribute::Measured(measure) = attribute {
+            tell(measure, strength, &edited)?;
+        }
+        columns.push(edited);
+    }
+    let rows = Tensor::stack(&columns, 1)?.flatten(0, 1)?;
+    output.write(&image_grid::png_of_rows(&rows, args.steps)?)?;
+    tracing::info!(
+        "{count} rows of {} images in `{}`",
+        args.steps,
+        args.out.display()
+    );
+    Ok(())
+}
+
+/// The u8 images to change, and the training images if the attribute is found among them.
+fn images(
+    args: &EditArgs,
+    checkpoint: &Checkpoint,
+    attribute: &Attribute,
+) -> Result<(Tensor, Option<Dataset>)> {
+    let config = checkpoint.model.config();
+    let needs_examples = !matches!(attribute, Attribute::Files(..));
+    if args.index.is_empty() {
+        let images = image_files::read(&args.images, config.image)?;
+        if !needs_examples {
+            return Ok((images, None));
+        }
+        let name = select::dataset_name(args.dataset, checkpoint)?;
+        let [examples] = data::open(name, [Split::Train], &args.data_dir)?;
+        data::check_fit(config, &examples)?;
+        return Ok((images, Some(examples)));
+    }
+    let name = select::dataset_name(args.dataset, checkpoint)?;
+    let [examples, shown] = data::open(name, [Split::Train, args.split], &args.data_dir)?;
+    data::check_fit(config, &shown)?;
+    let images = select::by_index(&shown, &args.index)?;
+    Ok((images, needs_examples.then_some(examples)))
+}
+
+/// Tells whether the images have of the attribute what they should.
+fn tell(measure: Measure, strength: f64, images: &Tensor) -> Result<()> {
+    let values = measure.of(images)?.into_iter().flatten();
+    let values = values.collect::<Vec<_>>();
+    if values.is_empty() {
+        tracing::info!("strength {strength:>6.2}: all images are black");
+        return Ok(());
+    }
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    tracing::info!(
+        "strength {strength:>6.2}: mean {measure} {mean:.3} of {} images that are not black",
+        values.len()
+    );
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! `flow interpolate`: rows of images that lead from one to another.
+
+use anyhow::{Result, ensure};
+use candle_core::Tensor;
+use flow_glow::{Checkpoint, Latents, Path};
+
+use crate::{
+    cli::InterpolateArgs, data, exact::Exact, files::Output, image_files, image_grid, select,
+    tensors,
+};
+
+/// Draws rows.
+pub(crate) fn run(args: &InterpolateArgs) -> Result<()> {
+    let device = args.device.device.open()?;
+    let checkpoint = Checkpoint::load(&args.checkpoint, &device)?;
+    let config = checkpoint.model.config();
+    let class = select::common_class(config, args.class);
+    let ends = ends(args, &checkpoint)?;
+    tensors::labels(config, class, ends.dim(0)?)?;
+    let output = Output::create(&args.out)?;
+
+    let ends = Exact::encode(&checkpoint, &ends, class, &device)?;
+    let pairs = ends.latents.count()? / 2;
+    let half = |start: usize| {
+        let levels = ends.latents.0.iter().map(|z| z.narrow(0, start, pairs));
+        levels.collect::<candle_core::Result<_>>().map(Latents)
+    };
+    let path = if args.spherical {
+        Path::Spherical
+    } else {
+        Path::Linear
+    };
+    let latents = path.between(&half(0)?, &half(pairs)?, args.steps)?;
+    let rows = ends.decode(&latents)?;
+    output.write(&image_grid::png_of_rows(&rows, args.steps)?)?;
+    tracing::info!(
+        "{pairs} rows of {} images in `{}`",
+        args.steps,
+        args.out.display()
+    );
+    Ok(())
+}
+
+/// u8 images: the first of every row, then the last of every row.
+fn ends(args: &InterpolateArgs, checkpoint: &Checkpoint) -> Result<Tensor> {
+    let config = checkpoint.model.config();
+    if !args.images.is_empty() {
+        ensure!(
+            args.images.len().is_multiple_of(2),
+            "`--images` names {} files, but a row has two ends",
+            args.images.len()
+        );
+        let images = image_files::read(&args.images, config.image)?;
+        let count = args.images.len() as u32;
+        let order = (0..count).step_by(2).chain((1..count).step_by(2));
+        return Ok(images.index_select(&Tensor::from_iter(order, images.device())?, 0)?);
+    }
+    ensure!(
+        args.from.len() == args.to.len(),
+        "`--from` names {} images and `--to` {}, but a row has two ends",
+        args.from.len(),
+        args.to.len()
+    );
+    let name = select::dataset_name(args.dataset, checkpoint)?;
+    let [dataset] = data::open(name, [args.split], &args.data_dir)?;
+    data::check_fit(config, &dataset)?;
+    select::by_index(&dataset, &[&args.from[..], &args.to].concat())
+}

@@ -1,0 +1,34 @@
+//! The few images that somebody names.
+
+use anyhow::{Result, bail};
+use candle_core::Tensor;
+use flow_data::{Dataset, DatasetName};
+use flow_glow::{Checkpoint, GlowConfig};
+
+/// The data set that was asked for, or the one the model was trained on.
+pub(crate) fn dataset_name(
+    asked: Option<DatasetName>,
+    checkpoint: &Checkpoint,
+) -> Result<DatasetName> {
+    match asked {
+        Some(name) => Ok(name),
+        None => Ok(checkpoint.header.dataset.parse::<DatasetName>()?),
+    }
+}
+
+/// u8 images `[N, C, H, W]` of a data set by their places.
+pub(crate) fn by_index(dataset: &Dataset, indices: &[usize]) -> Result<Tensor> {
+    if let Some(index) = indices.iter().find(|&&index| index >= dataset.len()) {
+        bail!(
+            "there is no image {index}: `{}` has {} here, counted from 0",
+            dataset.name(),
+            dataset.len()
+        );
+    }
+    Ok(dataset.batch(indices)?.images)
+}
+
+/// The one class as which a model with classes takes all images, so that their latents can be compared.
+pub(crate) fn common_class(config: &GlowConfig, class: Option<u32>) -> Option<u32> {
+    class.or_else(|| config.classes.map(|_| 0))
+}

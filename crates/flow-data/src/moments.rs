@@ -1,0 +1,139 @@
+//! What can be measured of a bright shape on a dark ground, from the moments of its pixels.
+//!
+//! With p the mean over channels, 0 to 1, m = Σ p, and μ the central moments of p (x to the right, y down), each
+//! with the 1/12 that a pixel has itself:
+//!
+//! ```text
+//! brightness  m / (H·W)
+//! slant       −μ₁₁ / μ₀₂                       columns to the right for each row up
+//! width       √(12·(μ₂₀ − μ₁₁² / μ₀₂))         of the bar that spreads as much, once the slant is undone
+//! thickness   (s − √(s² − 4m)) / 2,  s = Σ‖∇p‖ / 2
+//! ```
+//!
+//! A stroke of length l and thickness t has the area l·t = m and half the outline l + t = s, of which the last line
+//! is the solution. All lengths are in pixels.
+
+use std::{fmt, str::FromStr};
+
+use candle_core::{DType, Tensor};
+
+use crate::{Error, Result};
+
+/// What to measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// How thick strokes are.
+    Thickness,
+    /// How far the shape leans to the right.
+    Slant,
+    /// How wide the shape is.
+    Width,
+    /// How bright the image is.
+    Brightness,
+}
+
+impl Measure {
+    /// Every measure.
+    pub const ALL: [Self; 4] = [Self::Thickness, Self::Slant, Self::Width, Self::Brightness];
+
+    /// Its name on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Thickness => "thickness",
+            Self::Slant => "slant",
+            Self::Width => "width",
+            Self::Brightness => "brightness",
+        }
+    }
+
+    /// Measures each of u8 images `[N, C, H, W]`; `None` for one that is black all over.
+    ///
+    /// # Errors
+    /// If the tensor is not of this type and shape.
+    pub fn of(self, images: &Tensor) -> Result<Vec<Option<f64>>> {
+        let (n, channels, height, width) = images.dims4()?;
+        let gray = images.to_dtype(DType::F64)?.mean(1)?.flatten_all()?;
+        let gray = (gray / 255.0)?.to_vec1::<f64>()?;
+        let size = height * width;
+        if channels * size == 0 {
+            return Ok(vec![None; n]);
+        }
+        let shapes = gray.chunks_exact(size);
+        Ok(shapes.map(|p| self.of_shape(p, width)).collect())
+    }
+
+    /// Of the shape `p`, row by row.
+    fn of_shape(self, p: &[f64], width: usize) -> Option<f64> {
+        let mass = p.iter().sum::<f64>();
+        if mass <= 0.0 {
+            return None;
+        }
+        Some(match self {
+            Self::Brightness => mass / p.len() as f64,
+            Self::Thickness => {
+                let half = outline(p, width) / 2.0;
+                (half - (half * half - 4.0 * mass).max(0.0).sqrt()) / 2.0
+            }
+            Self::Slant => {
+                let [_, xy, yy] = second_moments(p, width, mass);
+                -xy / yy
+            }
+            Self::Width => {
+                let [xx, xy, yy] = second_moments(p, width, mass);
+                (12.0 * (xx - xy * xy / yy)).sqrt()
+            }
+        })
+    }
+}
+
+/// μ₂₀, μ₁₁ and μ₀₂; the outer two are at least the 1/12 of a pixel.
+fn second_moments(p: &[f64], width: usize, mass: f64) -> [f64; 3] {
+    let mean = |f: &dyn Fn(f64, f64) -> f64| {
+        let terms = p.iter().enumerate();
+        let terms = terms.map(|(i, p)| p * f((i % width) as f64, (i / width) as f64));
+        terms.sum::<f64>() / mass
+    };
+    let (x0, y0) = (mean(&|x, _| x), mean(&|_, y| y));
+    [
+        mean(&|x, _| (x - x0).powi(2)) + 1.0 / 12.0,
+        mean(&|x, y| (x - x0) * (y - y0)),
+        mean(&|_, y| (y - y0).powi(2)) + 1.0 / 12.0,
+    ]
+}
+
+/// Σ‖∇p‖ by differences to the next pixel, with darkness around the image.
+fn outline(p: &[f64], width: usize) -> f64 {
+    let height = (p.len() / width) as isize;
+    let width = width as isize;
+    let at = |x: isize, y: isize| {
+        let inside = (0..width).contains(&x) && (0..height).contains(&y);
+        if inside {
+            p[(y * width + x) as usize]
+        } else {
+            0.0
+        }
+    };
+    let steps = (-1..height).flat_map(|y| (-1..width).map(move |x| (x, y)));
+    steps
+        .map(|(x, y)| (at(x + 1, y) - at(x, y)).hypot(at(x, y + 1) - at(x, y)))
+        .sum()
+}
+
+impl fmt::Display for Measure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Measure {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let known = Self::ALL.into_iter().find(|known| known.as_str() == name);
+        known.ok_or_else(|| Error::Unknown {
+            kind: "measure",
+            name: name.to_owned(),
+            expected: "`thickness`, `slant`, `width` or `brightness`",
+        })
+    }
+}

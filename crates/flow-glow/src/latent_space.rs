@@ -1,0 +1,205 @@
+//! Ways through latent space: from one image to another, and along what tells two sets of images apart.
+//!
+//! ```text
+//! linear     z(t) = (1 − t)·a + t·b
+//! spherical  z(t) = (sin((1 − t)·θ)·a + sin(t·θ)·b) / sin θ,   cos θ = a·b / (‖a‖·‖b‖)
+//! attribute  z + strength·(mean of one set − mean of the other)
+//! ```
+//!
+//! All levels are one vector here, which they are under the model. A straight line leaves the sphere near which a
+//! standard normal of many dimensions lies, so its middle is smoother than any image; the arc stays near it
+//! (White 2016, arXiv:1609.04468). Attributes are those of arXiv:1807.03039, section 6.
+//!
+//! For a model with classes, latents can be compared only if all are of one class: a class is whitened by a
+//! Gaussian of its own.
+
+use crate::model::{Glow, Latents, RUN_LENGTH};
+use crate::runs::{Run, in_runs};
+use crate::{Error, Result, quantize};
+use candle_core::{DType, Device, Tensor};
+
+/// How to go from one latent to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Path {
+    /// On the straight line.
+    Linear,
+    /// On the arc around 0; on the straight line where there is no single one.
+    Spherical,
+}
+
+/// Below this sine of the angle, an arc is a line, or there are many.
+const MIN_SINE: f64 = 1e-6;
+
+impl Path {
+    /// `steps` latents for each of the B pairs, pair by pair, `[B · steps, …]` in every level: the first of a
+    /// pair is `from`, the last `to`, and the others lie between them at equal distances.
+    ///
+    /// # Errors
+    /// If there are fewer than two steps, or the two are not of the same shape.
+    pub fn between(self, from: &Latents, to: &Latents, steps: usize) -> Result<Latents> {
+        if steps < 2 {
+            let reason = format!("a path of {steps} steps has no two ends");
+            return Err(Error::Config(reason));
+        }
+        let times = (0..steps).map(|step| step as f64 / (steps - 1) as f64);
+        self.at(from, to, &times.collect::<Vec<_>>())
+    }
+
+    /// As [`between`](Self::between), at the given times: 0 is `from`, 1 is `to`.
+    ///
+    /// # Errors
+    /// If the two are not of the same shape.
+    pub fn at(self, from: &Latents, to: &Latents, times: &[f64]) -> Result<Latents> {
+        let angles = match self {
+            Self::Linear => vec![0.0; from.count()?],
+            Self::Spherical => angles(from, to)?,
+        };
+        let (shares_from, shares_to): (Vec<_>, Vec<_>) = angles
+            .iter()
+            .flat_map(|&angle| times.iter().map(move |&time| shares(angle, time)))
+            .unzip();
+        let spread = |z: &Tensor, shares: &[f64]| {
+            let (b, c, h, w) = z.dims4()?;
+            let repeated = z.unsqueeze(1)?.broadcast_as((b, times.len(), c, h, w))?;
+            let shares = Tensor::from_slice(shares, (shares.len(), 1, 1, 1), &Device::Cpu)?;
+            repeated
+                .reshape((b * times.len(), c, h, w))?
+                .broadcast_mul(&shares.to_dtype(z.dtype())?.to_device(z.device())?)
+        };
+        let levels = from.0.iter().zip(&to.0);
+        let levels = levels.map(|(from, to)| spread(from, &shares_from)? + spread(to, &shares_to)?);
+        Ok(Latents(levels.collect::<candle_core::Result<_>>()?))
+    }
+}
+
+impl Latents {
+    /// How many images there are.
+    ///
+    /// # Errors
+    /// If there is no level.
+    pub fn count(&self) -> Result<usize> {
+        let first = self.0.first();
+        let first = first.ok_or_else(|| Error::Config("latents of no level".into()))?;
+        Ok(first.dim(0)?)
+    }
+
+    /// The mean over images, `[1, …]` in every level.
+    pub fn mean(&self) -> Result<Self> {
+        let mean = |z: &Tensor| {
+            let mean = on_host(z)?.mean_keepdim(0)?;
+            mean.to_dtype(z.dtype())?.to_device(z.device())
+        };
+        let levels = self.0.iter().map(mean);
+        Ok(Self(levels.collect::<candle_core::Result<_>>()?))
+    }
+
+    /// Every image moved by `strength` times `direction`, `[1, …]` in every level, of any device and precision.
+    pub fn moved(&self, direction: &Self, strength: f64) -> Result<Self> {
+        let levels = self.0.iter().zip(&direction.0);
+        let levels = levels.map(|(z, d)| {
+            let d = d.to_device(z.device())?.to_dtype(z.dtype())?;
+            z.broadcast_add(&(d * strength)?)
+        });
+        Ok(Self(levels.collect::<candle_core::Result<_>>()?))
+    }
+}
+
+impl Glow {
+    /// The latents of u8 images `[B, C, H, W]`, without noise: see [`quantize::center`]. `labels` are `[B]` in
+    /// u32, for a model with classes. [`decode_images`](Self::decode_images) gives the images back.
+    pub fn encode_images(&self, images: &Tensor, labels: Option<&Tensor>) -> Result<Latents> {
+        self.check_images(images)?;
+        let encode = |run: Run| {
+            let labels = labels
+                .map(|labels| {
+                    run.of(labels)?
+                        .to_device(self.device())
+                        .map_err(Error::from)
+                })
+                .transpose()?;
+            let images = run.of(images)?.to_device(self.device())?;
+            let x = quantize::center(self.config(), &images, self.dtype())?;
+            Ok(self.encode(&x, labels.as_ref())?.0)
+        };
+        let runs = in_runs(self.device(), images.dim(0)?, RUN_LENGTH, encode)?;
+        let level = |l: usize| {
+            let parts = runs.iter().map(|latents| &latents.0[l]).collect::<Vec<_>>();
+            Tensor::cat(&parts, 0)
+        };
+        let levels = (0..self.config().levels).map(level);
+        Ok(Latents(levels.collect::<candle_core::Result<_>>()?))
+    }
+
+    /// The u8 images `[B, C, H, W]` of latents; see [`decode`](Self::decode).
+    pub fn decode_images(&self, latents: &Latents, labels: Option<&Tensor>) -> Result<Tensor> {
+        let x = self.decode(latents, labels)?;
+        Ok(quantize::quantize(self.config(), &x)?)
+    }
+
+    /// The direction `[1, …]` from one set of u8 images `[N, C, H, W]` to another, in which
+    /// [`Latents::moved`] goes: with strength 1, as far as their means are apart. A model with classes takes all
+    /// images as of `class`, and so must be those that are moved.
+    ///
+    /// ```
+    /// # use candle_core::{DType, Device, Tensor};
+    /// # use flow_core::params::ParamStore;
+    /// # use flow_glow::{Glow, GlowConfig, ImageShape};
+    /// # let config = GlowConfig { steps: 2, ..GlowConfig::small(ImageShape::new(1, 8, 8)) };
+    /// # let glow = Glow::new(&config, ParamStore::new(0).builder(DType::F32, &Device::Cpu))?;
+    /// # let images = |value: u8, count| Tensor::full(value, (count, 1, 8, 8), &Device::Cpu);
+    /// let (dark, bright) = (images(10, 5)?, images(200, 3)?);
+    /// let brighter = glow.attribute(&dark, &bright, None)?;
+    /// let latents = glow.encode_images(&dark, None)?.moved(&brighter, 1.0)?;
+    /// let edited = glow.decode_images(&latents, None)?;
+    /// assert_eq!(edited.flatten_all()?.to_vec1::<u8>()?, [200; 5 * 64]);
+    /// # flow_glow::Result::Ok(())
+    /// ```
+    ///
+    /// # Errors
+    /// If a set is empty or not of the model's images.
+    pub fn attribute(&self, from: &Tensor, to: &Tensor, class: Option<u32>) -> Result<Latents> {
+        let mean = |images: &Tensor| {
+            let count = images.dim(0)?;
+            if count == 0 {
+                let reason = "an attribute needs images on both sides";
+                return Err(Error::Config(reason.into()));
+            }
+            let labels = class.map(|class| Tensor::full(class, count, self.device()));
+            self.encode_images(images, labels.transpose()?.as_ref())?
+                .mean()
+        };
+        mean(to)?.moved(&mean(from)?, -1.0)
+    }
+}
+
+/// What of both ends is in the point at `time`.
+fn shares(angle: f64, time: f64) -> (f64, f64) {
+    let sine = angle.sin();
+    if sine >= MIN_SINE {
+        let share = |time: f64| (time * angle).sin() / sine;
+        (share(1.0 - time), share(time))
+    } else {
+        (1.0 - time, time)
+    }
+}
+
+/// In f64, which not every device has.
+fn on_host(z: &Tensor) -> candle_core::Result<Tensor> {
+    z.to_device(&Device::Cpu)?.to_dtype(DType::F64)
+}
+
+/// The angle between the two latents of each pair, `[B]`; no number where one of them is 0.
+fn angles(from: &Latents, to: &Latents) -> Result<Vec<f64>> {
+    let flat = |latents: &Latents| {
+        let levels = latents.0.iter();
+        let levels = levels.map(|z| on_host(z)?.flatten_from(1));
+        Tensor::cat(&levels.collect::<candle_core::Result<Vec<_>>>()?, 1)
+    };
+    let (from, to) = (flat(from)?, flat(to)?);
+    let product = |a: &Tensor, b: &Tensor| (a * b)?.sum(1)?.to_vec1::<f64>();
+    let lengths = product(&from, &from)?.into_iter().zip(product(&to, &to)?);
+    let cosines = product(&from, &to)?.into_iter().zip(lengths);
+    Ok(cosines
+        .map(|(dot, (a, b))| (dot / (a * b).sqrt()).clamp(-1.0, 1.0).acos())
+        .collect())
+}
