@@ -45,11 +45,12 @@ fn compare(inputs: &[Var], fused: &Tensor, composed: &Tensor) -> Result<()> {
     Ok(())
 }
 
-const SCALE_MAPS: [ScaleMap; 6] = [
+const SCALE_MAPS: [ScaleMap; 7] = [
     ScaleMap::Sigmoid,
     ScaleMap::SigmoidOffset,
     ScaleMap::SigmoidInverse,
     ScaleMap::Softplus,
+    ScaleMap::SoftplusUnbounded,
     ScaleMap::Exp,
     ScaleMap::ExpTanh { bound: 1.5 },
 ];

@@ -169,7 +169,7 @@ fn all_checks(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
 
     #[test]
     fn every_bijection_is_one(b in 1_usize..=3, d in 2_usize..=6, seed: u64) {
