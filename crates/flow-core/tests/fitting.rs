@@ -5,10 +5,11 @@ use candle_core::{DType, Device, Tensor};
 use flow_core::distribution::{
     DiagonalGaussian, Distribution, GaussianMixture, StandardNormal, Uniform,
 };
+use flow_core::optimizer::{Moments, Optimizer, Update};
 use flow_core::params::ParamStore;
 use flow_core::recipes::{self, Recipe};
 use flow_core::train::{Epoch, FitSettings, fit, mean_loss};
-use flow_core::{Bijection, Chain, ElementwiseAffine, Flow, check, random};
+use flow_core::{Bijection, Chain, ElementwiseAffine, Flow, Gradients, check, random};
 use std::ops::ControlFlow;
 
 /// Points on a parabola with noise, and for each of them what moved it up.
@@ -215,7 +216,7 @@ fn variational_inference_finds_a_gaussian() {
         ElementwiseAffine::new(2, builder).unwrap(),
         StandardNormal::new(2, DType::F64, &Device::Cpu),
     );
-    let mut moments = flow_core::optimizer::Moments::default();
+    let mut moments = Moments::default();
     for step in 0..1500 {
         let (x, log_prob) = flow.sample_with_log_prob(64, step).unwrap();
         // N((3, −1), 0.5²), unnormalised.
@@ -229,14 +230,9 @@ fn variational_inference_finds_a_gaussian() {
             .unwrap()
             * -2.0;
         let loss = (log_prob - target.unwrap()).unwrap().mean_all().unwrap();
-        let gradients = flow_core::Gradients::of(&loss, &params).unwrap();
-        let update = flow_core::optimizer::Update {
-            optimizer: flow_core::optimizer::Optimizer::Adam,
-            step,
-            learning_rate: 0.05 * (1.0 - step as f64 / 1500.0),
-            gradient_scale: 1.0,
-            average_decay: 0.0,
-        };
+        let gradients = Gradients::of(&loss, &params).unwrap();
+        let rate = 0.05 * (1.0 - step as f64 / 1500.0);
+        let update = Update::new(Optimizer::Adam, step, rate);
         moments.update(update, &gradients, None).unwrap();
     }
     let x = flow

@@ -101,11 +101,11 @@ proptest! {
     ) {
         let b = if vector { b } else { b.div_ceil(10) };
         // No bins so small that rounding alone moves a number within one.
-        let spline = Spline { bins, bound: 2.0, min_width: 0.05, min_height: 0.05, min_derivative: 0.1 };
+        let spline = Spline { bins, bound: 1.0, min_width: 0.05, min_height: 0.05, min_derivative: 0.1 };
         let channels = c.div_ceil(2) * spline.parameters();
         let space = if vector { vec![] } else { vec![h, w] };
         let shape = |channels| [&[b, channels], &space[..]].concat();
-        let inputs = vars(seed, &[&shape(c), &shape(channels)], 1.0);
+        let inputs = vars(seed, &[&shape(c), &shape(channels)], 0.5);
         let [x, h] = &inputs[..] else { unreachable!() };
         let fused = joined(spline::forward(x, h, spline).unwrap());
         let composed = joined(spline::composed::forward(x, h, spline).unwrap());
