@@ -61,9 +61,10 @@ fn paint(picture: &mut RgbImage, column: u32, row: u32, light: &Light) {
 }
 
 fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
-    let path = std::env::args()
-        .nth(1)
-        .unwrap_or_else(|| "target/densities.png".to_owned());
+    let path = std::env::args().nth(1).map_or_else(
+        || std::env::temp_dir().join("densities.png"),
+        std::path::PathBuf::from,
+    );
     let mut picture = RgbImage::new(2 * SIDE, 2 * SIDE);
     let sets = [
         ("two moons", two_moons as fn(&[f32], &[f32]) -> [f32; 2]),
@@ -123,6 +124,6 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         });
     }
     picture.save(&path)?;
-    println!("points and densities are in {path}");
+    println!("points and densities are in {}", path.display());
     Ok(())
 }
