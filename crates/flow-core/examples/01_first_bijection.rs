@@ -1,6 +1,7 @@
 //! A bijection of one's own, proved in three lines, and put to use.
 //!
 //! `cargo run -p flow-core --example 01_first_bijection`
+#![allow(clippy::print_stdout)]
 
 use candle_core::{DType, Device, Result, Tensor};
 use flow_core::distribution::StandardNormal;

@@ -1,6 +1,7 @@
 //! The densities of two moons and of a checkerboard, learned from points; a picture of points and densities.
 //!
 //! `cargo run -p flow-core --example 02_densities [PICTURE.png]`
+#![allow(clippy::print_stdout)]
 
 use candle_core::{DType, Device, Result, Tensor};
 use flow_core::params::ParamStore;

@@ -1,6 +1,7 @@
 //! A density that depends on a condition: where a thrown ball lands, given how fast it was thrown.
 //!
 //! `cargo run -p flow-core --example 03_conditional_density`
+#![allow(clippy::print_stdout)]
 
 use candle_core::{DType, Device, Result, Tensor};
 use flow_core::params::ParamStore;

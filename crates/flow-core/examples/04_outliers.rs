@@ -1,6 +1,7 @@
 //! Outliers of a table: a flow learns what benign tumours measure, and malignant ones are unlikely under it.
 //!
 //! `cargo run -p flow-core --example 04_outliers`
+#![allow(clippy::print_stdout)]
 
 use candle_core::{DType, Device, Result, Tensor};
 use flow_core::params::ParamStore;

@@ -1,6 +1,7 @@
 //! Variational inference: an inverse autoregressive flow learns a posterior from its unnormalised density alone.
 //!
 //! `cargo run -p flow-core --example 05_variational_inference`
+#![allow(clippy::print_stdout)]
 
 use candle_core::{DType, Device, Result, Tensor};
 use flow_core::distribution::StandardNormal;

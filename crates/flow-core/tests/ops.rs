@@ -110,7 +110,7 @@ proptest! {
         let fused = joined(spline::forward(x, h, spline).unwrap());
         let composed = joined(spline::composed::forward(x, h, spline).unwrap());
         compare(&inputs, &fused, &composed).unwrap();
-        let [x, h] = [x, h].map(|var| var.as_detached_tensor());
+        let [x, h] = [x, h].map(Var::as_detached_tensor);
         let fused = spline::inverse(&x, &h, spline).unwrap();
         check::close(&fused, &spline::composed::inverse(&x, &h, spline).unwrap(), TOLERANCE).unwrap();
     }

@@ -49,10 +49,6 @@ fn made(d: usize, transform: Transform, size: MlpSize, params: ParamBuilder) -> 
     Ok(Box::new(Autoregressive::new(d, transform, size, params)?))
 }
 
-fn pointwise(function: Pointwise) -> Boxed {
-    Ok(Box::new(function))
-}
-
 /// One line makes a new bijection tested.
 const TABLE: &[(&str, Build)] = &[
     ("actnorm", |d, p| Ok(Box::new(ActNorm::new(d, p)?))),
@@ -68,10 +64,10 @@ const TABLE: &[(&str, Build)] = &[
         Ok(Box::new(Householder::new(d, 3, p)?))
     }),
     ("reshape", |d, _| Ok(Box::new(Reshape::new(d, d)?))),
-    ("sigmoid", |_, _| pointwise(Pointwise::Sigmoid)),
-    ("softplus", |_, _| pointwise(Pointwise::Softplus)),
-    ("exp", |_, _| pointwise(Pointwise::Exp)),
-    ("tanh", |_, _| pointwise(Pointwise::Tanh)),
+    ("sigmoid", |_, _| Ok(Box::new(Pointwise::Sigmoid))),
+    ("softplus", |_, _| Ok(Box::new(Pointwise::Softplus))),
+    ("exp", |_, _| Ok(Box::new(Pointwise::Exp))),
+    ("tanh", |_, _| Ok(Box::new(Pointwise::Tanh))),
     ("logit", |_, _| Ok(Box::new(Inverse(Pointwise::Sigmoid)))),
     ("additive", |d, p| {
         coupling(d, Transform::Additive, Passing::FirstHalf, SIZE, p)
