@@ -76,12 +76,19 @@ pub(crate) struct Options {
     /// Steps of training with `--vectors`; a tenth of them on the small table.
     #[arg(long, default_value_t = 1000, requires = "vectors", value_parser = clap::value_parser!(u32).range(10..))]
     steps: u32,
+    /// Trainings of every flow with `--vectors`, each with a seed of its own.
+    #[arg(long, default_value_t = 3, requires = "vectors", value_parser = clap::value_parser!(u16).range(2..))]
+    seeds: u16,
 }
 
 /// Measures and prints tables in Markdown.
 pub(crate) fn run(options: &Options) -> Result<()> {
     if options.vectors {
-        return vectors::run(&options.python, options.steps as usize);
+        return vectors::run(
+            &options.python,
+            options.steps as usize,
+            u64::from(options.seeds),
+        );
     }
     check_python(&options.python)?;
     let build = Command::new(env!("CARGO"))

@@ -45,7 +45,16 @@ struct Outcome {
     log_prob: Vec<f64>,
 }
 
-pub(super) fn run(python: &Path, steps: usize) -> Result<()> {
+/// What is trained.
+struct Task<'a> {
+    folder: &'a Path,
+    set: &'static str,
+    flow: &'static str,
+    make: Make,
+    steps: usize,
+}
+
+pub(super) fn run(python: &Path, steps: usize, seeds: u64) -> Result<()> {
     let folder = tempfile::tempdir().context("cannot make a folder for the data")?;
     let made = Command::new(python)
         .args([SCRIPT, "data"])
@@ -67,7 +76,7 @@ pub(super) fn run(python: &Path, steps: usize) -> Result<()> {
         ..
     } = Recipe::default();
     println!(
-        "{layers} layers, networks of {blocks} residual blocks of width {width}, batches of {}, {steps} steps ({} on breast_cancer); nats\n",
+        "{layers} layers, networks of {blocks} residual blocks of width {width}, batches of {}, {steps} steps ({} on breast_cancer), {seeds} seeds; nats, mean over seeds ± standard error\n",
         settings(steps).batch_size,
         steps / 10
     );
@@ -75,11 +84,17 @@ pub(super) fn run(python: &Path, steps: usize) -> Result<()> {
         "| data | flow | test ln p, here | test ln p, nflows | difference | seconds, here | seconds, nflows | ratio |"
     );
     println!("|---|---|---|---|---|---|---|---|");
-    for (name, share) in SETS {
+    for (set, share) in SETS {
         for (flow, make) in FLOWS {
-            let ours = ours(folder.path(), name, make, steps / share)?;
-            let peers = peers(python, folder.path(), name, flow, steps / share)?;
-            println!("{}", row(name, flow, &ours, &peers)?);
+            let task = Task {
+                folder: folder.path(),
+                set,
+                flow,
+                make,
+                steps: steps / share,
+            };
+            let pairs = (0..seeds).map(|seed| Ok((task.ours(seed)?, task.peers(python, seed)?)));
+            println!("{}", row(&task, &pairs.collect::<Result<Vec<_>>>()?)?);
         }
     }
     Ok(())
@@ -96,70 +111,101 @@ fn settings(steps: usize) -> FitSettings {
     }
 }
 
-fn ours(folder: &Path, name: &str, make: Make, steps: usize) -> Result<Outcome> {
-    let load = |part: &str| Tensor::read_npy(folder.join(format!("{name}.{part}.npy")));
-    let (x, test) = (load("train")?, load("test")?);
-    let params = ParamStore::new(0);
-    let builder = params.builder(DType::F32, &Device::Cpu);
-    let flow = make(x.dim(1)?, &Recipe::default(), builder)?;
-    let start = Instant::now();
-    train::fit(&flow, &params, &x, &settings(steps), |_| {
-        ControlFlow::Continue(())
-    })?;
-    let seconds = start.elapsed().as_secs_f64();
-    let log_prob = flow.log_prob(&test)?.to_dtype(DType::F64)?.to_vec1()?;
-    Ok(Outcome { seconds, log_prob })
+impl Task<'_> {
+    fn ours(&self, seed: u64) -> Result<Outcome> {
+        let load =
+            |part: &str| Tensor::read_npy(self.folder.join(format!("{}.{part}.npy", self.set)));
+        let (x, test) = (load("train")?, load("test")?);
+        let params = ParamStore::new(seed);
+        let builder = params.builder(DType::F32, &Device::Cpu);
+        let flow = (self.make)(x.dim(1)?, &Recipe::default(), builder)?;
+        let settings = FitSettings {
+            seed,
+            ..settings(self.steps)
+        };
+        let start = Instant::now();
+        train::fit(&flow, &params, &x, &settings, |_| ControlFlow::Continue(()))?;
+        let seconds = start.elapsed().as_secs_f64();
+        let log_prob = flow.log_prob(&test)?.to_dtype(DType::F64)?.to_vec1()?;
+        Ok(Outcome { seconds, log_prob })
+    }
+
+    fn peers(&self, python: &Path, seed: u64) -> Result<Outcome> {
+        // Threads of the run before may still spin.
+        std::thread::sleep(Duration::from_millis(100));
+        let [steps, seed] = [self.steps.to_string(), seed.to_string()];
+        let mut command = Command::new(python);
+        command.args([SCRIPT, "train"]).arg(self.folder);
+        let result = json(command.args([self.set, self.flow, "--steps", &steps, "--seed", &seed]))?;
+        let log_prob = result["log_prob"]
+            .as_array()
+            .context("`log_prob` is missing")?;
+        let log_prob = log_prob
+            .iter()
+            .map(|value| value.as_f64().context("`log_prob` holds no numbers"));
+        Ok(Outcome {
+            seconds: number(&result, "seconds")?,
+            log_prob: log_prob.collect::<Result<_>>()?,
+        })
+    }
 }
 
-fn peers(python: &Path, folder: &Path, name: &str, flow: &str, steps: usize) -> Result<Outcome> {
-    // Threads of the run before may still spin.
-    std::thread::sleep(Duration::from_millis(100));
-    let steps = steps.to_string();
-    let mut command = Command::new(python);
-    command.args([SCRIPT, "train"]).arg(folder);
-    let result = json(command.args([name, flow, "--steps", &steps]))?;
-    let log_prob = result["log_prob"]
-        .as_array()
-        .context("`log_prob` is missing")?;
-    let log_prob = log_prob
-        .iter()
-        .map(|value| value.as_f64().context("`log_prob` holds no numbers"));
-    Ok(Outcome {
-        seconds: number(&result, "seconds")?,
-        log_prob: log_prob.collect::<Result<_>>()?,
-    })
-}
-
-fn row(name: &str, flow: &str, ours: &Outcome, peers: &Outcome) -> Result<String> {
+/// `pairs` are ours and nflows', by seed.
+fn row(task: &Task, pairs: &[(Outcome, Outcome)]) -> Result<String> {
     ensure!(
-        ours.log_prob.len() == peers.log_prob.len(),
-        "`{name}` was measured on different numbers of samples"
+        pairs
+            .iter()
+            .all(|(ours, peers)| ours.log_prob.len() == peers.log_prob.len()),
+        "`{}` was measured on different numbers of samples",
+        task.set
     );
-    let pairs = ours.log_prob.iter().zip(&peers.log_prob);
-    let differences = pairs.map(|(ours, peers)| ours - peers).collect::<Vec<_>>();
-    let cell = |values: &[f64]| {
-        let (mean, error) = mean_and_error(values);
+    let cell = |value: &dyn Fn(f64, f64) -> f64| {
+        let values = pairs.iter().map(|(ours, peers)| {
+            let samples = ours.log_prob.iter().zip(&peers.log_prob);
+            samples.map(|(ours, peers)| value(*ours, *peers)).collect()
+        });
+        let (mean, error) = mean_and_error(&values.collect::<Vec<Vec<f64>>>());
         format!("{mean:.3} ± {error:.3}")
     };
+    let seconds = |of: fn(&(Outcome, Outcome)) -> &Outcome| {
+        pairs.iter().map(|pair| of(pair).seconds).sum::<f64>() / pairs.len() as f64
+    };
+    let (ours, peers) = (seconds(|(ours, _)| ours), seconds(|(_, peers)| peers));
     Ok(format!(
-        "| {name} | {flow} | {} | {} | {} | {:.2} | {:.2} | {:.2}× |",
-        cell(&ours.log_prob),
-        cell(&peers.log_prob),
-        cell(&differences),
-        ours.seconds,
-        peers.seconds,
-        ours.seconds / peers.seconds
+        "| {} | {} | {} | {} | {} | {ours:.2} | {peers:.2} | {:.2}× |",
+        task.set,
+        task.flow,
+        cell(&|ours, _| ours),
+        cell(&|_, peers| peers),
+        cell(&|ours, peers| ours - peers),
+        ours / peers
     ))
 }
 
-/// The mean and its standard error.
-fn mean_and_error(values: &[f64]) -> (f64, f64) {
-    let count = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / count;
-    let variance = values
+/// The mean over seeds and samples, and its standard error: what samples and what seeds contribute.
+fn mean_and_error(values: &[Vec<f64>]) -> (f64, f64) {
+    let seeds = values
+        .iter()
+        .map(|samples| mean(samples))
+        .collect::<Vec<_>>();
+    let samples = (0..values[0].len())
+        .map(|sample| mean(&values.iter().map(|seed| seed[sample]).collect::<Vec<_>>()))
+        .collect::<Vec<_>>();
+    (
+        mean(&seeds),
+        standard_error(&seeds).hypot(standard_error(&samples)),
+    )
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+fn standard_error(values: &[f64]) -> f64 {
+    let (count, mean) = (values.len() as f64, mean(values));
+    let squares = values
         .iter()
         .map(|value| (value - mean).powi(2))
-        .sum::<f64>()
-        / (count - 1.0);
-    (mean, (variance / count).sqrt())
+        .sum::<f64>();
+    (squares / (count - 1.0) / count).sqrt()
 }
