@@ -3,6 +3,8 @@
 //! Absolute times drift on shared machines. Rounds therefore go through all competitors one after the
 //! other, and what counts is the median over rounds of the ratio within each round.
 
+mod vectors;
+
 use std::{
     env,
     path::{Path, PathBuf},
@@ -68,10 +70,26 @@ pub(crate) struct Options {
     /// Rounds through all competitors.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(3..))]
     rounds: u16,
+    /// Flows of vectors, by likelihood and time to train; Python needs `scikit-learn` too.
+    #[arg(long, conflicts_with = "rounds")]
+    vectors: bool,
+    /// Steps of training with `--vectors`; a tenth of them on the small table.
+    #[arg(long, default_value_t = 1000, requires = "vectors", value_parser = clap::value_parser!(u32).range(10..))]
+    steps: u32,
+    /// Trainings of every flow with `--vectors`, each with a seed of its own.
+    #[arg(long, default_value_t = 3, requires = "vectors", value_parser = clap::value_parser!(u16).range(2..))]
+    seeds: u16,
 }
 
 /// Measures and prints tables in Markdown.
 pub(crate) fn run(options: &Options) -> Result<()> {
+    if options.vectors {
+        return vectors::run(
+            &options.python,
+            options.steps as usize,
+            u64::from(options.seeds),
+        );
+    }
     check_python(&options.python)?;
     build()?;
     for comparison in &COMPARISONS {

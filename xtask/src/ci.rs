@@ -1,5 +1,6 @@
 //! Every check that a change has to pass, in the order of their cost.
 
+mod alone;
 mod invariants;
 
 use std::{
@@ -23,6 +24,7 @@ pub(crate) fn run() -> Result<()> {
         step("test --workspace --lib --bins --tests --examples --no-fail-fast")?;
     }
     step("test --workspace --doc")?;
+    alone::check()?;
     step("doc --workspace --no-deps")?;
     if installed("deny") {
         step("deny check bans licenses sources")?;

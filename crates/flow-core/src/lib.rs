@@ -1,13 +1,42 @@
 //! Normalizing flows on [candle](candle_core): invertible tensor maps with tractable Jacobian
 //! determinants.
 //!
-//! Notation, everywhere in this crate: images are `[B, C, H, W]`; `forward` maps data towards the
-//! latent space and `inverse` maps back; log-determinants are in nats, one number per sample, `[B]`.
+//! Notation, everywhere in this crate: images are `[B, C, H, W]`, vectors `[B, D]`; `forward` maps data towards
+//! the latent space and `inverse` maps back; log-determinants are in nats, one number per sample, `[B]`.
 //!
-//! Reading order: [`Bijection`] is the one trait; [`ActNorm`], [`InvertibleConv1x1`], [`Coupling`],
-//! [`Squeeze`] and [`Whiten`] implement it, one file each; [`Chain`] composes them;
-//! [`params`] makes and names their parameters; [`Gradients`] collects what training needs;
-//! [`check`] proves that a bijection is one; [`ops`] holds the fused operations behind the speed.
+//! Reading order: [`Bijection`] is the one trait, and every map has a file of its own. A [`Flow`] is a bijection and a
+//! base [`distribution`]; [`recipes`] has flows that work, [`train::fit`] fits them to data.
+//!
+//! | of | maps |
+//! |---|---|
+//! | images and vectors | [`ActNorm`], [`Coupling`] by any [`Transform`], [`Permutation`], [`ElementwiseAffine`], [`Pointwise`], [`Whiten`] |
+//! | images | [`InvertibleConv1x1`], [`Squeeze`] |
+//! | vectors | [`Autoregressive`], [`LuLinear`], [`Householder`] |
+//! | others | [`Chain`], [`Inverse`], [`Reshape`] |
+//!
+//! [`Mlp`] is the network of couplings of vectors, [`Conditioner`] the trait of all such networks. What depends on a
+//! context is bound to it first: [`Flow::given`], [`Bijection::given`]. [`params`] makes and names
+//! parameters; [`Gradients`] collects what training needs, [`optimizer`] moves them; [`check`] proves that a
+//! bijection is one; [`ops`] holds the fused operations behind the speed.
+//!
+//! Density of points, learned:
+//!
+//! ```
+//! use candle_core::{DType, Device};
+//! use flow_core::{params::ParamStore, random, recipes::{self, Recipe}, train::{self, FitSettings}};
+//! use std::ops::ControlFlow;
+//!
+//! let points = random::normal(0, (500, 2), DType::F32, &Device::Cpu)?;
+//! let params = ParamStore::new(0);
+//! let recipe = Recipe { layers: 2, width: 16, ..Recipe::default() };
+//! let flow = recipes::realnvp(2, &recipe, params.builder(DType::F32, &Device::Cpu))?;
+//! let settings = FitSettings { max_steps: 20, ..FitSettings::default() };
+//! train::fit(&flow, &params, &points, &settings, |_| ControlFlow::Continue(()))?;
+//! assert_eq!(flow.log_prob(&flow.sample(5, 1)?)?.dims(), [5]);
+//! # candle_core::Result::Ok(())
+//! ```
+//!
+//! A bijection, and what proves it:
 //!
 //! ```
 //! use candle_core::{DType, Device};
@@ -21,6 +50,8 @@
 //! flow_core::check::close(&conv.inverse(&y)?, &x, 1e-12)?;
 //! # candle_core::Result::Ok(())
 //! ```
+
+#![deny(missing_docs)]
 
 mod actnorm;
 mod autoregressive;

@@ -3,7 +3,7 @@
 //! ```text
 //! a     = W·x + b [+ V·context]
 //! a     ← a + W₂·relu(W₁·relu(a) + b₁ [+ V₁·context]) + b₂        for every block
-//! h     = W·a + b, zero at first: a flow starts at what its transform makes of zeros
+//! h     = W·a + b
 //! ```
 //!
 //! He et al. 2016 (arXiv:1603.05027). With masks on the weights it is a MADE: Germain et al. 2015 (arXiv:1502.03509).
@@ -67,37 +67,24 @@ impl Mlp {
         let hidden = (0..width)
             .map(|unit| unit % most.max(1) + most.min(1))
             .collect::<Vec<_>>();
-        let wide = Init::Normal {
-            std: (2.0 / width as f64).sqrt(),
-        };
-        // Blocks start near the identity.
-        let small = Init::Normal { std: 1e-3 };
-        let first = Init::Normal {
-            std: (1.0 / inputs.len().max(1) as f64).sqrt(),
-        };
         let block = |index| {
             let params = params.pp(format!("block{index}"));
             Ok([
-                Layer::new(&hidden, &hidden, wide, params.pp("0"))?,
-                Layer::new(&hidden, &hidden, small, params.pp("1"))?,
+                Layer::new(&hidden, &hidden, spread(width), params.pp("0"))?,
+                // Blocks start near the identity.
+                Layer::new(&hidden, &hidden, Init::Normal { std: 1e-3 }, params.pp("1"))?,
             ])
         };
         let contexts = if context == 0 { 0 } else { 1 + blocks };
         let context_layer = |index| {
-            let init = Init::Normal {
-                std: (1.0 / context as f64).sqrt(),
-            };
-            Layer::new(
-                &vec![0; context],
-                &vec![0; width],
-                init,
-                params.pp(format!("context{index}")),
-            )
+            let params = params.pp(format!("context{index}"));
+            Layer::new(&vec![0; context], &vec![0; width], spread(context), params)
         };
+        let first = spread(inputs.len());
         Ok(Self {
             input: Layer::new(inputs, &hidden, first, params.pp("input"))?,
             blocks: (0..blocks).map(block).collect::<Result<_>>()?,
-            output: Layer::new(&hidden, outputs, Init::Zeros, params.pp("output"))?,
+            output: Layer::new(&hidden, outputs, spread(width), params.pp("output"))?,
             context: (0..contexts).map(context_layer).collect::<Result<_>>()?,
         })
     }
@@ -160,6 +147,14 @@ impl Conditioner for Given<'_> {
     }
 }
 
+/// For weights and biases of layers of so many inputs. Biases are spread too: of few inputs, the ReLUs would
+/// otherwise all bend at zero.
+fn spread(inputs: usize) -> Init {
+    Init::Normal {
+        std: (3.0 * inputs.max(1) as f64).sqrt().recip(),
+    }
+}
+
 struct Layer {
     weight: Tensor,
     bias: Tensor,
@@ -177,7 +172,7 @@ impl Layer {
             .then(|| Tensor::from_vec(mask, shape, params.device())?.to_dtype(params.dtype()));
         Ok(Self {
             weight: params.get_with_hints(shape, "weight", init)?,
-            bias: params.get_with_hints(outputs.len(), "bias", Init::Zeros)?,
+            bias: params.get_with_hints(outputs.len(), "bias", init)?,
             mask: mask.transpose()?,
         })
     }

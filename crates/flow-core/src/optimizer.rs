@@ -132,6 +132,17 @@ impl State<'_> {
 }
 
 impl Update {
+    /// The step after `step` others, without clipping and without an average.
+    pub fn new(optimizer: Optimizer, step: u64, learning_rate: f64) -> Self {
+        Self {
+            optimizer,
+            step,
+            learning_rate,
+            gradient_scale: 1.0,
+            average_decay: 0.0,
+        }
+    }
+
     /// m ← β₁·m + (1 − β₁)·g
     fn first_moment(self) -> impl Fn(f32, [f32; 1]) -> f32 {
         let scale = ((1.0 - BETA1) * self.gradient_scale) as f32;

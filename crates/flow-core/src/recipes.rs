@@ -1,6 +1,6 @@
 //! Flows of vectors that are known to work, in one call each.
 //!
-//! All end at a standard normal and start close to the identity. Data should be of the order of 1: subtract their mean
+//! All end at a standard normal. Data should be of the order of 1: subtract their mean
 //! and divide by their standard deviation first, or put a [`Whiten`](crate::Whiten) before them.
 
 use crate::distribution::StandardNormal;
@@ -40,7 +40,7 @@ impl Default for Recipe {
     }
 }
 
-/// The identity at first, and no scale that a few steps could make enormous.
+/// No scale that a few steps could make enormous.
 const AFFINE: Transform = Transform::Affine(ScaleMap::ExpTanh { bound: 3.0 }, Order::ScaleFirst);
 
 impl Recipe {

@@ -106,6 +106,9 @@ const TABLE: &[(&str, Build)] = &[
         affine(c, p, ScaleMap::SigmoidInverse)
     }),
     ("affine, softplus", |c, p| affine(c, p, ScaleMap::Softplus)),
+    ("affine, softplus without bound", |c, p| {
+        affine(c, p, ScaleMap::SoftplusUnbounded)
+    }),
     ("affine, exp", |c, p| affine(c, p, ScaleMap::Exp)),
     ("affine, exp-tanh", |c, p| {
         affine(c, p, ScaleMap::ExpTanh { bound: 2.0 })

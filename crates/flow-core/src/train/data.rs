@@ -90,8 +90,8 @@ impl Data {
         }
     }
 
-    fn map(&self, f: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Data> {
-        let context = self.context.as_ref().map(|context| f(context));
+    fn map(&self, f: impl Fn(&Tensor) -> Result<Tensor> + Copy) -> Result<Data> {
+        let context = self.context.as_ref().map(f);
         Ok(Data {
             x: f(&self.x)?,
             context: context.transpose()?,

@@ -87,12 +87,10 @@ pub fn fit<B: Bijection>(
                     "training: at step {step} the loss is {loss} and its gradient {norm}; take a lower learning rate"
                 );
             }
+            let rate = settings.learning_rate_at(step as f64 / steps as f64);
             let update = Update {
-                optimizer: settings.optimizer,
-                step: step as u64,
-                learning_rate: settings.learning_rate_at(step as f64 / steps as f64),
                 gradient_scale: (settings.clip_norm / norm).min(1.0),
-                average_decay: 0.0,
+                ..Update::new(settings.optimizer, step as u64, rate)
             };
             moments.update(update, &gradients, None)?;
             sum += loss * batch.count()? as f64;

@@ -19,7 +19,9 @@ use super::view::{Samples, contiguous, dense_samples};
 use super::{fusible, run_length, simd};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Storage, Tensor, bail};
 use rayon::prelude::*;
-use scale::{Exp, ExpTanh, First, Scale, Sigmoid, SigmoidInverse, SigmoidOffset, Softplus};
+use scale::{
+    Exp, ExpTanh, First, Scale, Sigmoid, SigmoidInverse, SigmoidOffset, Softplus, SoftplusUnbounded,
+};
 
 /// Whether numbers are shifted or scaled first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -110,6 +112,7 @@ macro_rules! with_scale {
             SigmoidOffset => SigmoidOffset,
             SigmoidInverse => SigmoidInverse,
             Softplus => Softplus,
+            SoftplusUnbounded => SoftplusUnbounded,
             Exp => Exp,
             ExpTanh { bound } => ExpTanh(bound as f32),
         )

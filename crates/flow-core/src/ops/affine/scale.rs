@@ -14,6 +14,8 @@ pub enum ScaleMap {
     SigmoidInverse,
     /// s = min(ln(1 + e^raw) + 10⁻³, 3): nflows' other one.
     Softplus,
+    /// s = ln(1 + e^raw) + 10⁻³: that of nflows' autoregressive flows.
+    SoftplusUnbounded,
     /// s = e^raw: RealNVP's.
     Exp,
     /// s = exp(γ·tanh(raw / γ)), in (e^−γ, e^γ).
@@ -23,7 +25,7 @@ pub enum ScaleMap {
     },
 }
 
-/// What [`ScaleMap::SigmoidOffset`] and [`ScaleMap::Softplus`] add.
+/// What [`ScaleMap::SigmoidOffset`] and both softplus maps add.
 const OFFSET: f64 = 1e-3;
 
 /// The largest scale of [`ScaleMap::Softplus`].
@@ -36,10 +38,8 @@ impl ScaleMap {
             Self::Sigmoid => log_sigmoid(&(raw + 2.0)?),
             Self::SigmoidOffset => (log_sigmoid(&(raw + 2.0)?)?.exp()? + OFFSET)?.log(),
             Self::SigmoidInverse => log_sigmoid(&(raw + 2.0)?)?.neg(),
-            // ln(1 + e^raw) = −ln σ(−raw).
-            Self::Softplus => (log_sigmoid(&raw.neg()?)?.neg()? + OFFSET)?
-                .minimum(SOFTPLUS_MAX)?
-                .log(),
+            Self::Softplus => softplus_offset(raw)?.minimum(SOFTPLUS_MAX)?.log(),
+            Self::SoftplusUnbounded => softplus_offset(raw)?.log(),
             Self::Exp => Ok(raw.clone()),
             Self::ExpTanh { bound } => (raw / bound)?.tanh()? * bound,
         }
@@ -49,6 +49,11 @@ impl ScaleMap {
 /// ln σ(a) = min(a, 0) − ln(1 + e^−|a|), which neither overflows nor loses small scales.
 fn log_sigmoid(a: &Tensor) -> Result<Tensor> {
     a.minimum(0.0)? - (a.abs()?.neg()?.exp()? + 1.0)?.log()?
+}
+
+/// ln(1 + e^raw) + offset, where ln(1 + e^raw) = −ln σ(−raw).
+fn softplus_offset(raw: &Tensor) -> Result<Tensor> {
+    log_sigmoid(&raw.neg()?)?.neg()? + OFFSET
 }
 
 /// A scale map on single numbers, and the order in which it is applied.
@@ -64,6 +69,7 @@ pub(super) struct Sigmoid;
 pub(super) struct SigmoidOffset;
 pub(super) struct SigmoidInverse;
 pub(super) struct Softplus;
+pub(super) struct SoftplusUnbounded;
 pub(super) struct Exp;
 pub(super) struct ExpTanh(pub(super) f32);
 
@@ -102,15 +108,24 @@ impl Scale for SigmoidInverse {
 impl Scale for Softplus {
     #[inline(always)]
     fn at(&self, raw: f32) -> (f32, f32) {
+        let (log_scale, slope) = SoftplusUnbounded.at(raw);
+        let bound = (SOFTPLUS_MAX as f32).ln();
+        if log_scale < bound {
+            (log_scale, slope)
+        } else {
+            (bound, 0.0)
+        }
+    }
+}
+
+impl Scale for SoftplusUnbounded {
+    #[inline(always)]
+    fn at(&self, raw: f32) -> (f32, f32) {
         let e = simd::exp(-raw.abs());
         let softplus = if raw > 0.0 { raw } else { 0.0 } + e.ln_1p();
         let scale = softplus + OFFSET as f32;
         let sigmoid = if raw < 0.0 { e } else { 1.0 } / (1.0 + e);
-        if scale < SOFTPLUS_MAX as f32 {
-            (scale.ln(), sigmoid / scale)
-        } else {
-            ((SOFTPLUS_MAX as f32).ln(), 0.0)
-        }
+        (scale.ln(), sigmoid / scale)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::Spline;
 use crate::ops::simd;
+use std::cmp::Ordering;
 
 /// What loops over numbers need, in f32.
 pub(super) struct Knots {
@@ -261,12 +262,10 @@ fn softmax_gradient(
 ) {
     let mean = before * shares[..index].iter().sum::<f32>() + at * shares[index];
     for (i, (grad, share)) in grads.iter_mut().zip(shares).enumerate() {
-        let side = if i < index {
-            before
-        } else if i == index {
-            at
-        } else {
-            0.0
+        let side = match i.cmp(&index) {
+            Ordering::Less => before,
+            Ordering::Equal => at,
+            Ordering::Greater => 0.0,
         };
         *grad = scale * share * (side - mean);
     }

@@ -1,0 +1,156 @@
+"""Writes the fixtures in vectors/: `python make_vectors.py`, with torch, nflows, zuko and safetensors.
+
+Each file holds the parameters of a small bijection of vectors under the names that flow-core has for them, at random
+values, and what the library computes on them in double precision: y and log_det of x, and x_from_z of z; of base
+distributions log_prob of x.
+"""
+
+from pathlib import Path
+
+import torch
+import zuko
+from nflows import transforms
+from nflows.nn.nets import ResidualNet
+from nflows.transforms.splines import unconstrained_rational_quadratic_spline
+from safetensors.torch import save_file
+
+FOLDER = Path(__file__).parent / "vectors"
+COUNT, FEATURES, WIDTH, BLOCKS, BINS, BOUND = 16, 5, 12, 2, 8, 3.0
+
+
+def inputs(features=FEATURES):
+    # Wide enough for the tails of the splines.
+    return 1.5 * torch.randn(COUNT, features)
+
+
+def network(prefix, state, order=None, scale=None):
+    """A ResidualNet or MADE under our names; the rows of its last layer in another order, and scaled."""
+    names = {"initial_layer": "input", "final_layer": "output"}
+    names |= {f"blocks.{b}.linear_layers.{i}": f"block{b}.{i}" for b in range(BLOCKS) for i in range(2)}
+    params = {}
+    for theirs, ours in names.items():
+        for part in ("weight", "bias"):
+            value = state[f"{prefix}.{theirs}.{part}"]
+            if ours == "output" and order is not None:
+                value = value[order]
+            if ours == "output" and scale is not None:
+                value = value * scale.reshape(-1, *[1] * (value.dim() - 1))
+            params[f"{ours}.{part}"] = value
+    return params
+
+
+@torch.no_grad()
+def randomize(module):
+    for parameter in module.parameters():
+        parameter.add_(0.2 * torch.randn_like(parameter))
+
+
+@torch.no_grad()
+def save(name, module, params):
+    x, z = inputs(), inputs()
+    y, log_det = module.forward(x)
+    x_from_z, _ = module.inverse(z)
+    write(name, dict(params, x=x, y=y, log_det=log_det, z=z, x_from_z=x_from_z))
+
+
+def write(name, tensors):
+    tensors = {key: value.detach().double().contiguous() for key, value in tensors.items()}
+    save_file(tensors, FOLDER / f"{name}.safetensors")
+    print(name, ", ".join(sorted(tensors)))
+
+
+def coupling(name, make, scaled):
+    # Numbers 0, 2, 4 are transformed.
+    mask = torch.tensor([1, 0, 1, 0, 1])
+    net = lambda i, o: ResidualNet(i, o, hidden_features=WIDTH, num_blocks=BLOCKS)
+    module = make(mask, net)
+    randomize(module)
+    scale = None
+    if scaled:
+        # nflows divides widths and heights by the root of the width of the network.
+        scale = torch.ones(3 * BINS - 1)
+        scale[: 2 * BINS] = WIDTH**-0.5
+        scale = scale.repeat(3)
+    save(name, module, network("transform_net", module.state_dict(), scale=scale))
+
+
+def autoregressive(name, module, order=None):
+    randomize(module)
+    save(name, module, network("autoregressive_net", module.state_dict(), order=order))
+
+
+def spline():
+    x, z = 2 * inputs(3), 2 * inputs(3)
+    h = torch.randn(COUNT, 3, 3 * BINS - 1)
+    parts = (h[..., :BINS], h[..., BINS : 2 * BINS], h[..., 2 * BINS :])
+    run = lambda x, inverse: unconstrained_rational_quadratic_spline(
+        x, *parts, inverse=inverse, tails="linear", tail_bound=BOUND
+    )
+    (y, log_det), (x_from_z, _) = run(x, False), run(z, True)
+    write("spline", dict(h=h.flatten(1), x=x, y=y, log_det=log_det.sum(1), z=z, x_from_z=x_from_z))
+
+
+def lu_linear():
+    module = transforms.LULinear(FEATURES)
+    randomize(module)
+    lower, upper = module._create_lower_upper()
+    # torch.triangular_solve, which nflows calls, is gone.
+    module.inverse = lambda z: (torch.linalg.solve(lower @ upper, (z - module.bias).t()).t(), None)
+    save("lu-linear", module, dict(lower=lower, upper=upper, log_scale=upper.diag().log(), bias=module.bias))
+
+
+def householder():
+    module = transforms.HouseholderSequence(FEATURES, 3)
+    randomize(module)
+    save("householder", module, dict(vectors=module.q_vectors))
+
+
+def pointwise():
+    from torch.distributions import transforms as t
+
+    for name, transform in dict(sigmoid=t.SigmoidTransform(), softplus=t.SoftplusTransform(),
+                                exp=t.ExpTransform(), tanh=t.TanhTransform()).items():
+        # Not where the inverse of tanh loses most digits of single precision.
+        x = 0.4 * inputs()
+        y = transform(x)
+        log_det = transform.log_abs_det_jacobian(x, y).sum(1)
+        write(name, dict(x=x, y=y, log_det=log_det, z=y.clone(), x_from_z=x.clone()))
+
+
+def bases():
+    mean, log_std, x = torch.randn(1, 4), 0.3 * torch.randn(1, 4), torch.randn(COUNT, 4)
+    normal = zuko.distributions.DiagNormal(mean[0], log_std[0].exp())
+    write("diagonal-gaussian", dict(mean=mean, log_std=log_std, x=x, log_prob=normal.log_prob(x)))
+    logits, means, log_stds = torch.randn(3), torch.randn(3, 4), 0.3 * torch.randn(3, 4)
+    parts = zuko.distributions.DiagNormal(means, log_stds.exp())
+    mixture = zuko.distributions.Mixture(parts, logits)
+    write("gaussian-mixture", dict(logits=logits, means=means, log_stds=log_stds, x=x, log_prob=mixture.log_prob(x)))
+    box = zuko.distributions.BoxUniform(-torch.ones(4) * 1.5, torch.ones(4))
+    inside = torch.rand(COUNT, 4) * 2.5 - 1.5
+    write("uniform", dict(x=inside, log_prob=box.log_prob(inside)))
+
+
+def main():
+    FOLDER.mkdir(exist_ok=True)
+    torch.set_default_dtype(torch.float64)
+    torch.manual_seed(0)
+    made = dict(features=FEATURES, hidden_features=WIDTH, num_blocks=BLOCKS)
+    bins = dict(num_bins=BINS, tails="linear", tail_bound=BOUND)
+    spline()
+    coupling("affine-coupling", transforms.AffineCouplingTransform, False)
+    coupling("additive-coupling", transforms.AdditiveCouplingTransform, False)
+    coupling("spline-coupling",
+             lambda mask, net: transforms.PiecewiseRationalQuadraticCouplingTransform(mask, net, **bins), True)
+    # nflows has scale and shift of each number side by side.
+    order = torch.cat([torch.arange(1, 2 * FEATURES, 2), torch.arange(0, 2 * FEATURES, 2)])
+    autoregressive("affine-maf", transforms.MaskedAffineAutoregressiveTransform(**made), order)
+    autoregressive("spline-maf",
+                   transforms.MaskedPiecewiseRationalQuadraticAutoregressiveTransform(**made, **bins))
+    lu_linear()
+    householder()
+    pointwise()
+    bases()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,244 @@
+//! Flows as distributions, and fitting them.
+#![allow(clippy::unwrap_used)]
+
+use candle_core::{DType, Device, Tensor};
+use flow_core::distribution::{
+    DiagonalGaussian, Distribution, GaussianMixture, StandardNormal, Uniform,
+};
+use flow_core::optimizer::{Moments, Optimizer, Update};
+use flow_core::params::ParamStore;
+use flow_core::recipes::{self, Recipe};
+use flow_core::train::{Epoch, FitSettings, fit, mean_loss};
+use flow_core::{Bijection, Chain, ElementwiseAffine, Flow, Gradients, check, random};
+use std::ops::ControlFlow;
+
+/// Points on a parabola with noise, and for each of them what moved it up.
+fn parabola(count: usize, seed: u64) -> (Tensor, Tensor) {
+    let normal = |label| {
+        random::normal(
+            random::derive(seed, label),
+            (count, 1),
+            DType::F32,
+            &Device::Cpu,
+        )
+        .unwrap()
+    };
+    let (x, context) = (normal("x"), normal("context"));
+    let y = (x.sqr().unwrap() * 0.5).unwrap() + (normal("noise") * 0.2).unwrap();
+    let y = (y.unwrap() + &context).unwrap();
+    (Tensor::cat(&[x, y], 1).unwrap(), context)
+}
+
+fn small(max_steps: usize) -> FitSettings {
+    FitSettings {
+        max_steps,
+        learning_rate: 5e-3,
+        ..FitSettings::default()
+    }
+}
+
+fn spline_flow(context: usize) -> (Flow<Chain>, ParamStore) {
+    let params = ParamStore::new(1);
+    let recipe = Recipe {
+        layers: 3,
+        width: 32,
+        blocks: 1,
+        context,
+        ..Recipe::default()
+    };
+    let flow = recipes::neural_spline_flow(2, &recipe, params.builder(DType::F32, &Device::Cpu));
+    (flow.unwrap(), params)
+}
+
+/// −E ln p of the parabola given its context: two Gaussians, one of standard deviation 0.2.
+fn entropy() -> f64 {
+    let gaussian = 0.5 * (1.0 + (2.0 * std::f64::consts::PI).ln());
+    2.0 * gaussian + 0.2_f64.ln()
+}
+
+#[test]
+fn a_condition_is_learned_to_within_a_tenth_of_a_nat_of_the_truth() {
+    let (flow, params) = spline_flow(1);
+    let (x, context) = parabola(4000, 0);
+    fit(&flow, &params, (&x, &context), &small(500), |_| {
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    let (x, context) = parabola(4000, 1);
+    let loss = mean_loss(&flow, (&x, &context)).unwrap();
+    assert!(
+        (entropy() - 0.1..entropy() + 0.1).contains(&loss),
+        "{loss} is not {}",
+        entropy()
+    );
+    assert!(flow.log_prob(&x).is_err());
+}
+
+#[test]
+fn the_best_weights_are_kept_and_training_repeats() {
+    let (x, _) = parabola(600, 0);
+    let run = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        pool.install(|| {
+            let (flow, params) = spline_flow(0);
+            let mut epochs = Vec::<Epoch>::new();
+            // So fast that it overfits and swings.
+            let settings = FitSettings {
+                learning_rate: 0.03,
+                patience: 4,
+                epochs: 60,
+                batch_size: 300,
+                ..FitSettings::default()
+            };
+            let fit = fit(&flow, &params, &x, &settings, |epoch| {
+                epochs.push(*epoch);
+                ControlFlow::Continue(())
+            });
+            let weights = params
+                .vars()
+                .into_iter()
+                .map(|(_, var)| var.flatten_all().unwrap().to_vec1::<f32>().unwrap());
+            (fit.unwrap(), epochs, weights.flatten().collect::<Vec<_>>())
+        })
+    };
+    let (fit, epochs, weights) = run(1);
+    assert_eq!(run(2), (fit, epochs.clone(), weights));
+    let best = epochs
+        .iter()
+        .min_by(|a, b| a.validation.unwrap().total_cmp(&b.validation.unwrap()))
+        .unwrap();
+    assert_eq!(fit.best.epoch, best.epoch);
+    assert!(epochs.iter().all(|epoch| {
+        epoch.best
+            == (epochs[..epoch.epoch]
+                .iter()
+                .all(|before| before.validation >= epoch.validation))
+    }));
+    assert_eq!(
+        (fit.epochs, epochs.len()),
+        (best.epoch + 4, best.epoch + 4),
+        "patience is 4"
+    );
+}
+
+#[test]
+fn the_callback_ends_training_and_what_is_wrong_is_said() {
+    let (flow, params) = spline_flow(0);
+    let (x, context) = parabola(100, 0);
+    let stopped = fit(&flow, &params, &x, &small(1000), |_| ControlFlow::Break(())).unwrap();
+    assert_eq!((stopped.epochs, stopped.best.steps), (1, 1));
+    let message = |x: &Tensor, settings| {
+        let result = fit(&flow, &params, x, &settings, |_| ControlFlow::Continue(()));
+        result.unwrap_err().to_string()
+    };
+    let broken = (&x * f64::NAN).unwrap();
+    assert!(message(&broken, small(10)).contains("loss is NaN"));
+    assert!(message(&x.narrow(0, 0, 1).unwrap(), small(10)).contains("none are left to train on"));
+    assert!(
+        message(
+            &x,
+            FitSettings {
+                batch_size: 0,
+                ..small(10)
+            }
+        )
+        .contains("batches of 0")
+    );
+    let pair = (&x, &context.narrow(0, 0, 50).unwrap());
+    let error = fit(&flow, &params, pair, &small(10), |_| {
+        ControlFlow::Continue(())
+    })
+    .unwrap_err();
+    assert!(error.to_string().contains("100 samples have 50 contexts"));
+}
+
+#[test]
+fn bases_draw_what_they_measure() {
+    let params = ParamStore::new(0);
+    let builder = |name| params.builder(DType::F64, &Device::Cpu).pp(name);
+    let (dtype, device) = (DType::F64, Device::Cpu);
+    let bases: [(&str, Box<dyn Distribution>); 4] = [
+        ("normal", Box::new(StandardNormal::new(2, dtype, &device))),
+        (
+            "gaussian",
+            Box::new(DiagonalGaussian::new(2, builder("gaussian")).unwrap()),
+        ),
+        (
+            "uniform",
+            Box::new(Uniform::new(-1.0, 2.0, 2, dtype, &device).unwrap()),
+        ),
+        (
+            "mixture",
+            Box::new(GaussianMixture::new(3, 2, builder("mixture")).unwrap()),
+        ),
+    ];
+    check::randomize(&params, 5, 0.5).unwrap();
+    for (name, base) in bases {
+        // The share of draws in a box is the integral of the density over it.
+        let (count, side) = (40_000, 200);
+        let inside = |point: &[f64]| point.iter().all(|value| (0.0..1.0).contains(value));
+        let draws = base.sample(count, 3).unwrap().to_vec2::<f64>().unwrap();
+        let share = draws.iter().filter(|draw| inside(draw)).count() as f64 / count as f64;
+        let middle = |i: usize| (i as f64 + 0.5) / side as f64;
+        let grid = (0..side * side)
+            .flat_map(|i| [middle(i / side), middle(i % side)])
+            .collect::<Vec<_>>();
+        let grid = Tensor::from_vec(grid, (side * side, 2), &device).unwrap();
+        let density = base.log_prob(&grid).unwrap().exp().unwrap();
+        let integral = density.mean_all().unwrap().to_scalar::<f64>().unwrap();
+        let error = (integral * (1.0 - integral) / count as f64).sqrt();
+        assert!(
+            (share - integral).abs() < 5.0 * error,
+            "{name}: {share} is not {integral}"
+        );
+    }
+    let outside = Tensor::new(&[[0.0, 3.0]], &device).unwrap();
+    let uniform = Uniform::new(-1.0, 2.0, 2, dtype, &device).unwrap();
+    assert_eq!(
+        uniform
+            .log_prob(&outside)
+            .unwrap()
+            .to_vec1::<f64>()
+            .unwrap(),
+        [f64::NEG_INFINITY]
+    );
+}
+
+/// Rezende & Mohamed 2015: a flow fitted to an unnormalised density by samples of its own.
+#[test]
+fn variational_inference_finds_a_gaussian() {
+    let params = ParamStore::new(0);
+    let builder = params.builder(DType::F64, &Device::Cpu);
+    let flow = Flow::new(
+        ElementwiseAffine::new(2, builder).unwrap(),
+        StandardNormal::new(2, DType::F64, &Device::Cpu),
+    );
+    let mut moments = Moments::default();
+    for step in 0..1500 {
+        let (x, log_prob) = flow.sample_with_log_prob(64, step).unwrap();
+        // N((3, −1), 0.5²), unnormalised.
+        let mean = Tensor::new(&[[3.0, -1.0]], &Device::Cpu).unwrap();
+        let target = x
+            .broadcast_sub(&mean)
+            .unwrap()
+            .sqr()
+            .unwrap()
+            .sum(1)
+            .unwrap()
+            * -2.0;
+        let loss = (log_prob - target.unwrap()).unwrap().mean_all().unwrap();
+        let gradients = Gradients::of(&loss, &params).unwrap();
+        let rate = 0.05 * (1.0 - step as f64 / 1500.0);
+        let update = Update::new(Optimizer::Adam, step, rate);
+        moments.update(update, &gradients, None).unwrap();
+    }
+    let x = flow
+        .bijection()
+        .inverse(&Tensor::new(&[[0.0, 0.0], [1.0, 1.0]], &Device::Cpu).unwrap())
+        .unwrap();
+    let expected = Tensor::new(&[[3.0, -1.0], [3.5, -0.5]], &Device::Cpu).unwrap();
+    check::close(&x, &expected, 0.02).unwrap();
+}

@@ -1,0 +1,152 @@
+//! What nflows, torch and zuko compute, on parameters and inputs in `assets/reference/vectors`.
+#![allow(clippy::unwrap_used)]
+
+use candle_core::{DType, Device, Result, Tensor};
+use flow_core::distribution::{DiagonalGaussian, Distribution, GaussianMixture, Uniform};
+use flow_core::ops::spline;
+use flow_core::params::{ParamBuilder, ParamStore};
+use flow_core::{
+    Autoregressive, Bijection, Coupling, Householder, LuLinear, Mlp, MlpSize, Order, Passing,
+    Pointwise, ScaleMap, Spline, Transform, check,
+};
+use std::collections::HashMap;
+
+type Tensors = HashMap<String, Tensor>;
+
+/// What a file holds that is not a parameter.
+const DATA: [&str; 7] = ["x", "y", "log_det", "z", "x_from_z", "log_prob", "h"];
+
+const FEATURES: usize = 5;
+
+const SIZE: MlpSize = MlpSize {
+    width: 12,
+    blocks: 2,
+    context: 0,
+};
+
+fn load(name: &str, dtype: DType) -> Tensors {
+    let folder = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../assets/reference/vectors"
+    );
+    let file = candle_core::safetensors::load(format!("{folder}/{name}.safetensors"), &Device::Cpu);
+    let cast = |(name, tensor): (String, Tensor)| (name, tensor.to_dtype(dtype).unwrap());
+    file.unwrap().into_iter().map(cast).collect()
+}
+
+fn params(file: &Tensors) -> ParamStore {
+    let is_param = |(name, _): &(&String, &Tensor)| !DATA.contains(&name.as_str());
+    let params = file.iter().filter(is_param);
+    ParamStore::from_tensors(params.map(|(name, value)| (name.clone(), value.clone()))).unwrap()
+}
+
+/// 1e-5 in f32, and in f64, where the two have nothing but the order of sums to differ in, 1e-10.
+const PRECISIONS: [(DType, f64); 2] = [(DType::F32, 1e-5), (DType::F64, 1e-10)];
+
+fn agrees(name: &str, build: impl Fn(ParamBuilder) -> Result<Box<dyn Bijection>>) {
+    for (dtype, tolerance) in PRECISIONS {
+        let file = load(name, dtype);
+        let params = params(&file);
+        let bijection = build(params.builder(dtype, &Device::Cpu)).unwrap();
+        assert_eq!(params.unused(), Vec::<String>::new(), "{name}");
+        let (y, log_det) = bijection.forward(&file["x"]).unwrap();
+        check::close(&y, &file["y"], tolerance).unwrap();
+        check::close(&log_det, &file["log_det"], tolerance).unwrap();
+        let x = bijection.inverse(&file["z"]).unwrap();
+        check::close(&x, &file["x_from_z"], tolerance).unwrap();
+    }
+}
+
+/// Numbers 0, 2 and 4 are transformed.
+fn coupling(transform: Transform) -> impl Fn(ParamBuilder) -> Result<Box<dyn Bijection>> {
+    move |params| {
+        let network = Mlp::new(2, transform.parameters(3), SIZE, params)?;
+        Ok(Box::new(Coupling::new(transform, Passing::Odd, network)))
+    }
+}
+
+fn made(transform: Transform) -> impl Fn(ParamBuilder) -> Result<Box<dyn Bijection>> {
+    move |params| {
+        Ok(Box::new(Autoregressive::new(
+            FEATURES, transform, SIZE, params,
+        )?))
+    }
+}
+
+#[test]
+fn the_spline_is_that_of_nflows() {
+    for (dtype, tolerance) in PRECISIONS {
+        let file = load("spline", dtype);
+        let (x, h) = (&file["x"], &file["h"]);
+        let (y, log_det) = spline::forward(x, h, Spline::default()).unwrap();
+        check::close(&y, &file["y"], tolerance).unwrap();
+        check::close(&log_det, &file["log_det"], tolerance).unwrap();
+        let x = spline::inverse(&file["z"], h, Spline::default()).unwrap();
+        check::close(&x, &file["x_from_z"], tolerance).unwrap();
+    }
+}
+
+#[test]
+fn couplings_are_those_of_nflows() {
+    let affine = Transform::Affine(ScaleMap::SigmoidOffset, Order::ScaleFirst);
+    agrees("affine-coupling", coupling(affine));
+    agrees("additive-coupling", coupling(Transform::Additive));
+    agrees(
+        "spline-coupling",
+        coupling(Transform::Spline(Spline::default())),
+    );
+}
+
+#[test]
+fn autoregressive_flows_are_those_of_nflows() {
+    let affine = Transform::Affine(ScaleMap::SoftplusUnbounded, Order::ScaleFirst);
+    agrees("affine-maf", made(affine));
+    agrees("spline-maf", made(Transform::Spline(Spline::default())));
+}
+
+#[test]
+fn linear_maps_are_those_of_nflows() {
+    agrees("lu-linear", |params| {
+        Ok(Box::new(LuLinear::new(FEATURES, params)?))
+    });
+    agrees("householder", |params| {
+        Ok(Box::new(Householder::new(FEATURES, 3, params)?))
+    });
+}
+
+#[test]
+fn functions_are_those_of_torch() {
+    for (name, function) in [
+        ("sigmoid", Pointwise::Sigmoid),
+        ("softplus", Pointwise::Softplus),
+        ("exp", Pointwise::Exp),
+        ("tanh", Pointwise::Tanh),
+    ] {
+        agrees(name, |_| Ok(Box::new(function)));
+    }
+}
+
+#[test]
+fn densities_are_those_of_zuko() {
+    for (dtype, tolerance) in PRECISIONS {
+        let measures = |name, build: &dyn Fn(ParamBuilder) -> Result<Box<dyn Distribution>>| {
+            let file = load(name, dtype);
+            let base = build(params(&file).builder(dtype, &Device::Cpu)).unwrap();
+            check::close(
+                &base.log_prob(&file["x"]).unwrap(),
+                &file["log_prob"],
+                tolerance,
+            )
+            .unwrap();
+        };
+        measures("diagonal-gaussian", &|params| {
+            Ok(Box::new(DiagonalGaussian::new(4, params)?))
+        });
+        measures("gaussian-mixture", &|params| {
+            Ok(Box::new(GaussianMixture::new(3, 4, params)?))
+        });
+        measures("uniform", &|_| {
+            Ok(Box::new(Uniform::new(-1.5, 1.0, 4, dtype, &Device::Cpu)?))
+        });
+    }
+}

@@ -1,0 +1,211 @@
+//! `cargo xtask bench-peers --vectors`: flows of vectors here and in nflows, of the same sizes, on the same data
+//! for as many steps, one after the other.
+
+use std::{
+    ops::ControlFlow,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use candle_core::{DType, Device, Tensor};
+use flow_core::{
+    Chain, Flow,
+    params::{ParamBuilder, ParamStore},
+    recipes::{self, Recipe},
+    train::{self, FitSettings},
+};
+
+use super::{ROOT, json, number};
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/vectors.py");
+
+/// What the script makes, and which share of the steps is taken on it: on few samples more would overfit.
+const SETS: [(&str, usize); 5] = [
+    ("two_moons", 1),
+    ("checkerboard", 1),
+    ("eight_gaussians", 1),
+    ("spirals", 1),
+    ("breast_cancer", 10),
+];
+
+type Make = fn(usize, &Recipe, ParamBuilder) -> flow_core::Result<Flow<Chain>>;
+
+const FLOWS: [(&str, Make); 3] = [
+    ("nsf", recipes::neural_spline_flow),
+    ("realnvp", recipes::realnvp),
+    ("maf", recipes::masked_autoregressive_flow),
+];
+
+/// What a trained flow has to show.
+struct Outcome {
+    seconds: f64,
+    /// Of every test sample, in nats.
+    log_prob: Vec<f64>,
+}
+
+/// What is trained.
+struct Task<'a> {
+    folder: &'a Path,
+    set: &'static str,
+    flow: &'static str,
+    make: Make,
+    steps: usize,
+}
+
+pub(super) fn run(python: &Path, steps: usize, seeds: u64) -> Result<()> {
+    let folder = tempfile::tempdir().context("cannot make a folder for the data")?;
+    let made = Command::new(python)
+        .args([SCRIPT, "data"])
+        .arg(folder.path())
+        .current_dir(ROOT)
+        .output()
+        .with_context(|| format!("cannot run `{}`", python.display()))?;
+    if !made.status.success() {
+        bail!(
+            "`{0}` could not make the data; `peers/bin/pip install torch nflows numpy scikit-learn` gets what it needs: {1}",
+            python.display(),
+            String::from_utf8_lossy(&made.stderr).trim()
+        );
+    }
+    let Recipe {
+        layers,
+        width,
+        blocks,
+        ..
+    } = Recipe::default();
+    println!(
+        "{layers} layers, networks of {blocks} residual blocks of width {width}, batches of {}, {steps} steps ({} on breast_cancer), {seeds} seeds; nats, mean over seeds ± standard error\n",
+        settings(steps).batch_size,
+        steps / 10
+    );
+    println!(
+        "| data | flow | test ln p, here | test ln p, nflows | difference | seconds, here | seconds, nflows | ratio |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
+    for (set, share) in SETS {
+        for (flow, make) in FLOWS {
+            let task = Task {
+                folder: folder.path(),
+                set,
+                flow,
+                make,
+                steps: steps / share,
+            };
+            let pairs = (0..seeds).map(|seed| Ok((task.ours(seed)?, task.peers(python, seed)?)));
+            println!("{}", row(&task, &pairs.collect::<Result<Vec<_>>>()?)?);
+        }
+    }
+    Ok(())
+}
+
+fn settings(steps: usize) -> FitSettings {
+    FitSettings {
+        epochs: usize::MAX,
+        max_steps: steps,
+        validation: 0.0,
+        patience: usize::MAX,
+        keep_best: false,
+        ..FitSettings::default()
+    }
+}
+
+impl Task<'_> {
+    fn ours(&self, seed: u64) -> Result<Outcome> {
+        let load =
+            |part: &str| Tensor::read_npy(self.folder.join(format!("{}.{part}.npy", self.set)));
+        let (x, test) = (load("train")?, load("test")?);
+        let params = ParamStore::new(seed);
+        let builder = params.builder(DType::F32, &Device::Cpu);
+        let flow = (self.make)(x.dim(1)?, &Recipe::default(), builder)?;
+        let settings = FitSettings {
+            seed,
+            ..settings(self.steps)
+        };
+        let start = Instant::now();
+        train::fit(&flow, &params, &x, &settings, |_| ControlFlow::Continue(()))?;
+        let seconds = start.elapsed().as_secs_f64();
+        let log_prob = flow.log_prob(&test)?.to_dtype(DType::F64)?.to_vec1()?;
+        Ok(Outcome { seconds, log_prob })
+    }
+
+    fn peers(&self, python: &Path, seed: u64) -> Result<Outcome> {
+        // Threads of the run before may still spin.
+        std::thread::sleep(Duration::from_millis(100));
+        let [steps, seed] = [self.steps.to_string(), seed.to_string()];
+        let mut command = Command::new(python);
+        command.args([SCRIPT, "train"]).arg(self.folder);
+        let result = json(command.args([self.set, self.flow, "--steps", &steps, "--seed", &seed]))?;
+        let log_prob = result["log_prob"]
+            .as_array()
+            .context("`log_prob` is missing")?;
+        let log_prob = log_prob
+            .iter()
+            .map(|value| value.as_f64().context("`log_prob` holds no numbers"));
+        Ok(Outcome {
+            seconds: number(&result, "seconds")?,
+            log_prob: log_prob.collect::<Result<_>>()?,
+        })
+    }
+}
+
+/// `pairs` are ours and nflows', by seed.
+fn row(task: &Task, pairs: &[(Outcome, Outcome)]) -> Result<String> {
+    ensure!(
+        pairs
+            .iter()
+            .all(|(ours, peers)| ours.log_prob.len() == peers.log_prob.len()),
+        "`{}` was measured on different numbers of samples",
+        task.set
+    );
+    let cell = |value: &dyn Fn(f64, f64) -> f64| {
+        let values = pairs.iter().map(|(ours, peers)| {
+            let samples = ours.log_prob.iter().zip(&peers.log_prob);
+            samples.map(|(ours, peers)| value(*ours, *peers)).collect()
+        });
+        let (mean, error) = mean_and_error(&values.collect::<Vec<Vec<f64>>>());
+        format!("{mean:.3} ± {error:.3}")
+    };
+    let seconds = |of: fn(&(Outcome, Outcome)) -> &Outcome| {
+        pairs.iter().map(|pair| of(pair).seconds).sum::<f64>() / pairs.len() as f64
+    };
+    let (ours, peers) = (seconds(|(ours, _)| ours), seconds(|(_, peers)| peers));
+    Ok(format!(
+        "| {} | {} | {} | {} | {} | {ours:.2} | {peers:.2} | {:.2}× |",
+        task.set,
+        task.flow,
+        cell(&|ours, _| ours),
+        cell(&|_, peers| peers),
+        cell(&|ours, peers| ours - peers),
+        ours / peers
+    ))
+}
+
+/// The mean over seeds and samples, and its standard error: what samples and what seeds contribute.
+fn mean_and_error(values: &[Vec<f64>]) -> (f64, f64) {
+    let seeds = values
+        .iter()
+        .map(|samples| mean(samples))
+        .collect::<Vec<_>>();
+    let samples = (0..values[0].len())
+        .map(|sample| mean(&values.iter().map(|seed| seed[sample]).collect::<Vec<_>>()))
+        .collect::<Vec<_>>();
+    (
+        mean(&seeds),
+        standard_error(&seeds).hypot(standard_error(&samples)),
+    )
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+fn standard_error(values: &[f64]) -> f64 {
+    let (count, mean) = (values.len() as f64, mean(values));
+    let squares = values
+        .iter()
+        .map(|value| (value - mean).powi(2))
+        .sum::<f64>();
+    (squares / (count - 1.0) / count).sqrt()
+}

@@ -1,0 +1,117 @@
+//! flow-core as others use it: alone, with few dependencies, packaged, and by its examples.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context, Result, ensure};
+
+use super::{cargo, step};
+
+/// What must not be below flow-core, however deep.
+const AVOIDED: [&str; 6] = [
+    "anyhow",
+    "clap",
+    "hf-hub",
+    "tokio",
+    "tracing-subscriber",
+    "reqwest",
+];
+
+/// What it depends on itself; more needs a reason.
+const DIRECT: [&str; 9] = [
+    "candle-core",
+    "candle-nn",
+    "gemm",
+    "half",
+    "pulp",
+    "rand",
+    "rand_chacha",
+    "rand_distr",
+    "rayon",
+];
+
+pub(super) fn check() -> Result<()> {
+    dependencies()?;
+    minimum_version()?;
+    step("check --package flow-core --no-default-features --lib")?;
+    // Offline, and therefore without the lock file that packaging would make anew.
+    step("package --package flow-core --no-verify --allow-dirty --exclude-lockfile --offline")?;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/flow-core/examples");
+    let entries = fs::read_dir(&folder);
+    let mut names = Vec::new();
+    for entry in entries.with_context(|| format!("cannot read `{}`", folder.display()))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            names.extend(
+                path.file_stem()
+                    .map(|name| name.to_string_lossy().into_owned()),
+            );
+        }
+    }
+    names.sort();
+    for name in names {
+        step(&format!("run --package flow-core --example {name}"))?;
+    }
+    Ok(())
+}
+
+fn dependencies() -> Result<()> {
+    println!("==> cargo tree of flow-core");
+    for name in tree("")? {
+        ensure!(
+            !AVOIDED.contains(&name.as_str()),
+            "`flow-core` must not depend on `{name}`, not even through others"
+        );
+    }
+    for name in tree("--depth 1 ")? {
+        ensure!(
+            name == "flow-core" || DIRECT.contains(&name.as_str()),
+            "`{name}` is a new dependency of `flow-core`; `xtask/src/ci/alone.rs` lists those it may have"
+        );
+    }
+    Ok(())
+}
+
+/// The names of what flow-core is built with.
+fn tree(depth: &str) -> Result<Vec<String>> {
+    let arguments =
+        format!("tree --package flow-core --edges normal --prefix none {depth}--format {{p}}");
+    let output = cargo(&arguments)
+        .output()
+        .context("cannot run `cargo tree`")?;
+    ensure!(
+        output.status.success(),
+        "`cargo {arguments}` failed: {}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    let lines = String::from_utf8_lossy(&output.stdout).into_owned();
+    let names = lines.lines().filter_map(|line| line.split(' ').next());
+    Ok(names
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect())
+}
+
+/// The version that manifests state is the one that everything is built and tested with.
+fn minimum_version() -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let read = |name: &str| {
+        let path = root.join(name);
+        fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))
+    };
+    let value = |text: &str, key: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(key))?;
+        Some(line.trim_matches([' ', '=', '"']).to_owned())
+    };
+    let stated = value(&read("Cargo.toml")?, "rust-version")
+        .context("`Cargo.toml` states no `rust-version`")?;
+    let used = value(&read("rust-toolchain.toml")?, "channel")
+        .context("`rust-toolchain.toml` names no `channel`")?;
+    ensure!(
+        used == stated
+            || used
+                .strip_prefix(&stated)
+                .is_some_and(|rest| rest.starts_with('.')),
+        "`rust-version` is {stated}, but what is tested is {used}"
+    );
+    Ok(())
+}
