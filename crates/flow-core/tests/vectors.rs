@@ -323,9 +323,8 @@ fn splines_survive_extreme_parameters() {
                 .unwrap()
                 .sum_all()
                 .unwrap();
-            assert_eq!(
-                nan.to_scalar::<f64>().unwrap(),
-                0.0,
+            assert!(
+                nan.to_scalar::<f64>().unwrap() < 0.5,
                 "{name} at {std} in {dtype:?}"
             );
         }
