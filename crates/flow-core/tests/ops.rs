@@ -130,7 +130,8 @@ proptest! {
         b in 1_usize..40, c in 1_usize..6, h in 1_usize..10, w in 1_usize..10, seed: u64,
     ) {
         let transformed = c.div_ceil(2);
-        let inputs = vars(seed, &[&[b, c, h, w], &[b, 2 * transformed, h, w]], 2.0);
+        // At scales below a hundredth, dividing by them leaves too few of the digits of f32.
+        let inputs = vars(seed, &[&[b, c, h, w], &[b, 2 * transformed, h, w]], 1.0);
         let [x, parameters] = &inputs[..] else { unreachable!() };
         for map in SCALE_MAPS {
             for order in [Order::ShiftFirst, Order::ScaleFirst] {
