@@ -242,7 +242,8 @@ pub(crate) fn number(result: &Value, name: &str) -> Result<f64> {
         .with_context(|| format!("the figure `{name}` is missing"))
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+/// The middle value.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }

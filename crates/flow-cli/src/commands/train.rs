@@ -114,7 +114,7 @@ fn resume(
     folder: &RunFolder,
     device: &Device,
 ) -> Result<(Trainer, Images, Notes)> {
-    let trainer = Trainer::resume(&folder.training(), device)?;
+    let mut trainer = Trainer::resume(&folder.training(), device)?;
     let notes = Notes::read(&trainer)?;
     let name = trainer.dataset().parse::<DatasetName>()?;
     if let Some(other) = args.data.dataset
@@ -133,6 +133,12 @@ fn resume(
         "`{}` stands behind the end of its epoch, where no training can stand",
         folder.training().display()
     );
+    let (settings, asked) = (trainer.settings(), &args.optimization);
+    let memory = asked.memory.unwrap_or(settings.memory);
+    let unsound_inversion = asked
+        .unsound_inversion
+        .unwrap_or(settings.unsound_inversion);
+    trainer.set_memory(memory, unsound_inversion);
     tracing::info!("resuming after step {}", HumanCount(trainer.progress.step));
     Ok((trainer, images, notes))
 }

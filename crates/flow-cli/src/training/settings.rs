@@ -85,11 +85,6 @@ pub(crate) fn check_same(
             "--precision",
             differ(&training.precision, &settings.precision),
         ),
-        ("--memory", differ(&training.memory, &settings.memory)),
-        (
-            "--unsound-inversion",
-            differ(&training.unsound_inversion, &settings.unsound_inversion),
-        ),
         (
             "--warmup-steps",
             differ(&training.warmup_steps, &settings.warmup_steps),

@@ -157,6 +157,12 @@ impl Trainer {
         self.apply(gradient, done)
     }
 
+    /// Keeps more or less of the forward pass from now on. Gradients change by rounding only.
+    pub fn set_memory(&mut self, memory: Memory, unsound_inversion: UnsoundInversion) {
+        self.settings.memory = memory;
+        self.settings.unsound_inversion = unsound_inversion;
+    }
+
     /// Goes back to the last good state and halves the learning rate, which then recovers: weights,
     /// average, moments, warm-up and the range of losses are those of then.
     ///
