@@ -164,6 +164,10 @@ fn all_checks(
     named(name, check::close(&log_det, &expected, 1e-9))
 }
 
+/// Of the seven digits of f32, a flow of this condition leaves the four that the bound asks for, with one to
+/// spare. Most random flows are better.
+const WORST_CONDITION: f64 = 100.0;
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
 
@@ -211,6 +215,13 @@ proptest! {
         on_one_thread(|| {
             for (name, build) in TABLE {
                 let x = input(name, b, d, seed, DType::F64);
+                let params = ParamStore::new(seed);
+                let bijection = build(d, params.builder(DType::F64, &Device::Cpu)).unwrap();
+                check::randomize(&params, seed, 0.3).unwrap();
+                let places = [x.clone(), bijection.inverse(&x).unwrap()];
+                if places.iter().any(|x| check::condition(&bijection, x).unwrap() > WORST_CONDITION) {
+                    continue;
+                }
                 let [wide, narrow] = [DType::F64, DType::F32].map(|dtype| {
                     let params = ParamStore::new(seed);
                     build(d, params.builder(DType::F64, &Device::Cpu)).unwrap();
