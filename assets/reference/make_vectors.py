@@ -2,7 +2,7 @@
 
 Each file holds the parameters of a small bijection of vectors under the names that flow-core has for them, at random
 values, and what the library computes on them in double precision: y and log_det of x, and x_from_z of z; of base
-distributions log_prob of x.
+distributions and of a flow under a context log_prob of x.
 """
 
 from pathlib import Path
@@ -10,12 +10,14 @@ from pathlib import Path
 import torch
 import zuko
 from nflows import transforms
+from nflows.distributions import StandardNormal
+from nflows.flows import Flow
 from nflows.nn.nets import ResidualNet
 from nflows.transforms.splines import unconstrained_rational_quadratic_spline
 from safetensors.torch import save_file
 
 FOLDER = Path(__file__).parent / "vectors"
-COUNT, FEATURES, WIDTH, BLOCKS, BINS, BOUND = 16, 5, 12, 2, 8, 3.0
+COUNT, FEATURES, CONTEXT, WIDTH, BLOCKS, BINS, BOUND = 16, 5, 3, 12, 2, 8, 3.0
 
 
 def inputs(features=FEATURES):
@@ -27,6 +29,8 @@ def network(prefix, state, order=None, scale=None):
     """A ResidualNet or MADE under our names; the rows of its last layer in another order, and scaled."""
     names = {"initial_layer": "input", "final_layer": "output"}
     names |= {f"blocks.{b}.linear_layers.{i}": f"block{b}.{i}" for b in range(BLOCKS) for i in range(2)}
+    if f"{prefix}.blocks.0.context_layer.weight" in state:
+        names |= {f"blocks.{b}.context_layer": f"context{b + 1}" for b in range(BLOCKS)}
     params = {}
     for theirs, ours in names.items():
         for part in ("weight", "bias"):
@@ -36,6 +40,12 @@ def network(prefix, state, order=None, scale=None):
             if ours == "output" and scale is not None:
                 value = value * scale.reshape(-1, *[1] * (value.dim() - 1))
             params[f"{ours}.{part}"] = value
+    if "context1.weight" in params:
+        # The first layer of nflows takes both side by side, with one bias.
+        count = params["input.weight"].shape[1] - params["context1.weight"].shape[1]
+        params["context0.weight"] = params["input.weight"][:, count:]
+        params["context0.bias"] = torch.zeros(WIDTH)
+        params["input.weight"] = params["input.weight"][:, :count]
     return params
 
 
@@ -65,13 +75,38 @@ def coupling(name, make, scaled):
     net = lambda i, o: ResidualNet(i, o, hidden_features=WIDTH, num_blocks=BLOCKS)
     module = make(mask, net)
     randomize(module)
-    scale = None
-    if scaled:
-        # nflows divides widths and heights by the root of the width of the network.
-        scale = torch.ones(3 * BINS - 1)
-        scale[: 2 * BINS] = WIDTH**-0.5
-        scale = scale.repeat(3)
+    scale = spline_scale(3) if scaled else None
     save(name, module, network("transform_net", module.state_dict(), scale=scale))
+
+
+def spline_scale(numbers):
+    """nflows divides widths and heights by the root of the width of the network."""
+    scale = torch.ones(3 * BINS - 1)
+    scale[: 2 * BINS] = WIDTH**-0.5
+    return scale.repeat(numbers)
+
+
+@torch.no_grad()
+def conditional_flow():
+    net = lambda i, o: ResidualNet(i, o, hidden_features=WIDTH, num_blocks=BLOCKS, context_features=CONTEXT)
+    # A mask of 0 and 1 in turn transforms numbers 1 and 3.
+    mask = torch.tensor([0, 1, 0, 1, 0])
+    spline = transforms.PiecewiseRationalQuadraticCouplingTransform(
+        mask, net, num_bins=BINS, tails="linear", tail_bound=BOUND
+    )
+    parts = [spline, transforms.ReversePermutation(FEATURES), transforms.AffineCouplingTransform(1 - mask, net)]
+    flow = Flow(transforms.CompositeTransform(parts), StandardNormal([FEATURES]))
+    randomize(flow)
+    params = {}
+    for index, scale in ((0, spline_scale(2)), (2, None)):
+        part = network("transform_net", parts[index].state_dict(), scale=scale)
+        params |= {f"{index}.{name}": value for name, value in part.items()}
+    x, z, context = inputs(), inputs(), inputs(CONTEXT)
+    y, log_det = flow._transform(x, context)
+    x_from_z, _ = flow._transform.inverse(z, context)
+    log_prob = flow.log_prob(x, context)
+    write("conditional-flow", dict(params, x=x, y=y, log_det=log_det, z=z, x_from_z=x_from_z,
+                                   context=context, log_prob=log_prob))
 
 
 def autoregressive(name, module, order=None):
@@ -150,6 +185,7 @@ def main():
     householder()
     pointwise()
     bases()
+    conditional_flow()
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@
 //! 2015 (MADE, arXiv:1502.03509); Kingma et al. 2016 (IAF, arXiv:1606.04934); Papamakarios, Pavlakou &
 //! Murray 2017 (MAF, arXiv:1705.07057).
 
-use crate::mlp::{Mlp, MlpSize};
+use crate::mlp::{Mlp, MlpSize, output_init};
 use crate::params::ParamBuilder;
 use crate::{Bijection, Conditioner, Result, Transform};
 use candle_core::{Tensor, bail};
@@ -37,7 +37,8 @@ impl Autoregressive {
         let outputs = (0..transform.parameters(features))
             .map(|index| transform.channel_of(index, features))
             .collect::<Vec<_>>();
-        let made = Mlp::masked(&inputs, &outputs, features - 1, size, params)?;
+        let init = output_init(transform, features, size.width);
+        let made = Mlp::masked(&inputs, &outputs, features - 1, init, size, params)?;
         Ok(Self { transform, made })
     }
 }

@@ -1,17 +1,18 @@
 //! A small network of residual blocks on vectors, for couplings and autoregressive flows.
 //!
 //! ```text
-//! a     = W·x + b [+ V·context]
-//! a     ← a + W₂·relu(W₁·relu(a) + b₁ [+ V₁·context]) + b₂        for every block
+//! a     = W·x + b [+ V·context + c]
+//! a     ← a + (W₂·relu(W₁·relu(a) + b₁) + b₂) [⊙ σ(V₁·context + c₁)]        for every block
 //! h     = W·a + b
 //! ```
 //!
-//! He et al. 2016 (arXiv:1603.05027). With masks on the weights it is a MADE: Germain et al. 2015 (arXiv:1502.03509).
+//! He et al. 2016 (arXiv:1603.05027), with gates for the context as nflows has them (Dauphin et al. 2017, arXiv:1612.08083). With masks on the weights it is a MADE: Germain et al. 2015 (arXiv:1502.03509).
 
 use crate::ops::linear::{Before, linear};
 use crate::params::{Init, ParamBuilder};
-use crate::{Conditioner, Result};
+use crate::{Conditioner, Result, Transform};
 use candle_core::{Tensor, bail};
+use candle_nn::ops::sigmoid;
 
 /// The sizes of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,14 +49,31 @@ impl Mlp {
     /// Parameters `{input,block0.0,block0.1,…,output}.{weight,bias}`, and with a context
     /// `context{0,1,…}.{weight,bias}`.
     pub fn new(inputs: usize, outputs: usize, size: MlpSize, params: ParamBuilder) -> Result<Self> {
-        Self::masked(&vec![0; inputs], &vec![0; outputs], 0, size, params)
+        let init = spread(size.width);
+        Self::masked(&vec![0; inputs], &vec![0; outputs], 0, init, size, params)
+    }
+
+    /// What gives the parameters with which `transform` moves `channels` numbers, and begins where that does little.
+    /// Parameters as in [`new`](Self::new).
+    pub fn for_transform(
+        transform: Transform,
+        inputs: usize,
+        channels: usize,
+        size: MlpSize,
+        params: ParamBuilder,
+    ) -> Result<Self> {
+        let outputs = vec![0; transform.parameters(channels)];
+        let init = output_init(transform, channels, size.width);
+        Self::masked(&vec![0; inputs], &outputs, 0, init, size, params)
     }
 
     /// Output i depends on input j only if `outputs[i] ≥ inputs[j]`; hidden degrees go round 1 to `most`.
+    /// `init` is that of the last layer.
     pub(crate) fn masked(
         inputs: &[usize],
         outputs: &[usize],
         most: usize,
+        init: Init,
         size: MlpSize,
         params: ParamBuilder,
     ) -> Result<Self> {
@@ -84,20 +102,23 @@ impl Mlp {
         Ok(Self {
             input: Layer::new(inputs, &hidden, first, params.pp("input"))?,
             blocks: (0..blocks).map(block).collect::<Result<_>>()?,
-            output: Layer::new(&hidden, outputs, spread(width), params.pp("output"))?,
+            output: Layer::new(&hidden, outputs, init, params.pp("output"))?,
             context: (0..contexts).map(context_layer).collect::<Result<_>>()?,
         })
     }
 
-    fn run(&self, x: &Tensor, context: &[Tensor]) -> Result<Tensor> {
-        let with = |a: Tensor, index: usize| match context.get(index) {
-            Some(context) => a.broadcast_add(context),
-            None => Ok(a),
-        };
-        let mut a = with(self.input.forward(x, Before::Nothing)?, 0)?;
-        for (index, [first, second]) in (1..).zip(&self.blocks) {
-            let inner = with(first.forward(&a, Before::Relu)?, index)?;
-            a = (a + second.forward(&inner, Before::Relu)?)?;
+    /// `gates` are those of the blocks.
+    fn run(&self, x: &Tensor, shift: Option<&Tensor>, gates: &[Tensor]) -> Result<Tensor> {
+        let mut a = self.input.forward(x, Before::Nothing)?;
+        if let Some(shift) = shift {
+            a = a.broadcast_add(shift)?;
+        }
+        for (index, [first, second]) in self.blocks.iter().enumerate() {
+            let inner = second.forward(&first.forward(&a, Before::Relu)?, Before::Relu)?;
+            a = match gates.get(index) {
+                Some(gate) => a + inner.broadcast_mul(gate)?,
+                None => a + inner,
+            }?;
         }
         self.output.forward(&a, Before::Nothing)
     }
@@ -111,26 +132,25 @@ impl Conditioner for Mlp {
                 layer.inputs()?
             );
         }
-        self.run(x, &[])
+        self.run(x, None, &[])
     }
 
     fn given(&self, context: &Tensor) -> Result<Box<dyn Conditioner + '_>> {
-        if let Some(layer) = self.context.first()
-            && context.dim(1)? != layer.inputs()?
-        {
+        let Some((first, blocks)) = self.context.split_first() else {
+            return Ok(Box::new(self));
+        };
+        if context.dim(1)? != first.inputs()? {
             bail!(
                 "mlp: a context of shape {:?} has not {} numbers for each sample",
                 context.shape(),
-                layer.inputs()?
+                first.inputs()?
             );
         }
-        let context = self
-            .context
-            .iter()
-            .map(|layer| layer.forward(context, Before::Nothing));
+        let gate = |layer: &Layer| sigmoid(&layer.forward(context, Before::Nothing)?);
         Ok(Box::new(Given {
             mlp: self,
-            context: context.collect::<Result<_>>()?,
+            shift: first.forward(context, Before::Nothing)?,
+            gates: blocks.iter().map(gate).collect::<Result<_>>()?,
         }))
     }
 }
@@ -138,12 +158,13 @@ impl Conditioner for Mlp {
 /// A network and what its layers for the context give.
 struct Given<'a> {
     mlp: &'a Mlp,
-    context: Vec<Tensor>,
+    shift: Tensor,
+    gates: Vec<Tensor>,
 }
 
 impl Conditioner for Given<'_> {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.mlp.run(x, &self.context)
+        self.mlp.run(x, Some(&self.shift), &self.gates)
     }
 }
 
@@ -151,7 +172,33 @@ impl Conditioner for Given<'_> {
 /// otherwise all bend at zero.
 fn spread(inputs: usize) -> Init {
     Init::Normal {
-        std: (3.0 * inputs.max(1) as f64).sqrt().recip(),
+        std: spread_std(inputs),
+    }
+}
+
+fn spread_std(inputs: usize) -> f64 {
+    (3.0 * inputs.max(1) as f64).sqrt().recip()
+}
+
+/// For the last layer of a network that gives the parameters of a transform. A softmax of raw widths and heights that
+/// differ by about one has bins of very unequal sizes: splines of bins that are nearly even train to better likelihoods
+/// (Durkan et al. 2019 divide by the same root, but at every step).
+pub(crate) fn output_init(transform: Transform, channels: usize, width: usize) -> Init {
+    let Transform::Spline(spline) = transform else {
+        return spread(width);
+    };
+    let std = spread_std(width);
+    let even = std / (width.max(1) as f64).sqrt();
+    let sides = 2 * spline.bins;
+    let of = |index| {
+        if index % spline.parameters() < sides {
+            even
+        } else {
+            std
+        }
+    };
+    Init::NormalRows {
+        stds: (0..transform.parameters(channels)).map(of).collect(),
     }
 }
 
@@ -171,7 +218,7 @@ impl Layer {
             .contains(&0)
             .then(|| Tensor::from_vec(mask, shape, params.device())?.to_dtype(params.dtype()));
         Ok(Self {
-            weight: params.get_with_hints(shape, "weight", init)?,
+            weight: params.get_with_hints(shape, "weight", init.clone())?,
             bias: params.get_with_hints(outputs.len(), "bias", init)?,
             mask: mask.transpose()?,
         })

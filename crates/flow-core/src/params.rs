@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// How a fresh parameter starts.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub enum Init {
     /// All zeros.
     #[default]
@@ -23,6 +23,11 @@ pub enum Init {
     Normal {
         /// The standard deviation.
         std: f64,
+    },
+    /// The same, with a standard deviation for every row, which is the first dimension.
+    NormalRows {
+        /// The standard deviations.
+        stds: Vec<f64>,
     },
     /// A random rotation; for square matrices.
     Rotation,
@@ -206,6 +211,15 @@ fn draw(init: Init, seed: u64, shape: &Shape, dtype: DType, device: &Device) -> 
         Init::Zeros => Tensor::zeros(shape, dtype, device),
         Init::Ones => Tensor::ones(shape, dtype, device),
         Init::Normal { std } => random::normal(seed, shape, dtype, device)? * std,
+        Init::NormalRows { stds } => {
+            let mut rows = vec![1; shape.rank()];
+            match rows.first_mut() {
+                Some(first) if shape.dims()[0] == stds.len() => *first = stds.len(),
+                _ => bail!("a shape of {shape:?} has not {} rows", stds.len()),
+            }
+            let stds = Tensor::from_vec(stds, rows, device)?.to_dtype(dtype)?;
+            random::normal(seed, shape, dtype, device)?.broadcast_mul(&stds)
+        }
         Init::Rotation => {
             let (rows, columns) = shape.dims2()?;
             if rows != columns {

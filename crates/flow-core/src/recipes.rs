@@ -122,7 +122,6 @@ fn coupling(
     }
     let passing = [Passing::FirstHalf, Passing::SecondHalf][index % 2];
     let count = passing.count(features);
-    let outputs = transform.parameters(features - count);
-    let network = Mlp::new(count, outputs, recipe.network(), params)?;
+    let network = Mlp::for_transform(transform, count, features - count, recipe.network(), params)?;
     Ok(Box::new(Coupling::new(transform, passing, network)))
 }

@@ -2,19 +2,23 @@
 #![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Result, Tensor};
-use flow_core::distribution::{DiagonalGaussian, Distribution, GaussianMixture, Uniform};
+use flow_core::distribution::{
+    DiagonalGaussian, Distribution, GaussianMixture, StandardNormal, Uniform,
+};
 use flow_core::ops::spline;
 use flow_core::params::{ParamBuilder, ParamStore};
 use flow_core::{
-    Autoregressive, Bijection, Coupling, Householder, LuLinear, Mlp, MlpSize, Order, Passing,
-    Pointwise, ScaleMap, Spline, Transform, check,
+    Autoregressive, Bijection, Chain, Coupling, Flow, Householder, LuLinear, Mlp, MlpSize, Order,
+    Passing, Permutation, Pointwise, ScaleMap, Spline, Transform, check,
 };
 use std::collections::HashMap;
 
 type Tensors = HashMap<String, Tensor>;
 
 /// What a file holds that is not a parameter.
-const DATA: [&str; 7] = ["x", "y", "log_det", "z", "x_from_z", "log_prob", "h"];
+const DATA: [&str; 8] = [
+    "x", "y", "log_det", "z", "x_from_z", "log_prob", "h", "context",
+];
 
 const FEATURES: usize = 5;
 
@@ -95,6 +99,43 @@ fn couplings_are_those_of_nflows() {
         "spline-coupling",
         coupling(Transform::Spline(Spline::default())),
     );
+}
+
+#[test]
+fn a_flow_under_a_context_is_that_of_nflows() {
+    let size = MlpSize { context: 3, ..SIZE };
+    for (dtype, tolerance) in PRECISIONS {
+        let file = load("conditional-flow", dtype);
+        let params = params(&file);
+        let builder = params.builder(dtype, &Device::Cpu);
+        let coupling = |index: usize, transform, passing: Passing| {
+            let count = passing.count(FEATURES);
+            let network =
+                Mlp::for_transform(transform, count, FEATURES - count, size, builder.pp(index));
+            Coupling::new(transform, passing, network.unwrap())
+        };
+        let affine = Transform::Affine(ScaleMap::SigmoidOffset, Order::ScaleFirst);
+        let parts: Vec<Box<dyn Bijection>> = vec![
+            Box::new(coupling(
+                0,
+                Transform::Spline(Spline::default()),
+                Passing::Even,
+            )),
+            Box::new(Permutation::reverse(FEATURES)),
+            Box::new(coupling(2, affine, Passing::Odd)),
+        ];
+        let base = StandardNormal::new(FEATURES, dtype, &Device::Cpu);
+        let flow = Flow::new(Chain::new(parts).unwrap(), base);
+        assert_eq!(params.unused(), Vec::<String>::new());
+        let flow = flow.given(&file["context"]).unwrap();
+        let (y, log_det) = flow.bijection().forward(&file["x"]).unwrap();
+        check::close(&y, &file["y"], tolerance).unwrap();
+        check::close(&log_det, &file["log_det"], tolerance).unwrap();
+        let x = flow.bijection().inverse(&file["z"]).unwrap();
+        check::close(&x, &file["x_from_z"], tolerance).unwrap();
+        let log_prob = flow.log_prob(&file["x"]).unwrap();
+        check::close(&log_prob, &file["log_prob"], tolerance).unwrap();
+    }
 }
 
 #[test]
