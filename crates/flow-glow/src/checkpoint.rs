@@ -6,15 +6,13 @@
 
 use crate::config::GlowConfig;
 use crate::model::Glow;
-use crate::tensor_file::{self, one_line};
+use crate::tensor_file::{self, Piece, one_line};
 use crate::train::{Progress, ResumeRecord, TrainSettings};
 use crate::{Error, Result};
-use atomic_write_file::AtomicWriteFile;
 use candle_core::{DType, Device, Tensor, Var};
 use flow_core::params::ParamStore;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
-use std::io::Write;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The format that this version writes and reads.
@@ -90,9 +88,9 @@ impl Checkpoint {
     pub fn load(path: &Path, device: &Device) -> Result<Self> {
         let (mut header, mut tensors) = read(path, device)?;
         header.resume = None;
-        let mut parts = split_parts(&tensors);
-        if let Some(average) = parts.remove(AVERAGE) {
-            tensors = average;
+        let average = format!("{AVERAGE}/");
+        if tensors.keys().any(|name| name.starts_with(&average)) {
+            tensors = split_parts(tensors).remove(AVERAGE).unwrap_or_default();
         }
         let refuse = |reason: String| Error::Checkpoint {
             path: path.to_owned(),
@@ -150,7 +148,7 @@ impl Checkpoint {
             )));
         }
         let header = Header::new(model.clone(), dataset.to_owned(), None);
-        write(path, &header, tensors.into_iter().collect())
+        write(path, &header, tensors)
     }
 }
 
@@ -165,7 +163,7 @@ pub(crate) const GOOD: &str = "good";
 
 /// The tensors of each part of a training state, by their names in the model.
 pub(crate) fn split_parts(
-    tensors: &BTreeMap<String, Tensor>,
+    tensors: BTreeMap<String, Tensor>,
 ) -> BTreeMap<String, BTreeMap<String, Tensor>> {
     let mut parts: BTreeMap<String, BTreeMap<String, Tensor>> = BTreeMap::new();
     for (name, tensor) in tensors {
@@ -173,7 +171,7 @@ pub(crate) fn split_parts(
             parts
                 .entry(part.to_owned())
                 .or_default()
-                .insert(name.to_owned(), tensor.clone());
+                .insert(name.to_owned(), tensor);
         }
     }
     parts
@@ -188,24 +186,20 @@ pub(crate) fn read(path: &Path, device: &Device) -> Result<(Header, BTreeMap<Str
 }
 
 /// Writes a checkpoint such that `path` is at every moment the old file or the new one, whole.
-pub(crate) fn write(path: &Path, header: &Header, tensors: Vec<(String, Tensor)>) -> Result<()> {
+pub(crate) fn write<P: Into<Piece>>(
+    path: &Path,
+    header: &Header,
+    tensors: impl IntoIterator<Item = (String, P)>,
+) -> Result<()> {
     let text = serde_json::to_string(header).expect("a header is plain data");
     if text.len() > MAX_HEADER {
         let reason = "the notes of a training are longer than a checkpoint may hold";
         return Err(Error::Config(reason.into()));
     }
-    let bytes = safetensors::serialize(tensors, Some(HashMap::from([(KEY.to_owned(), text)])))
-        .map_err(candle_core::Error::from)?;
-    let save = || {
-        let mut file = AtomicWriteFile::open(path)?;
-        file.write_all(&bytes)?;
-        file.commit()
-    };
-    save().map_err(|source| Error::Io {
-        action: "write",
-        path: path.to_owned(),
-        source,
-    })
+    let pieces = tensors
+        .into_iter()
+        .map(|(name, tensor)| (name, tensor.into()));
+    tensor_file::write(path, (KEY, text), pieces.collect())
 }
 
 /// The version is read first: a header of another one may not parse as ours.

@@ -151,6 +151,8 @@ fn a_training_that_diverges_now_and_then_resumes_bit_for_bit_too() {
     whole.notes = serde_json::json!({"left": [0.1 + 0.2, "by the caller"]});
     let mut parts = fresh(settings);
     parts.notes = whole.notes.clone();
+    // Where the last good state is must not matter.
+    parts.keep_good_state_in(folder.path()).unwrap();
     let mut undone = Vec::new();
     for stop in [1, 2, 30, 99, 101, 150, 260, 300] {
         undone.extend(train_through(&mut whole, stop));
@@ -162,6 +164,7 @@ fn a_training_that_diverges_now_and_then_resumes_bit_for_bit_too() {
             "after step {stop}"
         );
         parts = Trainer::resume(&file("parts"), &Device::Cpu).unwrap();
+        parts.keep_good_state_in(folder.path()).unwrap();
         assert_eq!(parts.notes, whole.notes);
     }
     // Both while the fresh model was the state to go back to, and later.
@@ -213,6 +216,33 @@ fn going_back_restores_everything_but_the_learning_rate() {
     let (images, labels) = batch(at as u64);
     let report = trainer.step(&images, Some(&labels), 0.0).unwrap();
     assert_eq!(report.learning_rate.to_bits(), (0.5 * rates[at]).to_bits());
+}
+
+/// Neither saving nor the last good state needs memory for more than a few tensors.
+#[test]
+fn a_state_is_saved_and_kept_piece_by_piece() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("training");
+    let config = GlowConfig {
+        width: 256,
+        ..config()
+    };
+    let mut trainer = Trainer::new(&config, settings(), "noise", &Device::Cpu).unwrap();
+    trainer.keep_good_state_in(folder.path()).unwrap();
+    let (images, labels) = batch(0);
+    let gradient = trainer.gradient(&images, Some(&labels)).unwrap();
+    let parameters = 4 * trainer.parameters() as u64;
+    let used = allocation_counter::measure(|| {
+        // Both moments are made here; in memory, weights and average of the good state would come to them.
+        trainer.apply(gradient, 0.0).unwrap();
+    });
+    let kept = used.bytes_max;
+    assert!(kept < 3 * parameters, "{kept} for {parameters}");
+    let used = allocation_counter::measure(|| trainer.save_training(&path).unwrap());
+    let size = std::fs::metadata(&path).unwrap().len();
+    assert!(size > 6 * parameters, "{size}");
+    let saved = used.bytes_max;
+    assert!(saved < size / 8, "{saved} for {size}");
 }
 
 #[test]

@@ -30,11 +30,12 @@ pub(crate) fn run(args: &TrainArgs, console: Console) -> Result<()> {
     let device = args.device.device.open()?;
     let mut folder = RunFolder::open(&args.output, default_folder(args))?;
     let interrupt = Interrupt::listen()?;
-    let (trainer, images, notes) = if args.output.resume {
+    let (mut trainer, images, notes) = if args.output.resume {
         resume(args, &folder, &device)?
     } else {
         begin(args, &mut folder, &device)?
     };
+    trainer.keep_good_state_in(folder.path())?;
     let log = MetricsLog::open(&folder.metrics(), notes.journal)?;
     let goes_on = args.output.resume && folder.events().exists();
     let events = (args.output.tensorboard || goes_on)

@@ -1,9 +1,14 @@
-//! Reads safetensors files that nobody should trust.
+//! Reads safetensors files that nobody should trust, and writes them.
 //!
 //! The crate safetensors wants the whole file in memory and takes memory for whatever a header says.
 //! Here the [`header`] is checked against the file's size first, and tensors are read one by one.
 
 mod header;
+mod scratch;
+mod write;
+
+pub(crate) use scratch::Scratch;
+pub(crate) use write::{Piece, write};
 
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};

@@ -1,9 +1,10 @@
 //! Saving a training, and going on from what was saved as if it had never stopped.
 
 use super::settings::MAX_COUNT;
-use super::state::{Snapshot, Standing, State, named};
+use super::state::{Standing, State, named};
 use super::trainer::Trainer;
 use crate::checkpoint::{self, GOOD, Header, TrainingRecord};
+use crate::tensor_file::Piece;
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -57,18 +58,13 @@ impl Trainer {
             .flatten()
             .try_for_each(Standing::validate)?;
 
-        let load = |tensors: &BTreeMap<String, Tensor>, standing| {
-            let precision = settings.precision;
-            State::from_tensors(&header.model, precision, tensors, standing, device)
-        };
-        let state = load(&tensors, record.state)?;
-        let good = match record.good {
-            Some(standing) => {
-                let good = checkpoint::split_parts(&tensors).remove(GOOD);
-                Some(load(&good.unwrap_or_default(), standing)?.snapshot()?)
-            }
-            None => None,
-        };
+        let mut parts = checkpoint::split_parts(tensors);
+        let good = parts.remove(GOOD).unwrap_or_default();
+        let precision = settings.precision;
+        let state = State::from_tensors(&header.model, precision, parts, record.state, device)?;
+        let good = record
+            .good
+            .map(|standing| state.snapshot_of(good, standing));
         Ok(Self {
             progress,
             notes: record.notes,
@@ -77,7 +73,8 @@ impl Trainer {
             dataset: header.dataset,
             device: device.clone(),
             state,
-            good,
+            good: good.transpose()?,
+            scratch: None,
         })
     }
 
@@ -88,17 +85,16 @@ impl Trainer {
 
     /// Writes everything that [`resume`](Self::resume) needs.
     pub fn save_training(&self, path: &Path) -> Result<()> {
-        let mut tensors = self.state.tensors();
-        if let Some(Snapshot { tensors: good, .. }) = &self.good {
-            let good = good.iter();
-            tensors.extend(good.map(|(name, tensor)| (format!("{GOOD}/{name}"), tensor.clone())));
-        }
+        let own = self.state.tensors().into_iter();
+        let own = own.map(|(name, tensor)| (name, Piece::Held(tensor)));
+        let good = self.good.iter().flat_map(|good| &good.tensors);
+        let good = good.map(|(name, piece)| (format!("{GOOD}/{name}"), piece.clone()));
         let record = ResumeRecord {
             state: self.state.standing.clone(),
             good: self.good.as_ref().map(|good| good.standing.clone()),
             notes: self.notes.clone(),
         };
-        checkpoint::write(path, &self.header(Some(record)), tensors)
+        checkpoint::write(path, &self.header(Some(record)), own.chain(good))
     }
 
     fn header(&self, resume: Option<ResumeRecord>) -> Header {

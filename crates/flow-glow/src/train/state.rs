@@ -2,9 +2,10 @@
 
 use super::guard::Losses;
 use super::settings::Precision;
-use crate::checkpoint::{AVERAGE, FIRST_MOMENT, SECOND_MOMENT, WEIGHTS, split_parts};
+use crate::checkpoint::{AVERAGE, FIRST_MOMENT, GOOD, SECOND_MOMENT, WEIGHTS};
 use crate::config::GlowConfig;
 use crate::model::Glow;
+use crate::tensor_file::{Piece, Scratch};
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor, Var};
 use flow_core::optimizer::Moments;
@@ -38,8 +39,23 @@ pub(crate) struct Standing {
 
 /// A copy of a state to go back to.
 pub(super) struct Snapshot {
-    pub(super) tensors: BTreeMap<String, Tensor>,
+    pub(super) tensors: BTreeMap<String, Piece>,
     pub(super) standing: Standing,
+}
+
+impl Snapshot {
+    /// The same, over what is in `scratch`.
+    pub(super) fn stored_in(self, scratch: &Scratch) -> Result<Self> {
+        let mut end = 0;
+        let store = |(name, piece): (String, Piece)| {
+            let tensor = piece.load(&Device::Cpu)?;
+            Ok((name, Piece::Stored(scratch.put(&mut end, &tensor)?)))
+        };
+        Ok(Self {
+            tensors: self.tensors.into_iter().map(store).collect::<Result<_>>()?,
+            standing: self.standing,
+        })
+    }
 }
 
 impl State {
@@ -56,18 +72,17 @@ impl State {
         })
     }
 
-    /// The state whose [`tensors`](Self::tensors) these are.
+    /// The state whose [`tensors`](Self::tensors) these are, by their parts.
     ///
     /// # Errors
     /// If one is missing, left over, or of another shape or type than the model's.
     pub(super) fn from_tensors(
         config: &GlowConfig,
         precision: Precision,
-        tensors: &BTreeMap<String, Tensor>,
+        mut parts: BTreeMap<String, BTreeMap<String, Tensor>>,
         standing: Standing,
         device: &Device,
     ) -> Result<Self> {
-        let mut parts = split_parts(tensors);
         let mut part = |name: &str| parts.remove(name).unwrap_or_default();
         let params = ParamStore::from_tensors(part(WEIGHTS))?;
         let mut state = Self::of(config, precision, device, params, |_| {
@@ -118,31 +133,92 @@ impl State {
         tensors
     }
 
-    /// A copy that later steps do not change.
-    pub(super) fn snapshot(&self) -> Result<Snapshot> {
-        // Detached, as a copy of a variable would keep that one alive.
-        let copy = |(name, tensor): (String, Tensor)| Ok((name, tensor.detach().copy()?));
-        let tensors = self.tensors().into_iter().map(copy);
+    /// A copy that later steps do not change: in memory, or over what is in `scratch`.
+    pub(super) fn snapshot(&self, scratch: Option<&Scratch>) -> Result<Snapshot> {
+        let mut end = 0;
+        let keep = |(name, tensor): (String, Tensor)| {
+            let piece = match scratch {
+                // Detached, as a copy of a variable would keep that one alive.
+                None => Piece::Held(tensor.detach().copy()?),
+                Some(scratch) => Piece::Stored(scratch.put(&mut end, &tensor)?),
+            };
+            Ok((name, piece))
+        };
+        let tensors = self.tensors().into_iter().map(keep);
         Ok(Snapshot {
-            tensors: tensors.collect::<candle_core::Result<_>>()?,
+            tensors: tensors.collect::<Result<_>>()?,
             standing: self.standing.clone(),
         })
     }
 
     /// Goes back to what it was when `snapshot` was taken.
     pub(super) fn restore(&mut self, snapshot: &Snapshot) -> Result<()> {
-        let mut parts = split_parts(&snapshot.tensors);
-        for (part, store) in [(WEIGHTS, &self.params), (AVERAGE, &self.average)] {
-            let saved = parts.remove(part).unwrap_or_default();
-            for (name, var) in store.vars() {
-                var.set(&saved[&name])?;
+        let [weights, averages] = [&self.params, &self.average]
+            .map(|store| store.vars().into_iter().collect::<BTreeMap<_, _>>());
+        let (mut first, mut second) = (BTreeMap::new(), BTreeMap::new());
+        self.moments = Moments::default();
+        for (name, piece) in &snapshot.tensors {
+            let Some((part, name)) = name.split_once('/') else {
+                continue;
+            };
+            let tensor = piece.load(weights[name].device())?;
+            match part {
+                WEIGHTS => weights[name].set(&tensor)?,
+                AVERAGE => averages[name].set(&tensor)?,
+                FIRST_MOMENT => drop(first.insert(name.to_owned(), tensor)),
+                _ => drop(second.insert(name.to_owned(), tensor)),
             }
         }
-        let mut part = |name: &str| parts.remove(name).unwrap_or_default();
-        self.moments = Moments::default();
-        self.set_moments(part(FIRST_MOMENT), part(SECOND_MOMENT))?;
+        self.set_moments(first, second)?;
         self.standing = snapshot.standing.clone();
         Ok(())
+    }
+
+    /// The snapshot of these `tensors`, of a state of the same model.
+    ///
+    /// # Errors
+    /// If one is missing, left over, or of another shape or type than the model's.
+    pub(super) fn snapshot_of(
+        &self,
+        tensors: BTreeMap<String, Tensor>,
+        standing: Standing,
+    ) -> Result<Snapshot> {
+        let weights: BTreeMap<_, _> = self.params.vars().into_iter().collect();
+        let refuse = |name: &str, reason: &str| {
+            Err(Error::Config(format!("tensor `{GOOD}/{name}` {reason}")))
+        };
+        for (full, tensor) in &tensors {
+            let known = full.split_once('/').and_then(|(part, name)| {
+                [WEIGHTS, AVERAGE, FIRST_MOMENT, SECOND_MOMENT]
+                    .contains(&part)
+                    .then(|| weights.get(name))?
+            });
+            let Some(weight) = known else {
+                return refuse(full, "does not belong to the model");
+            };
+            if tensor.shape() != weight.shape() || tensor.dtype() != weight.dtype() {
+                return refuse(full, "has not the shape and type of its parameter");
+            }
+        }
+        for name in weights.keys() {
+            let has = |part: &str| tensors.contains_key(&format!("{part}/{name}"));
+            for part in [WEIGHTS, AVERAGE] {
+                if !has(part) {
+                    return refuse(&format!("{part}/{name}"), "is missing");
+                }
+            }
+            if has(FIRST_MOMENT) != has(SECOND_MOMENT) {
+                return refuse(
+                    &format!("{FIRST_MOMENT}/{name}"),
+                    "is not one of two moments",
+                );
+            }
+        }
+        let held = |(name, tensor)| (name, Piece::Held(tensor));
+        Ok(Snapshot {
+            tensors: tensors.into_iter().map(held).collect(),
+            standing,
+        })
     }
 
     /// Makes the weights their own average.

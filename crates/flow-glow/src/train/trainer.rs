@@ -6,10 +6,12 @@ use super::settings::{Memory, Progress, TrainSettings, UnsoundInversion};
 use super::state::{Snapshot, State};
 use crate::config::GlowConfig;
 use crate::model::Glow;
+use crate::tensor_file::Scratch;
 use crate::{Error, Result, quantize};
 use candle_core::{DType, Device, Tensor};
 use flow_core::optimizer::Update;
 use flow_core::{Gradients, random};
+use std::path::Path;
 
 /// Updates of the weights after which the state is kept as the one to go back to.
 const KEEP_UPDATES: u64 = 100;
@@ -29,6 +31,8 @@ pub struct Trainer {
     pub(super) device: Device,
     pub(super) state: State,
     pub(super) good: Option<Snapshot>,
+    /// Where that is, if not in memory.
+    pub(super) scratch: Option<Scratch>,
 }
 
 /// The gradient of a batch, and the proof that the weights it was taken at are sound.
@@ -84,6 +88,7 @@ impl Trainer {
             notes: serde_json::Value::Null,
             state: State::new(config, settings.precision, settings.seed, device)?,
             good: None,
+            scratch: None,
             config: config.clone(),
             settings,
             dataset: dataset.to_owned(),
@@ -163,6 +168,20 @@ impl Trainer {
         self.settings.unsound_inversion = unsound_inversion;
     }
 
+    /// Keeps the last good state in a file on the disk of `folder` from now on and not in memory, where it takes as
+    /// much as weights, average and moments. The file has no name and is gone with the trainer, however that ends.
+    ///
+    /// # Errors
+    /// If it cannot be written; errors name it `last-good-state`. The same can then happen to [`apply`](Self::apply).
+    pub fn keep_good_state_in(&mut self, folder: &Path) -> Result<()> {
+        let scratch = Scratch::create(folder, "last-good-state")?;
+        if let Some(good) = self.good.take() {
+            self.good = Some(good.stored_in(&scratch)?);
+        }
+        self.scratch = Some(scratch);
+        Ok(())
+    }
+
     /// Goes back to the last good state and halves the learning rate, which then recovers: weights,
     /// average, moments, warm-up and the range of losses are those of then.
     ///
@@ -170,9 +189,11 @@ impl Trainer {
     /// that was refused, so that neither the batch nor its noise, which follows `progress.step`, comes
     /// again.
     pub fn roll_back(&mut self) -> Result<()> {
-        // Without one, the first batch of all was refused, and nothing has changed since.
-        if let Some(good) = &self.good {
-            self.state.restore(good)?;
+        match &self.good {
+            Some(good) => self.state.restore(good)?,
+            // The first batch of all was refused, and nothing has changed since.
+            None if self.state.standing.updates == 0 => {}
+            None => return Err(Error::Config("there is no good state to go back to".into())),
         }
         self.progress.count_rollback();
         Ok(())
@@ -264,7 +285,9 @@ impl Trainer {
             .as_ref()
             .is_none_or(|good| standing.updates >= good.standing.updates + KEEP_UPDATES);
         if due && standing.losses.is_usual(gradient.bits_per_dim) {
-            self.good = Some(self.state.snapshot()?);
+            // What is written over is not kept, nor are two of them in memory.
+            self.good = None;
+            self.good = Some(self.state.snapshot(self.scratch.as_ref())?);
         }
         Ok(())
     }

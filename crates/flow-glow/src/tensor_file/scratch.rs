@@ -1,0 +1,104 @@
+//! A file for tensors that are seldom needed, so that they take no memory.
+
+use crate::{Error, Result};
+use candle_core::{DType, Device, Tensor};
+use safetensors::{Dtype, View};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+/// A file without a name, which is gone when nobody has it open any more, however the process ends.
+#[derive(Clone)]
+pub(crate) struct Scratch(Arc<Place>);
+
+struct Place {
+    file: Mutex<File>,
+    /// What errors call it.
+    path: PathBuf,
+}
+
+/// A tensor in a scratch file, until something else is written there.
+#[derive(Clone)]
+pub(crate) struct Stored {
+    scratch: Scratch,
+    start: u64,
+    dtype: DType,
+    shape: Vec<usize>,
+}
+
+impl Scratch {
+    /// An empty one on the disk of `folder`; errors name it as the file `name` there.
+    pub(crate) fn create(folder: &Path, name: &str) -> Result<Self> {
+        let path = folder.join(name);
+        match tempfile::tempfile_in(folder) {
+            Ok(file) => Ok(Self(Arc::new(Place {
+                file: Mutex::new(file),
+                path,
+            }))),
+            Err(source) => Err(Error::Io {
+                action: "write",
+                path,
+                source,
+            }),
+        }
+    }
+
+    /// Writes `tensor` from byte `end` on, over what is there, and moves `end` behind it.
+    pub(crate) fn put(&self, end: &mut u64, tensor: &Tensor) -> Result<Stored> {
+        let (start, bytes) = (*end, tensor.data());
+        self.at(start, "write", |file| file.write_all(&bytes))?;
+        *end += bytes.len() as u64;
+        Ok(Stored {
+            scratch: self.clone(),
+            start,
+            dtype: tensor.dtype(),
+            shape: tensor.dims().to_vec(),
+        })
+    }
+
+    fn at(
+        &self,
+        start: u64,
+        action: &'static str,
+        work: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> Result<()> {
+        let Place { file, path } = &*self.0;
+        let mut file = file.lock().expect("no panic happens under this lock");
+        let done = file.seek(SeekFrom::Start(start));
+        done.and_then(|_| work(&mut file))
+            .map_err(|source| Error::Io {
+                action,
+                path: path.clone(),
+                source,
+            })
+    }
+}
+
+impl Stored {
+    pub(super) fn dtype(&self) -> Dtype {
+        self.dtype.into()
+    }
+
+    pub(super) fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    pub(super) fn bytes(&self) -> Result<Vec<u8>> {
+        let count = self.shape.iter().product::<usize>();
+        let mut bytes = vec![0; count * self.dtype.size_in_bytes()];
+        self.scratch
+            .at(self.start, "read", |file| file.read_exact(&mut bytes))?;
+        Ok(bytes)
+    }
+
+    pub(super) fn load(&self, device: &Device) -> Result<Tensor> {
+        let bytes = self.bytes()?;
+        Ok(Tensor::from_raw_buffer(
+            &bytes,
+            self.dtype,
+            &self.shape,
+            device,
+        )?)
+    }
+}

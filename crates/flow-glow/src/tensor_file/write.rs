@@ -1,0 +1,143 @@
+//! Writes safetensors files tensor by tensor: no more than one is copied at a time.
+
+use super::scratch::Stored;
+use crate::{Error, Result};
+use atomic_write_file::AtomicWriteFile;
+use candle_core::{Device, Tensor};
+use safetensors::tensor::{Metadata, TensorInfo};
+use safetensors::{Dtype, View};
+use std::borrow::Cow;
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+/// A tensor that can be had: it is in memory, or it is read when it is needed.
+#[derive(Clone)]
+pub(crate) enum Piece {
+    Held(Tensor),
+    Stored(Stored),
+}
+
+impl From<Tensor> for Piece {
+    fn from(tensor: Tensor) -> Self {
+        Self::Held(tensor)
+    }
+}
+
+impl Piece {
+    /// The tensor, on `device`.
+    pub(crate) fn load(&self, device: &Device) -> Result<Tensor> {
+        match self {
+            Self::Held(tensor) => Ok(tensor.to_device(device)?),
+            Self::Stored(stored) => stored.load(device),
+        }
+    }
+
+    fn dtype(&self) -> Dtype {
+        match self {
+            Self::Held(tensor) => View::dtype(tensor),
+            Self::Stored(stored) => stored.dtype(),
+        }
+    }
+
+    fn shape(&self) -> &[usize] {
+        match self {
+            Self::Held(tensor) => tensor.dims(),
+            Self::Stored(stored) => stored.shape(),
+        }
+    }
+
+    fn bytes(&self) -> Result<Cow<'_, [u8]>> {
+        match self {
+            Self::Held(tensor) => Ok(tensor.data()),
+            Self::Stored(stored) => stored.bytes().map(Cow::Owned),
+        }
+    }
+}
+
+/// Writes the tensors, and `text` under the metadata key `key`, such that `path` is at every moment the old file
+/// or the new one, whole. Equal content gives equal bytes.
+///
+/// # Errors
+/// If a file cannot be written or read.
+pub(crate) fn write(
+    path: &Path,
+    (key, text): (&str, String),
+    mut pieces: Vec<(String, Piece)>,
+) -> Result<()> {
+    // The order of the crate safetensors, in which all numbers are aligned.
+    pieces.sort_by(|(a_name, a), (b_name, b)| {
+        (Reverse(a.dtype()), a_name).cmp(&(Reverse(b.dtype()), b_name))
+    });
+    let mut end = 0;
+    let infos = pieces.iter().map(|(name, piece)| {
+        let start = end;
+        end += piece.shape().iter().product::<usize>() * piece.dtype().bitsize() / 8;
+        let info = TensorInfo {
+            dtype: piece.dtype(),
+            shape: piece.shape().to_vec(),
+            data_offsets: (start, end),
+        };
+        (name.clone(), info)
+    });
+    let metadata = HashMap::from([(key.to_owned(), text)]);
+    let header =
+        Metadata::new(Some(metadata), infos.collect()).map_err(candle_core::Error::from)?;
+    let mut header = serde_json::to_vec(&header).expect("a header is plain data");
+    header.resize(header.len().next_multiple_of(8), b' ');
+
+    let refuse = |source| Error::Io {
+        action: "write",
+        path: path.to_owned(),
+        source,
+    };
+    let mut file = BufWriter::new(AtomicWriteFile::open(path).map_err(refuse)?);
+    file.write_all(&(header.len() as u64).to_le_bytes())
+        .and_then(|()| file.write_all(&header))
+        .map_err(refuse)?;
+    for (_, piece) in &pieces {
+        file.write_all(&piece.bytes()?).map_err(refuse)?;
+    }
+    file.into_inner()
+        .map_err(io::IntoInnerError::into_error)
+        .and_then(AtomicWriteFile::commit)
+        .map_err(refuse)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor_file::Scratch;
+    use candle_core::DType;
+    use flow_core::random;
+
+    #[test]
+    fn files_are_those_of_the_crate_safetensors() {
+        let folder = tempfile::tempdir().unwrap();
+        let scratch = Scratch::create(folder.path(), "scratch").unwrap();
+        let normal = |seed, dtype| random::normal(seed, (3, 5), dtype, &Device::Cpu).unwrap();
+        let tensors = [
+            ("b", normal(0, DType::F32)),
+            ("a", normal(1, DType::F64)),
+            ("c", normal(2, DType::F32)),
+            (
+                "a.scale",
+                Tensor::ones((), DType::F32, &Device::Cpu).unwrap(),
+            ),
+        ];
+        let mut end = 0;
+        let pieces = tensors.iter().enumerate().map(|(i, (name, tensor))| {
+            let piece = match i % 2 {
+                0 => Piece::Stored(scratch.put(&mut end, tensor).unwrap()),
+                _ => Piece::Held(tensor.clone()),
+            };
+            ((*name).to_owned(), piece)
+        });
+        let path = folder.path().join("file");
+        write(&path, ("key", "text".to_owned()), pieces.collect()).unwrap();
+        let metadata = HashMap::from([("key".to_owned(), "text".to_owned())]);
+        let expected = safetensors::serialize(tensors, Some(metadata)).unwrap();
+        assert_eq!(std::fs::read(path).unwrap(), expected);
+    }
+}
