@@ -24,6 +24,7 @@ pub(crate) fn run() -> Result<()> {
         step("test --workspace --lib --bins --tests --examples --no-fail-fast")?;
     }
     step("test --workspace --doc")?;
+    several_processes()?;
     alone::check()?;
     step("doc --workspace --no-deps")?;
     if installed("deny") {
@@ -33,6 +34,20 @@ pub(crate) fn run() -> Result<()> {
     }
     println!("==> all checks passed");
     Ok(())
+}
+
+/// Of the whole workspace, so that only what the feature changes is built again.
+fn several_processes() -> Result<()> {
+    if !runs(Command::new("mpicc").arg("--version"))
+        || !runs(Command::new("mpirun").arg("--version"))
+    {
+        println!("==> several processes: skipped, no MPI is installed");
+        return Ok(());
+    }
+    step(
+        "clippy --workspace --lib --bins --test distributed --features flow-cli/mpi -- -D warnings",
+    )?;
+    step("test --workspace --test distributed --features flow-cli/mpi")
 }
 
 fn step(arguments: &str) -> Result<()> {
@@ -46,9 +61,12 @@ fn step(arguments: &str) -> Result<()> {
 }
 
 fn installed(subcommand: &str) -> bool {
-    let mut version = cargo(&format!("{subcommand} --version"));
-    version.stdout(Stdio::null()).stderr(Stdio::null());
-    version.status().is_ok_and(|status| status.success())
+    runs(&mut cargo(&format!("{subcommand} --version")))
+}
+
+fn runs(command: &mut Command) -> bool {
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
 }
 
 fn cargo(arguments: &str) -> Command {

@@ -8,6 +8,7 @@
 
 mod bench_memory;
 mod bench_peers;
+mod bench_ranks;
 mod bundle_mnist;
 mod ci;
 mod convert_checkpoint;
@@ -40,6 +41,8 @@ enum Command {
     BenchPeers(bench_peers::Options),
     /// Measure what training needs as models grow deeper, with all activations kept and with none.
     BenchMemory,
+    /// Measure how fast two processes train beside one, by MPI.
+    BenchRanks,
     /// Convert a model that another program has trained into a checkpoint, or a checkpoint for another program.
     ConvertCheckpoint(Box<convert_checkpoint::Options>),
     /// Throw damaged files at everything that reads files; needs `cargo-fuzz` and a nightly toolchain.
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Command::BundleMnist(options) => bundle_mnist::run(&options),
         Command::BenchPeers(options) => bench_peers::run(&options),
         Command::BenchMemory => bench_memory::run(),
+        Command::BenchRanks => bench_ranks::run(),
         Command::ConvertCheckpoint(options) => convert_checkpoint::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Ci => ci::run(),

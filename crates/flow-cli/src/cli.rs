@@ -29,7 +29,7 @@ pub(crate) use sample::{Motion, SampleArgs};
 pub(crate) use train::{LimitArgs, ModelArgs, OptimizationArgs, OutputArgs, Preset, TrainArgs};
 pub(crate) use verify::VerifyArgs;
 
-use crate::device::DeviceChoice;
+use crate::{device::DeviceChoice, ranks::Engine};
 
 /// Train, evaluate and sample Glow, a normalizing flow for images
 #[derive(Debug, Parser)]
@@ -142,6 +142,9 @@ pub(crate) struct EvalArgs {
 
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
+
+    #[command(flatten)]
+    pub(crate) distributed: DistributedArgs,
 }
 
 /// Options of `flow inspect`.
@@ -208,4 +211,26 @@ pub(crate) struct DeviceArgs {
     /// built for, or the CPU
     #[arg(long, value_name = "DEVICE", default_value_t = DeviceChoice::Auto)]
     pub(crate) device: DeviceChoice,
+}
+
+/// The option of commands that several processes can share.
+#[derive(Debug, Args)]
+pub(crate) struct DistributedArgs {
+    /// Share the work with the other processes that a launcher started, as in `mpirun -n 2 flow …`:
+    /// mpi, or nccl for one GPU each
+    #[arg(long, value_name = "ENGINE", hide_possible_values = true)]
+    pub(crate) distributed: Option<Engine>,
+}
+
+impl Command {
+    /// Whether other processes take part.
+    pub(crate) fn is_distributed(&self) -> bool {
+        let option = match self {
+            Self::Train(args) => &args.distributed,
+            Self::Eval(args) => &args.distributed,
+            Self::Outliers(args) => &args.distributed,
+            _ => return false,
+        };
+        option.distributed.is_some()
+    }
 }

@@ -1,6 +1,9 @@
 //! Images with names: a data set, or image files.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use anyhow::Result;
 use candle_core::{DType, Device, Tensor};
@@ -9,6 +12,7 @@ use flow_glow::{
     Glow, GlowConfig,
     outliers::{Observation, observe},
     quantize,
+    ranks::{Ranks, gather, patience},
 };
 use indicatif::HumanCount;
 
@@ -89,17 +93,20 @@ impl Collection {
     }
 
     /// Asks a model about each image. `seed` draws the noise; `class` is that of all images, for a model with
-    /// classes, which else count alike.
+    /// classes, which else count alike. All `ranks` call this, share the work, and get the same.
     pub(crate) fn observe(
         &self,
         model: &Glow,
         class: Option<u32>,
         seed: u64,
         device: &Device,
+        ranks: &dyn Ranks,
         progress: &mut Progress,
     ) -> Result<Vec<Observation>> {
-        let mut found = Vec::with_capacity(self.len());
-        for batch in 0..self.len().div_ceil(BATCH_SIZE) {
+        let began = Instant::now();
+        let mut found = Vec::with_capacity(2 * self.len());
+        let batches = 0..self.len().div_ceil(BATCH_SIZE);
+        for batch in batches.filter(|&batch| measure::is_own(ranks, batch)) {
             let start = batch * BATCH_SIZE;
             let share = start as f64 / self.len() as f64;
             progress.update(
@@ -116,9 +123,18 @@ impl Collection {
             let labels = class
                 .map(|class| Tensor::full(class, length, device))
                 .transpose()?;
-            found.extend(observe(model, &x, &offset, labels.as_ref())?);
+            let observed = observe(model, &x, &offset, labels.as_ref())?;
+            let numbers = observed
+                .iter()
+                .flat_map(|one| [one.bits_per_dim, one.latent_norm]);
+            found.extend((2 * start..).zip(numbers));
         }
-        Ok(found)
+        let found = gather(ranks, 2 * self.len(), found, patience(began))?;
+        let observation = |&[bits_per_dim, latent_norm]: &[f64; 2]| Observation {
+            bits_per_dim,
+            latent_norm,
+        };
+        Ok(found.as_chunks().0.iter().map(observation).collect())
     }
 
     fn dequantize(

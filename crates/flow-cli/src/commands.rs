@@ -15,6 +15,7 @@ mod train;
 mod verify;
 
 use anyhow::{Context, Result};
+use flow_glow::ranks::Launch;
 use rayon::ThreadPoolBuilder;
 
 use crate::{
@@ -24,7 +25,8 @@ use crate::{
 
 /// Does what the command line says.
 pub(crate) fn run(cli: Cli) -> Result<()> {
-    let console = Console::new(cli.verbose)?;
+    let follows = Launch::from_env().is_some_and(|launch| launch.rank > 0);
+    let console = Console::new(cli.verbose, follows && cli.command.is_distributed())?;
     if let Some(threads) = cli.threads {
         ThreadPoolBuilder::new()
             .num_threads(threads)

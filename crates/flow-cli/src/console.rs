@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Result, anyhow};
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::{
     EnvFilter,
@@ -44,12 +44,17 @@ struct AboveBars(MultiProgress);
 
 impl Console {
     /// Sets up logging: `RUST_LOG` decides what is shown if it is set, `verbosity` otherwise.
-    pub(crate) fn new(verbosity: u8) -> Result<Self> {
+    /// A process that `follows` another one shows errors only: the other one tells of their work.
+    pub(crate) fn new(verbosity: u8, follows: bool) -> Result<Self> {
         let bars = MultiProgress::new();
+        if follows {
+            bars.set_draw_target(ProgressDrawTarget::hidden());
+        }
         let wanted = env::var("RUST_LOG").ok().filter(|text| !text.is_empty());
         let plain = wanted.is_none() && verbosity == 0;
         let filter = wanted.unwrap_or_else(|| {
             let by_verbosity = match verbosity {
+                0 if follows => "error",
                 0 => "warn,flow=info",
                 1 => "info,flow=debug",
                 _ => "debug,flow=trace",

@@ -1,9 +1,14 @@
 //! Bits per dimension of a data set under a model.
 
+use std::time::Instant;
+
 use anyhow::Result;
 use candle_core::{DType, Device};
 use flow_data::Dataset;
-use flow_glow::{Glow, quantize};
+use flow_glow::{
+    Glow, quantize,
+    ranks::{Ranks, gather, patience},
+};
 
 use crate::data;
 
@@ -58,15 +63,17 @@ impl std::fmt::Display for Measurement {
 }
 
 /// Measures every image of a data set; `seed` draws the dequantization noise. `go_on` is told the
-/// number of images done before each batch; if it says no, there is no result.
+/// number of images done before each batch; if it says no, there is no result. All `ranks` call this, share
+/// the work, and get the same.
 pub(crate) fn bits_per_dim(
     model: &Glow,
     dataset: &Dataset,
     device: &Device,
     seed: u64,
+    ranks: &dyn Ranks,
     go_on: impl FnMut(usize) -> bool,
 ) -> Result<Option<Measurement>> {
-    importance_weighted(model, dataset, device, seed, 1, go_on)
+    importance_weighted(model, dataset, device, (seed, 1), ranks, go_on)
 }
 
 /// As [`bits_per_dim`], from `samples` draws of noise for each image: a tighter bound. Draw k is the one
@@ -75,13 +82,17 @@ pub(crate) fn importance_weighted(
     model: &Glow,
     dataset: &Dataset,
     device: &Device,
-    seed: u64,
-    samples: usize,
+    (seed, samples): (u64, usize),
+    ranks: &dyn Ranks,
     mut go_on: impl FnMut(usize) -> bool,
 ) -> Result<Option<Measurement>> {
+    let began = Instant::now();
     let mut values = Vec::with_capacity(dataset.len());
     for (i, batch) in dataset.in_order(BATCH_SIZE).enumerate() {
-        if !go_on(values.len()) {
+        if !is_own(ranks, i) {
+            continue;
+        }
+        if !go_on(i * BATCH_SIZE) {
             return Ok(None);
         }
         let (images, labels) = data::to_device(&batch?, model.config(), device)?;
@@ -95,13 +106,22 @@ pub(crate) fn importance_weighted(
             }
         }
         let config = model.config();
+        let places = i * BATCH_SIZE..;
         values.extend(
-            draws
-                .iter()
-                .map(|draws| quantize::importance_weighted(config, draws)),
+            places.zip(
+                draws
+                    .iter()
+                    .map(|draws| quantize::importance_weighted(config, draws)),
+            ),
         );
     }
+    let values = gather(ranks, dataset.len(), values, patience(began))?;
     Ok(Some(Measurement::of(&values)))
+}
+
+/// Whether batch `i` of a job is this rank's.
+pub(crate) fn is_own(ranks: &dyn Ranks, i: usize) -> bool {
+    i % ranks.size() == ranks.rank()
 }
 
 /// The seed of batch `i` of a job: the job's own for the first, and another for each of the rest.

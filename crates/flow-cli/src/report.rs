@@ -8,6 +8,8 @@ use std::{
 use anyhow::{Context, Error, Result};
 use serde::Serialize;
 
+use crate::ranks::Told;
+
 /// Prints a result as one JSON object.
 pub(crate) fn json(value: &impl Serialize) -> Result<()> {
     print(&format!("{}\n", serde_json::to_string_pretty(value)?))
@@ -51,6 +53,9 @@ pub(crate) fn bytes(content: &[u8]) -> Result<()> {
 /// Tells on stderr, in one line whatever names and files hold, why the command failed. Nothing is left
 /// to do if that cannot be written.
 pub(crate) fn failure(error: &Error) {
+    if error.is::<Told>() {
+        return;
+    }
     let line = format!("{error:#}").replace(char::is_control, " ");
     let _ = writeln!(io::stderr(), "error: {line}");
 }

@@ -2,10 +2,13 @@
 
 mod events;
 mod folder;
+mod follower;
+mod images;
 mod interrupt;
 mod limits;
 mod metrics;
 mod notes;
+mod order;
 mod pulse;
 mod results;
 mod session;
@@ -13,9 +16,11 @@ mod settings;
 
 pub(crate) use events::EventLog;
 pub(crate) use folder::RunFolder;
+pub(crate) use follower::Follower;
+pub(crate) use images::Images;
 pub(crate) use interrupt::Interrupt;
 pub(crate) use limits::{DEFAULT_EPOCHS, Limits};
 pub(crate) use metrics::{Journal, MetricsLog, Record, current_epoch};
 pub(crate) use notes::Notes;
-pub(crate) use session::{Images, Session};
+pub(crate) use session::Session;
 pub(crate) use settings::{EXP_TANH, LOGIT, check_same, config, config_of, settings};

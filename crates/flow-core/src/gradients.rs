@@ -114,11 +114,30 @@ impl Gradients {
         Ok(grads.try_into().expect("there are as many as leaves"))
     }
 
+    /// Puts `grad` into the place of the gradient of the parameter `name`.
+    ///
+    /// # Errors
+    /// If there is no such parameter, or its shape differs.
+    pub fn replace(&mut self, name: &str, grad: Tensor) -> Result<()> {
+        let Some(place) = self.place(name) else {
+            bail!("there is no parameter `{name}`");
+        };
+        let shape = self.params.named[place].1.shape();
+        if grad.shape() != shape {
+            bail!("the gradient of {shape:?} is not {:?}", grad.shape());
+        }
+        self.sums.insert(place, grad.detach());
+        Ok(())
+    }
+
     /// The gradient of the parameter `name`, if it has one.
     pub fn get(&self, name: &str) -> Option<&Tensor> {
+        self.sums.get(&self.place(name)?)
+    }
+
+    fn place(&self, name: &str) -> Option<usize> {
         let by_name = |(other, _): &(String, Var)| other.as_str().cmp(name);
-        let place = self.params.named.binary_search_by(by_name).ok()?;
-        self.sums.get(&place)
+        self.params.named.binary_search_by(by_name).ok()
     }
 
     /// Name, parameter and gradient of all that have one, in name order.

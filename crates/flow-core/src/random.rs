@@ -33,6 +33,17 @@ pub fn uniform(
     draw(seed, StandardUniform, shape.into(), dtype, device)
 }
 
+/// Those that follow the first `skip` draws of [`uniform`].
+pub fn uniform_after(
+    seed: u64,
+    skip: usize,
+    shape: impl Into<Shape>,
+    dtype: DType,
+    device: &Device,
+) -> Result<Tensor> {
+    draw_after(seed, skip, StandardUniform, shape.into(), dtype, device)
+}
+
 /// A random rotation, `[n, n]` in f64 on the CPU: uniform over all of them (Haar measure).
 pub fn rotation(seed: u64, n: usize) -> Result<Tensor> {
     let gaussian = normal(seed, (n, n), DType::F64, &Device::Cpu)?.to_vec2()?;
@@ -49,13 +60,35 @@ fn draw<D>(
 where
     D: Distribution<f32> + Distribution<f64>,
 {
+    draw_after(seed, 0, distribution, shape, dtype, device)
+}
+
+fn draw_after<D>(
+    seed: u64,
+    skip: usize,
+    distribution: D,
+    shape: Shape,
+    dtype: DType,
+    device: &Device,
+) -> Result<Tensor>
+where
+    D: Distribution<f32> + Distribution<f64>,
+{
     let count = shape.elem_count();
     let generator = ChaCha8Rng::seed_from_u64(seed);
     if dtype == DType::F64 {
-        let values: Vec<f64> = generator.sample_iter(distribution).take(count).collect();
+        let values: Vec<f64> = generator
+            .sample_iter(distribution)
+            .skip(skip)
+            .take(count)
+            .collect();
         Tensor::from_vec(values, shape, device)
     } else {
-        let values: Vec<f32> = generator.sample_iter(distribution).take(count).collect();
+        let values: Vec<f32> = generator
+            .sample_iter(distribution)
+            .skip(skip)
+            .take(count)
+            .collect();
         Tensor::from_vec(values, shape, device)?.to_dtype(dtype)
     }
 }

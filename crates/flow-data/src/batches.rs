@@ -1,5 +1,7 @@
 //! The batches of one epoch, shuffled by a seed.
 
+use std::ops::Range;
+
 use candle_core::{Device, Tensor};
 use rand_chacha::{
     ChaCha8Rng,
@@ -20,6 +22,8 @@ pub struct Batches<'a> {
     mirrored: Vec<bool>,
     mutation: Option<Mutation>,
     batch_size: usize,
+    /// The images of a batch that are given.
+    part: Range<usize>,
     /// The position of the next batch in `order`.
     position: usize,
     random: ChaCha8Rng,
@@ -53,6 +57,7 @@ impl<'a> Batches<'a> {
             mirrored: Vec::new(),
             mutation: None,
             batch_size,
+            part: 0..batch_size,
             position: 0,
             random,
         }
@@ -65,6 +70,19 @@ impl<'a> Batches<'a> {
         self.mirrored = (0..count)
             .map(|_| self.random.next_u32() & 1 == 1)
             .collect();
+        self
+    }
+
+    /// Gives of each batch only the images at `part`, as they are in the whole batch: what one of several
+    /// processes works on.
+    ///
+    /// # Panics
+    ///
+    /// If a batch does not reach that far.
+    #[must_use]
+    pub fn part(mut self, part: Range<usize>) -> Self {
+        assert!(part.end <= self.batch_size, "a part beyond the batch");
+        self.part = part;
         self
     }
 
@@ -81,11 +99,14 @@ impl<'a> Batches<'a> {
 }
 
 impl Mutation {
-    /// Of the batch at `position`, whatever batches came before.
-    fn apply(self, batch: Batch, position: usize) -> Result<Batch> {
+    /// Of the images from number `first` on in the batch at `position`, whatever came before.
+    fn apply(self, batch: Batch, position: usize, first: usize) -> Result<Batch> {
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
         random.set_stream(position as u64);
         let mut pixels = batch.images.flatten_all()?.to_vec1::<u8>()?;
+        if let Some(image) = pixels.len().checked_div(batch.labels.elem_count()) {
+            random.set_word_pos(2 * (first * image) as u128);
+        }
         for pixel in &mut pixels {
             let [draw, value] = [random.next_u32(), random.next_u32()];
             if f64::from(draw) < self.rate * 2_f64.powi(32) {
@@ -101,13 +122,17 @@ impl Iterator for Batches<'_> {
     type Item = Result<Batch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let range = self.position..self.position.checked_add(self.batch_size)?;
-        let indices = self.order.get(range.clone())?;
-        self.position = range.end;
-        let mirrored = self.mirrored.get(range.clone()).unwrap_or_default();
+        let position = self.position;
+        let whole = position..position.checked_add(self.batch_size)?;
+        self.order.get(whole.clone())?;
+        self.position = whole.end;
+        let first = self.part.start;
+        let range = position + first..position + self.part.end;
+        let indices = &self.order[range.clone()];
+        let mirrored = self.mirrored.get(range).unwrap_or_default();
         let batch = self.dataset.batch_mirrored(indices, mirrored);
         Some(match self.mutation {
-            Some(mutation) => batch.and_then(|batch| mutation.apply(batch, range.start)),
+            Some(mutation) => batch.and_then(|batch| mutation.apply(batch, position, first)),
             None => batch,
         })
     }

@@ -59,6 +59,9 @@ pub enum Error {
         /// How far they lay from the true ones.
         inversion: Inversion,
     },
+    /// The processes of a job have lost each other, or no longer agree.
+    #[error("{0}")]
+    Ranks(String),
     /// A tensor operation failed.
     #[error(transparent)]
     Tensor(candle_core::Error),

@@ -57,7 +57,7 @@ pub use prior::{LatentPrior, SplitPrior};
 pub use step::{FlowStep, Place};
 pub use tensor_file::read_tensors;
 pub use train::{
-    BatchGradient, Divergence, Inversion, Memory, Optimizer, Precision, Progress, StepReport,
-    TrainSettings, Trainer, UnsoundInversion,
+    BatchGradient, Divergence, Exchange, Inversion, Memory, Optimizer, Portion, Precision,
+    Progress, StepReport, TrainSettings, Trainer, UnsoundInversion, ranks,
 };
 pub use whole::Whole;

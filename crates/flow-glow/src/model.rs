@@ -4,6 +4,7 @@ use crate::config::{GlowConfig, ImageShape};
 use crate::conventions::{Conventions, PriorForm};
 use crate::level::Level;
 use crate::prior::LatentPrior;
+use crate::quantize::Noise;
 use crate::runs::{Run, in_runs};
 use crate::{Error, Result, quantize};
 use candle_core::{DType, Device, Tensor};
@@ -236,12 +237,22 @@ impl Glow {
         labels: Option<&Tensor>,
         seed: u64,
     ) -> Result<Tensor> {
+        self.bits_per_dim_with(images, labels, Noise { seed, skip: 0 })
+    }
+
+    /// As [`bits_per_dim`](Self::bits_per_dim), with numbers from the middle of a stream.
+    pub(crate) fn bits_per_dim_with(
+        &self,
+        images: &Tensor,
+        labels: Option<&Tensor>,
+        noise: Noise,
+    ) -> Result<Tensor> {
         self.check_images(images)?;
         let images = images.to_device(&self.device)?;
         let labels = labels
             .map(|labels| labels.to_device(&self.device))
             .transpose()?;
-        let (x, offset) = quantize::dequantize(&self.config, &images, self.dtype, seed)?;
+        let (x, offset) = quantize::dequantize_with(&self.config, &images, self.dtype, noise)?;
         let log_likelihood = (self.log_prob(&x, labels.as_ref())? + offset)?;
         Ok(quantize::bits_per_dim(&self.config, &log_likelihood)?)
     }

@@ -17,6 +17,13 @@ use candle_core::{DType, Result, Tensor};
 use flow_core::random;
 use std::f64::consts::LN_2;
 
+/// Uniform numbers of a seed, after the first `skip`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Noise {
+    pub(crate) seed: u64,
+    pub(crate) skip: usize,
+}
+
 /// Pixels `[B, C, H, W]` in u8 → x of the same shape in `dtype`, and by how many nats the
 /// log-likelihood of the image differs from ln p(x), `[B]`. `seed` draws the noise.
 pub fn dequantize(
@@ -25,7 +32,18 @@ pub fn dequantize(
     dtype: DType,
     seed: u64,
 ) -> Result<(Tensor, Tensor)> {
-    let noise = random::uniform(seed, images.shape(), dtype, images.device())?;
+    dequantize_with(config, images, dtype, Noise { seed, skip: 0 })
+}
+
+/// As [`dequantize`], with numbers from the middle of a stream.
+pub(crate) fn dequantize_with(
+    config: &GlowConfig,
+    images: &Tensor,
+    dtype: DType,
+    noise: Noise,
+) -> Result<(Tensor, Tensor)> {
+    let Noise { seed, skip } = noise;
+    let noise = random::uniform_after(seed, skip, images.shape(), dtype, images.device())?;
     fill(config, &(values(config, images, dtype)? + noise)?)
 }
 

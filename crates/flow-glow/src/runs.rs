@@ -39,9 +39,14 @@ pub(crate) fn side_by_side<T: Send, U: Send>(
 pub(crate) struct Run(Range<usize>);
 
 impl Run {
-    /// The first of them.
-    pub(crate) fn start(&self) -> usize {
-        self.0.start
+    pub(crate) fn new(range: Range<usize>) -> Self {
+        Self(range)
+    }
+
+    /// Where they are.
+    #[cfg(test)]
+    pub(crate) fn range(&self) -> Range<usize> {
+        self.0.clone()
     }
 
     /// What `batch` `[B, …]` holds for these images.

@@ -6,7 +6,7 @@ use clap::{ArgGroup, Args, builder::TypedValueParser};
 use flow_data::{DatasetName, Split};
 use flow_glow::outliers::{Compressor, Score};
 
-use super::{DeviceArgs, values};
+use super::{DeviceArgs, DistributedArgs, values};
 
 /// Options of `flow outliers`.
 #[derive(Debug, Args)]
@@ -118,6 +118,9 @@ pub(crate) struct OutliersArgs {
 
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
+
+    #[command(flatten)]
+    pub(crate) distributed: DistributedArgs,
 }
 
 fn score() -> impl TypedValueParser<Value = Score> {

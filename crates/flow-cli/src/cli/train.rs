@@ -9,7 +9,7 @@ use flow_glow::{
     UnsoundInversion,
 };
 
-use super::{DeviceArgs, values};
+use super::{DeviceArgs, DistributedArgs, values};
 use crate::training::{DEFAULT_EPOCHS, EXP_TANH, LOGIT};
 
 /// Options of `flow train`.
@@ -41,6 +41,9 @@ pub(crate) struct TrainArgs {
     // First, as the headings of the others hold for what follows them.
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
+
+    #[command(flatten)]
+    pub(crate) distributed: DistributedArgs,
 
     #[command(flatten)]
     pub(crate) data: DataArgs,

@@ -1,7 +1,10 @@
 //! `flow eval`: bits per dimension of a data set under a trained model.
 
+use std::sync::Arc;
+
 use anyhow::{Result, ensure};
-use flow_data::DatasetName;
+use candle_core::Device;
+use flow_data::{Dataset, DatasetName};
 use flow_glow::Checkpoint;
 use indicatif::HumanCount;
 use serde::Serialize;
@@ -11,6 +14,7 @@ use crate::{
     console::Console,
     data,
     measure::{self, Measurement},
+    ranks::Team,
     report,
 };
 
@@ -28,16 +32,13 @@ struct Evaluation {
 
 /// Measures a model.
 pub(crate) fn run(args: &EvalArgs, console: &Console) -> Result<()> {
-    let device = args.device.device.open()?;
-    let checkpoint = Checkpoint::load(&args.checkpoint, &device)?;
-    let name = match args.dataset {
-        Some(name) => name,
-        None => checkpoint.header.dataset.parse::<DatasetName>()?,
-    };
-    let [mut dataset] = data::open(name, [args.split], &args.data_dir)?;
-    data::check_fit(checkpoint.model.config(), &dataset)?;
-    dataset.thin_out(args.limit.unwrap_or(usize::MAX));
+    let (engine, device) = (args.distributed.distributed, args.device.device);
+    let team = Team::join(engine, device, Arc::default())?;
+    team.end(evaluate(args, console, &team))
+}
 
+fn evaluate(args: &EvalArgs, console: &Console, team: &Team) -> Result<()> {
+    let (checkpoint, name, dataset) = team.agree(open(args, &team.device))?;
     let total = dataset.len() as u64;
     let mut progress = console.progress(0.0);
     let go_on = |images| {
@@ -52,21 +53,35 @@ pub(crate) fn run(args: &EvalArgs, console: &Console) -> Result<()> {
     let measured = measure::importance_weighted(
         &checkpoint.model,
         &dataset,
-        &device,
-        args.seed,
-        args.importance_samples,
+        &team.device,
+        (args.seed, args.importance_samples),
+        &*team.ranks,
         go_on,
     )?;
     drop(progress);
     let measured = measured.expect("nobody asked to stop");
-    print(args, name, &measured)?;
-    ensure!(
-        measured.non_finite == 0,
-        "{} of {total} images have no finite likelihood under `{}`; `flow verify` says why",
-        measured.non_finite,
-        args.checkpoint.display()
-    );
-    Ok(())
+    team.lead(|| {
+        print(args, name, &measured)?;
+        ensure!(
+            measured.non_finite == 0,
+            "{} of {total} images have no finite likelihood under `{}`; `flow verify` says why",
+            measured.non_finite,
+            args.checkpoint.display()
+        );
+        Ok(())
+    })
+}
+
+fn open(args: &EvalArgs, device: &Device) -> Result<(Checkpoint, DatasetName, Dataset)> {
+    let checkpoint = Checkpoint::load(&args.checkpoint, device)?;
+    let name = match args.dataset {
+        Some(name) => name,
+        None => checkpoint.header.dataset.parse::<DatasetName>()?,
+    };
+    let [mut dataset] = data::open(name, [args.split], &args.data_dir)?;
+    data::check_fit(checkpoint.model.config(), &dataset)?;
+    dataset.thin_out(args.limit.unwrap_or(usize::MAX));
+    Ok((checkpoint, name, dataset))
 }
 
 fn print(args: &EvalArgs, name: DatasetName, measured: &Measurement) -> Result<()> {

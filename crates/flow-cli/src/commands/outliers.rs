@@ -7,7 +7,7 @@ mod picture;
 mod rank;
 mod suspects;
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::Device;
@@ -15,7 +15,9 @@ use flow_data::Split;
 use flow_glow::{Checkpoint, ImageShape, outliers::Score};
 
 use self::suspects::Witnesses;
-use crate::{cli::OutliersArgs, collection::Collection, console::Console, files::Output};
+use crate::{
+    cli::OutliersArgs, collection::Collection, console::Console, files::Output, ranks::Team,
+};
 
 /// What to do with the images in question.
 #[derive(Clone, Copy)]
@@ -39,68 +41,50 @@ pub(crate) fn run(args: &OutliersArgs, console: &Console) -> Result<()> {
         (None, None) => Task::Compare,
     };
     let scores = scores(args, task)?;
-    let device = args.device.device.open()?;
-    let checkpoint = Checkpoint::load(&args.checkpoint, &device)?;
-    let config = checkpoint.model.config();
-    let background = args.background.as_deref();
-    let background = background
-        .map(|path| open_background(path, &device, config.image))
-        .transpose()?;
-    let open = |name, option, split, limit| {
-        Collection::of_dataset((name, option), split, limit, config, &args.data_dir)
-    };
-    let open_normal = |split, limit| match args.dataset {
-        Some(name) => open(name, "--dataset", split, limit),
-        None => open(
-            checkpoint.header.dataset.parse()?,
-            "--dataset",
-            split,
-            limit,
-        ),
-    };
-    let questioned = match args.against {
-        Some(name) => Some(open(name, "--against", args.split, args.limit)?),
-        None if args.images.is_empty() => None,
-        None => Some(Collection::of_files(&args.images, config)?),
-    };
-    let normal = match (task, &questioned) {
-        (Task::Rank(_), Some(_)) => None,
-        _ => Some(open_normal(args.split, args.limit)?),
-    };
-    let typical = if scores.contains(&Score::Typicality) {
-        Some(open_normal(Split::Train, Some(args.typical_images))?)
-    } else {
-        None
-    };
-    let (drawing, file) = match (task, args.out.as_deref()) {
-        (_, None) => (None, None),
-        (Task::Judge(_), Some(path)) => (None, Some(Output::create(path)?)),
-        (_, Some(path)) => (Some(Drawing::create(path)?), None),
-    };
+    let (engine, device) = (args.distributed.distributed, args.device.device);
+    let team = Team::join(engine, device, Arc::default())?;
+    team.end(tell_apart(args, task, &scores, console, &team))
+}
 
+fn tell_apart(
+    args: &OutliersArgs,
+    task: Task,
+    scores: &[Score],
+    console: &Console,
+    team: &Team,
+) -> Result<()> {
+    let opened = team.agree(Opened::of(args, task, scores, team))?;
+    let device = &team.device;
     let witnesses = Witnesses {
-        model: &checkpoint.model,
-        background: background.as_ref().map(|background| &background.model),
+        model: &opened.checkpoint.model,
+        background: opened
+            .background
+            .as_ref()
+            .map(|background| &background.model),
         compressor: args.compressor,
-        scores: &scores,
+        scores,
         seed: args.seed,
-        device: &device,
+        device,
+        ranks: &*team.ranks,
         console,
     };
-    let entropy = typical
+    let entropy = opened
+        .typical
         .map(|typical| witnesses.entropy(&typical))
-        .transpose()?;
+        .transpose();
+    let entropy = team.agree(entropy)?;
     let ask = |collection| witnesses.ask(collection, entropy);
-    let normal = normal.map(ask).transpose()?;
-    let questioned = questioned.map(ask).transpose()?;
+    let normal = opened.normal.map(ask).transpose()?;
+    let questioned = opened.questioned.map(ask).transpose()?;
     for suspects in normal.iter().chain(&questioned) {
         suspects.warn_of_non_finite();
     }
+    let (drawing, file) = (opened.drawing, opened.file);
     let nothing = "there are no images";
-    match task {
+    team.lead(|| match task {
         Task::Compare => {
             let (normal, strange) = normal.zip(questioned).context(nothing)?;
-            compare::run(args, &scores, [&normal, &strange], entropy, drawing)
+            compare::run(args, scores, [&normal, &strange], entropy, drawing)
         }
         Task::Judge(share) => {
             let normal = normal.context(nothing)?;
@@ -110,6 +94,70 @@ pub(crate) fn run(args: &OutliersArgs, console: &Console) -> Result<()> {
             let suspects = questioned.or(normal).context(nothing)?;
             rank::run(args, count, scores[0], &suspects, drawing)
         }
+    })
+}
+
+/// All that is read before anything is computed, and where the results go.
+struct Opened {
+    checkpoint: Checkpoint,
+    background: Option<Checkpoint>,
+    normal: Option<Collection>,
+    questioned: Option<Collection>,
+    typical: Option<Collection>,
+    drawing: Option<Drawing>,
+    file: Option<Output>,
+}
+
+impl Opened {
+    fn of(args: &OutliersArgs, task: Task, scores: &[Score], team: &Team) -> Result<Self> {
+        let checkpoint = Checkpoint::load(&args.checkpoint, &team.device)?;
+        let config = checkpoint.model.config();
+        let background = args.background.as_deref();
+        let background = background
+            .map(|path| open_background(path, &team.device, config.image))
+            .transpose()?;
+        let open = |name, option, split, limit| {
+            Collection::of_dataset((name, option), split, limit, config, &args.data_dir)
+        };
+        let open_normal = |split, limit| match args.dataset {
+            Some(name) => open(name, "--dataset", split, limit),
+            None => open(
+                checkpoint.header.dataset.parse()?,
+                "--dataset",
+                split,
+                limit,
+            ),
+        };
+        let questioned = match args.against {
+            Some(name) => Some(open(name, "--against", args.split, args.limit)?),
+            None if args.images.is_empty() => None,
+            None => Some(Collection::of_files(&args.images, config)?),
+        };
+        let normal = match (task, &questioned) {
+            (Task::Rank(_), Some(_)) => None,
+            _ => Some(open_normal(args.split, args.limit)?),
+        };
+        let typical = if scores.contains(&Score::Typicality) {
+            Some(open_normal(Split::Train, Some(args.typical_images))?)
+        } else {
+            None
+        };
+        // The others write nothing.
+        let out = args.out.as_deref().filter(|_| team.ranks.leads());
+        let (drawing, file) = match (task, out) {
+            (_, None) => (None, None),
+            (Task::Judge(_), Some(path)) => (None, Some(Output::create(path)?)),
+            (_, Some(path)) => (Some(Drawing::create(path)?), None),
+        };
+        Ok(Self {
+            background,
+            normal,
+            questioned,
+            typical,
+            drawing,
+            file,
+            checkpoint,
+        })
     }
 }
 

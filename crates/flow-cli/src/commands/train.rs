@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::Device;
 use flow_data::{Batches, Dataset, DatasetName, Split};
-use flow_glow::Trainer;
+use flow_glow::{Exchange, Trainer};
 use indicatif::HumanCount;
 
 use crate::{
@@ -13,9 +13,11 @@ use crate::{
     console::Console,
     data,
     measure::Measurement,
+    ranks::Team,
     report,
     training::{
-        self, EventLog, Images, Interrupt, Journal, Limits, MetricsLog, Notes, RunFolder, Session,
+        self, EventLog, Follower, Images, Interrupt, Journal, Limits, MetricsLog, Notes, RunFolder,
+        Session,
     },
 };
 
@@ -27,14 +29,33 @@ const PROBE_IMAGES: usize = 1000;
 
 /// Trains a model.
 pub(crate) fn run(args: &TrainArgs, console: Console) -> Result<()> {
-    let device = args.device.device.open()?;
-    let mut folder = RunFolder::open(&args.output, default_folder(args))?;
     let interrupt = Interrupt::listen()?;
-    let (mut trainer, images, notes) = if args.output.resume {
-        resume(args, &folder, &device)?
-    } else {
-        begin(args, &mut folder, &device)?
-    };
+    let (engine, device) = (args.distributed.distributed, args.device.device);
+    let team = Team::join(engine, device, interrupt.flag())?;
+    team.end(train(args, console, interrupt, &team))
+}
+
+fn train(args: &TrainArgs, console: Console, interrupt: Interrupt, team: &Team) -> Result<()> {
+    let ranks = &*team.ranks;
+    let Start {
+        mut trainer,
+        images,
+        notes,
+        folder,
+    } = team.agree(Start::of(args, team))?;
+    trainer.unite(ranks)?;
+    let exchange = Exchange::new(team.ranks.clone(), trainer.parameters());
+    let device = team.device.clone();
+    if !ranks.leads() {
+        let images = &images;
+        return Follower {
+            trainer,
+            images,
+            exchange,
+            device,
+        }
+        .run();
+    }
     trainer.keep_good_state_in(folder.path())?;
     let log = MetricsLog::open(&folder.metrics(), notes.journal)?;
     let goes_on = args.output.resume && folder.events().exists();
@@ -49,15 +70,20 @@ pub(crate) fn run(args: &TrainArgs, console: Console) -> Result<()> {
         max_rollbacks: args.optimization.max_rollbacks,
         trainer,
         images: &images,
+        exchange,
         folder,
         interrupt,
         device,
         console,
     };
     tracing::info!(
-        "training for {} into `{}`",
+        "training for {} into `{}`{}",
         session.limits,
-        session.folder.path().display()
+        session.folder.path().display(),
+        match ranks.size() {
+            1 => String::new(),
+            size => format!(", shared by {size} processes"),
+        }
     );
     if let Some(measured) = session.run()? {
         return print(&session, &measured);
@@ -75,12 +101,47 @@ pub(crate) fn run(args: &TrainArgs, console: Console) -> Result<()> {
     Ok(())
 }
 
-/// A fresh training, in a folder that is empty then.
-fn begin(
-    args: &TrainArgs,
-    folder: &mut RunFolder,
-    device: &Device,
-) -> Result<(Trainer, Images, Notes)> {
+/// What a training begins or goes on with, the same in all processes.
+struct Start {
+    trainer: Trainer,
+    images: Images,
+    notes: Notes,
+    folder: RunFolder,
+}
+
+impl Start {
+    fn of(args: &TrainArgs, team: &Team) -> Result<Self> {
+        let leads = team.ranks.leads();
+        let mut folder = if leads {
+            RunFolder::open(&args.output, default_folder(args))?
+        } else {
+            RunFolder::of_leader(&args.output, default_folder(args))
+        };
+        let (trainer, images, notes) = if args.output.resume {
+            resume(args, &folder, &team.device)?
+        } else {
+            begin(args, &team.device)?
+        };
+        let (batch_size, size) = (trainer.settings().batch_size, team.ranks.size());
+        ensure!(
+            batch_size >= size,
+            "a batch of {batch_size} images is too small for {size} processes; choose a larger `--batch-size`"
+        );
+        // Only now is it certain that there will be a training in place of what lies there.
+        if leads && !args.output.resume {
+            folder.clear()?;
+        }
+        Ok(Self {
+            trainer,
+            images,
+            notes,
+            folder,
+        })
+    }
+}
+
+/// A fresh training.
+fn begin(args: &TrainArgs, device: &Device) -> Result<(Trainer, Images, Notes)> {
     let name = args.data.dataset.unwrap_or(DatasetName::Mnist);
     let images = open_images(args, name, args.data.flip, args.data.mutate.unwrap_or(0.0))?;
     let config = training::config(&args.model, &images.train);
@@ -97,8 +158,6 @@ fn begin(
         .context("the data set holds no training images")??;
     let (first, _) = data::to_device(&first, &config, device)?;
     trainer.initialize(&first)?;
-    // Only now is it certain that there will be a training in place of what lies there.
-    folder.clear()?;
     let notes = Notes {
         limits: Limits::default(),
         images: images.train.len(),

@@ -48,6 +48,15 @@ impl RunFolder {
         Ok(folder)
     }
 
+    /// The folder that another process has opened.
+    pub(crate) fn of_leader(args: &OutputArgs, default: PathBuf) -> Self {
+        Self {
+            path: args.out.clone().unwrap_or(default),
+            overwrite: false,
+            lock: None,
+        }
+    }
+
     /// Makes the folder this run's own and removes what another run left there.
     pub(crate) fn clear(&mut self) -> Result<()> {
         self.claim()?;

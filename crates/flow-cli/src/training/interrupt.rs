@@ -32,6 +32,11 @@ impl Interrupt {
         Ok(Self(requested))
     }
 
+    /// What is set then.
+    pub(crate) fn flag(&self) -> Arc<AtomicBool> {
+        self.0.clone()
+    }
+
     /// Whether to stop.
     pub(crate) fn requested(&self) -> bool {
         self.0.load(Ordering::SeqCst)

@@ -4,7 +4,7 @@ use anyhow::Result;
 use flow_data::Dataset;
 use indicatif::HumanCount;
 
-use super::{Session, current_epoch};
+use super::{Session, current_epoch, order::Order};
 use crate::{
     curve, draw, files, image_grid,
     measure::{self, Measurement},
@@ -15,7 +15,7 @@ const SAMPLES: usize = 25;
 const SAMPLE_TEMPERATURE: f64 = 0.7;
 
 /// Draws samples, and the noise of test images; `sample` and `eval` begin with the same one.
-const SEED: u64 = 0;
+pub(super) const SEED: u64 = 0;
 
 impl Session<'_> {
     /// Writes a line about the last steps.
@@ -25,6 +25,9 @@ impl Session<'_> {
 
     /// Writes the results of the epoch that is over. Whether it did: somebody may ask to stop before.
     pub(super) fn write_epoch(&mut self) -> Result<bool> {
+        self.order(Order::Compare)?;
+        self.trainer.check_united(self.exchange.ranks())?;
+        self.order(Order::Probe)?;
         let Some(measured) = self.measure(&self.images.probe)? else {
             return Ok(false);
         };
@@ -40,6 +43,7 @@ impl Session<'_> {
     pub(super) fn conclude(&mut self) -> Result<Option<Measurement>> {
         let epoch = current_epoch(&self.trainer.progress);
         self.draw_samples(epoch)?;
+        self.order(Order::Test)?;
         let measured = self.measure(&self.images.test)?;
         if measured.is_some() {
             self.record(epoch, measured)?;
@@ -64,9 +68,11 @@ impl Session<'_> {
         let total = test.len() as u64;
         let message = format!("measuring {} test images", HumanCount(total));
         let model = self.trainer.model();
-        let measured = measure::bits_per_dim(model, test, &self.device, SEED, |images| {
+        let ranks = self.exchange.ranks();
+        let measured = measure::bits_per_dim(model, test, &self.device, SEED, ranks, |images| {
             bar.update(images as f64 / total as f64, &message);
-            !self.interrupt.requested()
+            // The others wait for this one's results.
+            !self.interrupt.requested() || !ranks.is_alone()
         })?;
         if let Some(measured) = measured
             && measured.non_finite > 0

@@ -8,34 +8,23 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use candle_core::Device;
-use flow_data::{Batch, Batches, Dataset};
-use flow_glow::{Divergence, Error, Inversion, Progress, Trainer};
+use flow_data::Batch;
+use flow_glow::{Divergence, Error, Exchange, Inversion, Portion, Progress, Trainer};
 
 use super::{
-    EventLog, Interrupt, Limits, MetricsLog, Notes, RunFolder, metrics::Due, pulse::Pulse,
+    EventLog, Images, Interrupt, Limits, MetricsLog, Notes, RunFolder, metrics::Due, order::Order,
+    pulse::Pulse,
 };
-use crate::{console::Console, data, measure::Measurement};
+use crate::{console::Console, data, measure::Measurement, ranks};
 
-/// The images of a training run.
-pub(crate) struct Images {
-    /// What the model is fitted to.
-    pub(crate) train: Dataset,
-    /// What it is judged on at the end.
-    pub(crate) test: Dataset,
-    /// What it is judged on after each epoch.
-    pub(crate) probe: Dataset,
-    /// Whether training images are mirrored at random.
-    pub(crate) flip: bool,
-    /// The probability with which a value of theirs is replaced by noise.
-    pub(crate) mutate: f64,
-}
-
-/// A training run at work.
+/// A training run at work, in the process that decides and writes.
 pub(crate) struct Session<'a> {
     /// The model and its optimizer.
     pub(crate) trainer: Trainer,
     /// What they work on.
     pub(crate) images: &'a Images,
+    /// The way to the other ranks.
+    pub(crate) exchange: Exchange,
     /// Where results go.
     pub(crate) folder: RunFolder,
     /// The course of the training.
@@ -101,7 +90,18 @@ impl Session<'_> {
     /// `None` if somebody asked to stop before that.
     pub(crate) fn run(&mut self) -> Result<Option<Measurement>> {
         self.save()?;
-        let end = self.train()?;
+        let end = match self.train() {
+            // The weights are those of the last step, which all ranks took.
+            Err(error) if ranks::are_lost(&error) => {
+                self.save()?;
+                return Err(error.context(format!(
+                    "the training ends after step {}, which is saved in `{}`; `--resume` goes on",
+                    self.trainer.progress.step,
+                    self.folder.path().display()
+                )));
+            }
+            end => end?,
+        };
         self.save()?;
         let measured = match end {
             End::Finished => self.conclude()?,
@@ -111,13 +111,14 @@ impl Session<'_> {
             self.save()?;
         }
         self.draw_curve()?;
+        self.order(Order::End)?;
         Ok(measured)
     }
 
     fn train(&mut self) -> Result<End> {
         let images = self.images;
-        let settings = self.trainer.settings();
-        let (batch_size, seed) = (settings.batch_size, settings.seed);
+        let settings = self.trainer.settings().clone();
+        let portion = Portion::of(self.exchange.ranks(), settings.batch_size);
         if self.share() >= 1.0 {
             tracing::warn!(
                 "nothing is left to train: the limit of {} is reached; raise it to go on",
@@ -134,21 +135,21 @@ impl Session<'_> {
         };
         loop {
             let progress = self.trainer.progress;
-            let epoch = Batches::new(&images.train, batch_size, seed, progress.epoch)
-                .flipped(images.flip)
-                .mutated(images.mutate);
-            for batch in epoch.skip(progress.batch as usize) {
-                if let Some(end) = self.turn(&batch?, &mut turns)? {
+            for batch in images.batches_left(&settings, &progress, &portion) {
+                if let Some(end) = self.turn(&batch?, &portion, &mut turns)? {
                     return Ok(end);
                 }
             }
         }
     }
 
-    fn turn(&mut self, batch: &Batch, turns: &mut Turns) -> Result<Option<End>> {
+    fn turn(&mut self, batch: &Batch, portion: &Portion, turns: &mut Turns) -> Result<Option<End>> {
         let started = Instant::now();
         let (images, labels) = data::to_device(batch, self.trainer.config(), &self.device)?;
-        let gradient = match self.trainer.gradient(&images, labels.as_ref()) {
+        let gradient =
+            self.trainer
+                .shared_gradient(&images, labels.as_ref(), portion, &mut self.exchange);
+        let gradient = match gradient {
             Err(Error::Diverged { cause, .. }) if turns.doubted => {
                 turns.doubted = false;
                 return self.roll_back(cause).map(|()| None);
@@ -189,6 +190,7 @@ impl Session<'_> {
         }
 
         let started = Instant::now();
+        self.order(Order::Apply(share))?;
         let report = self.trainer.apply(gradient, share)?;
         time += started.elapsed();
         self.pass_batch();
@@ -204,6 +206,7 @@ impl Session<'_> {
 
     /// Goes back to the last good state and on with the next batch, or gives up.
     fn roll_back(&mut self, cause: Divergence) -> Result<()> {
+        self.order(Order::RollBack)?;
         self.trainer.roll_back()?;
         let progress = self.trainer.progress;
         self.log.write_setback(&progress, true, cause)?;
@@ -226,8 +229,7 @@ impl Session<'_> {
             progress.rollbacks,
             self.max_rollbacks
         );
-        self.pass_refused_batch();
-        Ok(())
+        self.pass_refused_batch()
     }
 
     /// Goes on with the next batch, whose loss will tell whether the weights are sound.
@@ -238,26 +240,28 @@ impl Session<'_> {
             "{cause} after step {}; leaving out this batch",
             progress.step
         );
-        self.pass_refused_batch();
+        self.pass_refused_batch()
+    }
+
+    fn pass_refused_batch(&mut self) -> Result<()> {
+        // At the limit there is no next batch.
+        if self.share() >= 1.0 {
+            return self.order(Order::Again);
+        }
+        self.order(Order::Pass)?;
+        self.trainer.progress.step += 1;
+        self.pass_batch();
         Ok(())
     }
 
-    fn pass_refused_batch(&mut self) {
-        // At the limit there is no next batch.
-        if self.share() < 1.0 {
-            self.trainer.progress.step += 1;
-            self.pass_batch();
-        }
+    fn pass_batch(&mut self) {
+        let settings = self.trainer.settings().clone();
+        self.images
+            .pass_batch(&settings, &mut self.trainer.progress);
     }
 
-    fn pass_batch(&mut self) {
-        let batches = self.batches();
-        let progress = &mut self.trainer.progress;
-        progress.batch += 1;
-        if progress.batch == batches {
-            progress.epoch += 1;
-            progress.batch = 0;
-        }
+    pub(super) fn order(&self, order: Order) -> Result<()> {
+        order.give(self.exchange.ranks())
     }
 
     /// Saves all that is needed to go on, and the model.
@@ -278,11 +282,7 @@ impl Session<'_> {
 
     /// The share of the training that is done, 0 to 1.
     fn share(&self) -> f64 {
-        self.limits.share(&self.trainer.progress, self.batches())
-    }
-
-    /// Steps in an epoch.
-    fn batches(&self) -> u64 {
-        (self.images.train.len() / self.trainer.settings().batch_size) as u64
+        let batches = self.images.batches(self.trainer.settings());
+        self.limits.share(&self.trainer.progress, batches)
     }
 }

@@ -6,9 +6,11 @@
 //! Every level begins with its true output, so errors of inversion do not go on from one to the next, and
 //! ends with a comparison of the recovered input with the true one.
 
-use super::batch::{noise_seed, run_length};
+use super::exchange::Sums;
+use super::portion::Portion;
 use crate::model::Glow;
-use crate::runs::{Run, in_runs, side_by_side};
+use crate::quantize::Noise;
+use crate::runs::{Run, side_by_side};
 use crate::{Result, quantize};
 use candle_core::{DType, Device, Tensor, Var};
 use flow_core::params::ParamStore;
@@ -44,6 +46,13 @@ pub(super) struct Fitted<'a> {
     pub(super) device: &'a Device,
 }
 
+/// A run, its noise, and how many images the batch has.
+struct Part {
+    run: Run,
+    noise: Noise,
+    of: usize,
+}
+
 /// A run on its way back.
 struct Passage {
     /// What each level was given.
@@ -55,18 +64,26 @@ struct Passage {
     grad_log_det: Tensor,
 }
 
-/// As [`batch::gradient`](super::batch::gradient), with the error of the inversion.
+/// As [`batch::gradient`](super::batch::gradient), with the error of the inversion. Each part of the gradient
+/// goes into `sums` as soon as it is final.
 pub(super) fn gradient(
     model: &Fitted,
     images: &Tensor,
     labels: Option<&Tensor>,
+    portion: &Portion,
     seed: u64,
+    sums: &mut Sums,
 ) -> Result<(f64, Gradients, Inversion)> {
     let Fitted { live, device, .. } = *model;
-    let count = images.dim(0)?;
     let mut sum = Gradients::new(model.params);
-    let runs = in_runs(device, count, run_length(count), |run| {
-        forward(model, &run, images, labels, seed, sum.none())
+    let runs = portion.runs(seed, live.config().image.dimensions());
+    let runs = side_by_side(device, runs, |(run, noise)| {
+        let part = Part {
+            run,
+            noise,
+            of: portion.batch_size(),
+        };
+        forward(model, &part, images, labels, sum.none())
     })?;
     let (mut loss, mut passages) = (0.0, Vec::new());
     for (share, grads, passage) in runs {
@@ -74,6 +91,7 @@ pub(super) fn gradient(
         sum.append([grads])?;
         passages.push(passage);
     }
+    sums.send(&sum)?;
 
     let mut inversion = Inversion {
         error: 0.0,
@@ -106,7 +124,10 @@ pub(super) fn gradient(
                 .into_iter()
                 .unzip();
             states = back;
-            sum.append(parts)?;
+            let mut of_block = sum.none();
+            of_block.append(parts)?;
+            sums.send(&of_block)?;
+            sum.append([of_block])?;
         }
         for (passage, (x, _)) in passages.iter().zip(&states) {
             let error = check::distance(x, &passage.inputs[l])?;
@@ -128,21 +149,16 @@ pub(super) fn gradient(
 /// `grads`, and all that the way back needs.
 fn forward(
     model: &Fitted,
-    run: &Run,
+    part: &Part,
     images: &Tensor,
     labels: Option<&Tensor>,
-    seed: u64,
     mut grads: Gradients,
 ) -> Result<(f64, Gradients, Passage)> {
     let config = model.live.config();
-    let to_device = |batch: &Tensor| Result::Ok(run.of(batch)?.to_device(model.device)?);
+    let to_device = |batch: &Tensor| Result::Ok(part.run.of(batch)?.to_device(model.device)?);
     let labels = labels.map(to_device).transpose()?;
-    let (x, offset) = quantize::dequantize(
-        config,
-        &to_device(images)?,
-        DType::F32,
-        noise_seed(seed, run),
-    )?;
+    let (x, offset) =
+        quantize::dequantize_with(config, &to_device(images)?, DType::F32, part.noise)?;
     let (outputs, log_det) = model.still.pass_levels(&x)?;
     let leaf = |tensor: &Tensor| Var::from_tensor(tensor);
     let leaves = outputs
@@ -160,7 +176,7 @@ fn forward(
         log_likelihood = (log_likelihood + standard_normal_log_prob(latent)?)?;
     }
     let bits = quantize::bits_per_dim(config, &log_likelihood)?;
-    let share = (bits.sum_all()? / images.dim(0)? as f64)?;
+    let share = (bits.sum_all()? / part.of as f64)?;
     let store = share.backward()?;
     grads.add(&store)?;
     let grad_of = |leaf: &Var| match store.get(leaf) {

@@ -3,14 +3,20 @@
 
 mod batch;
 mod by_inversion;
+mod exchange;
 mod guard;
+mod portion;
+pub mod ranks;
 mod resume;
 mod settings;
 mod state;
+mod together;
 mod trainer;
 
 pub use by_inversion::Inversion;
+pub use exchange::Exchange;
 pub use guard::Divergence;
+pub use portion::Portion;
 pub(crate) use resume::ResumeRecord;
 pub use settings::{Memory, Optimizer, Precision, Progress, TrainSettings, UnsoundInversion};
 pub use trainer::{BatchGradient, StepReport, Trainer};

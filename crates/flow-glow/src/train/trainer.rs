@@ -2,6 +2,8 @@
 
 use super::batch;
 use super::by_inversion::{self, Fitted, Inversion};
+use super::exchange::Exchange;
+use super::portion::Portion;
 use super::settings::{Memory, Progress, TrainSettings, UnsoundInversion};
 use super::state::{Snapshot, State};
 use crate::config::GlowConfig;
@@ -44,6 +46,15 @@ pub struct BatchGradient {
 }
 
 impl BatchGradient {
+    fn new(bits_per_dim: f64, grads: Gradients, inversion: Option<Inversion>) -> Result<Self> {
+        Ok(Self {
+            bits_per_dim,
+            norm: grads.global_norm()?,
+            grads,
+            inversion,
+        })
+    }
+
     /// Mean bits per dimension of the batch.
     pub fn bits_per_dim(&self) -> f64 {
         self.bits_per_dim
@@ -108,16 +119,35 @@ impl Trainer {
     /// The gradient on u8 images `[B, C, H, W]` and their labels, `[B]` in u32. Nothing changes.
     ///
     /// # Errors
+    /// Those of [`shared_gradient`](Self::shared_gradient), as far as one process can have them.
+    pub fn gradient(&self, images: &Tensor, labels: Option<&Tensor>) -> Result<BatchGradient> {
+        let portion = Portion::whole(images.dim(0)?);
+        self.shared_gradient(images, labels, &portion, &mut Exchange::alone())
+    }
+
+    /// The gradient on a batch of which this rank has a `portion`: u8 images `[B, C, H, W]` and their labels,
+    /// `[B]` in u32. All ranks call this with their own, and get the same, errors too. Nothing changes.
+    ///
+    /// # Errors
+    /// [`Error::Ranks`] if another rank is lost.
     /// [`Error::Diverged`] if loss or gradient is not finite, or the loss lies far above those of the
     /// last steps: an earlier step has harmed the weights, or the batch is like none before.
     /// [`Error::UnsoundInversion`] if the settings ask for it.
-    pub fn gradient(&self, images: &Tensor, labels: Option<&Tensor>) -> Result<BatchGradient> {
+    pub fn shared_gradient(
+        &self,
+        images: &Tensor,
+        labels: Option<&Tensor>,
+        portion: &Portion,
+        exchange: &mut Exchange,
+    ) -> Result<BatchGradient> {
         let step = self.progress.step;
-        let gradient = match self.settings.memory {
-            Memory::Plain => self.plain_gradient(images, labels)?,
-            Memory::Constant => self.gradient_by_inversion(images, labels)?,
+        let mut gradient = match self.settings.memory {
+            Memory::Plain => self.plain_gradient(images, labels, portion, exchange)?,
+            Memory::Constant => self.gradient_by_inversion(images, labels, portion, exchange)?,
         };
         let losses = &self.state.standing.losses;
+        // Every rank has computed the same; rank 0's word makes it certain.
+        exchange.agree([&mut gradient.bits_per_dim, &mut gradient.norm])?;
         let verdict = losses.judge(gradient.bits_per_dim, gradient.norm);
         verdict.map_err(|cause| Error::Diverged { step, cause })?;
         Ok(gradient)
@@ -224,23 +254,30 @@ impl Trainer {
         self.state.params.element_count()
     }
 
-    fn plain_gradient(&self, images: &Tensor, labels: Option<&Tensor>) -> Result<BatchGradient> {
+    fn plain_gradient(
+        &self,
+        images: &Tensor,
+        labels: Option<&Tensor>,
+        portion: &Portion,
+        exchange: &mut Exchange,
+    ) -> Result<BatchGradient> {
         let State { live, params, .. } = &self.state;
-        let seed = self.noise_seed();
-        let (bits_per_dim, grads) =
-            batch::gradient(live, params, &self.device, images, labels, seed)?;
-        Ok(BatchGradient {
-            bits_per_dim,
-            norm: grads.global_norm()?,
-            grads,
-            inversion: None,
-        })
+        let (device, seed) = (&self.device, self.noise_seed());
+        let mut sums = exchange.begin();
+        let (share, mut grads) =
+            batch::gradient(live, params, device, images, labels, portion, seed)?;
+        sums.send(&grads)?;
+        let shares = sums.gather([share])?;
+        sums.receive(&mut grads)?;
+        BatchGradient::new(shares.iter().sum(), grads, None)
     }
 
     fn gradient_by_inversion(
         &self,
         images: &Tensor,
         labels: Option<&Tensor>,
+        portion: &Portion,
+        exchange: &mut Exchange,
     ) -> Result<BatchGradient> {
         let model = Fitted {
             live: &self.state.live,
@@ -248,16 +285,23 @@ impl Trainer {
             params: &self.state.params,
             device: &self.device,
         };
-        let (bits_per_dim, grads, inversion) =
-            by_inversion::gradient(&model, images, labels, self.noise_seed())?;
+        let seed = self.noise_seed();
+        let mut sums = exchange.begin();
+        let (share, mut grads, own) =
+            by_inversion::gradient(&model, images, labels, portion, seed, &mut sums)?;
+        let facts = sums.gather([share, own.error, own.level as f64])?;
+        sums.receive(&mut grads)?;
+        let (mut bits_per_dim, mut inversion) = (0.0, own);
+        for &[share, error, level] in facts.as_chunks().0 {
+            bits_per_dim += share;
+            if error > inversion.error {
+                let level = level as usize;
+                inversion = Inversion { error, level };
+            }
+        }
         // A loss that is no number is refused whatever its gradient is.
         if inversion.is_sound() || !bits_per_dim.is_finite() {
-            return Ok(BatchGradient {
-                bits_per_dim,
-                norm: grads.global_norm()?,
-                grads,
-                inversion: Some(inversion),
-            });
+            return BatchGradient::new(bits_per_dim, grads, Some(inversion));
         }
         match self.settings.unsound_inversion {
             UnsoundInversion::Stop => Err(Error::UnsoundInversion {
@@ -266,7 +310,7 @@ impl Trainer {
             }),
             UnsoundInversion::Plain => Ok(BatchGradient {
                 inversion: Some(inversion),
-                ..self.plain_gradient(images, labels)?
+                ..self.plain_gradient(images, labels, portion, exchange)?
             }),
         }
     }

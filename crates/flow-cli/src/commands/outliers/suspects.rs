@@ -5,6 +5,7 @@ use candle_core::Device;
 use flow_glow::{
     Glow,
     outliers::{Compressor, Evidence, Observation, Score, code_lengths, strangeness},
+    ranks::Ranks,
 };
 
 use crate::{collection::Collection, console::Console};
@@ -18,6 +19,7 @@ pub(super) struct Witnesses<'a> {
     pub(super) scores: &'a [Score],
     pub(super) seed: u64,
     pub(super) device: &'a Device,
+    pub(super) ranks: &'a dyn Ranks,
     pub(super) console: &'a Console,
 }
 
@@ -76,7 +78,14 @@ impl Witnesses<'_> {
 
     fn observe(&self, images: &Collection, model: &Glow) -> Result<Vec<Observation>> {
         let mut progress = self.console.progress(0.0);
-        images.observe(model, None, self.seed, self.device, &mut progress)
+        images.observe(
+            model,
+            None,
+            self.seed,
+            self.device,
+            self.ranks,
+            &mut progress,
+        )
     }
 }
 

@@ -1,0 +1,205 @@
+//! The other processes of this job, if a launcher started any.
+
+use std::{
+    fmt,
+    rc::Rc,
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use anyhow::{Context, Error, Result, bail};
+use candle_core::Device;
+use clap::ValueEnum;
+use flow_glow::ranks::{Alone, Launch, Ranks, gather};
+
+use crate::{device::DeviceChoice, report};
+
+/// What connects processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Engine {
+    Mpi,
+    Nccl,
+}
+
+/// This process among those of its job.
+pub(crate) struct Team {
+    /// How it speaks to them.
+    pub(crate) ranks: Rc<dyn Ranks>,
+    /// What it computes on.
+    pub(crate) device: Device,
+}
+
+/// A failure that all processes of the job know of, and of which a person was told.
+#[derive(Debug)]
+pub(crate) struct Told;
+
+impl Team {
+    /// Joins the others with the engine that was asked for, if one was. `stop` says that somebody asked to stop.
+    pub(crate) fn join(
+        engine: Option<Engine>,
+        choice: DeviceChoice,
+        stop: Arc<AtomicBool>,
+    ) -> Result<Self> {
+        let launch = Launch::from_env();
+        let Some(engine) = engine else {
+            if let Some(Launch { size, .. }) = launch.filter(|launch| launch.size > 1) {
+                bail!(
+                    "a launcher has started this command {size} times, and each would do the same work; {}",
+                    how_to_distribute()
+                );
+            }
+            return Ok(Self {
+                ranks: Rc::new(Alone),
+                device: choice.open()?,
+            });
+        };
+        engine.check_built()?;
+        let launch = launch.with_context(|| {
+            format!(
+                "`--distributed {engine}` needs a launcher, as in `mpirun -n 2 flow train --distributed {engine}`"
+            )
+        })?;
+        engine.join(&launch, choice, stop)
+    }
+
+    /// What all of them have done; where one has failed, it says why, and all fail.
+    pub(crate) fn agree<T>(&self, result: Result<T>) -> Result<T> {
+        let ranks = &*self.ranks;
+        if ranks.is_alone() {
+            return result;
+        }
+        let failed = f64::from(u8::from(result.is_err()));
+        let failed = gather(ranks, ranks.size(), [(ranks.rank(), failed)], None)?;
+        let Some(first) = failed.iter().position(|failed| *failed > 0.0) else {
+            return result;
+        };
+        if let Err(error) = result
+            && first == ranks.rank()
+        {
+            report::failure(&error);
+        }
+        ranks.barrier()?;
+        Err(Told.into())
+    }
+
+    /// What the first of them does alone.
+    pub(crate) fn lead(&self, work: impl FnOnce() -> Result<()>) -> Result<()> {
+        self.agree(if self.ranks.leads() { work() } else { Ok(()) })
+    }
+
+    /// The end of the command in this process. A failure that the others do not know of ends them too.
+    pub(crate) fn end(&self, result: Result<()>) -> Result<()> {
+        match result {
+            Err(error) if !self.ranks.is_alone() && !error.is::<Told>() => {
+                report::failure(&error);
+                self.ranks.abort(1)
+            }
+            result => result,
+        }
+    }
+}
+
+impl Engine {
+    #[cfg_attr(
+        all(feature = "mpi", feature = "nccl"),
+        allow(clippy::unnecessary_wraps, reason = "other builds lack an engine")
+    )]
+    fn check_built(self) -> Result<()> {
+        let (built, name) = match self {
+            Self::Mpi => (cfg!(feature = "mpi"), "MPI"),
+            Self::Nccl => (cfg!(feature = "nccl"), "NCCL"),
+        };
+        if !built {
+            bail!(
+                "this binary was built without {name}; build it with `--features {self}`, or leave out \
+                 `--distributed {self}`"
+            );
+        }
+        Ok(())
+    }
+
+    #[allow(unused_variables, reason = "some builds have no engine")]
+    fn join(self, launch: &Launch, choice: DeviceChoice, stop: Arc<AtomicBool>) -> Result<Team> {
+        match self {
+            #[cfg(feature = "mpi")]
+            Self::Mpi => {
+                let device = choice.open()?;
+                let ranks = flow_glow::ranks::Mpi::join(&device, stop)?;
+                if ranks.size() != launch.size {
+                    bail!(
+                        "the launcher has started {} processes, but MPI sees {}; launch with that of the MPI \
+                         this binary was built with",
+                        launch.size,
+                        ranks.size()
+                    );
+                }
+                let ranks = Rc::new(ranks);
+                Ok(Team { ranks, device })
+            }
+            #[cfg(feature = "nccl")]
+            Self::Nccl => {
+                let choice = match choice {
+                    DeviceChoice::Auto => DeviceChoice::Cuda(launch.local_rank),
+                    choice => choice,
+                };
+                let device = choice.open()?;
+                let messenger = messenger(launch, stop)?;
+                let ranks = flow_glow::ranks::Nccl::join(launch, &device, messenger.as_deref())?;
+                let ranks = Rc::new(ranks);
+                Ok(Team { ranks, device })
+            }
+            #[allow(unreachable_patterns, reason = "some builds have all engines")]
+            engine => engine
+                .check_built()
+                .and_then(|()| bail!("there is no engine")),
+        }
+    }
+}
+
+/// MPI to carry the name of a job of NCCL, where it is at hand.
+#[cfg(feature = "nccl")]
+#[allow(
+    unused_variables,
+    clippy::unnecessary_wraps,
+    reason = "some builds have no MPI"
+)]
+fn messenger(launch: &Launch, stop: Arc<AtomicBool>) -> Result<Option<Box<dyn Ranks>>> {
+    #[cfg(feature = "mpi")]
+    if launch.by_mpi {
+        let ranks = flow_glow::ranks::Mpi::join(&Device::Cpu, stop)?;
+        return Ok(Some(Box::new(ranks)));
+    }
+    Ok(None)
+}
+
+fn how_to_distribute() -> &'static str {
+    if cfg!(feature = "nccl") {
+        "name `--distributed nccl`"
+    } else if cfg!(feature = "mpi") {
+        "name `--distributed mpi`"
+    } else {
+        "build it with `--features mpi` and name `--distributed mpi`"
+    }
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Mpi => "mpi",
+            Self::Nccl => "nccl",
+        })
+    }
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("another process of this job has failed")
+    }
+}
+
+impl std::error::Error for Told {}
+
+/// Whether the processes of a job have lost each other.
+pub(crate) fn are_lost(error: &Error) -> bool {
+    let of_glow = error.downcast_ref::<flow_glow::Error>();
+    of_glow.is_some_and(|error| matches!(error, flow_glow::Error::Ranks(_)))
+}

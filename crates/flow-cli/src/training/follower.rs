@@ -1,0 +1,90 @@
+//! The training loop of all ranks but the first: it computes, and does what rank 0 decides.
+
+use anyhow::Result;
+use candle_core::Device;
+use flow_data::Batch;
+use flow_glow::{Error, Exchange, Portion, Trainer};
+
+use super::{Images, order::Order, results::SEED};
+use crate::{data, measure};
+
+/// A rank that writes nothing.
+pub(crate) struct Follower<'a> {
+    /// The model and its optimizer, as rank 0 has them.
+    pub(crate) trainer: Trainer,
+    /// What they work on.
+    pub(crate) images: &'a Images,
+    /// The way to the others.
+    pub(crate) exchange: Exchange,
+    /// Where the tensors are.
+    pub(crate) device: Device,
+}
+
+impl Follower<'_> {
+    /// Takes part until rank 0 ends it.
+    pub(crate) fn run(mut self) -> Result<()> {
+        let settings = self.trainer.settings().clone();
+        let portion = Portion::of(self.exchange.ranks(), settings.batch_size);
+        loop {
+            let progress = self.trainer.progress;
+            for batch in self.images.batches_left(&settings, &progress, &portion) {
+                if !self.turn(&batch?, &portion)? {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Whether the training goes on.
+    fn turn(&mut self, batch: &Batch, portion: &Portion) -> Result<bool> {
+        let (images, labels) = data::to_device(batch, self.trainer.config(), &self.device)?;
+        let labels = labels.as_ref();
+        loop {
+            let gradient =
+                self.trainer
+                    .shared_gradient(&images, labels, portion, &mut self.exchange);
+            let mut gradient = match gradient {
+                // Rank 0 got the same, and says what follows.
+                Err(Error::Diverged { .. } | Error::UnsoundInversion { .. }) => None,
+                gradient => Some(gradient?),
+            };
+            loop {
+                let ranks = self.exchange.ranks();
+                match (Order::wait(ranks)?, gradient.take()) {
+                    (Order::Apply(share), Some(gradient)) => {
+                        self.trainer.apply(gradient, share)?;
+                        self.pass_batch();
+                        return Ok(true);
+                    }
+                    (Order::Pass, _) => {
+                        self.trainer.progress.step += 1;
+                        self.pass_batch();
+                        return Ok(true);
+                    }
+                    (Order::Again | Order::Apply(_), _) => break,
+                    (Order::End, _) => return Ok(false),
+                    (Order::RollBack, _) => self.trainer.roll_back()?,
+                    (Order::Compare, kept) => {
+                        self.trainer.check_united(ranks)?;
+                        gradient = kept;
+                    }
+                    (order @ (Order::Probe | Order::Test), kept) => {
+                        let images = match order {
+                            Order::Probe => &self.images.probe,
+                            _ => &self.images.test,
+                        };
+                        let model = self.trainer.model();
+                        measure::bits_per_dim(model, images, &self.device, SEED, ranks, |_| true)?;
+                        gradient = kept;
+                    }
+                }
+            }
+        }
+    }
+
+    fn pass_batch(&mut self) {
+        let settings = self.trainer.settings().clone();
+        self.images
+            .pass_batch(&settings, &mut self.trainer.progress);
+    }
+}

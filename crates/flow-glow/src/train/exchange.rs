@@ -1,0 +1,172 @@
+//! Gradients of all ranks added up, as few large flat buffers that stay from step to step.
+//!
+//! Gradients fill a buffer in the order in which they come, which is the same on all ranks. A full one is on
+//! its way while the next is filled: by the backward pass of the next blocks where training inverts the
+//! flow, by copies where all gradients of a batch come at once.
+
+use super::ranks::{Alone, Ranks, gather, patience};
+use crate::Result;
+use candle_core::{DType, Shape, Tensor};
+use flow_core::Gradients;
+use std::ops::Range;
+use std::rc::Rc;
+use std::time::Instant;
+
+/// Numbers in a buffer: enough to make latency small beside transfer, or a quarter of a small model.
+const LARGEST: usize = 1 << 22;
+const SMALLEST: usize = 1 << 16;
+const SHARE: usize = 4;
+
+/// The way of a rank's gradients to the others and back.
+pub struct Exchange {
+    ranks: Rc<dyn Ranks>,
+    capacity: usize,
+    buffers: Vec<Tensor>,
+}
+
+impl Exchange {
+    /// Among `ranks`, for a model of that many `parameters`.
+    pub fn new(ranks: Rc<dyn Ranks>, parameters: usize) -> Self {
+        Self {
+            ranks,
+            capacity: (parameters / SHARE).clamp(SMALLEST, LARGEST),
+            buffers: Vec::new(),
+        }
+    }
+
+    /// With nobody: what a rank has is the sum.
+    pub fn alone() -> Self {
+        Self::new(Rc::new(Alone), 0)
+    }
+
+    /// Who takes part.
+    pub fn ranks(&self) -> &dyn Ranks {
+        &*self.ranks
+    }
+
+    /// Rank 0's numbers in the place of everyone's.
+    pub(super) fn agree<const N: usize>(&self, numbers: [&mut f64; N]) -> Result<()> {
+        if self.ranks.is_alone() {
+            return Ok(());
+        }
+        let mut bytes: Vec<u8> = numbers
+            .iter()
+            .flat_map(|number| number.to_le_bytes())
+            .collect();
+        self.ranks.broadcast(&mut bytes)?;
+        for (number, bytes) in numbers.into_iter().zip(bytes.as_chunks().0) {
+            *number = f64::from_le_bytes(*bytes);
+        }
+        Ok(())
+    }
+
+    /// Begins with the gradients of a batch.
+    pub(super) fn begin(&mut self) -> Sums<'_> {
+        Sums {
+            exchange: self,
+            places: Vec::new(),
+            buffer: 0,
+            used: 0,
+            began: Instant::now(),
+        }
+    }
+}
+
+/// The gradients of one batch on their way.
+pub(super) struct Sums<'a> {
+    exchange: &'a mut Exchange,
+    places: Vec<Place>,
+    /// The buffer that is being filled, and how far it is.
+    buffer: usize,
+    used: usize,
+    began: Instant,
+}
+
+/// Where the gradient of a parameter is.
+struct Place {
+    name: String,
+    shape: Shape,
+    buffer: usize,
+    range: Range<usize>,
+}
+
+impl Sums<'_> {
+    /// Hands over gradients that are final on this rank.
+    pub(super) fn send(&mut self, grads: &Gradients) -> Result<()> {
+        if self.exchange.ranks.is_alone() {
+            return Ok(());
+        }
+        for (name, _, grad) in grads.iter() {
+            let count = grad.elem_count();
+            if self.used + count > self.exchange.capacity {
+                self.dispatch()?;
+            }
+            let range = self.used..self.used + count;
+            let buffer = self.buffer(range.end)?;
+            buffer.slice_set(&grad.flatten_all()?.contiguous()?, 0, range.start)?;
+            self.used = range.end;
+            self.places.push(Place {
+                name: name.to_owned(),
+                shape: grad.shape().clone(),
+                buffer: self.buffer,
+                range,
+            });
+        }
+        self.exchange.ranks.advance()
+    }
+
+    /// Puts the sums over all ranks into the place of what was handed over.
+    pub(super) fn receive(mut self, grads: &mut Gradients) -> Result<()> {
+        if self.exchange.ranks.is_alone() {
+            return Ok(());
+        }
+        self.dispatch()?;
+        self.exchange.ranks.finish_sums(patience(self.began))?;
+        for place in &self.places {
+            let Range { start, end } = place.range;
+            let sum = self.exchange.buffers[place.buffer].narrow(0, start, end - start)?;
+            // A copy, as the buffer is that of the next step too.
+            grads.replace(&place.name, sum.reshape(&place.shape)?.copy()?)?;
+        }
+        Ok(())
+    }
+
+    /// The `numbers` of each rank, one rank after the other.
+    pub(super) fn gather<const N: usize>(&self, numbers: [f64; N]) -> Result<Vec<f64>> {
+        let ranks = self.exchange.ranks();
+        let places = ranks.rank() * N..;
+        gather(
+            ranks,
+            ranks.size() * N,
+            places.zip(numbers),
+            patience(self.began),
+        )
+    }
+
+    /// The buffer that is being filled, with room for `length` numbers.
+    fn buffer(&mut self, length: usize) -> Result<&Tensor> {
+        let Exchange {
+            ranks,
+            capacity,
+            buffers,
+        } = &mut *self.exchange;
+        let zeros = || Tensor::zeros(length.max(*capacity), DType::F32, ranks.device());
+        match buffers.get(self.buffer) {
+            None => buffers.push(zeros()?),
+            Some(buffer) if buffer.elem_count() < length => buffers[self.buffer] = zeros()?,
+            Some(_) => {}
+        }
+        Ok(&buffers[self.buffer])
+    }
+
+    /// Sends the buffer that is being filled on its way, and goes on with the next.
+    fn dispatch(&mut self) -> Result<()> {
+        if self.used > 0 {
+            let filled = self.exchange.buffers[self.buffer].narrow(0, 0, self.used)?;
+            self.exchange.ranks.begin_sum(&filled)?;
+            self.buffer += 1;
+            self.used = 0;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,87 @@
+//! Trainers of several ranks that are one: the same state on each, and a proof of it.
+
+use super::ranks::{Ranks, gather, patience};
+use super::trainer::Trainer;
+use crate::{Error, Result};
+use candle_core::{DType, Device, Tensor};
+use flow_core::params;
+use std::time::Instant;
+
+impl Trainer {
+    /// Gives everyone rank 0's weights, their average and moments, to the bit; and checks that all stand at the
+    /// same step, and know the same state to go back to.
+    ///
+    /// # Errors
+    /// [`Error::Ranks`] if they do not, because they resumed from different files.
+    pub fn unite(&mut self, ranks: &dyn Ranks) -> Result<()> {
+        if ranks.is_alone() {
+            return Ok(());
+        }
+        let tensors = self.state.tensors();
+        let counts = [tensors.len() as f64, self.progress.step as f64];
+        let own = (2 * ranks.rank()..).zip(counts);
+        let all = gather(ranks, 2 * ranks.size(), own, None)?;
+        if all.as_chunks::<2>().0.iter().any(|other| *other != counts) {
+            return Err(Error::Ranks(
+                "the ranks resume from different trainings; let `--out` be a folder that all hosts share"
+                    .into(),
+            ));
+        }
+        for (_, tensor) in tensors {
+            let flat = tensor.detach().flatten_all()?;
+            let numbers = flat.to_vec1::<f32>()?.into_iter();
+            let mut bytes: Vec<u8> = numbers.flat_map(f32::to_le_bytes).collect();
+            ranks.broadcast(&mut bytes)?;
+            if !ranks.leads() {
+                let numbers = bytes
+                    .as_chunks()
+                    .0
+                    .iter()
+                    .map(|bytes| f32::from_le_bytes(*bytes));
+                let numbers = Tensor::from_iter(numbers, &Device::Cpu)?;
+                let numbers = numbers
+                    .reshape(tensor.shape())?
+                    .to_device(tensor.device())?;
+                params::assign(&tensor, &numbers)?;
+            }
+        }
+        self.check_united(ranks)
+    }
+
+    /// # Errors
+    /// [`Error::Ranks`] if the state of another rank differs from rank 0's in a bit.
+    pub fn check_united(&self, ranks: &dyn Ranks) -> Result<()> {
+        if ranks.is_alone() {
+            return Ok(());
+        }
+        let began = Instant::now();
+        let own = f64::from(self.checksum()?);
+        let all = gather(ranks, ranks.size(), [(ranks.rank(), own)], patience(began))?;
+        match all.iter().position(|sum| *sum != all[0]) {
+            None => Ok(()),
+            Some(rank) => Err(Error::Ranks(format!(
+                "after step {}, the weights of rank {rank} are not those of rank 0; let all hosts be alike, \
+                 and go on from the last checkpoint with `--resume`",
+                self.progress.step
+            ))),
+        }
+    }
+
+    /// Of all numbers that training moves, and the last good ones.
+    fn checksum(&self) -> Result<u32> {
+        let mut hash = 0x811c_9dc5_u32;
+        let good = self
+            .good
+            .iter()
+            .flat_map(|good| good.tensors.values().cloned());
+        let own = self.state.tensors().into_iter().map(|(_, tensor)| tensor);
+        for tensor in own.chain(good) {
+            let numbers = tensor.detach().flatten_all()?.to_dtype(DType::F32)?;
+            for number in numbers.to_vec1::<f32>()? {
+                // FNV-1a, by words.
+                hash = (hash ^ number.to_bits()).wrapping_mul(0x0100_0193);
+            }
+        }
+        Ok(hash)
+    }
+}
