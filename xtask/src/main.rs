@@ -11,6 +11,7 @@ mod bench_peers;
 mod bundle_mnist;
 mod ci;
 mod convert_checkpoint;
+mod cuda;
 mod fetch;
 mod folder;
 mod fuzz;
@@ -44,6 +45,8 @@ enum Command {
     ConvertCheckpoint(Box<convert_checkpoint::Options>),
     /// Throw damaged files at everything that reads files; needs `cargo-fuzz` and a nightly toolchain.
     Fuzz(fuzz::Options),
+    /// Build with CUDA; the compiler is fetched if none is installed, and no GPU is needed.
+    CudaBuild(cuda::Options),
     /// Run every check that a change has to pass.
     Ci,
 }
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Command::BenchMemory => bench_memory::run(),
         Command::ConvertCheckpoint(options) => convert_checkpoint::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
+        Command::CudaBuild(options) => cuda::run(&options),
         Command::Ci => ci::run(),
     };
     match result {

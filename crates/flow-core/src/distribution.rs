@@ -1,7 +1,7 @@
 //! Base distributions: where a flow's samples come from, and what its latents are measured by.
 
 use crate::params::{Init, ParamBuilder};
-use crate::{Bijection, Result, Whiten, random, standard_normal_log_prob};
+use crate::{Bijection, Result, Whiten, random, standard_normal_log_prob, transfer};
 use candle_core::{D, DType, Device, Shape, Tensor, bail};
 
 /// A distribution of tensors `[B, …]` of one shape.
@@ -193,14 +193,9 @@ impl Distribution for GaussianMixture {
         let features = self.means.dim(1)?;
         let (dtype, device) = (self.means.dtype(), self.means.device());
         let weights = candle_nn::ops::softmax(&self.logits.detach(), 0)?;
-        let weights = weights.to_dtype(DType::F64)?.to_vec1::<f64>()?;
-        let draws = random::uniform(
-            random::derive(seed, "component"),
-            count,
-            DType::F64,
-            &Device::Cpu,
-        )?;
-        let chosen = draws.to_vec1::<f64>()?.into_iter().map(|draw| {
+        let weights = transfer::numbers(&weights)?;
+        let draws = random::uniform_numbers::<f64>(random::derive(seed, "component"), count);
+        let chosen = draws.into_iter().map(|draw| {
             let mut below = 0.0;
             let passed = weights.iter().take_while(|weight| {
                 below += **weight;
@@ -208,7 +203,7 @@ impl Distribution for GaussianMixture {
             });
             (passed.count() as u32).min(weights.len() as u32 - 1)
         });
-        let chosen = Tensor::new(chosen.collect::<Vec<_>>(), device)?;
+        let chosen = transfer::upload(chosen.collect(), count, DType::U32, device)?;
         let noise = random::normal(
             random::derive(seed, "noise"),
             (count, features),

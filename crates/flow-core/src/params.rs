@@ -5,7 +5,7 @@
 //! candle's `VarMap` is not used because it cannot be seeded on the CPU, forgets the order of its
 //! variables, and hands out the same variable twice where a name is repeated.
 
-use crate::{Result, random};
+use crate::{Result, random, transfer};
 use candle_core::{DType, Device, Shape, Tensor, Var, bail};
 use candle_nn::var_builder::{Backend, VarBuilderArgs};
 use std::collections::{BTreeMap, BTreeSet};
@@ -211,9 +211,7 @@ fn draw(init: Init, seed: u64, shape: &Shape, dtype: DType, device: &Device) -> 
             if rows != columns {
                 bail!("a rotation is square, not {rows}×{columns}");
             }
-            random::rotation(seed, rows)?
-                .to_dtype(dtype)?
-                .to_device(device)
+            transfer::from_host(&random::rotation(seed, rows)?.to_dtype(dtype)?, device)
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Seeded random tensors, equal on every device: numbers are drawn on the host.
 
-use crate::{Result, linalg};
+use crate::{Result, linalg, transfer};
 use candle_core::{DType, Device, Shape, Tensor};
 use rand::distr::{Distribution, StandardUniform};
 use rand::{Rng, SeedableRng};
@@ -39,6 +39,15 @@ pub fn rotation(seed: u64, n: usize) -> Result<Tensor> {
     Tensor::new(linalg::orthonormal_rows(gaussian)?, &Device::Cpu)
 }
 
+/// Independent draws, uniform on [0, 1), on the host: those of [`uniform`] where `T` is its type.
+pub fn uniform_numbers<T>(seed: u64, count: usize) -> Vec<T>
+where
+    StandardUniform: Distribution<T>,
+{
+    let generator = ChaCha8Rng::seed_from_u64(seed);
+    generator.sample_iter(StandardUniform).take(count).collect()
+}
+
 fn draw<D>(
     seed: u64,
     distribution: D,
@@ -53,9 +62,9 @@ where
     let generator = ChaCha8Rng::seed_from_u64(seed);
     if dtype == DType::F64 {
         let values: Vec<f64> = generator.sample_iter(distribution).take(count).collect();
-        Tensor::from_vec(values, shape, device)
+        transfer::upload(values, shape, dtype, device)
     } else {
         let values: Vec<f32> = generator.sample_iter(distribution).take(count).collect();
-        Tensor::from_vec(values, shape, device)?.to_dtype(dtype)
+        transfer::upload(values, shape, dtype, device)
     }
 }

@@ -26,7 +26,16 @@ pub fn dequantize(
     seed: u64,
 ) -> Result<(Tensor, Tensor)> {
     let noise = random::uniform(seed, images.shape(), dtype, images.device())?;
-    fill(config, &(values(config, images, dtype)? + noise)?)
+    dequantize_with(config, images, &noise)
+}
+
+/// As [`dequantize`], with u of the shape of the images.
+pub(crate) fn dequantize_with(
+    config: &GlowConfig,
+    images: &Tensor,
+    noise: &Tensor,
+) -> Result<(Tensor, Tensor)> {
+    fill(config, &(values(config, images, noise.dtype())? + noise)?)
 }
 
 /// Pixels `[B, C, H, W]` in u8 → the x of the same shape in `dtype` that lies in the middle of all that

@@ -6,13 +6,13 @@
 //! Every level begins with its true output, so errors of inversion do not go on from one to the next, and
 //! ends with a comparison of the recovered input with the true one.
 
-use super::batch::{noise_seed, run_length};
+use super::batch::{noise, run_length};
 use crate::model::Glow;
 use crate::runs::{Run, in_runs, side_by_side};
 use crate::{Result, quantize};
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{Device, Tensor, Var};
 use flow_core::params::ParamStore;
-use flow_core::{Gradients, check, standard_normal_log_prob};
+use flow_core::{Gradients, check, standard_normal_log_prob, transfer};
 
 /// How far inputs that were recovered from outputs lay from the true ones.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -135,14 +135,11 @@ fn forward(
     mut grads: Gradients,
 ) -> Result<(f64, Gradients, Passage)> {
     let config = model.live.config();
-    let to_device = |batch: &Tensor| Result::Ok(run.of(batch)?.to_device(model.device)?);
+    let to_device =
+        |batch: &Tensor| Result::Ok(transfer::to_device(&run.of(batch)?, model.device)?);
     let labels = labels.map(to_device).transpose()?;
-    let (x, offset) = quantize::dequantize(
-        config,
-        &to_device(images)?,
-        DType::F32,
-        noise_seed(seed, run),
-    )?;
+    let noise = noise(images, run, seed, model.device)?;
+    let (x, offset) = quantize::dequantize_with(config, &to_device(images)?, &noise)?;
     let (outputs, log_det) = model.still.pass_levels(&x)?;
     let leaf = |tensor: &Tensor| Var::from_tensor(tensor);
     let leaves = outputs
@@ -180,7 +177,7 @@ fn forward(
         grad_log_det: grad_of(&log_det)?,
         outputs,
     };
-    Ok((f64::from(share.to_scalar::<f32>()?), grads, passage))
+    Ok((transfer::scalar(&share)?, grads, passage))
 }
 
 #[cfg(test)]
