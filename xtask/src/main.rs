@@ -47,6 +47,8 @@ enum Command {
     Fuzz(fuzz::Options),
     /// Build with CUDA; the compiler is fetched if none is installed, and no GPU is needed.
     CudaBuild(cuda::Options),
+    /// Lint the code of that build without any compiler of NVIDIA's, as `ci` does.
+    CudaCheck,
     /// Run every check that a change has to pass.
     Ci,
 }
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
         Command::ConvertCheckpoint(options) => convert_checkpoint::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::CudaBuild(options) => cuda::run(&options),
+        Command::CudaCheck => cuda::check(),
         Command::Ci => ci::run(),
     };
     match result {

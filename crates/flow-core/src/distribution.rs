@@ -127,8 +127,7 @@ impl Distribution for Uniform {
         let inside = (z.ge(self.low)? * z.lt(self.high)?)?.flatten_from(1)?;
         let inside = inside.min(1)?;
         let density = -(self.high - self.low).ln() * self.shape.elem_count() as f64;
-        let full =
-            |value: f64| Tensor::full(value, inside.shape(), z.device())?.to_dtype(z.dtype());
+        let full = |value: f64| Tensor::ones(inside.shape(), z.dtype(), z.device())? * value;
         inside.where_cond(&full(density)?, &full(f64::NEG_INFINITY)?)
     }
 

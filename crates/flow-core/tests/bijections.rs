@@ -138,28 +138,35 @@ const TABLE: &[(&str, Build)] = &[
     }),
 ];
 
-/// The bijection at random parameters that leave enough of the digits, both ways, for the bounds of the ground: about
-/// one draw in ten does not.
+/// The bijection at random parameters that leave enough of the digits, both ways, for the bounds of the ground. In double
+/// precision about one draw in ten does not; each is nearer than the one before to where models start.
 fn well_conditioned(
     build: Build,
     x: &Tensor,
     seed: u64,
     ground: &Ground,
 ) -> (ParamStore, Box<dyn Bijection>) {
-    let draw = |draw: u8| -> Result<_> {
+    let draw = |draw: i32| -> Result<_> {
         let params = ParamStore::new(seed);
         let bijection = build(x.dim(1)?, &params.builder(x.dtype(), x.device()))?;
-        check::randomize(&params, random::derive(seed, &draw.to_string()), 0.3)?;
+        let spread = 0.3 * 0.9_f64.powi(draw);
+        check::randomize(&params, random::derive(seed, &draw.to_string()), spread)?;
         let mut condition = check::condition(&bijection, x)?;
         if bijection.forward(x)?.0.shape() == x.shape() {
             condition = condition.max(check::condition(&bijection, &bijection.inverse(x)?)?);
         }
         Ok((condition, (params, bijection)))
     };
-    (0..20)
+    (0..40)
         .map(|number| draw(number).unwrap())
         .find_map(|(condition, drawn)| (condition < ground.condition).then_some(drawn))
         .unwrap()
+}
+
+/// Small operations are several times faster where they do not cross threads.
+fn on_one_thread(work: impl FnOnce() -> TestCaseResult + Send) -> TestCaseResult {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+    pool.unwrap().install(work)
 }
 
 /// Every check of every bijection on one ground, and whether it gives there what it gives elsewhere.
@@ -218,9 +225,10 @@ proptest! {
     fn every_bijection_is_one(
         b in 1_usize..=3, c in 2_usize..=7, h in 1_usize..=2, w in 1_usize..=2, seed: u64,
     ) {
-        for ground in check::devices() {
-            check_all(&ground, (b, c, 2 * h, 2 * w), seed)?;
-        }
+        on_one_thread(|| {
+            let mut grounds = check::devices().into_iter();
+            grounds.try_for_each(|ground| check_all(&ground, (b, c, 2 * h, 2 * w), seed))
+        })?;
     }
 
     #[test]
@@ -244,7 +252,8 @@ proptest! {
     fn every_bijection_is_one_as_an_accelerator_computes_it(
         b in 1_usize..=3, c in 2_usize..=7, h in 1_usize..=2, w in 1_usize..=2, seed: u64,
     ) {
-        device::rehearse(|| check_all(&Ground::single(Device::Cpu), (b, c, 2 * h, 2 * w), seed))?;
+        let ground = Ground::single(Device::Cpu);
+        on_one_thread(|| device::rehearse(|| check_all(&ground, (b, c, 2 * h, 2 * w), seed)))?;
     }
 }
 

@@ -58,7 +58,7 @@ fn values(config: &GlowConfig, images: &Tensor, dtype: DType) -> Result<Tensor> 
 fn fill(config: &GlowConfig, values: &Tensor) -> Result<(Tensor, Tensor)> {
     let p = (values / f64::from(1_u32 << config.bits))?;
     let counts = -(config.image.dimensions() as f64) * f64::from(config.bits) * LN_2;
-    let counts = Tensor::full(counts, p.dim(0)?, p.device())?.to_dtype(p.dtype())?;
+    let counts = (Tensor::ones(p.dim(0)?, p.dtype(), p.device())? * counts)?;
     match config.preprocessing {
         Preprocessing::Centered => Ok(((p - 0.5)?, counts)),
         Preprocessing::Unit => Ok((p, counts)),

@@ -2,7 +2,7 @@
 //! products allow.
 
 use anyhow::Result;
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device, DeviceLocation, Tensor};
 use flow_core::{device, random, transfer};
 use flow_glow::{GlowConfig, ImageShape, TrainSettings, Trainer};
 use serde::Serialize;
@@ -94,7 +94,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
         steps: config.steps,
         width: config.width,
         batch,
-        device: format!("{:?}", device.location()).to_lowercase(),
+        device: name_of(&device),
         threads: rayon::current_num_threads(),
         train_img_s: rounded(rate(train)),
         log_prob_img_s: rounded(rate(log_prob)),
@@ -140,6 +140,14 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
             ),
         ),
     ])
+}
+
+fn name_of(device: &Device) -> String {
+    match device.location() {
+        DeviceLocation::Cpu => "cpu".to_owned(),
+        DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
+        DeviceLocation::Metal { .. } => "metal".to_owned(),
+    }
 }
 
 /// Seconds that a run of `work` takes until the device is done with it, the median of `count`.
