@@ -2,11 +2,12 @@
 """Times Glow in PyTorch: what `cargo xtask bench-peers` compares `flow bench` with.
 
     python3 -m venv peers && peers/bin/pip install torch nflows numpy
-    peers/bin/python bench.py nflows|torch|torch-compile|torch-bf16|torch-bf16-compile [--steps 16] [--width 128] …
+    peers/bin/python bench.py nflows|torch [--precision f32|tf32|bf16] [--compile] [--device cpu|cuda] [--steps 16] …
 
 `nflows` is a Glow assembled from that library's parts, as its users do. `torch` is written by hand for
-speed: channels-last memory, ActNorm folded into the 1×1 convolution; `-bf16` runs the coupling networks in
-bfloat16, `-compile` compiles forward and backward. Prints one JSON object with the fields of `flow bench`.
+speed: channels-last memory, ActNorm folded into the 1×1 convolution. `tf32` rounds the factors of products and
+convolutions on a GPU to ten bits of fraction, `bf16` runs the coupling networks in bfloat16, `--compile` compiles
+forward and backward. Prints one JSON object with the fields of `flow bench`.
 """
 
 import argparse
@@ -20,7 +21,6 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-VARIANTS = ["nflows", "torch", "torch-compile", "torch-bf16", "torch-bf16-compile"]
 LN_2PI = math.log(2 * math.pi)
 
 
@@ -85,7 +85,8 @@ class Step(nn.Module):
         self.log_scale = nn.Parameter(torch.zeros(channels))
         self.shift = nn.Parameter(torch.zeros(channels))
         self.network = CouplingNetwork(channels // 2, channels, options.width)
-        self.half_precision = "bf16" in options.variant
+        self.device = options.device
+        self.half_precision = options.precision == "bf16"
 
     def channel_map(self):
         lower = self.lower.tril(-1) + self.identity
@@ -94,7 +95,7 @@ class Step(nn.Module):
         return weight, weight @ self.shift
 
     def parameters_of(self, x):
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.half_precision):
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.half_precision):
             shift, raw = self.network(x).chunk(2, 1)
         return shift.float(), F.logsigmoid(raw.float() + 2)
 
@@ -144,7 +145,7 @@ class TorchGlow(nn.Module):
         return total - 0.5 * (LN_2PI + x**2).flatten(1).sum(1)
 
     def sample(self, count):
-        x = torch.randn(count, *self.top)
+        x = torch.randn(count, *self.top, device=self.options.device)
         for level in reversed(range(len(self.levels))):
             if level < len(self.splits):
                 mean, log_std = self.splits[level](x).chunk(2, 1)
@@ -155,30 +156,54 @@ class TorchGlow(nn.Module):
         return x
 
 
+def finish(options):
+    """Waits until the device has done what it was told."""
+    if options.device == "cuda":
+        torch.cuda.synchronize()
+
+
+def peak_mb(options):
+    if options.device == "cuda":
+        return torch.cuda.max_memory_allocated() >> 20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+
+
 def images_per_second(work, options):
     seconds = []
     for run in range(2 + options.iters):
         start = time.perf_counter()
         work()
+        finish(options)
         seconds.append(time.perf_counter() - start)
     return round(options.batch_size / statistics.median(seconds[2:]), 1)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("variant", choices=VARIANTS)
+    parser.add_argument("library", choices=["nflows", "torch"])
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--precision", choices=["f32", "tf32", "bf16"], default="f32")
+    parser.add_argument("--compile", action="store_true")
     defaults = dict(levels=2, steps=16, width=128, batch_size=64, size=28, channels=1, iters=7)
     for name, value in defaults.items():
         parser.add_argument("--" + name.replace("_", "-"), type=int, default=value)
     options = parser.parse_args()
 
+    if options.device == "cuda" and not torch.cuda.is_available():
+        parser.error("PyTorch sees no GPU")
+    if options.library == "nflows" and options.precision == "bf16":
+        parser.error("nflows runs in f32 or tf32")
+    # PyTorch's own default differs between products and convolutions.
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = options.precision == "tf32"
+
     torch.manual_seed(0)
-    model = NflowsGlow(options) if options.variant == "nflows" else TorchGlow(options)
-    x = torch.rand(options.batch_size, options.channels, options.size, options.size)
-    if options.variant != "nflows":
+    model = NflowsGlow(options) if options.library == "nflows" else TorchGlow(options)
+    model = model.to(options.device)
+    x = torch.rand(options.batch_size, options.channels, options.size, options.size, device=options.device)
+    if options.library != "nflows":
         model, x = model.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
     loss = lambda: -model.log_prob(x).mean()
-    if "compile" in options.variant:
+    if options.compile:
         loss = torch.compile(loss)
     optimizer = torch.optim.Adam(model.parameters(), 1e-4)
 
@@ -190,7 +215,7 @@ def main():
     result = dict(levels=options.levels, steps=options.steps, width=options.width, batch=options.batch_size)
     result["threads"] = torch.get_num_threads()
     result["train_img_s"] = images_per_second(train, options)
-    result["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    result["peak_mb"] = peak_mb(options)
     model.eval()
     with torch.no_grad():
         result["log_prob_img_s"] = images_per_second(lambda: model.log_prob(x), options)

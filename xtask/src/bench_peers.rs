@@ -11,41 +11,76 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
+
+use crate::cuda;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/bench.py");
 
-/// Steps and width of a model, the precision of its coupling networks, and whom it is compared with.
+/// A model, how `flow` computes it, and whom it is compared with.
 struct Comparison {
-    steps: &'static str,
-    width: &'static str,
-    precision: &'static str,
+    /// Levels and steps, width, channels and size of the images.
+    model: [&'static str; 5],
+    ours: &'static [&'static str],
     peers: &'static [&'static str],
 }
 
 /// Many narrow steps, few wide ones, and the first in half precision.
-const COMPARISONS: [Comparison; 3] = [
+const ON_CPU: [Comparison; 3] = [
     Comparison {
-        steps: "16",
-        width: "128",
-        precision: "f32",
-        peers: &["nflows", "torch", "torch-compile"],
+        model: ["2", "16", "128", "1", "28"],
+        ours: &[],
+        peers: &["nflows", "torch", "torch --compile"],
     },
     Comparison {
-        steps: "4",
-        width: "512",
-        precision: "f32",
+        model: ["2", "4", "512", "1", "28"],
+        ours: &[],
         peers: &["nflows", "torch"],
     },
     Comparison {
-        steps: "16",
-        width: "128",
-        precision: "bf16",
-        peers: &["torch-bf16", "torch-bf16-compile"],
+        model: ["2", "16", "128", "1", "28"],
+        ours: &["--precision", "bf16"],
+        peers: &["torch --precision bf16", "torch --precision bf16 --compile"],
     },
 ];
+
+/// The paper's model in full precision, and with factors rounded to TF32, which half precision is compared with too.
+const ON_CUDA: [Comparison; 2] = [
+    Comparison {
+        model: ["3", "32", "512", "3", "32"],
+        ours: &[],
+        peers: &["nflows", "torch", "torch --compile"],
+    },
+    Comparison {
+        model: ["3", "32", "512", "3", "32"],
+        ours: &["--tf32"],
+        peers: &[
+            "nflows --precision tf32",
+            "torch --precision tf32",
+            "torch --precision tf32 --compile",
+            "torch --precision bf16",
+            "torch --precision bf16 --compile",
+        ],
+    },
+];
+
+/// Where both sides compute.
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+enum Place {
+    Cpu,
+    Cuda,
+}
+
+impl Place {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Cuda => "cuda",
+        }
+    }
+}
 
 /// What each competitor is measured in.
 const FIGURES: [(&str, &str); 4] = [
@@ -67,6 +102,9 @@ pub(crate) struct Options {
     /// The Python with `torch`, `nflows` and `numpy`.
     #[arg(long, default_value = "peers/bin/python")]
     python: PathBuf,
+    /// Where both sides compute; on `cuda`, `flow` is built as `cuda-build` does, and figures are those of the device.
+    #[arg(long, value_enum, default_value = "cpu", conflicts_with = "vectors")]
+    device: Place,
     /// Rounds through all competitors.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(3..))]
     rounds: u16,
@@ -90,41 +128,48 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             u64::from(options.seeds),
         );
     }
-    check_python(&options.python)?;
+    check_python(&options.python, options.device)?;
+    if options.device == Place::Cuda {
+        let flow = cuda::build_flow()?;
+        for comparison in &ON_CUDA {
+            compare(options, &flow, comparison)?;
+        }
+        return Ok(());
+    }
     build()?;
-    for comparison in &COMPARISONS {
-        compare(options, comparison)?;
+    for comparison in &ON_CPU {
+        compare(options, &beside_this()?, comparison)?;
     }
     doublings(options.rounds)
 }
 
-fn compare(options: &Options, comparison: &Comparison) -> Result<()> {
-    let Comparison {
-        steps,
-        width,
-        precision,
-        peers,
-    } = comparison;
-    let model = ["--steps", steps, "--width", width];
-    let ours = [&model[..], &["--precision", precision]].concat();
+fn compare(options: &Options, flow: &Path, comparison: &Comparison) -> Result<()> {
+    let Comparison { model, ours, peers } = comparison;
+    let [levels, steps, width, channels, size] = model;
+    let names = ["--levels", "--steps", "--width", "--channels", "--size"];
+    let device = options.device.name();
+    let shared: Vec<_> = names
+        .into_iter()
+        .zip(*model)
+        .chain([("--device", device)])
+        .flat_map(|(name, value)| [name, value])
+        .collect();
+    let title = format!(
+        "{levels} levels of {steps} steps, width {width}, batch 64, {size}×{size}×{channels}, {device}"
+    );
+    let arguments = [&["bench", "--json"], &shared[..], ours].concat();
     let mut rounds = Vec::new();
     for round in 1..=options.rounds {
-        eprintln!(
-            "steps {steps}, width {width}, {precision}: round {round} of {}",
-            options.rounds
-        );
-        let ours = flow(&ours)?;
-        let peers = peers.iter().map(|variant| {
+        eprintln!("{title}: round {round} of {}", options.rounds);
+        let ours = json(Command::new(flow).args(&arguments))?;
+        let peers = peers.iter().map(|peer| {
             let mut command = Command::new(&options.python);
-            json(command.arg(SCRIPT).arg(variant).args(model))
+            json(command.arg(SCRIPT).args(peer.split(' ')).args(&shared))
         });
         rounds.push((ours, peers.collect::<Result<Vec<_>>>()?));
     }
-    println!(
-        "\n2 levels of {steps} steps, width {width}, batch 64, 28×28, {precision}; medians of {} rounds\n",
-        options.rounds
-    );
-    println!("| | flow | {} |", peers.join(" | "));
+    println!("\n{title}; medians of {} rounds\n", options.rounds);
+    println!("| | flow {} | {} |", ours.join(" "), peers.join(" | "));
     println!("|---|---{}|", "|---".repeat(peers.len()));
     for (figure, name) in FIGURES {
         let ours = rounds
@@ -183,17 +228,22 @@ fn doublings(rounds: u16) -> Result<()> {
     Ok(())
 }
 
-fn check_python(python: &Path) -> Result<()> {
-    let import = Command::new(python)
-        .args(["-c", "import torch, nflows, numpy"])
-        .output();
-    if import.is_ok_and(|output| output.status.success()) {
-        return Ok(());
-    }
-    bail!(
+fn check_python(python: &Path, device: Place) -> Result<()> {
+    let succeeds = |code: &str| {
+        let run = Command::new(python).args(["-c", code]).output();
+        run.is_ok_and(|output| output.status.success())
+    };
+    ensure!(
+        succeeds("import torch, nflows, numpy"),
         "`{0}` is no Python with torch, nflows and numpy; make one with `python3 -m venv peers && peers/bin/pip install torch nflows numpy`, or name one with `--python`",
         python.display()
-    )
+    );
+    ensure!(
+        device == Place::Cpu || succeeds("import torch; assert torch.cuda.is_available()"),
+        "the torch of `{}` sees no GPU",
+        python.display()
+    );
+    Ok(())
 }
 
 /// Brings `flow` up to date.
@@ -211,13 +261,16 @@ pub(crate) fn build() -> Result<()> {
 
 /// What `flow bench --json` prints with these options.
 pub(crate) fn flow(arguments: &[&str]) -> Result<Value> {
-    // Both binaries of one build lie side by side, wherever that is.
-    let binary = env::current_exe()?.with_file_name("flow");
     json(
-        Command::new(binary)
+        Command::new(beside_this()?)
             .args(["bench", "--json"])
             .args(arguments),
     )
+}
+
+/// `flow` of the build that this program is of: both lie side by side, wherever that is.
+fn beside_this() -> Result<PathBuf> {
+    Ok(env::current_exe()?.with_file_name("flow"))
 }
 
 /// What a command prints.

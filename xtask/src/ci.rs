@@ -1,6 +1,7 @@
 //! Every check that a change has to pass, in the order of their cost.
 
 mod alone;
+mod crossings;
 mod invariants;
 
 use std::{
@@ -10,6 +11,8 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
+use crate::cuda;
+
 /// Runs the checks one after the other, up to the first that fails.
 ///
 /// Warnings are made errors without `RUSTFLAGS`, which would build everything a second time.
@@ -18,6 +21,7 @@ pub(crate) fn run() -> Result<()> {
     invariants::check()?;
     step("fmt --all --check")?;
     step("clippy --workspace --all-targets -- -D warnings")?;
+    cuda::check()?;
     if installed("nextest") {
         step("nextest run --workspace --no-fail-fast")?;
     } else {

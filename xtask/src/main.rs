@@ -12,6 +12,7 @@ mod bench_ranks;
 mod bundle_mnist;
 mod ci;
 mod convert_checkpoint;
+mod cuda;
 mod fetch;
 mod folder;
 mod fuzz;
@@ -47,6 +48,10 @@ enum Command {
     ConvertCheckpoint(Box<convert_checkpoint::Options>),
     /// Throw damaged files at everything that reads files; needs `cargo-fuzz` and a nightly toolchain.
     Fuzz(fuzz::Options),
+    /// Build with CUDA; the compiler is fetched if none is installed, and no GPU is needed.
+    CudaBuild(cuda::Options),
+    /// Lint the code of that build without any compiler of NVIDIA's, as `ci` does.
+    CudaCheck,
     /// Run every check that a change has to pass.
     Ci,
 }
@@ -61,6 +66,8 @@ fn main() -> ExitCode {
         Command::BenchRanks => bench_ranks::run(),
         Command::ConvertCheckpoint(options) => convert_checkpoint::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
+        Command::CudaBuild(options) => cuda::run(&options),
+        Command::CudaCheck => cuda::check(),
         Command::Ci => ci::run(),
     };
     match result {

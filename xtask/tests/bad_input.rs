@@ -8,7 +8,7 @@ use std::{fs, path::Path, process::Command};
 use tempfile::TempDir;
 
 /// What is typed, the status it ends with, and what the error says.
-const ROWS: [(&str, i32, &str); 23] = [
+const ROWS: [(&str, i32, &str); 27] = [
     ("fetch", 2, "required arguments were not provided"),
     (
         "fetch imagenet",
@@ -25,6 +25,18 @@ const ROWS: [(&str, i32, &str); 23] = [
     ("fetch-mnist cifar10", 2, "unexpected argument 'cifar10'"),
     ("fetch-cifar", 2, "unrecognized subcommand 'fetch-cifar'"),
     ("bench-peers --rounds 2", 2, "2 is not in 3.."),
+    (
+        "bench-peers --device gpu",
+        2,
+        "[possible values: cpu, cuda]",
+    ),
+    (
+        "bench-peers --vectors --device cpu",
+        2,
+        "cannot be used with",
+    ),
+    ("cuda-build --cuda-arch 9.0", 2, "invalid value '9.0'"),
+    ("cuda-build --cuda-arch 9", 2, "9 is not in 53..=200"),
     ("fuzz pcap", 2, "invalid value 'pcap'"),
     ("fuzz --runs many", 2, "invalid value 'many'"),
     (
@@ -159,4 +171,18 @@ fn an_endpoint_that_is_no_address() {
     let mut command = command(sandbox.path(), "fetch-mnist");
     let error = fails(sandbox.path(), command.env("HF_ENDPOINT", "no address"), 1);
     assert!(error.contains("HF_ENDPOINT"), "{error}");
+}
+
+#[test]
+fn a_toolkit_that_is_not_where_it_should_be() {
+    let sandbox = sandbox();
+    for name in ["CUDA_HOME", "CUDA_PATH"] {
+        let mut command = command(sandbox.path(), "cuda-build");
+        command.env_remove("CUDA_HOME");
+        let error = fails(sandbox.path(), command.env(name, "empty"), 1);
+        assert!(
+            error.contains(&format!("`{name}` names `empty`")),
+            "{error}"
+        );
+    }
 }

@@ -188,6 +188,10 @@ pub(crate) struct BenchArgs {
     #[arg(long, default_value = "f32", value_parser = train::precision())]
     pub(crate) precision: Precision,
 
+    /// Let products of f32 on CUDA round their factors to ten bits of fraction (TF32)
+    #[arg(long)]
+    pub(crate) tf32: bool,
+
     /// What a training step keeps: plain keeps all activations, constant inverts the flow
     #[arg(long, default_value = "plain", value_parser = train::memory())]
     pub(crate) memory: Memory,

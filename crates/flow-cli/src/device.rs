@@ -1,9 +1,10 @@
-//! Selection of the device that computes. No other file names one.
+//! Selection of the device that computes.
 
 use std::{fmt, str::FromStr};
 
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
+use flow_core::device;
 
 /// What `--device` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,13 +31,13 @@ impl DeviceChoice {
             Self::Metal if !cfg!(feature = "metal") => bail!(
                 "this binary was built without Metal; build it with `--features metal`, or leave out `--device {self}`"
             ),
-            Self::Cuda(number) => {
-                Device::new_cuda(number).with_context(|| format!("cannot open the device `{self}`"))
-            }
-            Self::Metal => {
-                Device::new_metal(0).with_context(|| format!("cannot open the device `{self}`"))
-            }
+            Self::Cuda(number) => device::cuda(number).with_context(|| self.cannot()),
+            Self::Metal => device::metal().with_context(|| self.cannot()),
         }
+    }
+
+    fn cannot(self) -> String {
+        format!("cannot open the device `{self}`, choose another with `--device`")
     }
 
     fn automatic() -> Device {

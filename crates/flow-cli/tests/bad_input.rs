@@ -741,6 +741,8 @@ fn devices_that_are_not_there() {
     let mut rows = Vec::new();
     if cfg!(not(feature = "cuda")) {
         rows.push(("cuda:1", "--features cuda"));
+    } else {
+        rows.push(("cuda:63", "cannot open the device `cuda:63`"));
     }
     if cfg!(not(feature = "metal")) {
         rows.push(("metal", "--features metal"));

@@ -5,7 +5,7 @@
 use candle_core::{DType, Device, Tensor, Var};
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use flow_core::ops::channel_map::{self, Factors};
+use flow_core::ops::channel_map::{self, Factors, Triangles};
 use flow_core::ops::coupling_network::{self, Weights};
 use flow_core::ops::{Precision, affine, channel_mix};
 use flow_core::{Order, ScaleMap, random};
@@ -95,6 +95,7 @@ fn channel_map_with_backward(bencher: Bencher, form: Form) {
         .unwrap()
         .to_dtype(DType::F32)
         .unwrap();
+    let triangles = Triangles::new(CHANNELS, DType::F32, &Device::Cpu).unwrap();
     let factors = Factors {
         rotation: &rotation,
         lower: &lower,
@@ -102,6 +103,7 @@ fn channel_map_with_backward(bencher: Bencher, form: Form) {
         log_scale: &log_scale,
         actnorm_log_scale: &actnorm_log_scale,
         actnorm_shift: &actnorm_shift,
+        triangles: &triangles,
     };
     bencher.bench_local(|| {
         let map = match form {

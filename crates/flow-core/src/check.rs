@@ -4,8 +4,58 @@
 //! signs and forgotten terms do not show.
 
 use crate::params::ParamStore;
-use crate::{Bijection, Gradients, Result, linalg, random};
-use candle_core::{DType, Tensor, Var, bail};
+use crate::{Bijection, Gradients, Result, device, linalg, random, transfer};
+use candle_core::{DType, Device, Tensor, Var, bail};
+
+/// Where the checks run, and how near they have to come there.
+#[derive(Clone, Debug)]
+pub struct Ground {
+    /// The device.
+    pub device: Device,
+    /// The type of inputs and parameters.
+    pub dtype: DType,
+    /// The worst [`condition`] of a bijection that has enough digits left.
+    pub condition: f64,
+    /// For [`round_trip`].
+    pub round_trip: f64,
+    /// For [`log_det`].
+    pub log_det: f64,
+    /// For [`gradients`].
+    pub gradients: f64,
+}
+
+impl Ground {
+    /// In double precision, on the processor.
+    pub fn double() -> Self {
+        Self {
+            device: Device::Cpu,
+            dtype: DType::F64,
+            condition: 1e5,
+            round_trip: 1e-9,
+            log_det: 1e-8,
+            gradients: 1e-9,
+        }
+    }
+
+    /// In single precision.
+    pub fn single(device: Device) -> Self {
+        Self {
+            device,
+            dtype: DType::F32,
+            condition: 1e2,
+            round_trip: 1e-4,
+            log_det: 1e-4,
+            gradients: 1e-4,
+        }
+    }
+}
+
+/// The processor and, if this build knows one and the machine has it, an accelerator.
+pub fn devices() -> Vec<Ground> {
+    let accelerators = [device::cuda(0), device::metal()].into_iter().flatten();
+    let accelerators = accelerators.map(Ground::single);
+    [Ground::double()].into_iter().chain(accelerators).collect()
+}
 
 /// Moves every trained parameter by a draw from N(0, std²), away from where models start.
 pub fn randomize(params: &ParamStore, seed: u64, std: f64) -> Result<()> {
@@ -30,7 +80,7 @@ pub fn randomize(params: &ParamStore, seed: u64, std: f64) -> Result<()> {
 pub fn close(actual: &Tensor, expected: &Tensor, tolerance: f64) -> Result<()> {
     let distance = distance(actual, expected)?;
     if distance.is_nan() || distance > tolerance {
-        let size = largest(&expected.to_dtype(DType::F64)?)?;
+        let [size] = largest([&widened(expected)?])?;
         let error = distance * (1.0 + size);
         bail!("values differ by {error:e} where they reach {size:e}");
     }
@@ -46,18 +96,37 @@ pub fn distance(actual: &Tensor, expected: &Tensor) -> Result<f64> {
     if actual.shape() != expected.shape() {
         bail!("shape {:?} is not {:?}", actual.shape(), expected.shape());
     }
-    let (actual, expected) = (actual.to_dtype(DType::F64)?, expected.to_dtype(DType::F64)?);
-    Ok(largest(&(actual - &expected)?)? / (1.0 + largest(&expected)?))
+    if actual.elem_count() == 0 {
+        return Ok(0.0);
+    }
+    let (actual, expected) = (widened(actual)?, widened(expected)?);
+    let [difference, size] = largest([&(actual - &expected)?, &expected])?;
+    Ok(difference / (1.0 + size))
 }
 
-fn largest(tensor: &Tensor) -> Result<f64> {
-    let values = tensor.abs()?.flatten_all()?.to_vec1::<f64>()?;
-    // `f64::max` would drop NaN.
-    Ok(values.into_iter().fold(0.0, |max, value| {
-        if value.is_nan() || value > max {
-            value
+/// In double precision, which Metal has not.
+fn widened(tensor: &Tensor) -> Result<Tensor> {
+    if tensor.device().is_metal() {
+        Ok(tensor.clone())
+    } else {
+        tensor.to_dtype(DType::F64)
+    }
+}
+
+/// The largest magnitude in each tensor, found where they are; no number if one is none.
+fn largest<const N: usize>(tensors: [&Tensor; N]) -> Result<[f64; N]> {
+    let mut found = Vec::with_capacity(2 * N);
+    for tensor in tensors {
+        // A maximum may drop what is no number; only that differs from itself.
+        let strange = tensor.ne(tensor)?.to_dtype(tensor.dtype())?;
+        found.extend([tensor.abs()?.max_all()?, strange.sum_all()?]);
+    }
+    let found = transfer::numbers(&Tensor::stack(&found, 0)?)?;
+    Ok(std::array::from_fn(|i| {
+        if found[2 * i + 1] > 0.0 {
+            f64::NAN
         } else {
-            max
+            found[2 * i]
         }
     }))
 }
@@ -85,10 +154,10 @@ pub fn log_det(bijection: &dyn Bijection, x: &Tensor, tolerance: f64) -> Result<
     Ok(())
 }
 
-/// ln|det ∂f/∂x| of one sample `x` `[1, …]`, as `[1]` in f64, by automatic differentiation.
+/// ln|det ∂f/∂x| of one sample `x` `[1, …]`, as `[1]` of the type of x, by automatic differentiation.
 pub fn jacobian_log_det(f: impl Fn(&Tensor) -> Result<Tensor>, x: &Tensor) -> Result<Tensor> {
     let rows = jacobian(f, x, 1)?;
-    Tensor::new(&[linalg::log_abs_det(&rows)?], x.device())
+    transfer::upload(vec![linalg::log_abs_det(&rows)?], 1, x.dtype(), x.device())
 }
 
 /// The largest condition number of ∂f/∂x at any sample of `x`: by how much f or its inverse can enlarge the
@@ -117,7 +186,8 @@ pub fn jacobian(
     let x = Var::from_tensor(&Tensor::cat(&batch, 0)?)?;
     let y = f(x.as_tensor())?.flatten_from(1)?;
     let outputs = y.dim(1)?;
-    let identity = Tensor::eye(outputs, y.dtype(), y.device())?;
+    let identity = Tensor::eye(outputs, y.dtype(), &Device::Cpu)?;
+    let identity = transfer::from_host(&identity, y.device())?;
     let mut rows = Vec::with_capacity(outputs);
     for start in (0..outputs).step_by(copies) {
         let count = copies.min(outputs - start);
@@ -128,7 +198,7 @@ pub fn jacobian(
             None => x.zeros_like()?,
         };
         let grad = grad.narrow(0, 0, count)?.flatten_from(1)?;
-        rows.extend(grad.to_dtype(DType::F64)?.to_vec2::<f64>()?);
+        rows.extend(transfer::rows(&grad)?);
     }
     Ok(rows)
 }

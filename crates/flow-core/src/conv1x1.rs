@@ -65,6 +65,7 @@ impl InvertibleConv1x1 {
                 log_scale: &factors.log_scale,
                 actnorm_log_scale: log_scale,
                 actnorm_shift: shift,
+                triangles: &factors.triangles,
             });
         }
         self.map()?.after(log_scale, shift)

@@ -16,6 +16,7 @@ pub use passing::Passing;
 
 use crate::{Bijection, Gradients, Result, Transform};
 use candle_core::{Tensor, Var, bail};
+use passing::Arrangement;
 
 /// The network of a coupling: from the channels that pass to the parameters of the transform.
 pub trait Conditioner: Send + Sync {
@@ -68,7 +69,7 @@ impl<N: Conditioner + ?Sized> Conditioner for Box<N> {
 /// A coupling layer on `[B, C, …]`, images or vectors.
 pub struct Coupling<N> {
     transform: Transform,
-    passing: Passing,
+    passing: Arrangement,
     network: N,
 }
 
@@ -77,7 +78,7 @@ impl<N: Conditioner> Coupling<N> {
     pub fn new(transform: Transform, passing: Passing, network: N) -> Self {
         Self {
             transform,
-            passing,
+            passing: Arrangement::new(passing),
             network,
         }
     }
@@ -143,10 +144,10 @@ impl<N: Conditioner> Bijection for Coupling<N> {
     }
 
     fn given(&self, context: &Tensor) -> Result<Box<dyn Bijection + '_>> {
-        Ok(Box::new(Coupling::new(
-            self.transform,
-            self.passing,
-            self.network.given(context)?,
-        )))
+        Ok(Box::new(Coupling {
+            transform: self.transform,
+            passing: self.passing.clone(),
+            network: self.network.given(context)?,
+        }))
     }
 }

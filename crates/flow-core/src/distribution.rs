@@ -1,7 +1,7 @@
 //! Base distributions: where a flow's samples come from, and what its latents are measured by.
 
 use crate::params::{Init, ParamBuilder};
-use crate::{Bijection, Result, Whiten, random, standard_normal_log_prob};
+use crate::{Bijection, Result, Whiten, random, standard_normal_log_prob, transfer};
 use candle_core::{D, DType, Device, Shape, Tensor, bail};
 
 /// A distribution of tensors `[B, …]` of one shape.
@@ -127,8 +127,7 @@ impl Distribution for Uniform {
         let inside = (z.ge(self.low)? * z.lt(self.high)?)?.flatten_from(1)?;
         let inside = inside.min(1)?;
         let density = -(self.high - self.low).ln() * self.shape.elem_count() as f64;
-        let full =
-            |value: f64| Tensor::full(value, inside.shape(), z.device())?.to_dtype(z.dtype());
+        let full = |value: f64| Tensor::ones(inside.shape(), z.dtype(), z.device())? * value;
         inside.where_cond(&full(density)?, &full(f64::NEG_INFINITY)?)
     }
 
@@ -193,14 +192,9 @@ impl Distribution for GaussianMixture {
         let features = self.means.dim(1)?;
         let (dtype, device) = (self.means.dtype(), self.means.device());
         let weights = candle_nn::ops::softmax(&self.logits.detach(), 0)?;
-        let weights = weights.to_dtype(DType::F64)?.to_vec1::<f64>()?;
-        let draws = random::uniform(
-            random::derive(seed, "component"),
-            count,
-            DType::F64,
-            &Device::Cpu,
-        )?;
-        let chosen = draws.to_vec1::<f64>()?.into_iter().map(|draw| {
+        let weights = transfer::numbers(&weights)?;
+        let draws = random::uniform_numbers::<f64>(random::derive(seed, "component"), count);
+        let chosen = draws.into_iter().map(|draw| {
             let mut below = 0.0;
             let passed = weights.iter().take_while(|weight| {
                 below += **weight;
@@ -208,7 +202,7 @@ impl Distribution for GaussianMixture {
             });
             (passed.count() as u32).min(weights.len() as u32 - 1)
         });
-        let chosen = Tensor::new(chosen.collect::<Vec<_>>(), device)?;
+        let chosen = transfer::upload(chosen.collect(), count, DType::U32, device)?;
         let noise = random::normal(
             random::derive(seed, "noise"),
             (count, features),

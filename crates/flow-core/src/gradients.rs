@@ -1,7 +1,8 @@
 //! Gradients by parameter: what every optimiser, clip and memory-saving backward passes around.
 
-use crate::Result;
+use crate::device::is_host;
 use crate::params::ParamStore;
+use crate::{Result, transfer};
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Tensor, TensorId, Var, bail};
 use rayon::prelude::*;
@@ -151,16 +152,18 @@ impl Gradients {
     /// √Σg² over all parameters.
     pub fn global_norm(&self) -> Result<f64> {
         let grads: Vec<&Tensor> = self.sums.values().collect();
-        let squares = grads
-            .into_par_iter()
-            .map(|grad| grad.to_dtype(DType::F64)?.sqr()?.sum_all())
-            .collect::<Result<Vec<_>>>()?;
-        if squares.is_empty() {
+        let Some(first) = grads.first() else {
             return Ok(0.0);
-        }
-        Ok(Tensor::stack(&squares, 0)?
-            .sum_all()?
-            .to_scalar::<f64>()?
-            .sqrt())
+        };
+        // Metal has no double precision.
+        let metal = first.device().is_metal();
+        let dtype = if metal { DType::F32 } else { DType::F64 };
+        let square = |grad: &Tensor| grad.to_dtype(dtype)?.sqr()?.sum_all();
+        let squares: Result<Vec<_>> = if is_host(first.device()) {
+            grads.into_par_iter().map(square).collect()
+        } else {
+            grads.into_iter().map(square).collect()
+        };
+        Ok(transfer::scalar(&Tensor::stack(&squares?, 0)?.sum_all()?)?.sqrt())
     }
 }

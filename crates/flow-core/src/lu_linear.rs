@@ -9,10 +9,10 @@
 //! Couplings mix numbers better with a [`Permutation`](crate::Permutation) before it, as there; one can have the
 //! rotation of [`InvertibleConv1x1`](crate::InvertibleConv1x1) instead.
 
-use crate::ops::channel_map::composed;
+use crate::ops::channel_map::{Triangles, composed};
 use crate::params::{Init, ParamBuilder};
-use crate::{Bijection, Result, linalg};
-use candle_core::{DType, Device, Tensor};
+use crate::{Bijection, Result, linalg, transfer};
+use candle_core::Tensor;
 
 /// A learned invertible linear map of vectors `[B, D]`, with a bias.
 pub struct LuLinear {
@@ -20,7 +20,7 @@ pub struct LuLinear {
     upper: Tensor,
     log_scale: Tensor,
     bias: Tensor,
-    identity: Tensor,
+    triangles: Triangles,
 }
 
 impl LuLinear {
@@ -32,13 +32,13 @@ impl LuLinear {
             upper: params.get_with_hints(square, "upper", Init::Zeros)?,
             log_scale: params.get_with_hints(features, "log_scale", Init::Zeros)?,
             bias: params.get_with_hints(features, "bias", Init::Zeros)?,
-            identity: Tensor::eye(features, params.dtype(), params.device())?,
+            triangles: Triangles::new(features, params.dtype(), params.device())?,
         })
     }
 
     /// W, `[D, D]`, output first.
     pub fn weight(&self) -> Result<Tensor> {
-        composed::weight(&self.identity, &self.lower, &self.upper, &self.log_scale)
+        composed::lower_upper(&self.lower, &self.upper, &self.log_scale, &self.triangles)
     }
 }
 
@@ -50,14 +50,8 @@ impl Bijection for LuLinear {
 
     fn inverse(&self, y: &Tensor) -> Result<Tensor> {
         let weight = self.weight()?;
-        let on_host = weight
-            .detach()
-            .to_device(&Device::Cpu)?
-            .to_dtype(DType::F64)?;
-        let inverse = Tensor::new(linalg::inverse(&on_host.to_vec2()?)?, &Device::Cpu)?
-            .to_dtype(y.dtype())?
-            .to_device(y.device())?
-            .t()?;
+        let inverse = linalg::inverse(&transfer::rows(&weight.detach())?)?.concat();
+        let inverse = transfer::upload(inverse, weight.shape(), y.dtype(), y.device())?.t()?;
         let y = y.broadcast_sub(&self.bias)?;
         let x = y.detach().matmul(&inverse)?;
         // One step of refinement, W⁻¹ being a constant: exact to rounding, and it carries the gradient.

@@ -10,7 +10,7 @@
 
 use crate::ops::linear::{Before, linear};
 use crate::params::{Init, ParamBuilder};
-use crate::{Conditioner, Result, Transform};
+use crate::{Conditioner, Result, Transform, transfer};
 use candle_core::{Tensor, bail};
 use candle_nn::ops::sigmoid;
 
@@ -216,7 +216,7 @@ impl Layer {
         let mask = outputs.iter().flat_map(sees).collect::<Vec<_>>();
         let mask = mask
             .contains(&0)
-            .then(|| Tensor::from_vec(mask, shape, params.device())?.to_dtype(params.dtype()));
+            .then(|| transfer::upload(mask, shape, params.dtype(), params.device()));
         Ok(Self {
             weight: params.get_with_hints(shape, "weight", init.clone())?,
             bias: params.get_with_hints(outputs.len(), "bias", init)?,

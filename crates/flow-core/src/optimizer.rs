@@ -2,6 +2,7 @@
 //! (Kingma & Ba 2015, arXiv:1412.6980, algorithms 1 and 2; Polyak averaging, section 7.2).
 
 use crate::Gradients;
+use crate::device::is_host;
 use crate::params::ParamStore;
 use candle_core::{CpuStorage, DType, InplaceOp2, InplaceOp3, Layout, Result, Tensor, Var, bail};
 use std::collections::BTreeMap;
@@ -75,7 +76,7 @@ impl Moments {
                 average: average.flatten(),
                 moments: &self.0[name],
             };
-            if var.device().is_cpu() && var.dtype() == DType::F32 {
+            if is_host(var.device()) && var.dtype() == DType::F32 {
                 state.update_in_place(update, &grad.contiguous()?)?;
             } else {
                 state.update_composed(update, grad)?;

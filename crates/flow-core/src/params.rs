@@ -5,7 +5,7 @@
 //! candle's `VarMap` is not used because it cannot be seeded on the CPU, forgets the order of its
 //! variables, and hands out the same variable twice where a name is repeated.
 
-use crate::{Result, random};
+use crate::{Result, random, transfer};
 use candle_core::{DType, Device, Shape, Tensor, Var, bail};
 use candle_nn::var_builder::{Backend, VarBuilderArgs};
 use std::collections::{BTreeMap, BTreeSet};
@@ -217,7 +217,7 @@ fn draw(init: Init, seed: u64, shape: &Shape, dtype: DType, device: &Device) -> 
                 Some(first) if shape.dims()[0] == stds.len() => *first = stds.len(),
                 _ => bail!("a shape of {shape:?} has not {} rows", stds.len()),
             }
-            let stds = Tensor::from_vec(stds, rows, device)?.to_dtype(dtype)?;
+            let stds = transfer::upload(stds, rows, dtype, device)?;
             random::normal(seed, shape, dtype, device)?.broadcast_mul(&stds)
         }
         Init::Rotation => {
@@ -225,9 +225,7 @@ fn draw(init: Init, seed: u64, shape: &Shape, dtype: DType, device: &Device) -> 
             if rows != columns {
                 bail!("a rotation is square, not {rows}×{columns}");
             }
-            random::rotation(seed, rows)?
-                .to_dtype(dtype)?
-                .to_device(device)
+            transfer::from_host(&random::rotation(seed, rows)?.to_dtype(dtype)?, device)
         }
     }
 }

@@ -1,13 +1,14 @@
 //! Channels in another order: y[:, i] = x[:, order[i]], log_det = 0.
 
+use crate::reordering::Reordering;
 use crate::{Bijection, Result, random};
-use candle_core::{DType, Device, Tensor, bail};
+use candle_core::{Tensor, bail};
 
 /// A fixed permutation of the channels of `[B, C, …]`, or of the numbers of vectors `[B, D]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permutation {
-    order: Vec<u32>,
-    inverse: Vec<u32>,
+    order: Reordering,
+    inverse: Reordering,
 }
 
 impl Permutation {
@@ -16,57 +17,61 @@ impl Permutation {
     /// # Errors
     /// If `order` does not name every channel once.
     pub fn new(order: Vec<u32>) -> Result<Self> {
-        let mut inverse = vec![None; order.len()];
-        for (place, &channel) in (0..).zip(&order) {
-            match inverse.get_mut(channel as usize) {
-                Some(free @ None) => *free = Some(place),
+        let mut named = vec![false; order.len()];
+        for &channel in &order {
+            match named.get_mut(channel as usize) {
+                Some(named @ false) => *named = true,
                 _ => bail!(
                     "permutation: {order:?} does not name each of 0..{} once",
                     order.len()
                 ),
             }
         }
-        let inverse = inverse.into_iter().flatten().collect();
-        Ok(Self { order, inverse })
+        Ok(Self::of(order))
     }
 
     /// The last channel first.
     pub fn reverse(channels: usize) -> Self {
-        let order = (0..channels as u32).rev().collect::<Vec<_>>();
-        Self {
-            inverse: order.clone(),
-            order,
-        }
+        Self::of((0..channels as u32).rev().collect())
     }
 
     /// A random order, the same for the same `seed`.
     pub fn random(channels: usize, seed: u64) -> Result<Self> {
-        let keys = random::uniform(seed, channels, DType::F64, &Device::Cpu)?.to_vec1::<f64>()?;
+        let keys = random::uniform_numbers::<f64>(seed, channels);
         let mut order = (0..channels as u32).collect::<Vec<_>>();
         order.sort_by(|&a, &b| keys[a as usize].total_cmp(&keys[b as usize]));
         Self::new(order)
+    }
+
+    fn of(order: Vec<u32>) -> Self {
+        let order = Reordering::new(order);
+        Self {
+            inverse: order.inverse(),
+            order,
+        }
     }
 }
 
 impl Bijection for Permutation {
     fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
         let log_det = Tensor::zeros(x.dim(0)?, x.dtype(), x.device())?;
-        Ok((select(x, &self.order)?, log_det))
+        Ok((reordered(x, &self.order)?, log_det))
     }
 
     fn inverse(&self, y: &Tensor) -> Result<Tensor> {
-        select(y, &self.inverse)
+        reordered(y, &self.inverse)
     }
 }
 
-fn select(x: &Tensor, order: &[u32]) -> Result<Tensor> {
+/// # Errors
+/// If there are more or fewer channels.
+fn reordered(x: &Tensor, order: &Reordering) -> Result<Tensor> {
     let channels = x.dim(1)?;
-    if channels != order.len() {
+    if channels != order.channels() {
         bail!(
             "permutation: {channels} channels cannot be put into an order of {}",
-            order.len()
+            order.channels()
         );
     }
-    x.contiguous()?
-        .index_select(&Tensor::new(order, x.device())?, 1)
+    order.of(x)
 }

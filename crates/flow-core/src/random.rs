@@ -1,6 +1,6 @@
 //! Seeded random tensors, equal on every device: numbers are drawn on the host.
 
-use crate::{Result, linalg};
+use crate::{Result, linalg, transfer};
 use candle_core::{DType, Device, Shape, Tensor};
 use rand::distr::{Distribution, StandardUniform};
 use rand::{Rng, SeedableRng};
@@ -33,21 +33,28 @@ pub fn uniform(
     draw(seed, StandardUniform, shape.into(), dtype, device)
 }
 
-/// Those that follow the first `skip` draws of [`uniform`].
-pub fn uniform_after(
-    seed: u64,
-    skip: usize,
-    shape: impl Into<Shape>,
-    dtype: DType,
-    device: &Device,
-) -> Result<Tensor> {
-    draw_after(seed, skip, StandardUniform, shape.into(), dtype, device)
-}
-
 /// A random rotation, `[n, n]` in f64 on the CPU: uniform over all of them (Haar measure).
 pub fn rotation(seed: u64, n: usize) -> Result<Tensor> {
     let gaussian = normal(seed, (n, n), DType::F64, &Device::Cpu)?.to_vec2()?;
     Tensor::new(linalg::orthonormal_rows(gaussian)?, &Device::Cpu)
+}
+
+/// Independent draws, uniform on [0, 1), on the host: those of [`uniform`] where `T` is its type.
+pub fn uniform_numbers<T>(seed: u64, count: usize) -> Vec<T>
+where
+    StandardUniform: Distribution<T>,
+{
+    uniform_numbers_after(seed, 0, count)
+}
+
+/// Those that follow the first `skip` of [`uniform_numbers`].
+pub fn uniform_numbers_after<T>(seed: u64, skip: usize, count: usize) -> Vec<T>
+where
+    StandardUniform: Distribution<T>,
+{
+    let generator = ChaCha8Rng::seed_from_u64(seed);
+    let numbers = generator.sample_iter(StandardUniform);
+    numbers.skip(skip).take(count).collect()
 }
 
 fn draw<D>(
@@ -60,35 +67,13 @@ fn draw<D>(
 where
     D: Distribution<f32> + Distribution<f64>,
 {
-    draw_after(seed, 0, distribution, shape, dtype, device)
-}
-
-fn draw_after<D>(
-    seed: u64,
-    skip: usize,
-    distribution: D,
-    shape: Shape,
-    dtype: DType,
-    device: &Device,
-) -> Result<Tensor>
-where
-    D: Distribution<f32> + Distribution<f64>,
-{
     let count = shape.elem_count();
     let generator = ChaCha8Rng::seed_from_u64(seed);
     if dtype == DType::F64 {
-        let values: Vec<f64> = generator
-            .sample_iter(distribution)
-            .skip(skip)
-            .take(count)
-            .collect();
-        Tensor::from_vec(values, shape, device)
+        let values: Vec<f64> = generator.sample_iter(distribution).take(count).collect();
+        transfer::upload(values, shape, dtype, device)
     } else {
-        let values: Vec<f32> = generator
-            .sample_iter(distribution)
-            .skip(skip)
-            .take(count)
-            .collect();
-        Tensor::from_vec(values, shape, device)?.to_dtype(dtype)
+        let values: Vec<f32> = generator.sample_iter(distribution).take(count).collect();
+        transfer::upload(values, shape, dtype, device)
     }
 }

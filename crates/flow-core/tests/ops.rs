@@ -3,7 +3,7 @@
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use flow_core::ops::Precision;
-use flow_core::ops::channel_map::{self, AffineMap, Factors};
+use flow_core::ops::channel_map::{self, AffineMap, Factors, Triangles};
 use flow_core::ops::coupling_network::{self, Weights};
 use flow_core::ops::linear::{self, Before};
 use flow_core::ops::spline::{self, Spline};
@@ -78,7 +78,9 @@ proptest! {
         let inputs = vars(seed, &[&[c, c], &[c, c], &[c], &[1, c, 1, 1], &[1, c, 1, 1]], 0.3);
         let [lower, upper, log_scale, actnorm_log_scale, actnorm_shift] = &inputs[..] else { unreachable!() };
         let rotation = random::rotation(seed, c).unwrap().to_dtype(DType::F32).unwrap();
-        let factors = Factors { rotation: &rotation, lower, upper, log_scale, actnorm_log_scale, actnorm_shift };
+        let triangles = Triangles::new(c, DType::F32, &Device::Cpu).unwrap();
+        let factors =
+            Factors { rotation: &rotation, lower, upper, log_scale, actnorm_log_scale, actnorm_shift, triangles: &triangles };
         let flat = |map: AffineMap| {
             Tensor::cat(&[map.weight.flatten_all()?, map.bias, map.log_det.reshape(1)?], 0)
         };
@@ -169,6 +171,21 @@ proptest! {
         check::close(&detached, &fused, 0.0).unwrap();
     }
 
+    /// The products are the convolutions that they stand for.
+    #[test]
+    fn coupling_network_is_three_convolutions(
+        b in 1_usize..5, i in 1_usize..4, k in 1_usize..12, o in 1_usize..6, h in 1_usize..6, w in 1_usize..6,
+        seed: u64,
+    ) {
+        let shapes: [&[usize]; 7] =
+            [&[b, i, h, w], &[k, i, 3, 3], &[k], &[k, k], &[k], &[o, k, 3, 3], &[o]];
+        let inputs = vars(seed, &shapes, 0.3);
+        let [x, w1, b1, w2, b2, w3, b3] = &inputs[..] else { unreachable!() };
+        let weights = Weights { w1, b1, w2, b2, w3, b3 };
+        let products = coupling_network::composed::coupling_network(x, weights).unwrap();
+        compare(&inputs, &products, &by_convolutions(x, weights, |x| Ok(x.clone())).unwrap()).unwrap();
+    }
+
     /// Whoever has not the instructions computes in f32, which is as near.
     #[test]
     fn coupling_network_in_bf16_rounds_its_factors(
@@ -196,12 +213,20 @@ proptest! {
     }
 }
 
-/// The network whose factors have 8 bits, by plain operations. Gradients pass the rounding.
+/// The network whose factors have 8 bits. Gradients pass the rounding.
 fn in_rounded_factors(x: &Tensor, weights: Weights) -> Result<Tensor> {
-    let round = |x: &Tensor| {
+    by_convolutions(x, weights, |x| {
         let rounded = x.detach().to_dtype(DType::BF16)?.to_dtype(DType::F32)?;
         x + (rounded - x.detach())?
-    };
+    })
+}
+
+/// The network by candle's convolutions, of factors as `round` makes them.
+fn by_convolutions(
+    x: &Tensor,
+    weights: Weights,
+    round: impl Fn(&Tensor) -> Result<Tensor>,
+) -> Result<Tensor> {
     let layer = |x: &Tensor, weight: &Tensor, bias: &Tensor, padding| {
         let bias = bias.reshape((1, bias.elem_count(), 1, 1))?;
         round(x)?

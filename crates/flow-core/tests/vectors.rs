@@ -2,12 +2,13 @@
 #![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Result, Tensor};
+use flow_core::check::Ground;
 use flow_core::params::{ParamBuilder, ParamStore};
 use flow_core::recipes::{self, Recipe};
 use flow_core::{
     ActNorm, Autoregressive, Bijection, Chain, Coupling, ElementwiseAffine, Flow, Householder,
     Inverse, LuLinear, Mlp, MlpSize, Order, Passing, Permutation, Pointwise, Reshape, ScaleMap,
-    Spline, Transform, check, random,
+    Spline, Transform, check, device, random,
 };
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
@@ -155,13 +156,52 @@ fn all_checks(
     params: &ParamStore,
     x: &Tensor,
 ) -> TestCaseResult {
-    named(name, check::round_trip(bijection, x, 1e-9))?;
-    named(name, check::log_det(bijection, x, 1e-8))?;
-    named(name, check::gradients(bijection, params, x, 1e-9))?;
+    all_checks_on(&Ground::double(), name, bijection, params, x)
+}
+
+fn all_checks_on(
+    ground: &Ground,
+    name: &str,
+    bijection: &dyn Bijection,
+    params: &ParamStore,
+    x: &Tensor,
+) -> TestCaseResult {
+    named(name, check::round_trip(bijection, x, ground.round_trip))?;
+    named(name, check::log_det(bijection, x, ground.log_det))?;
+    named(
+        name,
+        check::gradients(bijection, params, x, ground.gradients),
+    )?;
     let y = bijection.forward(x).unwrap().0;
     let (_, log_det) = bijection.inverse_with_log_det(&y).unwrap();
     let expected = bijection.forward(x).unwrap().1.neg().unwrap();
-    named(name, check::close(&log_det, &expected, 1e-9))
+    named(name, check::close(&log_det, &expected, ground.round_trip))
+}
+
+/// All that is in the table, where the digits of the ground suffice.
+fn check_table(ground: &Ground, b: usize, d: usize, seed: u64) -> TestCaseResult {
+    for (name, build) in TABLE {
+        let x = input(name, b, d, seed, DType::F64);
+        let x = x
+            .to_dtype(ground.dtype)
+            .unwrap()
+            .to_device(&ground.device)
+            .unwrap();
+        let params = ParamStore::new(seed);
+        let bijection = build(d, params.builder(ground.dtype, &ground.device)).unwrap();
+        check::randomize(&params, seed, 0.3).unwrap();
+        let places = [x.clone(), bijection.inverse(&x).unwrap()];
+        let condition = |x| check::condition(&bijection, x).unwrap();
+        if ground.dtype == DType::F64
+            || places
+                .iter()
+                .map(condition)
+                .all(|found| found < ground.condition)
+        {
+            all_checks_on(ground, name, &bijection, &params, &x)?;
+        }
+    }
+    Ok(())
 }
 
 /// Of the seven digits of f32, a flow of this condition leaves the four that the bound asks for, with one to
@@ -173,16 +213,13 @@ proptest! {
 
     #[test]
     fn every_bijection_is_one(b in 1_usize..=3, d in 2_usize..=6, seed: u64) {
-        on_one_thread(|| {
-            for (name, build) in TABLE {
-                let x = input(name, b, d, seed, DType::F64);
-                let params = ParamStore::new(seed);
-                let bijection = build(d, params.builder(DType::F64, &Device::Cpu)).unwrap();
-                check::randomize(&params, seed, 0.3).unwrap();
-                all_checks(name, &bijection, &params, &x)?;
-            }
-            Ok(())
-        })?;
+        on_one_thread(|| check::devices().iter().try_for_each(|ground| check_table(ground, b, d, seed)))?;
+    }
+
+    /// What an accelerator does, and with its bounds.
+    #[test]
+    fn every_bijection_is_one_as_an_accelerator_computes_it(b in 1_usize..=3, d in 2_usize..=6, seed: u64) {
+        on_one_thread(|| device::rehearse(|| check_table(&Ground::single(Device::Cpu), b, d, seed)))?;
     }
 
     #[test]
@@ -222,20 +259,27 @@ proptest! {
                 if places.iter().any(|x| check::condition(&bijection, x).unwrap() > WORST_CONDITION) {
                     continue;
                 }
-                let [wide, narrow] = [DType::F64, DType::F32].map(|dtype| {
+                let outputs = |dtype: DType, device: &Device| {
                     let params = ParamStore::new(seed);
                     build(d, params.builder(DType::F64, &Device::Cpu)).unwrap();
                     check::randomize(&params, seed, 0.3).unwrap();
-                    let cast = |(name, var): (String, candle_core::Var)| (name, var.to_dtype(dtype).unwrap());
+                    let cast = |(name, var): (String, candle_core::Var)| {
+                        (name, var.to_dtype(dtype).unwrap().to_device(device).unwrap())
+                    };
                     let params = ParamStore::from_tensors(params.vars().into_iter().map(cast)).unwrap();
-                    let bijection = build(d, params.builder(dtype, &Device::Cpu)).unwrap();
-                    let x = x.to_dtype(dtype).unwrap();
+                    let bijection = build(d, params.builder(dtype, device)).unwrap();
+                    let x = x.to_dtype(dtype).unwrap().to_device(device).unwrap();
                     let (y, log_det) = bijection.forward(&x).unwrap();
                     let back = bijection.inverse(&y).unwrap();
                     let sampled = bijection.inverse(&x).unwrap();
-                    [y, log_det, back, sampled]
-                });
-                for (narrow, wide) in narrow.iter().zip(&wide) {
+                    [y, log_det, back, sampled].map(|output| output.to_device(&Device::Cpu).unwrap())
+                };
+                let wide = outputs(DType::F64, &Device::Cpu);
+                let mut all = vec![outputs(DType::F32, &Device::Cpu)];
+                all.push(device::rehearse(|| outputs(DType::F32, &Device::Cpu)));
+                let accelerators = check::devices().into_iter().skip(1);
+                all.extend(accelerators.map(|ground| outputs(DType::F32, &ground.device)));
+                for (narrow, wide) in all.iter().flat_map(|narrow| narrow.iter().zip(&wide)) {
                     named(name, check::close(narrow, wide, 1e-4))?;
                 }
             }

@@ -16,7 +16,8 @@
 use crate::model::{Glow, Latents, RUN_LENGTH};
 use crate::runs::{Run, in_runs};
 use crate::{Error, Result, quantize};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
+use flow_core::transfer;
 
 /// How to go from one latent to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,10 +62,11 @@ impl Path {
         let spread = |z: &Tensor, shares: &[f64]| {
             let (b, c, h, w) = z.dims4()?;
             let repeated = z.unsqueeze(1)?.broadcast_as((b, times.len(), c, h, w))?;
-            let shares = Tensor::from_slice(shares, (shares.len(), 1, 1, 1), &Device::Cpu)?;
+            let shape = (shares.len(), 1, 1, 1);
+            let shares = transfer::upload(shares.to_vec(), shape, z.dtype(), z.device())?;
             repeated
                 .reshape((b * times.len(), c, h, w))?
-                .broadcast_mul(&shares.to_dtype(z.dtype())?.to_device(z.device())?)
+                .broadcast_mul(&shares)
         };
         let levels = from.0.iter().zip(&to.0);
         let levels = levels.map(|(from, to)| spread(from, &shares_from)? + spread(to, &shares_to)?);
@@ -87,7 +89,7 @@ impl Latents {
     pub fn mean(&self) -> Result<Self> {
         let mean = |z: &Tensor| {
             let mean = on_host(z)?.mean_keepdim(0)?;
-            mean.to_dtype(z.dtype())?.to_device(z.device())
+            transfer::from_host(&mean.to_dtype(z.dtype())?, z.device())
         };
         let levels = self.0.iter().map(mean);
         Ok(Self(levels.collect::<candle_core::Result<_>>()?))
@@ -97,7 +99,7 @@ impl Latents {
     pub fn moved(&self, direction: &Self, strength: f64) -> Result<Self> {
         let levels = self.0.iter().zip(&direction.0);
         let levels = levels.map(|(z, d)| {
-            let d = d.to_device(z.device())?.to_dtype(z.dtype())?;
+            let d = transfer::to_device(d, z.device())?.to_dtype(z.dtype())?;
             z.broadcast_add(&(d * strength)?)
         });
         Ok(Self(levels.collect::<candle_core::Result<_>>()?))
@@ -112,12 +114,10 @@ impl Glow {
         let encode = |run: Run| {
             let labels = labels
                 .map(|labels| {
-                    run.of(labels)?
-                        .to_device(self.device())
-                        .map_err(Error::from)
+                    transfer::to_device(&run.of(labels)?, self.device()).map_err(Error::from)
                 })
                 .transpose()?;
-            let images = run.of(images)?.to_device(self.device())?;
+            let images = transfer::to_device(&run.of(images)?, self.device())?;
             let x = quantize::center(self.config(), &images, self.dtype())?;
             Ok(self.encode(&x, labels.as_ref())?.0)
         };
@@ -185,7 +185,7 @@ fn shares(angle: f64, time: f64) -> (f64, f64) {
 
 /// In f64, which not every device has.
 fn on_host(z: &Tensor) -> candle_core::Result<Tensor> {
-    z.to_device(&Device::Cpu)?.to_dtype(DType::F64)
+    transfer::to_host(z)?.to_dtype(DType::F64)
 }
 
 /// The angle between the two latents of each pair, `[B]`; no number where one of them is 0.
@@ -196,7 +196,7 @@ fn angles(from: &Latents, to: &Latents) -> Result<Vec<f64>> {
         Tensor::cat(&levels.collect::<candle_core::Result<Vec<_>>>()?, 1)
     };
     let (from, to) = (flat(from)?, flat(to)?);
-    let product = |a: &Tensor, b: &Tensor| (a * b)?.sum(1)?.to_vec1::<f64>();
+    let product = |a: &Tensor, b: &Tensor| transfer::numbers(&(a * b)?.sum(1)?);
     let lengths = product(&from, &from)?.into_iter().zip(product(&to, &to)?);
     let cosines = product(&from, &to)?.into_iter().zip(lengths);
     Ok(cosines

@@ -4,13 +4,12 @@ use crate::config::{GlowConfig, ImageShape};
 use crate::conventions::{Conventions, PriorForm};
 use crate::level::Level;
 use crate::prior::LatentPrior;
-use crate::quantize::Noise;
 use crate::runs::{Run, in_runs};
 use crate::{Error, Result, quantize};
 use candle_core::{DType, Device, Tensor};
 use flow_core::ops::Precision;
 use flow_core::params::ParamBuilder;
-use flow_core::{Bijection, random, standard_normal_log_prob};
+use flow_core::{Bijection, random, standard_normal_log_prob, transfer};
 
 /// One whitened latent per level, `[B, C, H, W]` each, what the first level splits off first. Under
 /// the model every number in them is independent and standard normal.
@@ -237,22 +236,23 @@ impl Glow {
         labels: Option<&Tensor>,
         seed: u64,
     ) -> Result<Tensor> {
-        self.bits_per_dim_with(images, labels, Noise { seed, skip: 0 })
+        let noise = random::uniform(seed, images.shape(), self.dtype, &self.device)?;
+        self.bits_per_dim_with(images, labels, &noise)
     }
 
-    /// As [`bits_per_dim`](Self::bits_per_dim), with numbers from the middle of a stream.
+    /// As [`bits_per_dim`](Self::bits_per_dim), with noise of the shape of the images.
     pub(crate) fn bits_per_dim_with(
         &self,
         images: &Tensor,
         labels: Option<&Tensor>,
-        noise: Noise,
+        noise: &Tensor,
     ) -> Result<Tensor> {
         self.check_images(images)?;
-        let images = images.to_device(&self.device)?;
+        let images = transfer::to_device(images, &self.device)?;
         let labels = labels
-            .map(|labels| labels.to_device(&self.device))
+            .map(|labels| transfer::to_device(labels, &self.device))
             .transpose()?;
-        let (x, offset) = quantize::dequantize_with(&self.config, &images, self.dtype, noise)?;
+        let (x, offset) = quantize::dequantize_with(&self.config, &images, noise)?;
         let log_likelihood = (self.log_prob(&x, labels.as_ref())? + offset)?;
         Ok(quantize::bits_per_dim(&self.config, &log_likelihood)?)
     }

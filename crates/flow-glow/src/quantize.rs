@@ -17,13 +17,6 @@ use candle_core::{DType, Result, Tensor};
 use flow_core::random;
 use std::f64::consts::LN_2;
 
-/// Uniform numbers of a seed, after the first `skip`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Noise {
-    pub(crate) seed: u64,
-    pub(crate) skip: usize,
-}
-
 /// Pixels `[B, C, H, W]` in u8 → x of the same shape in `dtype`, and by how many nats the
 /// log-likelihood of the image differs from ln p(x), `[B]`. `seed` draws the noise.
 pub fn dequantize(
@@ -32,19 +25,17 @@ pub fn dequantize(
     dtype: DType,
     seed: u64,
 ) -> Result<(Tensor, Tensor)> {
-    dequantize_with(config, images, dtype, Noise { seed, skip: 0 })
+    let noise = random::uniform(seed, images.shape(), dtype, images.device())?;
+    dequantize_with(config, images, &noise)
 }
 
-/// As [`dequantize`], with numbers from the middle of a stream.
+/// As [`dequantize`], with u of the shape of the images.
 pub(crate) fn dequantize_with(
     config: &GlowConfig,
     images: &Tensor,
-    dtype: DType,
-    noise: Noise,
+    noise: &Tensor,
 ) -> Result<(Tensor, Tensor)> {
-    let Noise { seed, skip } = noise;
-    let noise = random::uniform_after(seed, skip, images.shape(), dtype, images.device())?;
-    fill(config, &(values(config, images, dtype)? + noise)?)
+    fill(config, &(values(config, images, noise.dtype())? + noise)?)
 }
 
 /// Pixels `[B, C, H, W]` in u8 → the x of the same shape in `dtype` that lies in the middle of all that
@@ -67,7 +58,7 @@ fn values(config: &GlowConfig, images: &Tensor, dtype: DType) -> Result<Tensor> 
 fn fill(config: &GlowConfig, values: &Tensor) -> Result<(Tensor, Tensor)> {
     let p = (values / f64::from(1_u32 << config.bits))?;
     let counts = -(config.image.dimensions() as f64) * f64::from(config.bits) * LN_2;
-    let counts = Tensor::full(counts, p.dim(0)?, p.device())?.to_dtype(p.dtype())?;
+    let counts = (Tensor::ones(p.dim(0)?, p.dtype(), p.device())? * counts)?;
     match config.preprocessing {
         Preprocessing::Centered => Ok(((p - 0.5)?, counts)),
         Preprocessing::Unit => Ok((p, counts)),

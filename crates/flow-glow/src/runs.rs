@@ -5,16 +5,25 @@
 
 use crate::Result;
 use candle_core::{Device, Tensor};
+use flow_core::device::is_host;
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// `work` on all runs of `length` images that make up `count`, in their order.
+/// Images in a run of an accelerator, where what counts is how often an operation is launched: a bound on memory.
+pub(crate) const RUN_OF_ACCELERATOR: usize = 256;
+
+/// `work` on all runs of `length` images that make up `count`, in their order; of more on an accelerator.
 pub(crate) fn in_runs<T: Send>(
     device: &Device,
     count: usize,
     length: usize,
     work: impl Fn(Run) -> Result<T> + Send + Sync,
 ) -> Result<Vec<T>> {
+    let length = if is_host(device) {
+        length
+    } else {
+        length.max(RUN_OF_ACCELERATOR)
+    };
     let runs = (0..count)
         .step_by(length)
         .map(|start| Run(start..count.min(start + length)))
@@ -28,7 +37,7 @@ pub(crate) fn side_by_side<T: Send, U: Send>(
     items: Vec<T>,
     work: impl Fn(T) -> Result<U> + Send + Sync,
 ) -> Result<Vec<U>> {
-    if device.is_cpu() {
+    if is_host(device) {
         items.into_par_iter().map(work).collect()
     } else {
         items.into_iter().map(work).collect()
@@ -43,9 +52,9 @@ impl Run {
         Self(range)
     }
 
-    /// Where they are.
+    /// Their places.
     #[cfg(test)]
-    pub(crate) fn range(&self) -> Range<usize> {
+    pub(crate) fn places(&self) -> Range<usize> {
         self.0.clone()
     }
 

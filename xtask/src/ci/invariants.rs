@@ -4,6 +4,8 @@ use std::{fs, path::Path};
 
 use anyhow::{Context, Result, ensure};
 
+use super::crossings;
+
 /// What each crate must not depend on.
 const FORBIDDEN: [(&str, &[&str]); 4] = [
     (
@@ -47,6 +49,7 @@ pub(crate) fn check() -> Result<()> {
             );
         }
     }
+    crossings::check(&crates)?;
     every_bijection_is_tested(&crates.join("flow-core"))
 }
 

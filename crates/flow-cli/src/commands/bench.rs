@@ -2,8 +2,8 @@
 //! products allow.
 
 use anyhow::Result;
-use candle_core::{DType, Tensor};
-use flow_core::random;
+use candle_core::{DType, Device, DeviceLocation, Tensor};
+use flow_core::{device, random, transfer};
 use flow_glow::{GlowConfig, ImageShape, TrainSettings, Trainer};
 use serde::Serialize;
 use std::{hint::black_box, time::Instant};
@@ -26,11 +26,15 @@ struct Benchmark {
     steps: usize,
     width: usize,
     batch: usize,
+    device: String,
     threads: usize,
     train_img_s: f64,
     log_prob_img_s: f64,
     sample_img_s: f64,
+    /// Of the device, if it tells, of the process otherwise.
     peak_mb: Option<u64>,
+    /// Between host and device, in a training step.
+    copies_a_step: f64,
     train_gflop_s: f64,
     matmul_gflop_s: f64,
     train_share_of_matmul: f64,
@@ -39,6 +43,9 @@ struct Benchmark {
 /// Measures.
 pub(crate) fn run(args: &BenchArgs) -> Result<()> {
     let device = args.device.device.open()?;
+    if args.tf32 {
+        device::allow_tf32();
+    }
     let image = ImageShape::new(args.channels, args.size, args.size);
     let config = training::config_of(&args.model, image, CLASSES);
     let batch = args.batch_size;
@@ -61,16 +68,22 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
     let labels = labels.as_ref();
     trainer.initialize(&images)?;
 
-    let train = median(args.iters, || trainer.step(&images, labels, 0.0))?;
+    let before = transfer::copies();
+    let train = median(&device, args.iters, || trainer.step(&images, labels, 0.0))?;
+    let after = transfer::copies();
+    let copies = after.to_device + after.to_host - before.to_device - before.to_host;
     // Training needs the most memory; what comes later must not count.
-    let peak_mb = peak_bytes()?.map(|bytes| bytes >> 20);
+    let peak_mb = match device::peak_memory(&device)? {
+        Some(bytes) => Some(bytes >> 20),
+        None => peak_bytes()?.map(|bytes| bytes >> 20),
+    };
     let model = trainer.model();
-    let log_prob = median(args.iters, || model.log_prob(&x, labels))?;
-    let sample = median(args.iters, || model.sample(batch, labels, 1.0, 0))?;
+    let log_prob = median(&device, args.iters, || model.log_prob(&x, labels))?;
+    let sample = median(&device, args.iters, || model.sample(batch, labels, 1.0, 0))?;
     let matrices = [0, 1].map(|seed| random::normal(seed, (MATRIX, MATRIX), DType::F32, &device));
     let [a, b] = matrices;
     let (a, b) = (a?, b?);
-    let matmul = median(args.iters, || a.matmul(&b))?;
+    let matmul = median(&device, args.iters, || a.matmul(&b))?;
 
     let rate = |seconds: f64| batch as f64 / seconds;
     // Backwards, each product has two: one for its input and one for its weights.
@@ -81,11 +94,13 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
         steps: config.steps,
         width: config.width,
         batch,
+        device: name_of(&device),
         threads: rayon::current_num_threads(),
         train_img_s: rounded(rate(train)),
         log_prob_img_s: rounded(rate(log_prob)),
         sample_img_s: rounded(rate(sample)),
         peak_mb,
+        copies_a_step: rounded(copies as f64 / (WARM_UP + args.iters) as f64),
         train_gflop_s: rounded(train_gflop_s),
         matmul_gflop_s: rounded(matmul_gflop_s),
         train_share_of_matmul: (100.0 * train_gflop_s / matmul_gflop_s).round() / 100.0,
@@ -117,16 +132,35 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
                 100.0 * result.train_share_of_matmul
             ),
         ),
-        ("threads", result.threads.to_string()),
+        (
+            "device",
+            format!(
+                "{}, {} copies a step; {} threads",
+                result.device, result.copies_a_step, result.threads
+            ),
+        ),
     ])
 }
 
-/// Seconds that a run of `work` takes, the median of `count`.
-fn median<T, E>(count: usize, mut work: impl FnMut() -> Result<T, E>) -> Result<f64, E> {
+fn name_of(device: &Device) -> String {
+    match device.location() {
+        DeviceLocation::Cpu => "cpu".to_owned(),
+        DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
+        DeviceLocation::Metal { .. } => "metal".to_owned(),
+    }
+}
+
+/// Seconds that a run of `work` takes until the device is done with it, the median of `count`.
+fn median<T, E: From<candle_core::Error>>(
+    device: &Device,
+    count: usize,
+    mut work: impl FnMut() -> Result<T, E>,
+) -> Result<f64, E> {
     let mut seconds = Vec::with_capacity(count);
     for run in 0..WARM_UP + count {
         let start = Instant::now();
         black_box(work()?);
+        device.synchronize()?;
         if run >= WARM_UP {
             seconds.push(start.elapsed().as_secs_f64());
         }

@@ -1,9 +1,9 @@
 //! The matrix of a 1×1 convolution, by what it is made of.
 
-use crate::ops::channel_map::composed;
+use crate::ops::channel_map::{Triangles, composed};
 use crate::params::{Init, ParamBuilder};
-use crate::{Result, linalg};
-use candle_core::{DType, Device, Tensor, bail};
+use crate::{Result, linalg, transfer};
+use candle_core::{Tensor, bail};
 
 /// What a 1×1 convolution is made of. Which functions it can be does not depend on it, but how it learns and
 /// what it costs does.
@@ -32,6 +32,7 @@ pub(super) struct Factors {
     pub(super) lower: Tensor,
     pub(super) upper: Tensor,
     pub(super) log_scale: Tensor,
+    pub(super) triangles: Triangles,
     /// Whether the rotation comes after L and U, to the data: W = Q·L·U.
     pub(super) rotates_last: bool,
 }
@@ -52,6 +53,7 @@ impl Matrix {
             lower: params.get_with_hints(square, "lower", Init::Zeros)?,
             upper: params.get_with_hints(square, "upper", Init::Zeros)?,
             log_scale: params.get_with_hints(channels, "log_scale", Init::Zeros)?,
+            triangles: Triangles::new(channels, params.dtype(), params.device())?,
             rotates_last: form == MatrixForm::RotationLowerUpper,
         }))
     }
@@ -66,13 +68,14 @@ impl Matrix {
                     lower,
                     upper,
                     log_scale,
+                    triangles,
                     rotates_last,
                 } = factors;
+                let product = composed::lower_upper(lower, upper, log_scale, triangles)?;
                 if *rotates_last {
-                    composed::weight(rotation, lower, upper, log_scale)
+                    rotation.matmul(&product)
                 } else {
-                    let identity = identity_like(rotation)?;
-                    composed::weight(&identity, lower, upper, log_scale)?.matmul(rotation)
+                    product.matmul(rotation)
                 }
             }
         }
@@ -81,9 +84,8 @@ impl Matrix {
     /// W⁻¹, `[C, C]`, computed on the host in f64.
     pub(super) fn inverse(&self) -> Result<Tensor> {
         let weight = self.weight()?.detach();
-        Tensor::new(linalg::inverse(&on_host(&weight)?)?, &Device::Cpu)?
-            .to_dtype(weight.dtype())?
-            .to_device(weight.device())
+        let inverse = linalg::inverse(&transfer::rows(&weight)?)?.concat();
+        transfer::upload(inverse, weight.shape(), weight.dtype(), weight.device())
     }
 
     /// ln|det W|, a scalar.
@@ -92,10 +94,8 @@ impl Matrix {
             Self::Factors(factors) => return factors.log_scale.sum_all(),
             Self::Plain(weight) => weight,
         };
-        let value = linalg::log_abs_det(&on_host(weight)?)?;
-        let value = Tensor::new(value, &Device::Cpu)?
-            .to_dtype(weight.dtype())?
-            .to_device(weight.device())?;
+        let value = linalg::log_abs_det(&transfer::rows(weight)?)?;
+        let value = transfer::upload(vec![value], (), weight.dtype(), weight.device())?;
         if !weight.track_op() {
             return Ok(value);
         }
@@ -105,29 +105,23 @@ impl Matrix {
     }
 }
 
-fn on_host(weight: &Tensor) -> Result<Vec<Vec<f64>>> {
-    weight
-        .to_dtype(DType::F64)?
-        .to_device(&Device::Cpu)?
-        .to_vec2()
-}
-
 /// The log-determinant counts on it, and a file may hold anything.
 fn check_rotation(rotation: &Tensor, params: &ParamBuilder) -> Result<()> {
-    let error = (rotation.matmul(&rotation.t()?)? - identity_like(rotation)?)?
-        .abs()?
-        .max_all()?;
-    let error = error.to_dtype(DType::F64)?.to_scalar::<f64>()?;
-    if error.is_nan() || error > ROTATION_TOLERANCE {
+    let square = transfer::rows(&rotation.matmul(&rotation.t()?)?)?;
+    let off = |(i, row): (usize, Vec<f64>)| {
+        row.into_iter()
+            .enumerate()
+            .map(move |(j, value)| (value - f64::from(u8::from(i == j))).abs())
+    };
+    let errors = square.into_iter().enumerate().flat_map(off);
+    if let Some(error) = errors
+        .into_iter()
+        .find(|error| error.is_nan() || *error > ROTATION_TOLERANCE)
+    {
         bail!(
             "parameter `{}.rotation` is not a rotation: off by {error:e}",
             params.prefix()
         );
     }
     Ok(())
-}
-
-/// The identity of the size of `matrix`.
-fn identity_like(matrix: &Tensor) -> Result<Tensor> {
-    Tensor::eye(matrix.dim(0)?, matrix.dtype(), matrix.device())
 }

@@ -1,7 +1,9 @@
 //! Which channels of a coupling pass.
 
 use crate::Result;
+use crate::reordering::Reordering;
 use candle_core::Tensor;
+use std::sync::{Arc, OnceLock};
 
 /// Which of C channels pass a coupling unchanged, in their order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,27 +51,50 @@ impl Passing {
         let (passing, others): (Vec<_>, Vec<_>) = (0..channels as u32).partition(passes);
         passing.into_iter().chain(others).collect()
     }
+}
 
-    /// `[B, C, H, W]` with the channels that pass first.
-    pub(super) fn arrange(self, x: &Tensor) -> Result<Tensor> {
-        select(x, &self.order(x.dim(1)?))
+/// Puts the channels that pass first, and back.
+#[derive(Clone)]
+pub(super) struct Arrangement {
+    passing: Passing,
+    /// There and back, once the number of channels is known.
+    orders: Arc<OnceLock<[Reordering; 2]>>,
+}
+
+impl Arrangement {
+    pub(super) fn new(passing: Passing) -> Self {
+        Self {
+            passing,
+            orders: Arc::default(),
+        }
+    }
+
+    /// How many channels pass.
+    pub(super) fn count(&self, channels: usize) -> usize {
+        self.passing.count(channels)
+    }
+
+    /// `[B, C, …]` with the channels that pass first.
+    pub(super) fn arrange(&self, x: &Tensor) -> Result<Tensor> {
+        self.with_orders(x.dim(1)?, |[there, _]| there.of(x))
     }
 
     /// What [`arrange`](Self::arrange) has arranged, as it was.
-    pub(super) fn restore(self, x: &Tensor) -> Result<Tensor> {
-        let order = self.order(x.dim(1)?);
-        let mut places = vec![0; order.len()];
-        for (place, &channel) in order.iter().enumerate() {
-            places[channel as usize] = place as u32;
-        }
-        select(x, &places)
+    pub(super) fn restore(&self, x: &Tensor) -> Result<Tensor> {
+        self.with_orders(x.dim(1)?, |[_, back]| back.of(x))
     }
-}
 
-fn select(x: &Tensor, channels: &[u32]) -> Result<Tensor> {
-    if channels.is_sorted() {
-        return Ok(x.clone());
+    fn with_orders<T>(&self, channels: usize, work: impl FnOnce(&[Reordering; 2]) -> T) -> T {
+        let make = || {
+            let there = Reordering::new(self.passing.order(channels));
+            let back = there.inverse();
+            [there, back]
+        };
+        let orders = self.orders.get_or_init(make);
+        if orders[0].channels() == channels {
+            work(orders)
+        } else {
+            work(&make())
+        }
     }
-    let channels = Tensor::new(channels, x.device())?;
-    x.contiguous()?.index_select(&channels, 1)
 }

@@ -10,8 +10,8 @@
 
 use super::channel_mix::channel_mix;
 use super::fusible;
-use super::view::contiguous;
-use crate::{Bijection, linalg};
+use super::view::{contiguous, host};
+use crate::{Bijection, linalg, transfer};
 use candle_core::{
     CpuStorage, CustomOp2, DType, Device, Layout, Result, Shape, Storage, Tensor, bail,
 };
@@ -27,6 +27,29 @@ pub struct Factors<'a> {
     pub log_scale: &'a Tensor,
     pub actnorm_log_scale: &'a Tensor,
     pub actnorm_shift: &'a Tensor,
+    /// What the composed form multiplies by.
+    pub triangles: &'a Triangles,
+}
+
+/// Constants of so many channels, made once: candle makes them on the host.
+pub struct Triangles {
+    identity: Tensor,
+    /// Ones below the diagonal.
+    below: Tensor,
+}
+
+impl Triangles {
+    /// Of `[channels, channels]`.
+    pub fn new(channels: usize, dtype: DType, device: &Device) -> Result<Self> {
+        let square = |one: fn(usize, usize) -> bool| {
+            let rows = (0..channels).flat_map(|i| (0..channels).map(move |j| u8::from(one(i, j))));
+            transfer::upload(rows.collect(), (channels, channels), dtype, device)
+        };
+        Ok(Self {
+            identity: square(|i, j| i == j)?,
+            below: square(|i, j| i > j)?,
+        })
+    }
 }
 
 /// x ↦ W·x + b at every pixel.
@@ -60,17 +83,18 @@ impl AffineMap {
 
     /// y ↦ W⁻¹·(y − b), computed on the host in f64, without a graph.
     pub fn inverse(&self) -> Result<Self> {
-        let on_host = |x: &Tensor| x.to_device(&Device::Cpu)?.to_dtype(DType::F64);
-        let inverse = linalg::inverse(&on_host(&self.weight)?.to_vec2()?)?;
-        let bias = on_host(&self.bias)?.to_vec1::<f64>()?;
+        let inverse = linalg::inverse(&transfer::rows(&self.weight)?)?;
+        let bias = transfer::numbers(&self.bias)?;
         let bias = inverse
             .iter()
             .map(|row| -dot(row, &bias))
             .collect::<Vec<_>>();
-        let like = |x: Tensor, other: &Tensor| x.to_dtype(other.dtype())?.to_device(other.device());
+        let like = |values, other: &Tensor| {
+            transfer::upload(values, other.shape(), other.dtype(), other.device())
+        };
         Ok(Self {
-            weight: like(Tensor::new(inverse, &Device::Cpu)?, &self.weight)?,
-            bias: like(Tensor::new(bias, &Device::Cpu)?, &self.bias)?,
+            weight: like(inverse.concat(), &self.weight)?,
+            bias: like(bias, &self.bias)?,
             log_det: self.log_det.detach().neg()?,
         })
     }
@@ -114,7 +138,7 @@ pub fn channel_map(factors: Factors) -> Result<AffineMap> {
 
 /// The specification, in plain candle operations.
 pub mod composed {
-    use super::{AffineMap, Factors};
+    use super::{AffineMap, Factors, Triangles};
     use candle_core::{Result, Tensor};
 
     /// As [`super::channel_map`].
@@ -126,29 +150,29 @@ pub mod composed {
             log_scale,
             actnorm_log_scale,
             actnorm_shift,
+            triangles,
         } = factors;
+        let product = lower_upper(lower, upper, log_scale, triangles)?;
         let convolution = AffineMap {
-            weight: weight(rotation, lower, upper, log_scale)?,
+            weight: rotation.detach().matmul(&product)?,
             bias: log_scale.zeros_like()?,
             log_det: log_scale.sum_all()?,
         };
         convolution.after(actnorm_log_scale, actnorm_shift)
     }
 
-    /// Q·L·U, `[C, C]`.
-    pub fn weight(
-        rotation: &Tensor,
+    /// L·U, `[C, C]`.
+    pub fn lower_upper(
         lower: &Tensor,
         upper: &Tensor,
         log_scale: &Tensor,
+        triangles: &Triangles,
     ) -> Result<Tensor> {
-        let c = log_scale.elem_count();
-        let identity = Tensor::eye(c, lower.dtype(), lower.device())?;
-        let strictly_lower = (Tensor::tril2(c, lower.dtype(), lower.device())? - &identity)?;
-        let lower = ((lower * &strictly_lower)? + &identity)?;
+        let Triangles { identity, below } = triangles;
+        let lower = ((lower * below)? + identity)?;
         let diagonal = identity.broadcast_mul(&log_scale.exp()?)?;
-        let upper = ((upper * strictly_lower.t()?)? + diagonal)?;
-        rotation.detach().matmul(&lower.matmul(&upper)?)
+        let upper = ((upper * below.t()?)? + diagonal)?;
+        lower.matmul(&upper)
     }
 }
 
@@ -236,22 +260,22 @@ impl CustomOp2 for ChannelMap {
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let c = self.channels;
-        let grad = grad.to_vec1::<f32>()?;
+        let grad = grad.contiguous()?;
         let gradients = {
             let (packed_storage, packed_layout) = packed.storage_and_layout();
             let (rotation_storage, rotation_layout) = rotation.storage_and_layout();
-            let (Storage::Cpu(packed), Storage::Cpu(rotation)) =
-                (&*packed_storage, &*rotation_storage)
+            let (grad_storage, grad_layout) = grad.storage_and_layout();
+            let (Storage::Cpu(packed), Storage::Cpu(rotation), Storage::Cpu(grad)) =
+                (&*packed_storage, &*rotation_storage, &*grad_storage)
             else {
                 bail!("channel-map: the fused form runs on the CPU");
             };
             let packed = contiguous(packed, packed_layout)?;
             let map = self.compute(packed, contiguous(rotation, rotation_layout)?)?;
-            map.differentiate(c, &grad)
+            map.differentiate(c, contiguous(grad, grad_layout)?)
         };
         let gradients = gradients.into_iter().map(|g| g as f32).collect::<Vec<_>>();
-        let gradients = Tensor::from_vec(gradients, packed.shape(), packed.device())?;
-        Ok((Some(gradients), None))
+        Ok((Some(host(gradients, packed.shape())?), None))
     }
 }
 

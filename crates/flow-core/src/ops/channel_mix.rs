@@ -5,7 +5,7 @@
 //! ```
 
 use super::matrix::{Into, Matrix, multiply};
-use super::view::{Samples, contiguous, dense_samples};
+use super::view::{Samples, contiguous, dense_samples, host};
 use super::{fusible, run_length, simd, sum_in_order};
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Storage, Tensor, bail};
 use rayon::prelude::*;
@@ -126,11 +126,10 @@ impl CustomOp3 for ChannelMix {
             .collect::<Vec<_>>();
         let mut grad_weight = sum_in_order(parts);
         let grad_bias = grad_weight.split_off(outputs * c);
-        let device = x.device();
         Ok((
-            Some(Tensor::from_vec(grad_x, (b, c, h, w), device)?),
-            Some(Tensor::from_vec(grad_weight, (outputs, c), device)?),
-            Some(Tensor::from_vec(grad_bias, outputs, device)?),
+            Some(host(grad_x, (b, c, h, w))?),
+            Some(host(grad_weight, (outputs, c))?),
+            Some(host(grad_bias, outputs)?),
         ))
     }
 }

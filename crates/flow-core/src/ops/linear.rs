@@ -7,7 +7,7 @@
 //! The ReLU stands before the product, as in residual blocks (He et al. 2016, arXiv:1603.05027), so that only x is kept.
 
 use super::matrix::{Into, Matrix, multiply};
-use super::view::contiguous;
+use super::view::{contiguous, host};
 use super::{MAX_RUNS, fusible, simd, sum_in_order};
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Storage, Tensor, bail};
 use rayon::prelude::*;
@@ -219,11 +219,10 @@ impl CustomOp3 for Linear {
             sum_in_order(parts)
         };
         let grad_bias = grad_weight.split_off(outputs * inputs);
-        let device = x.device();
         Ok((
-            Some(Tensor::from_vec(grad_x, (rows, inputs), device)?),
-            Some(Tensor::from_vec(grad_weight, (outputs, inputs), device)?),
-            Some(Tensor::from_vec(grad_bias, outputs, device)?),
+            Some(host(grad_x, (rows, inputs))?),
+            Some(host(grad_weight, (outputs, inputs))?),
+            Some(host(grad_bias, outputs)?),
         ))
     }
 }

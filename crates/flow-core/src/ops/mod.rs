@@ -24,6 +24,7 @@ mod view;
 
 pub use product::Precision;
 
+use crate::device::is_host;
 use candle_core::{DType, Tensor};
 
 /// Sums of parameter gradients are kept for at most so many runs of a batch.
@@ -36,7 +37,7 @@ fn run_length(count: usize) -> usize {
 
 /// Whether the fused form applies: everything else takes the composed one.
 fn fusible(tensor: &Tensor) -> bool {
-    tensor.device().is_cpu() && tensor.dtype() == DType::F32 && tensor.elem_count() > 0
+    is_host(tensor.device()) && tensor.dtype() == DType::F32 && tensor.elem_count() > 0
 }
 
 /// Adds up equally long partial sums, first to last.

@@ -1,6 +1,6 @@
 //! How a fused operation reads a candle tensor.
 
-use candle_core::{CpuStorage, Layout, Result, Tensor, bail};
+use candle_core::{CpuStorage, Device, Layout, Result, Shape, Tensor, bail};
 
 /// f32 samples of equal size; they may lie apart, as after `narrow` on channels.
 #[derive(Clone, Copy)]
@@ -41,6 +41,11 @@ pub(super) fn dense_samples(tensor: &Tensor) -> Result<Tensor> {
     } else {
         tensor.contiguous()
     }
+}
+
+/// What a fused operation computed.
+pub(super) fn host(values: Vec<f32>, shape: impl Into<Shape>) -> Result<Tensor> {
+    Tensor::from_vec(values, shape.into(), &Device::Cpu)
 }
 
 /// All numbers of a contiguous f32 storage.

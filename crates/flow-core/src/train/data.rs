@@ -1,7 +1,7 @@
 //! Samples and the contexts that belong to them.
 
-use crate::{Bijection, Flow, Result, random};
-use candle_core::{DType, Device, Tensor, bail};
+use crate::{Bijection, Flow, Result, random, transfer};
+use candle_core::{DType, Tensor, bail};
 
 /// Samples `[N, …]`, and a context `[N, K]` for each where the flow takes one.
 #[derive(Clone)]
@@ -46,10 +46,10 @@ impl Data {
 
     pub(super) fn shuffled(&self, seed: u64) -> Result<Data> {
         let count = self.count()?;
-        let keys = random::uniform(seed, count, DType::F64, &Device::Cpu)?.to_vec1::<f64>()?;
+        let keys = random::uniform_numbers::<f64>(seed, count);
         let mut order = (0..count as u32).collect::<Vec<_>>();
         order.sort_by(|&a, &b| keys[a as usize].total_cmp(&keys[b as usize]));
-        let order = Tensor::new(order, self.x.device())?;
+        let order = transfer::upload(order, count, DType::U32, self.x.device())?;
         self.map(|tensor| tensor.contiguous()?.index_select(&order, 0))
     }
 

@@ -8,15 +8,19 @@ mod settings;
 pub use data::Data;
 pub use settings::{FitSettings, Schedule};
 
+use crate::device::is_host;
 use crate::optimizer::{Moments, Update};
 use crate::params::ParamStore;
-use crate::{Bijection, Flow, Gradients, Result, random};
-use candle_core::{DType, Tensor, bail};
+use crate::{Bijection, Flow, Gradients, Result, random, transfer};
+use candle_core::{Tensor, bail};
 use rayon::prelude::*;
 use std::ops::ControlFlow;
 
 /// Rows that go through a flow together, on one thread.
 const RUN: usize = 128;
+
+/// The same where launching an operation costs more than its numbers: a bound on memory.
+const RUN_OF_ACCELERATOR: usize = 1 << 14;
 
 /// Where training stands after an epoch.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -147,10 +151,7 @@ impl Epoch {
 pub fn mean_loss<B: Bijection>(flow: &Flow<B>, data: impl Into<Data>) -> Result<f64> {
     let data = data.into();
     let losses = in_runs(&data, |run| {
-        Ok(-log_prob(flow, &run)?
-            .sum_all()?
-            .to_dtype(DType::F64)?
-            .to_scalar::<f64>()?)
+        Ok(-transfer::scalar(&log_prob(flow, &run)?.sum_all()?)?)
     })?;
     Ok(losses.iter().sum::<f64>() / data.count()? as f64)
 }
@@ -165,10 +166,9 @@ fn gradient<B: Bijection>(
     let mut sum = Gradients::new(params);
     let (losses, gradients): (Vec<_>, Vec<_>) = in_runs(batch, |run| {
         let loss = (log_prob(flow, &run)?.sum_all()? * scale)?;
-        let value = loss.to_dtype(DType::F64)?.to_scalar::<f64>()?;
         let mut gradients = sum.none();
         gradients.add(&loss.backward()?)?;
-        Ok((value, gradients))
+        Ok((transfer::scalar(&loss)?, gradients))
     })?
     .into_iter()
     .unzip();
@@ -184,10 +184,11 @@ fn log_prob<B: Bijection>(flow: &Flow<B>, data: &Data) -> Result<Tensor> {
 }
 
 fn in_runs<T: Send>(data: &Data, work: impl Fn(Data) -> Result<T> + Send + Sync) -> Result<Vec<T>> {
-    let count = data.count()?;
-    let starts = (0..count).step_by(RUN).collect::<Vec<_>>();
-    let run = |start: usize| work(data.rows(start, RUN.min(count - start))?);
-    if data.x.device().is_cpu() {
+    let (count, host) = (data.count()?, is_host(data.x.device()));
+    let length = if host { RUN } else { RUN_OF_ACCELERATOR };
+    let starts = (0..count).step_by(length).collect::<Vec<_>>();
+    let run = |start: usize| work(data.rows(start, length.min(count - start))?);
+    if host {
         starts.into_par_iter().map(run).collect()
     } else {
         starts.into_iter().map(run).collect()

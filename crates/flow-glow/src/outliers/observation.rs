@@ -3,8 +3,8 @@
 use crate::model::{Glow, RUN_LENGTH};
 use crate::runs::{Run, in_runs};
 use crate::{Result, quantize};
-use candle_core::{DType, Tensor};
-use flow_core::standard_normal_log_prob;
+use candle_core::Tensor;
+use flow_core::{standard_normal_log_prob, transfer};
 
 /// What a model says of one image.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -96,5 +96,5 @@ fn of_any_class(
 }
 
 fn numbers(tensor: &Tensor) -> Result<Vec<f64>> {
-    Ok(tensor.to_dtype(DType::F64)?.to_vec1()?)
+    Ok(transfer::numbers(tensor)?)
 }

@@ -4,6 +4,7 @@ use super::scratch::Stored;
 use crate::{Error, Result};
 use atomic_write_file::AtomicWriteFile;
 use candle_core::{Device, Tensor};
+use flow_core::transfer;
 use safetensors::tensor::{Metadata, TensorInfo};
 use safetensors::{Dtype, View};
 use std::borrow::Cow;
@@ -29,7 +30,7 @@ impl Piece {
     /// The tensor, on `device`.
     pub(crate) fn load(&self, device: &Device) -> Result<Tensor> {
         match self {
-            Self::Held(tensor) => Ok(tensor.to_device(device)?),
+            Self::Held(tensor) => Ok(transfer::to_device(tensor, device)?),
             Self::Stored(stored) => stored.load(device),
         }
     }

@@ -1,13 +1,12 @@
 //! The gradient of a batch, from runs of its images that are differentiated side by side.
 
-use super::portion::Portion;
+use super::portion::{Noise, Portion};
 use crate::Result;
 use crate::model::Glow;
-use crate::quantize::Noise;
 use crate::runs::{Run, side_by_side};
 use candle_core::{Device, Tensor};
-use flow_core::Gradients;
 use flow_core::params::ParamStore;
+use flow_core::{Gradients, transfer};
 
 /// Images in a run of a batch of `count`: half of them, so that two threads have one each; enough for
 /// large matrix products, and no more. It does not depend on the number of threads, and so the sums of
@@ -30,13 +29,15 @@ pub(super) fn gradient(
     let mut sum = Gradients::new(params);
     let differentiate = |(run, noise): (Run, Noise)| {
         let labels = labels.map(|labels| run.of(labels)).transpose()?;
-        let bits = model.bits_per_dim_with(&run.of(images)?, labels.as_ref(), noise)?;
+        let images = run.of(images)?;
+        let noise = noise.draw(images.shape(), device)?;
+        let bits = model.bits_per_dim_with(&images, labels.as_ref(), &noise)?;
         let share = (bits.sum_all()? / portion.batch_size() as f64)?;
         let mut gradients = sum.none();
         gradients.add(&share.backward()?)?;
-        Ok((f64::from(share.to_scalar::<f32>()?), gradients))
+        Ok((transfer::scalar(&share)?, gradients))
     };
-    let runs = portion.runs(seed, model.config().image.dimensions());
+    let runs = portion.runs(device, seed, model.config().image.dimensions());
     let runs = side_by_side(device, runs, differentiate)?;
     let (shares, gradients): (Vec<_>, Vec<_>) = runs.into_iter().unzip();
     sum.append(gradients)?;

@@ -7,14 +7,13 @@
 //! ends with a comparison of the recovered input with the true one.
 
 use super::exchange::Sums;
-use super::portion::Portion;
+use super::portion::{Noise, Portion};
 use crate::model::Glow;
-use crate::quantize::Noise;
 use crate::runs::{Run, side_by_side};
 use crate::{Result, quantize};
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{Device, Tensor, Var};
 use flow_core::params::ParamStore;
-use flow_core::{Gradients, check, standard_normal_log_prob};
+use flow_core::{Gradients, check, standard_normal_log_prob, transfer};
 
 /// How far inputs that were recovered from outputs lay from the true ones.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -76,7 +75,7 @@ pub(super) fn gradient(
 ) -> Result<(f64, Gradients, Inversion)> {
     let Fitted { live, device, .. } = *model;
     let mut sum = Gradients::new(model.params);
-    let runs = portion.runs(seed, live.config().image.dimensions());
+    let runs = portion.runs(device, seed, live.config().image.dimensions());
     let runs = side_by_side(device, runs, |(run, noise)| {
         let part = Part {
             run,
@@ -155,10 +154,12 @@ fn forward(
     mut grads: Gradients,
 ) -> Result<(f64, Gradients, Passage)> {
     let config = model.live.config();
-    let to_device = |batch: &Tensor| Result::Ok(part.run.of(batch)?.to_device(model.device)?);
+    let to_device =
+        |batch: &Tensor| Result::Ok(transfer::to_device(&part.run.of(batch)?, model.device)?);
     let labels = labels.map(to_device).transpose()?;
-    let (x, offset) =
-        quantize::dequantize_with(config, &to_device(images)?, DType::F32, part.noise)?;
+    let images = to_device(images)?;
+    let noise = part.noise.draw(images.shape(), model.device)?;
+    let (x, offset) = quantize::dequantize_with(config, &images, &noise)?;
     let (outputs, log_det) = model.still.pass_levels(&x)?;
     let leaf = |tensor: &Tensor| Var::from_tensor(tensor);
     let leaves = outputs
@@ -196,13 +197,14 @@ fn forward(
         grad_log_det: grad_of(&log_det)?,
         outputs,
     };
-    Ok((f64::from(share.to_scalar::<f32>()?), grads, passage))
+    Ok((transfer::scalar(&share)?, grads, passage))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{Error, GlowConfig, ImageShape, Memory, TrainSettings, Trainer, UnsoundInversion};
+    use candle_core::DType;
     use flow_core::random;
 
     /// Of a flow with matrices of high condition, one after the other.

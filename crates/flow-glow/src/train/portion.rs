@@ -5,9 +5,11 @@
 
 use super::batch::run_length;
 use super::ranks::Ranks;
-use crate::quantize::Noise;
-use crate::runs::Run;
-use flow_core::random;
+use crate::Result;
+use crate::runs::{RUN_OF_ACCELERATOR, Run};
+use candle_core::{DType, Device, Shape, Tensor};
+use flow_core::device::is_host;
+use flow_core::{random, transfer};
 use std::ops::Range;
 
 /// Some images of a batch that lie side by side.
@@ -46,20 +48,54 @@ impl Portion {
     }
 
     /// The runs of these images, counted from the first of them, each with its noise, of which an image takes
-    /// `dimensions` numbers.
-    pub(super) fn runs(&self, seed: u64, dimensions: usize) -> Vec<(Run, Noise)> {
+    /// `dimensions` numbers. On an accelerator a run is many of the host's, with the same noise.
+    pub(super) fn runs(&self, device: &Device, seed: u64, dimensions: usize) -> Vec<(Run, Noise)> {
         let Range { start, end } = self.range;
         let length = run_length(self.whole);
         let first = start - start % length;
-        let runs = (first..end).step_by(length).map(|run| {
+        let of_host = (first..end).step_by(length).map(|run| {
             let (from, to) = (run.max(start), (run + length).min(end));
-            let noise = Noise {
+            let stream = Stream {
                 seed: random::derive(seed, &format!("images.{run}")),
                 skip: (from - run) * dimensions,
+                count: (to - from) * dimensions,
             };
-            (Run::new(from - start..to - start), noise)
+            (from - start..to - start, stream)
+        });
+        let together = if is_host(device) {
+            1
+        } else {
+            RUN_OF_ACCELERATOR / length
+        };
+        let of_host = of_host.collect::<Vec<_>>();
+        let runs = of_host.chunks(together).map(|runs| {
+            let streams = runs.iter().map(|(_, stream)| *stream).collect();
+            let images = runs[0].0.start..runs[runs.len() - 1].0.end;
+            (Run::new(images), Noise(streams))
         });
         runs.collect()
+    }
+}
+
+/// Uniform numbers for the images of a run.
+pub(super) struct Noise(Vec<Stream>);
+
+/// `count` uniform numbers of a seed, after the first `skip`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Stream {
+    seed: u64,
+    skip: usize,
+    count: usize,
+}
+
+impl Noise {
+    /// The numbers, as a tensor of the shape of the images.
+    pub(super) fn draw(&self, shape: &Shape, device: &Device) -> Result<Tensor> {
+        let draw = |stream: &Stream| {
+            random::uniform_numbers_after::<f32>(stream.seed, stream.skip, stream.count)
+        };
+        let numbers = self.0.iter().flat_map(draw).collect();
+        Ok(transfer::upload(numbers, shape, DType::F32, device)?)
     }
 }
 
@@ -71,11 +107,15 @@ mod tests {
     fn shares_cover_a_batch_and_keep_its_noise() {
         for (count, size) in [(64, 2), (64, 4), (100, 3), (7, 7), (33, 5), (32, 1)] {
             let numbers = |portion: &Portion| -> Vec<_> {
-                let runs = portion.runs(5, 10).into_iter();
+                let runs = portion.runs(&Device::Cpu, 5, 10).into_iter();
                 runs.flat_map(|(run, noise)| {
-                    run.range()
+                    let Noise(streams) = noise;
+                    assert_eq!(streams.len(), 1);
+                    let Stream { seed, skip, count } = streams[0];
+                    assert_eq!(count, 10 * run.places().len());
+                    run.places()
                         .enumerate()
-                        .map(move |(i, image)| (image, noise.seed, noise.skip + 10 * i))
+                        .map(move |(i, image)| (image, seed, skip + 10 * i))
                 })
                 .collect()
             };

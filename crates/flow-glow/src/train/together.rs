@@ -3,10 +3,11 @@
 use super::ranks::{Ranks, gather, patience};
 use super::trainer::Trainer;
 use crate::{Error, Result};
-use candle_core::{DType, Device, Tensor};
-use flow_core::params;
+use candle_core::{DType, Device};
+use flow_core::{params, transfer};
 use std::time::Instant;
 
+#[allow(clippy::float_cmp)] // Counts and checksums are sent without loss.
 impl Trainer {
     /// Gives everyone rank 0's weights, their average and moments, to the bit; and checks that all stand at the
     /// same step, and know the same state to go back to.
@@ -28,20 +29,20 @@ impl Trainer {
             ));
         }
         for (_, tensor) in tensors {
-            let flat = tensor.detach().flatten_all()?;
-            let numbers = flat.to_vec1::<f32>()?.into_iter();
-            let mut bytes: Vec<u8> = numbers.flat_map(f32::to_le_bytes).collect();
+            let numbers = transfer::numbers(&tensor.detach())?.into_iter();
+            let mut bytes: Vec<u8> = numbers
+                .flat_map(|number| (number as f32).to_le_bytes())
+                .collect();
             ranks.broadcast(&mut bytes)?;
             if !ranks.leads() {
                 let numbers = bytes
                     .as_chunks()
                     .0
                     .iter()
-                    .map(|bytes| f32::from_le_bytes(*bytes));
-                let numbers = Tensor::from_iter(numbers, &Device::Cpu)?;
-                let numbers = numbers
-                    .reshape(tensor.shape())?
-                    .to_device(tensor.device())?;
+                    .map(|bytes| f32::from_le_bytes(*bytes))
+                    .collect::<Vec<_>>();
+                let numbers =
+                    transfer::upload(numbers, tensor.shape(), DType::F32, tensor.device())?;
                 params::assign(&tensor, &numbers)?;
             }
         }
@@ -70,16 +71,13 @@ impl Trainer {
     /// Of all numbers that training moves, and the last good ones.
     fn checksum(&self) -> Result<u32> {
         let mut hash = 0x811c_9dc5_u32;
-        let good = self
-            .good
-            .iter()
-            .flat_map(|good| good.tensors.values().cloned());
-        let own = self.state.tensors().into_iter().map(|(_, tensor)| tensor);
-        for tensor in own.chain(good) {
-            let numbers = tensor.detach().flatten_all()?.to_dtype(DType::F32)?;
-            for number in numbers.to_vec1::<f32>()? {
+        let good = self.good.iter().flat_map(|good| good.tensors.values());
+        let good = good.map(|piece| piece.load(&Device::Cpu));
+        let own = self.state.tensors().into_iter();
+        for tensor in own.map(|(_, tensor)| Ok(tensor)).chain(good) {
+            for number in transfer::numbers(&tensor?.detach())? {
                 // FNV-1a, by words.
-                hash = (hash ^ number.to_bits()).wrapping_mul(0x0100_0193);
+                hash = (hash ^ (number as f32).to_bits()).wrapping_mul(0x0100_0193);
             }
         }
         Ok(hash)

@@ -12,7 +12,7 @@ use crate::tensor_file::Scratch;
 use crate::{Error, Result, quantize};
 use candle_core::{DType, Device, Tensor};
 use flow_core::optimizer::Update;
-use flow_core::{Gradients, random};
+use flow_core::{Gradients, random, transfer};
 use std::path::Path;
 
 /// Updates of the weights after which the state is kept as the one to go back to.
@@ -110,7 +110,7 @@ impl Trainer {
     /// Data-dependent initialisation from u8 images `[B, C, H, W]`: once, on a fresh trainer.
     pub fn initialize(&self, images: &Tensor) -> Result<()> {
         let seed = random::derive(self.settings.seed, "initialize");
-        let images = images.to_device(&self.device)?;
+        let images = transfer::to_device(images, &self.device)?;
         let (x, _) = quantize::dequantize(&self.config, &images, DType::F32, seed)?;
         self.state.live.initialize(&x)?;
         self.state.reset_average()

@@ -15,7 +15,7 @@ mod scale;
 
 pub use scale::ScaleMap;
 
-use super::view::{Samples, contiguous, dense_samples};
+use super::view::{Samples, contiguous, dense_samples, host};
 use super::{fusible, run_length, simd};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Storage, Tensor, bail};
 use rayon::prelude::*;
@@ -209,8 +209,8 @@ impl CustomOp2 for Affine {
             .enumerate()
             .for_each(differentiate);
         Ok((
-            Some(Tensor::from_vec(grad_x, x.shape(), x.device())?),
-            Some(Tensor::from_vec(grad_h, h.shape(), h.device())?),
+            Some(host(grad_x, x.shape())?),
+            Some(host(grad_h, h.shape())?),
         ))
     }
 }

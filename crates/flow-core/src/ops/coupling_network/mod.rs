@@ -17,7 +17,7 @@ mod taps;
 
 use super::buffer::Buffer;
 use super::product::{Kernel, Precision};
-use super::view::{Samples, contiguous, dense_samples};
+use super::view::{Samples, contiguous, dense_samples, host};
 use super::{fusible, run_length, sum_in_order};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Storage, Tensor, bail};
 use kernel::{Backward, Forward};
@@ -100,26 +100,47 @@ fn check(sizes: Sizes, weights: Weights) -> Result<()> {
     Ok(())
 }
 
-/// The specification, in plain candle operations.
+/// The specification, in plain candle operations: the three convolutions as matrix products, whose derivatives are
+/// products too, where candle's derivatives of convolutions are slow on every device.
 pub mod composed {
     use super::Weights;
     use candle_core::{Result, Tensor};
 
     /// As [`super::coupling_network`].
     pub fn coupling_network(x: &Tensor, weights: Weights) -> Result<Tensor> {
-        let bias = |b: &Tensor| b.reshape((1, b.elem_count(), 1, 1));
-        let x = x.contiguous()?;
-        let h1 = x
-            .conv2d(weights.w1, 1, 1, 1, 1)?
-            .broadcast_add(&bias(weights.b1)?)?
-            .relu()?;
-        let w2 = weights.w2.unsqueeze(2)?.unsqueeze(3)?;
-        let h2 = h1
-            .conv2d(&w2, 0, 1, 1, 1)?
-            .broadcast_add(&bias(weights.b2)?)?
-            .relu()?;
-        h2.conv2d(weights.w3, 1, 1, 1, 1)?
-            .broadcast_add(&bias(weights.b3)?)
+        let (b, _, height, width) = x.dims4()?;
+        let column = |bias: &Tensor| bias.reshape((bias.elem_count(), 1));
+        // Channels are rows, and the pixels of all images together are columns, in all that follows.
+        let x = three(&three(&x.transpose(0, 1)?, 2)?, 4)?;
+        let w1 = weights.w1.permute((0, 3, 2, 1))?.flatten_from(1)?;
+        let h1 = w1.matmul(&x.flatten(0, 2)?.flatten_from(1)?)?;
+        let h1 = h1.broadcast_add(&column(weights.b1)?)?.relu()?;
+        let h2 = weights.w2.matmul(&h1)?;
+        let h2 = h2.broadcast_add(&column(weights.b2)?)?.relu()?;
+        // Few are made of many channels, so here the product comes before the neighbours.
+        let outputs = weights.w3.dim(0)?;
+        let w3 = weights.w3.permute((3, 2, 0, 1))?.flatten(0, 2)?;
+        let parts = w3.matmul(&h2)?.reshape((3, 3, outputs, b, height, width))?;
+        let y = sum_of_three(&sum_of_three(&parts, 5)?, 3)?;
+        let y = y.flatten_from(1)?.broadcast_add(&column(weights.b3)?)?;
+        y.reshape((outputs, b, height, width))?
+            .transpose(0, 1)?
+            .contiguous()
+    }
+
+    /// Of every pixel the one before along an axis, itself, and the one after, `[…]` → `[3, …]`; beyond the border are
+    /// zeros.
+    fn three(x: &Tensor, axis: usize) -> Result<Tensor> {
+        let (length, framed) = (x.dim(axis)?, x.pad_with_zeros(axis, 1, 1)?);
+        let shifted = |shift| framed.narrow(axis, shift, length);
+        Tensor::stack(&[shifted(0)?, shifted(1)?, shifted(2)?], 0)
+    }
+
+    /// What the pixel before along an axis, the pixel itself, and the one after give to every pixel, `[3, …]` → `[…]`.
+    fn sum_of_three(x: &Tensor, axis: usize) -> Result<Tensor> {
+        let (length, framed) = (x.dim(axis)?, x.pad_with_zeros(axis, 1, 1)?);
+        let shifted = |shift| framed.get(shift)?.narrow(axis - 1, shift, length);
+        shifted(0)? + shifted(1)? + shifted(2)?
     }
 }
 
@@ -238,12 +259,8 @@ impl CustomOp2 for Network {
             .collect::<Vec<_>>();
         let grad_packed = backward.finish(&sum_in_order(parts));
         Ok((
-            Some(Tensor::from_vec(grad_x, x.shape(), x.device())?),
-            Some(Tensor::from_vec(
-                grad_packed,
-                packed.shape(),
-                packed.device(),
-            )?),
+            Some(host(grad_x, x.shape())?),
+            Some(host(grad_packed, packed.shape())?),
         ))
     }
 }

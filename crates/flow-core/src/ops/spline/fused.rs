@@ -2,7 +2,7 @@
 
 use super::scalar::{Axis, Knots};
 use super::{Sizes, Spline};
-use crate::ops::view::{Samples, contiguous};
+use crate::ops::view::{Samples, contiguous, host};
 use crate::ops::{MAX_RUNS, simd};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Storage, Tensor, bail};
 use rayon::prelude::*;
@@ -105,8 +105,8 @@ impl CustomOp2 for Forward {
                 .for_each(work);
         }
         Ok((
-            Some(Tensor::from_vec(grad_x, x.shape(), x.device())?),
-            Some(Tensor::from_vec(grad_h, h.shape(), h.device())?),
+            Some(host(grad_x, x.shape())?),
+            Some(host(grad_h, h.shape())?),
         ))
     }
 }

@@ -1,0 +1,35 @@
+//! Whether CUDA is there, asked before cudarc panics because it is not.
+
+use crate::Result;
+use candle_core::bail;
+use candle_core::cuda_backend::cudarc::{cublas, curand, driver};
+
+/// # Errors
+/// If the driver, or a library that opening a device needs, cannot be loaded.
+#[allow(unsafe_code)]
+pub(super) fn check() -> Result<()> {
+    // SAFETY: these load a library, which runs its initialisers, and let go of it. They look for the names that
+    // cudarc itself loads a moment later, so nothing runs that would not run anyway.
+    let (driver, cublas, curand) = unsafe {
+        (
+            driver::sys::is_culib_present(),
+            cublas::sys::is_culib_present(),
+            curand::sys::is_culib_present(),
+        )
+    };
+    if !driver {
+        bail!("there is no NVIDIA driver on this machine (`libcuda`)");
+    }
+    #[cfg(feature = "cudnn")]
+    // SAFETY: as above.
+    let cudnn = unsafe { candle_core::cuda_backend::cudarc::cudnn::sys::is_culib_present() };
+    #[cfg(not(feature = "cudnn"))]
+    let cudnn = true;
+    let needed = [("cublas", cublas), ("curand", curand), ("cudnn", cudnn)];
+    match needed.into_iter().find(|(_, present)| !present) {
+        Some((name, _)) => bail!(
+            "CUDA's library `lib{name}` is not found; `LD_LIBRARY_PATH` must name the folder it is in"
+        ),
+        None => Ok(()),
+    }
+}

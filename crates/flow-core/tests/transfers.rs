@@ -1,0 +1,48 @@
+//! How often fitting a flow of vectors copies between host and device, rehearsed on the processor.
+#![allow(clippy::unwrap_used)]
+
+use candle_core::{DType, Device};
+use flow_core::params::ParamStore;
+use flow_core::recipes::{self, Recipe};
+use flow_core::train::{FitSettings, fit};
+use flow_core::transfer;
+use flow_core::{device, random};
+
+/// Copies to the device and to the host, of a fit of 128 points in batches of 32.
+fn copies(epochs: usize) -> [u64; 2] {
+    device::rehearse(|| {
+        let points = random::normal(0, (128, 3), DType::F32, &Device::Cpu).unwrap();
+        let params = ParamStore::new(1);
+        let recipe = Recipe {
+            layers: 3,
+            width: 8,
+            blocks: 1,
+            ..Recipe::default()
+        };
+        let builder = params.builder(DType::F32, &Device::Cpu);
+        let flow = recipes::neural_spline_flow(3, &recipe, builder).unwrap();
+        let settings = FitSettings {
+            epochs,
+            batch_size: 32,
+            validation: 0.0,
+            ..FitSettings::default()
+        };
+        let before = transfer::copies();
+        fit(&flow, &params, &points, &settings, |_| {
+            std::ops::ControlFlow::Continue(())
+        })
+        .unwrap();
+        let after = transfer::copies();
+        [
+            after.to_device - before.to_device,
+            after.to_host - before.to_host,
+        ]
+    })
+}
+
+/// The order of the samples goes there, and of each batch the loss and the norm of its gradient come back.
+#[test]
+fn an_epoch_sends_an_order_and_returns_two_numbers_a_batch() {
+    let [two, three] = [2, 3].map(copies);
+    assert_eq!([three[0] - two[0], three[1] - two[1]], [1, 2 * 4]);
+}

@@ -1,0 +1,135 @@
+//! What a training step does on an accelerator, rehearsed on the processor: how often it copies between the two, and
+//! that it computes the same.
+#![allow(clippy::unwrap_used)]
+
+use candle_core::{DType, Device, Tensor};
+use flow_core::transfer::{self, Copies};
+use flow_core::{check, device, random};
+use flow_glow::{GlowConfig, ImageShape, Memory, PassingChannels, TrainSettings, Trainer};
+
+const BATCH: usize = 40;
+
+fn config(steps: usize) -> GlowConfig {
+    GlowConfig {
+        steps,
+        width: 8,
+        ..GlowConfig::small(ImageShape::new(1, 8, 8))
+    }
+}
+
+fn images() -> Tensor {
+    let x = random::uniform(5, (BATCH, 1, 8, 8), DType::F32, &Device::Cpu).unwrap();
+    (x * 255.0).unwrap().to_dtype(DType::U8).unwrap()
+}
+
+fn trainer(config: &GlowConfig, memory: Memory) -> Trainer {
+    let settings = TrainSettings {
+        batch_size: BATCH,
+        memory,
+        ..TrainSettings::default()
+    };
+    let trainer = Trainer::new(config, settings, "noise", &Device::Cpu).unwrap();
+    trainer.initialize(&images()).unwrap();
+    trainer
+}
+
+/// The copies of a step. The first one may tell the device what it is told once.
+fn copies_of_a_step(config: &GlowConfig, memory: Memory) -> Copies {
+    // Made before, as drawing them counts too.
+    let images = images();
+    device::rehearse(|| {
+        let mut trainer = trainer(config, memory);
+        trainer.step(&images, None, 0.0).unwrap();
+        let before = transfer::copies();
+        trainer.step(&images, None, 0.0).unwrap();
+        let after = transfer::copies();
+        Copies {
+            to_device: after.to_device - before.to_device,
+            to_host: after.to_host - before.to_host,
+        }
+    })
+}
+
+/// Noise goes there, the loss and the norm of the gradient come back, however deep the model is.
+#[test]
+fn a_step_makes_three_copies() {
+    let three = Copies {
+        to_device: 1,
+        to_host: 2,
+    };
+    for steps in [1, 3] {
+        assert_eq!(copies_of_a_step(&config(steps), Memory::Plain), three);
+    }
+    let mut odd = config(3);
+    odd.conventions.passing = PassingChannels::Odd;
+    assert_eq!(copies_of_a_step(&odd, Memory::Plain), three);
+}
+
+/// By inversion also the matrix and the bias of every step's channel map, which the host inverts, and how far each
+/// level was off.
+#[test]
+fn inversion_copies_the_channel_maps_too() {
+    for steps in [1, 3] {
+        let config = config(steps);
+        let (maps, levels) = ((config.levels * steps) as u64, config.levels as u64);
+        let expected = Copies {
+            to_device: 1 + 2 * maps,
+            to_host: 2 + 2 * maps + levels,
+        };
+        assert_eq!(copies_of_a_step(&config, Memory::Constant), expected);
+    }
+}
+
+#[test]
+fn initialisation_sends_noise_alone() {
+    let images = images();
+    let copies = device::rehearse(|| {
+        let settings = TrainSettings::default();
+        let trainer = Trainer::new(&config(2), settings, "noise", &Device::Cpu).unwrap();
+        let before = transfer::copies();
+        trainer.initialize(&images).unwrap();
+        let after = transfer::copies();
+        (
+            after.to_device - before.to_device,
+            after.to_host - before.to_host,
+        )
+    });
+    assert_eq!(copies, (1, 0));
+}
+
+#[test]
+fn nothing_is_copied_on_the_processor() {
+    let mut trainer = trainer(&config(2), Memory::Constant);
+    trainer.step(&images(), None, 0.0).unwrap();
+    assert_eq!(transfer::copies(), Copies::default());
+}
+
+/// Composed forms and one run in place of fused ones and several, with the same noise.
+#[test]
+fn training_takes_the_same_course() {
+    let config = config(3);
+    for memory in [Memory::Plain, Memory::Constant] {
+        let course = || {
+            let mut trainer = trainer(&config, memory);
+            let losses = (0..5).map(|_| {
+                let report = trainer.step(&images(), None, 0.0).unwrap();
+                assert!(report.inversion.is_none_or(|found| found.is_sound()));
+                report.bits_per_dim
+            });
+            let losses = losses.collect::<Vec<_>>();
+            let gradient = trainer.gradient(&images(), None).unwrap();
+            let draws = trainer.model().sample(8, None, 1.0, 3).unwrap();
+            (losses, gradient, draws)
+        };
+        let (losses, gradient, draws) = course();
+        let (rehearsed_losses, rehearsed_gradient, rehearsed_draws) = device::rehearse(course);
+        for (rehearsed, loss) in rehearsed_losses.iter().zip(&losses) {
+            assert!((rehearsed - loss).abs() < 1e-4 * loss, "{rehearsed} {loss}");
+        }
+        for (name, _, expected) in gradient.gradients().iter() {
+            let rehearsed = rehearsed_gradient.gradients().get(name).unwrap();
+            check::close(rehearsed, expected, 1e-3).unwrap();
+        }
+        check::close(&rehearsed_draws, &draws, 1e-3).unwrap();
+    }
+}
