@@ -26,10 +26,12 @@ pub(crate) use encode::EncodeArgs;
 pub(crate) use interpolate::InterpolateArgs;
 pub(crate) use outliers::OutliersArgs;
 pub(crate) use sample::{Motion, SampleArgs};
-pub(crate) use train::{LimitArgs, ModelArgs, OptimizationArgs, OutputArgs, Preset, TrainArgs};
+pub(crate) use train::{
+    LimitArgs, ModelArgs, OptimizationArgs, OutputArgs, PreprocessingChoice, Preset, TrainArgs,
+};
 pub(crate) use verify::VerifyArgs;
 
-use crate::{device::DeviceChoice, ranks::Engine};
+use crate::{device::DeviceChoice, pretrained::CheckpointArgs, ranks::Engine};
 
 /// Train, evaluate and sample Glow, a normalizing flow for images
 #[derive(Debug, Parser)]
@@ -108,9 +110,8 @@ status is 1. In JSON, numbers that are not finite are null.
 MNIST is read from the bundled subset unless it was fetched (`cargo xtask fetch-mnist`)."
 )]
 pub(crate) struct EvalArgs {
-    /// The trained model: the `model.safetensors` that `flow train` writes
-    #[arg(long, value_name = "FILE")]
-    pub(crate) checkpoint: PathBuf,
+    #[command(flatten)]
+    pub(crate) model: CheckpointArgs,
 
     /// The data set [default: the one the model was trained on]
     #[arg(long, value_parser = values::dataset())]

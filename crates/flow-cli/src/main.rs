@@ -21,6 +21,7 @@ mod image_files;
 mod image_grid;
 mod measure;
 mod plot;
+mod pretrained;
 mod ranks;
 mod records;
 mod report;

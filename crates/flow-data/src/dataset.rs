@@ -116,6 +116,15 @@ impl Dataset {
         CLASSES
     }
 
+    /// How often each of the 256 values occurs among all pixels of all channels.
+    pub fn histogram(&self) -> [u64; 256] {
+        let mut counts = [0; 256];
+        for &pixel in &self.pixels {
+            counts[usize::from(pixel)] += 1;
+        }
+        counts
+    }
+
     /// The images and labels at `indices`, in that order.
     ///
     /// # Errors

@@ -86,7 +86,23 @@ impl Checkpoint {
     /// If the file cannot be read, is not a checkpoint, or its tensors are not those of the model that
     /// its header describes.
     pub fn load(path: &Path, device: &Device) -> Result<Self> {
-        let (mut header, mut tensors) = read(path, device)?;
+        Self::of(read(path, device)?, path, device)
+    }
+
+    /// As [`load`](Self::load), of a file that lies in memory. `name` is what errors call it.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn from_bytes(name: &Path, bytes: &[u8], device: &Device) -> Result<Self> {
+        let content = tensor_file::read_from(bytes, bytes.len() as u64, name, device, parse_own)?;
+        Self::of(content, name, device)
+    }
+
+    fn of(
+        (mut header, mut tensors): (Header, BTreeMap<String, Tensor>),
+        path: &Path,
+        device: &Device,
+    ) -> Result<Self> {
         header.resume = None;
         let average = format!("{AVERAGE}/");
         if tensors.keys().any(|name| name.starts_with(&average)) {
@@ -179,10 +195,14 @@ pub(crate) fn split_parts(
 
 /// Header and tensors of a checkpoint.
 pub(crate) fn read(path: &Path, device: &Device) -> Result<(Header, BTreeMap<String, Tensor>)> {
-    tensor_file::read(path, device, |text| match text {
+    tensor_file::read(path, device, parse_own)
+}
+
+fn parse_own(text: Option<&str>) -> std::result::Result<Header, String> {
+    match text {
         Some(text) => parse(text),
         None => Err("it has no header of this program, so it was written by another".to_owned()),
-    })
+    }
 }
 
 /// Writes a checkpoint such that `path` is at every moment the old file or the new one, whole.

@@ -1,7 +1,7 @@
 //! What a Glow is: every setting that its weights depend on, as it stands in a checkpoint.
 
 use crate::conventions::{Conventions, PriorForm};
-use crate::{Error, Result};
+use crate::{Error, Result, equalization};
 use flow_core::Transform;
 use serde::{Deserialize, Serialize};
 
@@ -71,7 +71,7 @@ pub enum ScaleMap {
 }
 
 /// From pixels in [0, 1) to the space in which the flow works.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Preprocessing {
     /// pixel − ½: the paper's.
@@ -83,6 +83,22 @@ pub enum Preprocessing {
         /// α, the distance that keeps the logit finite.
         alpha: f64,
     },
+    /// Histogram equalisation, then the logit: values that are frequent in the data get more room. Made by
+    /// [`equalized`](Self::equalized).
+    Equalized {
+        /// The share of the unit interval that each of the 2^bits pixel values gets.
+        shares: Vec<f64>,
+    },
+}
+
+impl Preprocessing {
+    /// Equalisation of 2^`bits` pixel values, for data with so many of each of the 256 values of 8 bits. The shares
+    /// are proportional to the counts to the power of ¾.
+    pub fn equalized(counts: &[u64; 256], bits: u32) -> Self {
+        Self::Equalized {
+            shares: equalization::shares(counts, bits),
+        }
+    }
 }
 
 /// A Glow, but for its weights.
@@ -120,6 +136,9 @@ const MAX_SIDE: usize = 1 << 12;
 const MAX_CHANNELS: usize = 1 << 10;
 const MAX_DIMENSIONS: usize = 1 << 20;
 const MAX_PARAMETERS: usize = 1 << 30;
+
+/// A pixel value with less room than this has none in f32.
+const MIN_SHARE: f64 = 1e-8;
 
 /// Smaller values vanish in f32: a pixel at white would be infinitely far, a scale map undefined.
 const MIN_ALPHA: f64 = 1e-6;
@@ -214,12 +233,14 @@ impl GlowConfig {
         if !(1..=8).contains(&self.bits) {
             return refuse(format!("bits is {}, but a pixel has 1 to 8", self.bits));
         }
-        if let Preprocessing::Logit { alpha } = self.preprocessing
-            && !(MIN_ALPHA..0.5).contains(&alpha)
-        {
-            return refuse(format!(
-                "alpha of the logit is {alpha}, but must lie between {MIN_ALPHA} and 0.5"
-            ));
+        match &self.preprocessing {
+            Preprocessing::Logit { alpha } if !(MIN_ALPHA..0.5).contains(alpha) => {
+                return refuse(format!(
+                    "alpha of the logit is {alpha}, but must lie between {MIN_ALPHA} and 0.5"
+                ));
+            }
+            Preprocessing::Equalized { shares } => self.validate_shares(shares)?,
+            _ => {}
         }
         if let ScaleMap::ExpTanh { bound } = self.scale_map
             && !(MIN_BOUND..=20.0).contains(&bound)
@@ -232,6 +253,33 @@ impl GlowConfig {
             return refuse(
                 "with classes, the top prior must be one of each channel or element".into(),
             );
+        }
+        Ok(())
+    }
+
+    fn validate_shares(&self, shares: &[f64]) -> Result<()> {
+        let refuse = |reason: String| Err(Error::Config(reason));
+        if shares.len() != 1 << self.bits {
+            return refuse(format!(
+                "equalization has shares for {} pixel values, but {} bits make {}",
+                shares.len(),
+                self.bits,
+                1 << self.bits
+            ));
+        }
+        if let Some(share) = shares
+            .iter()
+            .find(|share| !(MIN_SHARE..=1.0).contains(*share))
+        {
+            return refuse(format!(
+                "a share of the equalization is {share}, but must lie between {MIN_SHARE} and 1"
+            ));
+        }
+        let sum = shares.iter().sum::<f64>();
+        if (sum - 1.0).abs() > 1e-9 {
+            return refuse(format!(
+                "the shares of the equalization come to {sum}, not 1"
+            ));
         }
         Ok(())
     }

@@ -27,6 +27,7 @@
 mod checkpoint;
 mod config;
 mod conventions;
+mod equalization;
 mod error;
 mod latent_space;
 mod level;

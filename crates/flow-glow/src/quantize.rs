@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! v = ⌊pixel / 2^(8−bits)⌋,  p = (v + u) / 2^bits,  u ~ U[0, 1)
-//! x = p − ½   or   x = p   or   x = logit(α + (1 − 2α)·p)
+//! x = p − ½   or   x = p   or   x = logit(α + (1 − 2α)·p)   or as `equalization` has it
 //! ln P(image) ≥ ln p(x) + Σ ln|dx/dp| − C·H·W · ln 2^bits
 //! ```
 //!
@@ -13,6 +13,7 @@
 //! tighter bound: see [`importance_weighted`].
 
 use crate::config::{GlowConfig, Preprocessing};
+use crate::equalization;
 use candle_core::{DType, Result, Tensor};
 use flow_core::random;
 use std::f64::consts::LN_2;
@@ -35,13 +36,15 @@ pub(crate) fn dequantize_with(
     images: &Tensor,
     noise: &Tensor,
 ) -> Result<(Tensor, Tensor)> {
-    fill(config, &(values(config, images, noise.dtype())? + noise)?)
+    fill(config, &values(config, images, noise.dtype())?, noise)
 }
 
 /// Pixels `[B, C, H, W]` in u8 → the x of the same shape in `dtype` that lies in the middle of all that
 /// [`quantize`] turns into these pixels, u = ½: as far from any other image as an x can be.
 pub fn center(config: &GlowConfig, images: &Tensor, dtype: DType) -> Result<Tensor> {
-    Ok(fill(config, &(values(config, images, dtype)? + 0.5)?)?.0)
+    let values = values(config, images, dtype)?;
+    let half = values.zeros_like()?.affine(1.0, 0.5)?;
+    Ok(fill(config, &values, &half)?.0)
 }
 
 /// v of every pixel.
@@ -55,34 +58,38 @@ fn values(config: &GlowConfig, images: &Tensor, dtype: DType) -> Result<Tensor> 
 }
 
 /// x of v + u, and the two last terms of the bound.
-fn fill(config: &GlowConfig, values: &Tensor) -> Result<(Tensor, Tensor)> {
-    let p = (values / f64::from(1_u32 << config.bits))?;
+fn fill(config: &GlowConfig, values: &Tensor, noise: &Tensor) -> Result<(Tensor, Tensor)> {
+    let p = ((values + noise)? / f64::from(1_u32 << config.bits))?;
     let counts = -(config.image.dimensions() as f64) * f64::from(config.bits) * LN_2;
     let counts = (Tensor::ones(p.dim(0)?, p.dtype(), p.device())? * counts)?;
-    match config.preprocessing {
-        Preprocessing::Centered => Ok(((p - 0.5)?, counts)),
-        Preprocessing::Unit => Ok((p, counts)),
+    let (x, slopes) = match &config.preprocessing {
+        Preprocessing::Centered => return Ok(((p - 0.5)?, counts)),
+        Preprocessing::Unit => return Ok((p, counts)),
         Preprocessing::Logit { alpha } => {
-            let p = p.affine(1.0 - 2.0 * alpha, alpha)?;
+            let p = p.affine(1.0 - 2.0 * alpha, *alpha)?;
             let (ln_p, ln_q) = (p.log()?, p.affine(-1.0, 1.0)?.log()?);
             let slopes = (&ln_p + &ln_q)?.affine(-1.0, (1.0 - 2.0 * alpha).ln())?;
-            Ok(((ln_p - ln_q)?, (counts + slopes.flatten_from(1)?.sum(1)?)?))
+            ((ln_p - ln_q)?, slopes)
         }
-    }
+        Preprocessing::Equalized { shares } => equalization::forward(shares, values, noise)?,
+    };
+    Ok((x, (counts + slopes.flatten_from(1)?.sum(1)?)?))
 }
 
 /// x `[B, C, H, W]` → pixels in u8: the nearest that the model can mean, stretched to 0..=255.
 pub fn quantize(config: &GlowConfig, x: &Tensor) -> Result<Tensor> {
     let levels = f64::from(1_u32 << config.bits);
-    let p = match config.preprocessing {
-        Preprocessing::Centered => (x + 0.5)?,
-        Preprocessing::Unit => x.clone(),
+    let values = match &config.preprocessing {
+        Preprocessing::Centered => ((x + 0.5)? * levels)?.floor()?,
+        Preprocessing::Unit => (x * levels)?.floor()?,
         Preprocessing::Logit { alpha } => {
             let sigmoid = (x.neg()?.exp()? + 1.0)?.recip()?;
-            ((sigmoid - alpha)? / (1.0 - 2.0 * alpha))?
+            let p = ((sigmoid - *alpha)? / (1.0 - 2.0 * alpha))?;
+            (p * levels)?.floor()?
         }
+        Preprocessing::Equalized { shares } => equalization::inverse(shares, x)?,
     };
-    let values = (p * levels)?.floor()?.clamp(0.0, levels - 1.0)?;
+    let values = values.clamp(0.0, levels - 1.0)?;
     (values * (255.0 / (levels - 1.0)))?
         .round()?
         .to_dtype(DType::U8)

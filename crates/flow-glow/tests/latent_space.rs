@@ -59,14 +59,16 @@ fn length(numbers: &[f64]) -> f64 {
 
 #[test]
 fn images_come_back_to_the_pixel_at_both_ends_of_every_path() {
-    for preprocessing in [
-        Preprocessing::Centered,
-        Preprocessing::Unit,
-        Preprocessing::Logit { alpha: 0.01 },
-    ] {
+    let forms: [fn(u32) -> Preprocessing; 4] = [
+        |_| Preprocessing::Centered,
+        |_| Preprocessing::Unit,
+        |_| Preprocessing::Logit { alpha: 0.01 },
+        |bits| Preprocessing::equalized(&[1; 256], bits),
+    ];
+    for form in forms {
         for bits in [8, 5] {
             let config = GlowConfig {
-                preprocessing,
+                preprocessing: form(bits),
                 bits,
                 ..config(None)
             };

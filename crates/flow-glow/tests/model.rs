@@ -209,10 +209,12 @@ fn pixels_survive_quantisation_and_the_bound_counts_every_term() {
             Preprocessing::Centered,
             Preprocessing::Unit,
             Preprocessing::Logit { alpha: 0.01 },
+            // Some values are frequent, some occur never.
+            Preprocessing::equalized(&std::array::from_fn(|v| [1 << 20, 0, 3][v % 3]), bits),
         ] {
             let config = GlowConfig {
                 bits,
-                preprocessing,
+                preprocessing: preprocessing.clone(),
                 ..GlowConfig::small(ImageShape::new(1, 8, 8))
             };
             let requantise = |images: &Tensor| {
@@ -228,7 +230,7 @@ fn pixels_survive_quantisation_and_the_bound_counts_every_term() {
             // A uniform density over [0, 1)^D says `bits` bits a dimension: ln p(x) = −Σ ln|dx/dp|.
             let (x, offset) =
                 flow_glow::quantize::dequantize(&config, &images, DType::F64, 1).unwrap();
-            let slopes = match preprocessing {
+            let slopes = match &preprocessing {
                 Preprocessing::Centered | Preprocessing::Unit => x.zeros_like().unwrap(),
                 Preprocessing::Logit { alpha } => {
                     let p = (x.neg().unwrap().exp().unwrap() + 1.0)
@@ -237,6 +239,22 @@ fn pixels_survive_quantisation_and_the_bound_counts_every_term() {
                         .unwrap();
                     let slope = (&p * (1.0 - &p).unwrap()).unwrap().log().unwrap();
                     (slope.neg().unwrap() + (1.0 - 2.0 * alpha).ln()).unwrap()
+                }
+                // The slope of a logit everywhere, times that of one straight piece for each value.
+                Preprocessing::Equalized { shares } => {
+                    let margin = 1e-5;
+                    let p = (x.neg().unwrap().exp().unwrap() + 1.0)
+                        .unwrap()
+                        .recip()
+                        .unwrap();
+                    let slope = (&p * (1.0 - &p).unwrap()).unwrap().log().unwrap();
+                    let values = images.flatten_all().unwrap().to_vec1::<u8>().unwrap();
+                    let pieces = values.iter().map(|&value| {
+                        let share = shares[usize::from(value >> (8 - bits))];
+                        (share * shares.len() as f64 * (1.0 - 2.0 * margin)).ln()
+                    });
+                    let pieces = pieces.collect::<Vec<_>>();
+                    (Tensor::from_vec(pieces, x.shape(), &Device::Cpu).unwrap() - slope).unwrap()
                 }
             };
             let uniform = slopes
@@ -342,6 +360,17 @@ fn configurations_that_cannot_be_are_refused() {
         })
         .contains("alpha")
     );
+    for (shares, reason) in [
+        (vec![0.5; 2], "shares for 2 pixel values"),
+        (vec![f64::NAN; 256], "must lie between"),
+        (vec![1.0; 256], "come to 256"),
+    ] {
+        let config = GlowConfig {
+            preprocessing: Preprocessing::Equalized { shares },
+            ..small.clone()
+        };
+        assert!(refusal(config).contains(reason));
+    }
     let unbounded = ScaleMap::ExpTanh {
         bound: f64::INFINITY,
     };

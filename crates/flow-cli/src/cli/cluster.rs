@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use flow_data::{DatasetName, Split};
 
 use super::{DeviceArgs, values};
+use crate::pretrained::CheckpointArgs;
 
 /// Options of `flow cluster`.
 #[derive(Debug, Args)]
@@ -19,9 +20,8 @@ their entropies. Both are 1 where clusters are classes. As a yardstick, the same
 pixels themselves."
 )]
 pub(crate) struct ClusterArgs {
-    /// The trained model: the `model.safetensors` that `flow train` writes
-    #[arg(long, value_name = "FILE")]
-    pub(crate) checkpoint: PathBuf,
+    #[command(flatten)]
+    pub(crate) model: CheckpointArgs,
 
     /// The data set [default: the one the model was trained on]
     #[arg(long, value_parser = values::dataset())]

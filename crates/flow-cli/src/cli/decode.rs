@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::DeviceArgs;
+use crate::pretrained::CheckpointArgs;
 
 /// Options of `flow decode`.
 #[derive(Debug, Args)]
 pub(crate) struct DecodeArgs {
-    /// The model: the `model.safetensors` that `flow train` or a conversion writes
-    #[arg(long, value_name = "FILE")]
-    pub(crate) checkpoint: PathBuf,
+    #[command(flatten)]
+    pub(crate) model: CheckpointArgs,
 
     /// The latents: a safetensors file with z.0, z.1, …, as `flow encode` writes it
     #[arg(long, value_name = "FILE")]

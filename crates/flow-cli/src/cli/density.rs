@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{DeviceArgs, values};
+use crate::pretrained::CheckpointArgs;
 
 /// Options of `flow density`.
 #[derive(Debug, Args)]
@@ -28,9 +29,8 @@ pub(crate) struct DensityArgs {
     #[arg(value_name = "IMAGES", required = true)]
     pub(crate) images: Vec<PathBuf>,
 
-    /// The trained model: the `model.safetensors` that `flow train` writes
-    #[arg(long, value_name = "FILE")]
-    pub(crate) checkpoint: PathBuf,
+    #[command(flatten)]
+    pub(crate) model: CheckpointArgs,
 
     /// The class of all images, counted from 0; for models trained with --classes [default: any]
     #[arg(long, value_name = "K", value_parser = values::whole::<0, u32>)]

@@ -6,6 +6,7 @@ use clap::{ArgGroup, Args};
 use flow_data::{DatasetName, Split};
 
 use super::{DeviceArgs, values};
+use crate::pretrained::CheckpointArgs;
 
 /// Options of `flow edit`.
 #[derive(Debug, Args)]
@@ -27,9 +28,8 @@ Examples
   flow edit --checkpoint F --attribute smile --labels faces.csv --images me.png"
 )]
 pub(crate) struct EditArgs {
-    /// The trained model: the `model.safetensors` that `flow train` writes
-    #[arg(long, value_name = "FILE")]
-    pub(crate) checkpoint: PathBuf,
+    #[command(flatten)]
+    pub(crate) model: CheckpointArgs,
 
     /// What to change: thickness, slant, width, brightness, two classes as in 4:9, or a column of --labels
     #[arg(long, value_name = "NAME")]

@@ -6,6 +6,7 @@ use clap::{ArgGroup, Args};
 use flow_data::{DatasetName, Split};
 
 use super::{DeviceArgs, values};
+use crate::pretrained::CheckpointArgs;
 
 /// Options of `flow encode`.
 #[derive(Debug, Args)]
@@ -18,9 +19,8 @@ standard normal under the model, and log_prob [N], in nats: of each image, the l
 with classes it also holds labels [N]."
 )]
 pub(crate) struct EncodeArgs {
-    /// The model: the `model.safetensors` that `flow train` or a conversion writes
-    #[arg(long, value_name = "FILE")]
-    pub(crate) checkpoint: PathBuf,
+    #[command(flatten)]
+    pub(crate) model: CheckpointArgs,
 
     /// The images: a PNG, cut row by row into images of the model's size; or a safetensors file with x
     /// [N, C, H, W], pixels in u8, and labels, one each, if the model has classes

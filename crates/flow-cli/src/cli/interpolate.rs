@@ -6,6 +6,7 @@ use clap::{ArgGroup, Args};
 use flow_data::{DatasetName, Split};
 
 use super::{DeviceArgs, values};
+use crate::pretrained::CheckpointArgs;
 
 /// Options of `flow interpolate`.
 #[derive(Debug, Args)]
@@ -21,9 +22,8 @@ Examples
   flow interpolate --checkpoint F --images a.png b.png --spherical"
 )]
 pub(crate) struct InterpolateArgs {
-    /// The trained model: the `model.safetensors` that `flow train` writes
-    #[arg(long, value_name = "FILE")]
-    pub(crate) checkpoint: PathBuf,
+    #[command(flatten)]
+    pub(crate) model: CheckpointArgs,
 
     /// The first image of each row, by its place in the data set, counted from 0
     #[arg(long, value_name = "I,…", value_delimiter = ',', requires = "to", value_parser = values::whole::<0, usize>)]

@@ -7,6 +7,7 @@ use flow_data::{DatasetName, Split};
 use flow_glow::outliers::{Compressor, Score};
 
 use super::{DeviceArgs, DistributedArgs, values};
+use crate::pretrained::CheckpointArgs;
 
 /// Options of `flow outliers`.
 #[derive(Debug, Args)]
@@ -44,9 +45,8 @@ pub(crate) struct OutliersArgs {
     #[arg(value_name = "IMAGES")]
     pub(crate) images: Vec<PathBuf>,
 
-    /// The trained model: the `model.safetensors` that `flow train` writes
-    #[arg(long, value_name = "FILE")]
-    pub(crate) checkpoint: PathBuf,
+    #[command(flatten)]
+    pub(crate) model: CheckpointArgs,
 
     /// The data set of normal images [default: the one the model was trained on]
     #[arg(long, value_parser = values::dataset())]

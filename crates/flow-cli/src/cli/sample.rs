@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::{DeviceArgs, values};
+use crate::pretrained::CheckpointArgs;
 
 /// Options of `flow sample`.
 #[derive(Debug, Args)]
@@ -17,9 +18,8 @@ Examples
   flow sample --checkpoint F --animate training --out training.gif the samples of every epoch"
 )]
 pub(crate) struct SampleArgs {
-    /// The trained model: the `model.safetensors` that `flow train` writes
-    #[arg(long, value_name = "FILE")]
-    pub(crate) checkpoint: PathBuf,
+    #[command(flatten)]
+    pub(crate) model: CheckpointArgs,
 
     /// How many images to draw at each temperature, at most 10000 [default: 25 in a square; 10 in each
     /// row if there are several temperatures]

@@ -5,12 +5,11 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, ValueEnum, builder::TypedValueParser};
 use flow_data::DatasetName;
 use flow_glow::{
-    Coupling, Memory, Optimizer, Precision, Preprocessing, ScaleMap, TrainSettings,
-    UnsoundInversion,
+    Coupling, Memory, Optimizer, Precision, ScaleMap, TrainSettings, UnsoundInversion,
 };
 
 use super::{DeviceArgs, DistributedArgs, values};
-use crate::training::{DEFAULT_EPOCHS, EXP_TANH, LOGIT};
+use crate::training::{DEFAULT_EPOCHS, EXP_TANH};
 
 /// Options of `flow train`.
 #[derive(Debug, Args)]
@@ -170,13 +169,9 @@ pub(crate) struct ModelArgs {
     ]))]
     pub(crate) scale_map: Option<ScaleMap>,
 
-    /// What the model sees of a pixel: its value centered on 0, or the logit of it, which makes room
-    /// at black and white [default: the preset's]
-    #[arg(long, value_parser = values::choice([
-        ("centered", Preprocessing::Centered),
-        ("logit", LOGIT),
-    ]))]
-    pub(crate) preprocessing: Option<Preprocessing>,
+    /// What the model sees of a pixel [default: equalized; centered for paper]
+    #[arg(long, value_enum)]
+    pub(crate) preprocessing: Option<PreprocessingChoice>,
 
     /// Bits kept of each channel value, 1 to 8 [default: 8]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=8))]
@@ -295,6 +290,17 @@ pub(crate) struct OptimizationArgs {
     pub(crate) seed: Option<u64>,
 }
 
+/// A form of preprocessing, before anything of the data is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PreprocessingChoice {
+    /// Its value, centered on 0: the paper's
+    Centered,
+    /// The logit of it, which makes room at black and white
+    Logit,
+    /// The logit of its rank: the more often a value occurs in the training images, the more room it gets
+    Equalized,
+}
+
 /// A named model configuration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Preset {
@@ -314,6 +320,14 @@ impl Preset {
             Self::Small => "small",
             Self::Base => "base",
             Self::Paper => "paper",
+        }
+    }
+
+    /// What its model sees of a pixel.
+    pub(crate) fn preprocessing(self) -> PreprocessingChoice {
+        match self {
+            Self::Small | Self::Base => PreprocessingChoice::Equalized,
+            Self::Paper => PreprocessingChoice::Centered,
         }
     }
 

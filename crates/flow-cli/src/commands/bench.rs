@@ -47,7 +47,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
         device::allow_tf32();
     }
     let image = ImageShape::new(args.channels, args.size, args.size);
-    let config = training::config_of(&args.model, image, CLASSES);
+    let config = training::config_of(&args.model, image, CLASSES, || [1; 256]);
     let batch = args.batch_size;
     let settings = TrainSettings {
         batch_size: batch,

@@ -2,7 +2,6 @@
 
 use anyhow::Result;
 use candle_core::Tensor;
-use flow_glow::Checkpoint;
 use indicatif::HumanCount;
 use serde::Serialize;
 
@@ -34,7 +33,7 @@ struct Clustering {
 /// Finds clusters and judges them.
 pub(crate) fn run(args: &ClusterArgs) -> Result<()> {
     let device = args.device.device.open()?;
-    let checkpoint = Checkpoint::load(&args.checkpoint, &device)?;
+    let checkpoint = args.model.load(None, &device)?;
     let model = &checkpoint.model;
     let config = model.config();
     let name = select::dataset_name(args.dataset, &checkpoint)?;

@@ -1,7 +1,7 @@
 //! `flow decode`: images from latents.
 
 use anyhow::{Result, bail, ensure};
-use flow_glow::{Checkpoint, Latents, quantize};
+use flow_glow::{Latents, quantize};
 
 use crate::{
     cli::DecodeArgs,
@@ -29,7 +29,7 @@ pub(crate) fn run(args: &DecodeArgs) -> Result<()> {
         "a PNG holds pixels; `--raw` writes a safetensors file"
     );
     let device = args.device.device.open()?;
-    let checkpoint = Checkpoint::load(&args.checkpoint, &device)?;
+    let checkpoint = args.model.load(args.class, &device)?;
     let model = &checkpoint.model;
     let input = Tensors::read(&args.input)?;
     let latents = tensors::latents(&input, model)?;

@@ -3,7 +3,7 @@
 use std::f64::consts::LN_2;
 
 use anyhow::Result;
-use flow_glow::{Checkpoint, quantize, ranks::Alone};
+use flow_glow::{quantize, ranks::Alone};
 use serde::Serialize;
 
 use crate::{
@@ -26,7 +26,7 @@ struct Density<'a> {
 /// Measures image files.
 pub(crate) fn run(args: &DensityArgs, console: &Console) -> Result<()> {
     let device = args.device.device.open()?;
-    let checkpoint = Checkpoint::load(&args.checkpoint, &device)?;
+    let checkpoint = args.model.load(args.class, &device)?;
     let model = &checkpoint.model;
     let config = model.config();
     if args.class.is_some() {

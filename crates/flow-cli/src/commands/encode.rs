@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use candle_core::{DType, Tensor};
 use flow_core::standard_normal_log_prob;
 use flow_data::DatasetName;
-use flow_glow::{Checkpoint, Glow, GlowConfig, ImageShape, quantize};
+use flow_glow::{Glow, GlowConfig, ImageShape, quantize};
 
 use crate::{
     cli::EncodeArgs,
@@ -26,7 +26,7 @@ struct Images {
 /// Writes latents.
 pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
     let device = args.device.device.open()?;
-    let checkpoint = Checkpoint::load(&args.checkpoint, &device)?;
+    let checkpoint = args.model.load(args.class, &device)?;
     let model = &checkpoint.model;
     let config = model.config();
     let images = match (&args.input, args.dataset) {

@@ -64,16 +64,16 @@ fn evaluate(args: &EvalArgs, console: &Console, team: &Team) -> Result<()> {
         print(args, name, &measured)?;
         ensure!(
             measured.non_finite == 0,
-            "{} of {total} images have no finite likelihood under `{}`; `flow verify` says why",
+            "{} of {total} images have no finite likelihood under {}; `flow verify` says why",
             measured.non_finite,
-            args.checkpoint.display()
+            args.model.name()
         );
         Ok(())
     })
 }
 
 fn open(args: &EvalArgs, device: &Device) -> Result<(Checkpoint, DatasetName, Dataset)> {
-    let checkpoint = Checkpoint::load(&args.checkpoint, device)?;
+    let checkpoint = args.model.load(None, device)?;
     let name = match args.dataset {
         Some(name) => name,
         None => checkpoint.header.dataset.parse::<DatasetName>()?,

@@ -52,8 +52,9 @@ pub(crate) fn run(args: &InspectArgs) -> Result<()> {
         ),
         (
             "preprocessing",
-            match model.preprocessing {
+            match &model.preprocessing {
                 Preprocessing::Logit { alpha } => format!("logit, alpha {alpha}"),
+                Preprocessing::Equalized { .. } => "equalized".to_owned(),
                 other => name(&other)?,
             },
         ),

@@ -110,7 +110,7 @@ struct Opened {
 
 impl Opened {
     fn of(args: &OutliersArgs, task: Task, scores: &[Score], team: &Team) -> Result<Self> {
-        let checkpoint = Checkpoint::load(&args.checkpoint, &team.device)?;
+        let checkpoint = args.model.load(None, &team.device)?;
         let config = checkpoint.model.config();
         let background = args.background.as_deref();
         let background = background
@@ -150,13 +150,13 @@ impl Opened {
             (_, Some(path)) => (Some(Drawing::create(path)?), None),
         };
         Ok(Self {
+            checkpoint,
             background,
             normal,
             questioned,
             typical,
             drawing,
             file,
-            checkpoint,
         })
     }
 }

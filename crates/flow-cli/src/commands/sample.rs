@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail, ensure};
 use candle_core::{Device, Tensor};
-use flow_glow::{Checkpoint, Glow};
+use flow_glow::Glow;
 
 use crate::{
     animation,
@@ -22,7 +22,7 @@ const MOST_THAT_WALK: usize = 100;
 /// Draws a picture of samples.
 pub(crate) fn run(args: &SampleArgs) -> Result<()> {
     let device = args.device.device.open()?;
-    let checkpoint = Checkpoint::load(&args.checkpoint, &device)?;
+    let checkpoint = args.model.load(args.class, &device)?;
     let model = &checkpoint.model;
     check_class(model, args.class)?;
     ensure!(
@@ -50,7 +50,7 @@ pub(crate) fn run(args: &SampleArgs) -> Result<()> {
             tracing::info!("{} pictures in `{}`", args.frames, args.out().display());
             Ok(())
         }
-        Some(Motion::Training) => output.write(&animation::of_training(&args.checkpoint)?),
+        Some(Motion::Training) => output.write(&animation::of_training(args.model.file()?)?),
     }
 }
 

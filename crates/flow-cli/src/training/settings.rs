@@ -5,13 +5,13 @@ use flow_data::Dataset;
 use flow_glow::{GlowConfig, ImageShape, Preprocessing, ScaleMap, TrainSettings, Trainer};
 
 use super::Notes;
-use crate::cli::{ModelArgs, OptimizationArgs, Preset, TrainArgs};
+use crate::cli::{ModelArgs, OptimizationArgs, PreprocessingChoice, Preset, TrainArgs};
 
 /// What `--scale-map exp-tanh` means: scales between e⁻² and e².
 pub(crate) const EXP_TANH: ScaleMap = ScaleMap::ExpTanh { bound: 2.0 };
 
 /// What `--preprocessing logit` means.
-pub(crate) const LOGIT: Preprocessing = Preprocessing::Logit { alpha: 0.01 };
+const LOGIT: Preprocessing = Preprocessing::Logit { alpha: 0.01 };
 
 /// The model the options ask for, for the images of `dataset`.
 pub(crate) fn config(args: &ModelArgs, dataset: &Dataset) -> GlowConfig {
@@ -20,13 +20,24 @@ pub(crate) fn config(args: &ModelArgs, dataset: &Dataset) -> GlowConfig {
         args,
         ImageShape::new(channels, height, width),
         dataset.classes(),
+        || dataset.histogram(),
     )
 }
 
-/// The model the options ask for, for images of this shape.
-pub(crate) fn config_of(args: &ModelArgs, image: ImageShape, classes: usize) -> GlowConfig {
-    let preset = preset(args.preset.unwrap_or_default(), image);
-    change_config(args, classes, preset)
+/// The model the options ask for, for images of this shape, whose pixel values occur as often as the histogram says.
+pub(crate) fn config_of(
+    args: &ModelArgs,
+    image: ImageShape,
+    classes: usize,
+    histogram: impl Fn() -> [u64; 256],
+) -> GlowConfig {
+    let name = args.preset.unwrap_or_default();
+    let config = change_config(args, classes, preset(name, image));
+    let choice = args.preprocessing.unwrap_or(name.preprocessing());
+    GlowConfig {
+        preprocessing: preprocessing(choice, config.bits, histogram),
+        ..config
+    }
 }
 
 /// The training the options ask for.
@@ -62,7 +73,10 @@ pub(crate) fn check_same(
         ("--scale-map", differ(&model.scale_map, &config.scale_map)),
         (
             "--preprocessing",
-            differ(&model.preprocessing, &config.preprocessing),
+            args.model.preprocessing.is_some_and(|choice| {
+                let asked = preprocessing(choice, model.bits, || dataset.histogram());
+                differ(&asked, &config.preprocessing)
+            }),
         ),
         ("--bits", differ(&model.bits, &config.bits)),
         (
@@ -136,6 +150,19 @@ fn preset(preset: Preset, image: ImageShape) -> GlowConfig {
     }
 }
 
+fn preprocessing(
+    choice: PreprocessingChoice,
+    bits: u32,
+    histogram: impl Fn() -> [u64; 256],
+) -> Preprocessing {
+    match choice {
+        PreprocessingChoice::Centered => Preprocessing::Centered,
+        PreprocessingChoice::Logit => LOGIT,
+        PreprocessingChoice::Equalized => Preprocessing::equalized(&histogram(), bits),
+    }
+}
+
+/// What the options say of the model but for its preprocessing, which depends on the data.
 fn change_config(args: &ModelArgs, classes: usize, base: GlowConfig) -> GlowConfig {
     GlowConfig {
         levels: args.levels.unwrap_or(base.levels),
@@ -143,7 +170,6 @@ fn change_config(args: &ModelArgs, classes: usize, base: GlowConfig) -> GlowConf
         width: args.width.unwrap_or(base.width),
         coupling: args.coupling.unwrap_or(base.coupling),
         scale_map: args.scale_map.unwrap_or(base.scale_map),
-        preprocessing: args.preprocessing.unwrap_or(base.preprocessing),
         bits: args.bits.unwrap_or(base.bits),
         classes: if args.classes {
             Some(classes)

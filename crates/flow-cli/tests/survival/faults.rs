@@ -70,7 +70,7 @@ fn a_folder_in_place_of_the_checkpoint_ends_the_training() {
 fn a_file_that_cannot_grow_ends_the_training_and_the_last_one_stays() {
     let sandbox = Sandbox::new();
     let script = format!(
-        "trap '' XFSZ; ulimit -f 24; exec '{}' train --out run {}",
+        "trap '' XFSZ; ulimit -f 36; exec '{}' train --out run {}",
         env!("CARGO_BIN_EXE_flow"),
         endless().join(" ")
     );

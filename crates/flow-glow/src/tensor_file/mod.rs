@@ -35,9 +35,20 @@ pub(crate) fn read<T>(
     device: &Device,
     parse: impl FnOnce(Option<&str>) -> std::result::Result<T, String>,
 ) -> Result<(T, BTreeMap<String, Tensor>)> {
+    let (file, size) = open(path).map_err(|fault| fault.of(path))?;
+    read_from(file, size, path, device, parse)
+}
+
+/// As [`read`], from the `size` bytes of a source that is called `name` in errors.
+pub(crate) fn read_from<T>(
+    mut source: impl Read,
+    size: u64,
+    name: &Path,
+    device: &Device,
+    parse: impl FnOnce(Option<&str>) -> std::result::Result<T, String>,
+) -> Result<(T, BTreeMap<String, Tensor>)> {
     let load = || {
-        let (mut file, size) = open(path)?;
-        let text = header_text(&mut file, size)?;
+        let text = header_text(&mut source, size)?;
         let header = Header::parse(&text, size).map_err(Fault::Format)?;
         let data = size - PREFIX - text.len() as u64;
         header.check(data).map_err(Fault::Format)?;
@@ -45,10 +56,10 @@ pub(crate) fn read<T>(
         let tensors = header
             .entries
             .iter()
-            .map(|entry| tensor(entry, &mut file, device));
+            .map(|entry| tensor(entry, &mut source, device));
         Ok((parsed, tensors.collect::<std::result::Result<_, _>>()?))
     };
-    load().map_err(|fault: Fault| fault.of(path))
+    load().map_err(|fault: Fault| fault.of(name))
 }
 
 /// The tensors of any safetensors file, by name.
@@ -116,7 +127,7 @@ fn open(path: &Path) -> std::result::Result<(File, u64), Fault> {
     Ok((file, size))
 }
 
-fn header_text(file: &mut File, size: u64) -> std::result::Result<String, Fault> {
+fn header_text(source: &mut impl Read, size: u64) -> std::result::Result<String, Fault> {
     if size < PREFIX {
         let empty = if size == 0 {
             "it is empty"
@@ -126,25 +137,25 @@ fn header_text(file: &mut File, size: u64) -> std::result::Result<String, Fault>
         return Err(Fault::Format(empty.to_owned()));
     }
     let mut length = [0; PREFIX as usize];
-    file.read_exact(&mut length).map_err(Fault::Io)?;
+    source.read_exact(&mut length).map_err(Fault::Io)?;
     let length = u64::from_le_bytes(length);
     if length > size - PREFIX {
         let reason = format!("it announces a header of {length} bytes but holds {size}");
         return Err(Fault::Format(reason));
     }
     let mut text = vec![0; length as usize];
-    file.read_exact(&mut text).map_err(Fault::Io)?;
+    source.read_exact(&mut text).map_err(Fault::Io)?;
     String::from_utf8(text).map_err(|_| Fault::Format("its header is no text".to_owned()))
 }
 
-/// Reads the numbers of a tensor, at whose beginning `file` stands.
+/// Reads the numbers of a tensor, at whose beginning `source` stands.
 fn tensor(
     entry: &Entry<'_>,
-    file: &mut File,
+    source: &mut impl Read,
     device: &Device,
 ) -> std::result::Result<(String, Tensor), Fault> {
     let mut bytes = vec![0; entry.length() as usize];
-    file.read_exact(&mut bytes).map_err(Fault::Io)?;
+    source.read_exact(&mut bytes).map_err(Fault::Io)?;
     let dtype = DType::try_from(entry.dtype).map_err(Fault::Tensor)?;
     let tensor = Tensor::from_raw_buffer(&bytes, dtype, entry.shape.as_slice(), device);
     Ok((entry.name.to_owned(), tensor.map_err(Fault::Tensor)?))

@@ -183,7 +183,7 @@ fn page(args: &OutliersArgs, comparison: &Comparison, picture: &[u8]) -> String 
     page.paragraph(&format!(
         "The model is {}. Scores are larger for stranger images; those of {} are what is to be found. In brackets \
          are 95 % intervals from {} bootstrap draws.",
-        args.checkpoint.display(),
+        args.model.name(),
         names[1],
         comparison.bootstrap
     ));
