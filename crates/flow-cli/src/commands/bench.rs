@@ -6,7 +6,7 @@ use candle_core::{DType, Device, DeviceLocation, Tensor};
 use flow_core::{device, random, transfer};
 use flow_glow::{GlowConfig, ImageShape, TrainSettings, Trainer};
 use serde::Serialize;
-use std::{hint::black_box, time::Instant};
+use std::{env, hint::black_box, time::Instant};
 
 use crate::{cli::BenchArgs, report, training};
 
@@ -58,6 +58,8 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
         ..TrainSettings::default()
     };
     let mut trainer = Trainer::new(&config, settings, "noise", &device)?;
+    // As `train` does.
+    trainer.keep_good_state_in(&env::temp_dir())?;
     let shape = (batch, image.channels, image.height, image.width);
     let x = random::uniform(0, shape, DType::F32, &device)?;
     let images = (&x * 255.0)?.to_dtype(DType::U8)?;
