@@ -184,6 +184,7 @@ fn forward(
 mod tests {
     use super::*;
     use crate::{Error, GlowConfig, ImageShape, Memory, TrainSettings, Trainer, UnsoundInversion};
+    use candle_core::DType;
     use flow_core::random;
 
     /// Of a flow with matrices of high condition, one after the other.
