@@ -116,7 +116,7 @@ impl Facts {
 
     /// What was said, or what the program itself does.
     pub(super) fn preprocessing(&self, own: Preprocessing) -> Preprocessing {
-        self.preprocessing.unwrap_or(own)
+        self.preprocessing.clone().unwrap_or(own)
     }
 
     /// What was said, one of those that the program has, or the first of them.
