@@ -1,8 +1,8 @@
-//! The models that ship with this program, so that every command works before anything is trained.
+//! The model that ships with this program, so that every command works before anything is trained.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use candle_core::Device;
 use clap::Args;
 use flow_glow::Checkpoint;
@@ -11,42 +11,33 @@ use flow_glow::Checkpoint;
 #[derive(Debug, Args)]
 pub(crate) struct CheckpointArgs {
     /// The model: the `model.safetensors` that `flow train` or a conversion writes [default: a model of MNIST
-    /// that ships with this program; where --class is given, one that knows classes]
+    /// without classes that ships with this program]
     #[arg(long, value_name = "FILE")]
-    pub(crate) checkpoint: Option<PathBuf>,
+    checkpoint: Option<PathBuf>,
 }
 
-struct Shipped {
-    name: &'static str,
-    bytes: &'static [u8],
-}
-
-const MNIST: Shipped = Shipped {
-    name: "the model of MNIST that ships with this program",
-    bytes: include_bytes!("../../../assets/models/mnist.safetensors"),
-};
-
-const MNIST_CLASSES: Shipped = Shipped {
-    name: "the model of MNIST with classes that ships with this program",
-    bytes: include_bytes!("../../../assets/models/mnist-classes.safetensors"),
-};
+const NAME: &str = "the model of MNIST that ships with this program";
+const MNIST: &[u8] = include_bytes!("../../../assets/models/mnist.safetensors");
 
 impl CheckpointArgs {
-    /// The model of the file, or the one that ships.
+    /// The model of the file, or the one that ships, which knows nothing of a class.
     pub(crate) fn load(&self, class: Option<u32>, device: &Device) -> Result<Checkpoint> {
-        let Some(path) = &self.checkpoint else {
-            let Shipped { name, bytes } = shipped(class);
-            tracing::info!("no `--checkpoint`: taking {name}");
-            return Ok(Checkpoint::from_bytes(Path::new(name), bytes, device)?);
-        };
-        Ok(Checkpoint::load(path, device)?)
+        if let Some(path) = &self.checkpoint {
+            return Ok(Checkpoint::load(path, device)?);
+        }
+        ensure!(
+            class.is_none(),
+            "{NAME} does not know classes; train one that does with `flow train --classes`, and name its `--checkpoint`"
+        );
+        tracing::info!("no `--checkpoint`: taking {NAME}");
+        Ok(Checkpoint::from_bytes(Path::new(NAME), MNIST, device)?)
     }
 
     /// What to call the model in a message about it.
     pub(crate) fn name(&self) -> String {
         match &self.checkpoint {
             Some(path) => format!("`{}`", path.display()),
-            None => MNIST.name.to_owned(),
+            None => NAME.to_owned(),
         }
     }
 
@@ -54,12 +45,5 @@ impl CheckpointArgs {
     pub(crate) fn file(&self) -> Result<&Path> {
         let file = self.checkpoint.as_deref();
         file.context("this needs the folder of a training; name its `--checkpoint`")
-    }
-}
-
-fn shipped(class: Option<u32>) -> Shipped {
-    match class {
-        None => MNIST,
-        Some(_) => MNIST_CLASSES,
     }
 }

@@ -517,6 +517,8 @@ fn pictures_that_cannot_be_drawn() {
     let sandbox = Sandbox::new();
     sandbox.ok(&format!("train --out classes --classes {TINY}"));
     let rows = "
+        sample --class 7
+        sample --animate training
         sample --checkpoint run/model.safetensors --class 1
         sample --checkpoint classes/model.safetensors --class 10
         sample --checkpoint classes/model.safetensors --class 4294967295

@@ -1,4 +1,4 @@
-//! The models that ship: every command works with them where nothing was ever trained or fetched.
+//! The model that ships: every command works with it where nothing was ever trained or fetched.
 
 #![allow(clippy::unwrap_used)]
 
@@ -26,12 +26,9 @@ fn digits_at_once() {
     assert!(stderr.contains("the model of MNIST that ships"), "{stderr}");
     let size = image::image_dimensions(folder.path().join("samples.png")).unwrap();
     assert_eq!(size, (5 * 116 + 4, 5 * 116 + 4));
-    let (_, stderr) = flow(folder.path(), "sample --class 7 --count 3 --out sevens.png");
-    assert!(stderr.contains("with classes that ships"), "{stderr}");
-    assert!(folder.path().join("sevens.png").is_file());
 }
 
-/// On bundled test images, which neither model was trained on.
+/// On bundled test images, which the model was not trained on.
 #[test]
 fn likelihoods_as_published() {
     let folder = tempfile::tempdir().unwrap();
@@ -39,5 +36,5 @@ fn likelihoods_as_published() {
     let found: Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!(found["images"], 2000);
     let bits = found["bits_per_dim"].as_f64().unwrap();
-    assert!((0.9..1.1).contains(&bits), "{bits}");
+    assert!((1.0..1.1).contains(&bits), "{bits}");
 }
