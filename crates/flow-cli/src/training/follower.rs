@@ -25,6 +25,7 @@ impl Follower<'_> {
     pub(crate) fn run(mut self) -> Result<()> {
         let settings = self.trainer.settings().clone();
         let portion = Portion::of(self.exchange.ranks(), settings.batch_size);
+        self.exchange.ranks().barrier()?;
         loop {
             let progress = self.trainer.progress;
             for batch in self.images.batches_left(&settings, &progress, &portion) {

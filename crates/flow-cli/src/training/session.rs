@@ -90,6 +90,8 @@ impl Session<'_> {
     /// `None` if somebody asked to stop before that.
     pub(crate) fn run(&mut self) -> Result<Option<Measurement>> {
         self.save()?;
+        // The others are patient here, but not in the middle of a step.
+        self.exchange.ranks().barrier()?;
         let end = match self.train() {
             // The weights are those of the last step, which all ranks took.
             Err(error) if ranks::are_lost(&error) => {

@@ -17,6 +17,8 @@ fn begin(sandbox: &Sandbox) -> Child {
     let args = "train --out run --levels 1 --steps 1 --width 8 --batch-size 16 --epochs 1000000 --save-interval 1ns";
     let args: Vec<_> = args.split(' ').collect();
     let mut command = sandbox.together(2, &args);
+    // Between SIGTERM and SIGKILL, even on a loaded machine.
+    command.env("OMPI_MCA_odls_base_sigkill_timeout", "5");
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
     let began = Instant::now();
     while step(sandbox).is_none_or(|step| step < 5) {
@@ -42,8 +44,12 @@ fn step(sandbox: &Sandbox) -> Option<u64> {
 
 /// The process of a rank below `mpirun`.
 fn process(mpirun: &Child, rank: usize) -> u32 {
-    let children = format!("/proc/{0}/task/{0}/children", mpirun.id());
-    let children = fs::read_to_string(children).unwrap();
+    let threads = fs::read_dir(format!("/proc/{}/task", mpirun.id())).unwrap();
+    let children = threads.map(|thread| {
+        let children = thread.unwrap().path().join("children");
+        fs::read_to_string(children).unwrap()
+    });
+    let children = children.collect::<Vec<_>>().join(" ");
     let mut pids = children.split_whitespace().map(|pid| pid.parse().unwrap());
     let place = format!("OMPI_COMM_WORLD_RANK={rank}");
     let is_rank = |pid: &u32| {
