@@ -183,7 +183,8 @@ fn doublings(rounds: u16) -> Result<()> {
     Ok(())
 }
 
-fn check_python(python: &Path) -> Result<()> {
+/// An error if this is no Python with what the scripts need.
+pub(crate) fn check_python(python: &Path) -> Result<()> {
     let import = Command::new(python)
         .args(["-c", "import torch, nflows, numpy"])
         .output();
@@ -221,7 +222,7 @@ pub(crate) fn flow(arguments: &[&str]) -> Result<Value> {
 }
 
 /// What a command prints.
-fn json(command: &mut Command) -> Result<Value> {
+pub(crate) fn json(command: &mut Command) -> Result<Value> {
     let output = command
         .current_dir(ROOT)
         .output()

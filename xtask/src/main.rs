@@ -10,10 +10,15 @@ mod bench_memory;
 mod bench_peers;
 mod bundle_mnist;
 mod ci;
+mod compare_training;
 mod convert_checkpoint;
 mod fetch;
 mod folder;
 mod fuzz;
+// Diagrams look alike, whichever program draws them.
+#[path = "../../crates/flow-cli/src/plot.rs"]
+mod plot;
+mod sample_quality;
 
 use std::process::ExitCode;
 
@@ -40,6 +45,10 @@ enum Command {
     BenchPeers(bench_peers::Options),
     /// Measure what training needs as models grow deeper, with all activations kept and with none.
     BenchMemory,
+    /// Train nflows and `flow` on MNIST for the same time, draw both courses and print every mark.
+    CompareTraining(compare_training::Options),
+    /// Compare samples with images of digits in the features of a classifier, which is trained if need be.
+    SampleQuality(sample_quality::Options),
     /// Convert a model that another program has trained into a checkpoint, or a checkpoint for another program.
     ConvertCheckpoint(Box<convert_checkpoint::Options>),
     /// Throw damaged files at everything that reads files; needs `cargo-fuzz` and a nightly toolchain.
@@ -55,6 +64,8 @@ fn main() -> ExitCode {
         Command::BundleMnist(options) => bundle_mnist::run(&options),
         Command::BenchPeers(options) => bench_peers::run(&options),
         Command::BenchMemory => bench_memory::run(),
+        Command::CompareTraining(options) => compare_training::run(&options),
+        Command::SampleQuality(options) => sample_quality::run(&options),
         Command::ConvertCheckpoint(options) => convert_checkpoint::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Ci => ci::run(),

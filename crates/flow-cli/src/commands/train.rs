@@ -45,6 +45,7 @@ pub(crate) fn run(args: &TrainArgs, console: Console) -> Result<()> {
         events,
         limits: Limits::asked_for(&args.limits).unwrap_or(notes.limits),
         save_interval: args.output.save_interval,
+        keep_interval: args.output.keep_interval,
         max_rollbacks: args.optimization.max_rollbacks,
         trainer,
         images: &images,
