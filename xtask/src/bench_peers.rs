@@ -68,7 +68,7 @@ const ON_CUDA: [Comparison; 2] = [
 
 /// Where both sides compute.
 #[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
-enum Place {
+pub(crate) enum Place {
     Cpu,
     Cuda,
 }
@@ -228,7 +228,8 @@ fn doublings(rounds: u16) -> Result<()> {
     Ok(())
 }
 
-fn check_python(python: &Path, device: Place) -> Result<()> {
+/// An error if this is no Python with what the scripts need on `device`.
+pub(crate) fn check_python(python: &Path, device: Place) -> Result<()> {
     let succeeds = |code: &str| {
         let run = Command::new(python).args(["-c", code]).output();
         run.is_ok_and(|output| output.status.success())
@@ -274,7 +275,7 @@ fn beside_this() -> Result<PathBuf> {
 }
 
 /// What a command prints.
-fn json(command: &mut Command) -> Result<Value> {
+pub(crate) fn json(command: &mut Command) -> Result<Value> {
     let output = command
         .current_dir(ROOT)
         .output()

@@ -11,11 +11,16 @@ mod bench_peers;
 mod bench_ranks;
 mod bundle_mnist;
 mod ci;
+mod compare_training;
 mod convert_checkpoint;
 mod cuda;
 mod fetch;
 mod folder;
 mod fuzz;
+// Diagrams look alike, whichever program draws them.
+#[path = "../../crates/flow-cli/src/plot.rs"]
+mod plot;
+mod sample_quality;
 
 use std::process::ExitCode;
 
@@ -44,6 +49,10 @@ enum Command {
     BenchMemory,
     /// Measure how fast two processes train beside one, by MPI.
     BenchRanks,
+    /// Train nflows and `flow` on MNIST for the same time, draw both courses and print every mark.
+    CompareTraining(compare_training::Options),
+    /// Compare samples with images of digits in the features of a classifier, which is trained if need be.
+    SampleQuality(sample_quality::Options),
     /// Convert a model that another program has trained into a checkpoint, or a checkpoint for another program.
     ConvertCheckpoint(Box<convert_checkpoint::Options>),
     /// Throw damaged files at everything that reads files; needs `cargo-fuzz` and a nightly toolchain.
@@ -64,6 +73,8 @@ fn main() -> ExitCode {
         Command::BenchPeers(options) => bench_peers::run(&options),
         Command::BenchMemory => bench_memory::run(),
         Command::BenchRanks => bench_ranks::run(),
+        Command::CompareTraining(options) => compare_training::run(&options),
+        Command::SampleQuality(options) => sample_quality::run(&options),
         Command::ConvertCheckpoint(options) => convert_checkpoint::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::CudaBuild(options) => cuda::run(&options),

@@ -169,7 +169,7 @@ fn export(input: &Path, output: &Path, peer: Peer) -> Result<()> {
 }
 
 /// Writes a file that appears whole or not at all.
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().filter(|folder| *folder != OsStr::new(""));
     ensure!(!path.is_dir(), "it is a folder");
     let mut file = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;

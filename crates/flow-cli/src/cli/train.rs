@@ -25,6 +25,7 @@ The folder given by --out receives
                         beyond its bound; for a step that was refused: step, epoch, rollback, cause,
                         lr_factor, seconds
   samples/              a grid of samples after each epoch
+  models/               with --keep-interval, the model after so many seconds of training
   curve.png             bits per dimension against the training step
   events.out.tfevents.flow
                         with --tensorboard, metrics and samples for `tensorboard --logdir DIR`
@@ -109,6 +110,10 @@ pub(crate) struct OutputArgs {
     /// How often the training is saved between epochs: what a crash loses at most
     #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "1m")]
     pub(crate) save_interval: Duration,
+
+    /// Keep a copy of the model each time that so much time was spent training [default: never]
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    pub(crate) keep_interval: Option<Duration>,
 }
 
 /// When to stop.

@@ -67,6 +67,7 @@ fn train(args: &TrainArgs, console: Console, interrupt: Interrupt, team: &Team) 
         events,
         limits: Limits::asked_for(&args.limits).unwrap_or(notes.limits),
         save_interval: args.output.save_interval,
+        keep_interval: args.output.keep_interval,
         max_rollbacks: args.optimization.max_rollbacks,
         trainer,
         images: &images,

@@ -13,6 +13,9 @@ use crate::{cli::OutputArgs, files};
 /// The folder of samples in it.
 const SAMPLES: &str = "samples";
 
+/// The folder of models that are kept.
+const MODELS: &str = "models";
+
 /// Where a training run writes.
 #[derive(Debug)]
 pub(crate) struct RunFolder {
@@ -108,6 +111,13 @@ impl RunFolder {
         found
     }
 
+    /// The model after so many seconds of training, in a folder that is made for it.
+    pub(crate) fn kept_model(&self, seconds: f64) -> Result<PathBuf> {
+        let folder = self.path.join(MODELS);
+        files::create_folder(&folder)?;
+        Ok(folder.join(format!("{:06}s.safetensors", seconds.floor())))
+    }
+
     fn samples_folder(&self) -> PathBuf {
         self.path.join(SAMPLES)
     }
@@ -127,7 +137,12 @@ impl RunFolder {
             own.iter()
                 .any(|file| file.file_name() == Some(name.as_ref()))
         })?;
-        files::remove_leftovers(&samples, is_sample)
+        files::remove_leftovers(&samples, is_sample)?;
+        let models = self.path.join(MODELS);
+        if models.is_dir() {
+            files::remove_leftovers(&models, is_kept_model)?;
+        }
+        Ok(())
     }
 
     /// Keeps other runs out.
@@ -169,7 +184,9 @@ impl RunFolder {
     /// What a run leaves in the folder.
     fn files(&self) -> Vec<PathBuf> {
         let samples = samples_in(&self.samples_folder());
-        self.fixed_files().into_iter().chain(samples).collect()
+        let models = files_in(&self.path.join(MODELS), is_kept_model);
+        let fixed = self.fixed_files().into_iter();
+        fixed.chain(samples).chain(models).collect()
     }
 
     fn fixed_files(&self) -> [PathBuf; 5] {
@@ -184,11 +201,21 @@ impl RunFolder {
 }
 
 fn samples_in(folder: &Path) -> Vec<PathBuf> {
+    files_in(folder, is_sample)
+}
+
+/// What lies in `folder` under a name that is `ours`.
+fn files_in(folder: &Path, ours: impl Fn(&str) -> bool) -> Vec<PathBuf> {
     let found = fs::read_dir(folder).into_iter().flatten().flatten();
     found
-        .filter(|entry| is_sample(&entry.file_name().to_string_lossy()))
+        .filter(|entry| ours(&entry.file_name().to_string_lossy()))
         .map(|entry| entry.path())
         .collect()
+}
+
+fn is_kept_model(name: &str) -> bool {
+    let seconds = name.strip_suffix("s.safetensors");
+    seconds.is_some_and(|seconds| seconds.len() >= 6 && seconds.bytes().all(|b| b.is_ascii_digit()))
 }
 
 fn is_sample(name: &str) -> bool {

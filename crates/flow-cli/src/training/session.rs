@@ -35,6 +35,8 @@ pub(crate) struct Session<'a> {
     pub(crate) limits: Limits,
     /// A crash loses no more training than this.
     pub(crate) save_interval: Duration,
+    /// How much training lies between models that are kept, if any are.
+    pub(crate) keep_interval: Option<Duration>,
     /// A training that has to go back more often than this is given up.
     pub(crate) max_rollbacks: u32,
     /// Whether to stop now.
@@ -61,6 +63,8 @@ struct Turns {
     /// Seconds that earlier sessions took.
     before: f64,
     saved: Instant,
+    /// Seconds of training that the last call for a model to be kept had seen.
+    looked: f64,
     /// Whether the last batch was refused: the weights may be at fault, or that batch alone.
     doubted: bool,
     /// Whether somebody was told that inversion fails.
@@ -132,6 +136,7 @@ impl Session<'_> {
             began: Instant::now(),
             before: self.trainer.progress.seconds,
             saved: Instant::now(),
+            looked: self.trainer.progress.seconds,
             doubted: false,
             warned_of_inversion: false,
         };
@@ -176,6 +181,7 @@ impl Session<'_> {
         if share >= 1.0 {
             return Ok(Some(End::Finished));
         }
+        self.keep(turns)?;
         let due = self.log.due(&self.trainer.progress);
         match due {
             Due::Nothing => {}
@@ -279,6 +285,22 @@ impl Session<'_> {
         notes.write(&mut self.trainer)?;
         self.trainer.save_training(&self.folder.training())?;
         self.trainer.save_model(&self.folder.model())?;
+        Ok(())
+    }
+
+    /// Keeps a copy of the model if the time for one has passed since the last call.
+    fn keep(&self, turns: &mut Turns) -> Result<()> {
+        let Some(interval) = self.keep_interval else {
+            return Ok(());
+        };
+        let interval = interval.as_secs_f64();
+        let seconds = self.trainer.progress.seconds;
+        let marks = (seconds / interval).floor();
+        if marks > (turns.looked / interval).floor() {
+            let path = self.folder.kept_model(marks * interval)?;
+            self.trainer.save_model(&path)?;
+        }
+        turns.looked = seconds;
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod faults;
+mod kept;
 mod lock;
 mod resume;
 mod rollback;

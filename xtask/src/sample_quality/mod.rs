@@ -1,0 +1,186 @@
+//! `cargo xtask sample-quality`: how far samples are from images of digits, beyond what likelihood says.
+//!
+//! Reading order: a [`classifier`] gives each image its features; [`frechet`] compares two sets of them as normal
+//! distributions, [`manifold`] point by point.
+
+mod classifier;
+mod frechet;
+mod manifold;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use candle_core::{Device, Tensor};
+use flow_data::{Dataset, DatasetName, Split, idx};
+use flow_glow::{Checkpoint, ImageShape};
+use ndarray::Array2;
+
+use classifier::Classifier;
+use frechet::Gaussian;
+use manifold::Manifold;
+
+/// More samples than test images would have no floor to be compared with.
+const MOST: usize = 10_000;
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Every set of images is compared with as many training images, since all three figures depend on how
+many there are. The test images show what real ones reach.")]
+pub(crate) struct Options {
+    /// A model of MNIST whose samples are judged; several may be given
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Vec<PathBuf>,
+
+    /// Samples in an IDX file of 28×28 pixels, as `compare-training` leaves them; several may be given
+    #[arg(long, value_name = "FILE")]
+    images: Vec<PathBuf>,
+
+    /// Temperatures at which each model is sampled
+    #[arg(long, value_name = "T,…", value_delimiter = ',', default_value = "1")]
+    temperature: Vec<f64>,
+
+    /// Images of each kind; fewer if a file of images holds fewer
+    #[arg(long, value_name = "N", default_value_t = MOST as u32, value_parser = clap::value_parser!(u32).range(2..=MOST as i64))]
+    samples: u32,
+
+    /// Balls around points reach to the neighbor of this rank
+    #[arg(long, value_name = "K", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    neighbors: u32,
+
+    /// Where the classifier is, or will be once it is trained
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "runs/classifier.safetensors"
+    )]
+    classifier: PathBuf,
+
+    /// The folder fetched data sets lie in
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    data_dir: PathBuf,
+
+    /// Draws the samples of models
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+}
+
+/// Images of one kind, `[N, 1, 28, 28]` in u8.
+struct Images {
+    name: String,
+    pixels: Tensor,
+}
+
+/// Measures and prints a table in Markdown.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    for &temperature in &options.temperature {
+        ensure!(
+            temperature.is_finite() && temperature >= 0.0,
+            "`--temperature` must be 0 or more, not {temperature}"
+        );
+    }
+    let train = load(Split::Train, &options.data_dir)?;
+    let test = load(Split::Test, &options.data_dir)?;
+    let files = options.images.iter().map(|path| of_file(path));
+    let mut files = files.collect::<Result<Vec<_>>>()?;
+    let mut count = (options.samples as usize).min(test.len());
+    for file in &mut files {
+        count = count.min(file.pixels.dim(0)?);
+    }
+    let classifier = Classifier::open(&options.classifier, &train, &test)?;
+
+    let neighbors = options.neighbors as usize;
+    let reference = classifier.features(&spread(&train, count)?)?;
+    let reference = Set::new(&reference, neighbors)?;
+    println!("\n{count} images of each kind, as many training images, {neighbors} neighbors\n");
+    println!("| images | Fréchet distance | precision | recall |");
+    println!("|---|---|---|---|");
+    let judge = |images: Images| {
+        let features = classifier.features(&images.pixels.narrow(0, 0, count)?)?;
+        row(&images.name, &Set::new(&features, neighbors)?, &reference)
+    };
+    judge(Images {
+        name: "test images".to_owned(),
+        pixels: spread(&test, count)?,
+    })?;
+    for path in &options.checkpoint {
+        for &temperature in &options.temperature {
+            judge(of_model(path, count, temperature, options.seed)?)?;
+        }
+    }
+    files.into_iter().try_for_each(judge)
+}
+
+/// Features of images as both figures need them.
+struct Set<'a> {
+    features: &'a Array2<f64>,
+    gaussian: Gaussian,
+    manifold: Manifold<'a>,
+}
+
+impl<'a> Set<'a> {
+    fn new(features: &'a Array2<f64>, neighbors: usize) -> Result<Self> {
+        Ok(Self {
+            features,
+            gaussian: Gaussian::of(features)?,
+            manifold: Manifold::new(features, neighbors)?,
+        })
+    }
+}
+
+fn row(name: &str, images: &Set, reference: &Set) -> Result<()> {
+    println!(
+        "| {name} | {:.3} | {:.3} | {:.3} |",
+        frechet::distance(&images.gaussian, &reference.gaussian)?,
+        reference.manifold.share_inside(images.features),
+        images.manifold.share_inside(reference.features),
+    );
+    Ok(())
+}
+
+fn load(split: Split, data_dir: &Path) -> Result<Dataset> {
+    Ok(Dataset::load(DatasetName::Mnist, split, data_dir)?)
+}
+
+/// `count` images, evenly spread over a data set.
+fn spread(dataset: &Dataset, count: usize) -> Result<Tensor> {
+    let mut dataset = dataset.clone();
+    dataset.thin_out(count);
+    let batch = dataset.in_order(count).next();
+    Ok(batch.context("there are no images")??.images)
+}
+
+fn of_file(path: &Path) -> Result<Images> {
+    let file = File::open(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    let pixels = idx::read_images(path, file, MOST)?;
+    let count = pixels.len() / (idx::SIDE * idx::SIDE);
+    Ok(Images {
+        name: format!("`{}`", path.display()),
+        pixels: Tensor::from_vec(pixels, (count, 1, idx::SIDE, idx::SIDE), &Device::Cpu)?,
+    })
+}
+
+/// Samples of a model: of each class in turn, if it has any.
+fn of_model(path: &Path, count: usize, temperature: f64, seed: u64) -> Result<Images> {
+    let model = Checkpoint::load(path, &Device::Cpu)?.model;
+    let config = model.config();
+    if config.image != ImageShape::new(1, idx::SIDE, idx::SIDE) {
+        bail!(
+            "`{}` draws images of {}, not digits",
+            path.display(),
+            config.image
+        );
+    }
+    let labels = config.classes.map(|classes| {
+        let in_turn = (0..count).map(|image| (image % classes) as u32);
+        Tensor::from_iter(in_turn, &Device::Cpu)
+    });
+    Ok(Images {
+        name: format!("`{}` at temperature {temperature}", path.display()),
+        pixels: model.sample_images(count, labels.transpose()?.as_ref(), temperature, seed)?,
+    })
+}
