@@ -5,7 +5,7 @@
 //! the region of the samples.
 
 use anyhow::{Result, ensure};
-use ndarray::{Array2, ArrayView1, Axis};
+use ndarray::{Array2, ArrayView1};
 use rayon::prelude::*;
 
 /// A set of points and the balls around them.
@@ -40,8 +40,8 @@ impl<'a> Manifold<'a> {
 
     /// The share of `others`, `[M, D]`, that lie in at least one ball.
     pub(super) fn share_inside(&self, others: &Array2<f64>) -> f64 {
-        let is_inside = |i: &usize| {
-            let other = others.index_axis(Axis(0), *i);
+        let is_inside = |&i: &usize| {
+            let other = others.row(i);
             let mut balls = self.points.rows().into_iter().zip(&self.squared_radii);
             balls.any(|(center, &radius)| squared_distance(center, other) <= radius)
         };
