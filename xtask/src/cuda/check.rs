@@ -35,7 +35,8 @@ esac
 pub(crate) fn check() -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
 
-    const ARGUMENTS: &str = "clippy --package flow-core --package flow-data --package flow-glow --package flow-cli \
+    // The profile whose procedural macros and build scripts are not optimised, which here would be most of the time.
+    const ARGUMENTS: &str = "clippy --release --package flow-core --package flow-data --package flow-glow --package flow-cli \
         --features cuda,cudnn,nccl -- -D warnings";
     println!("==> cargo {ARGUMENTS} (with a stand-in for nvcc)");
     let home = folder().join("stand-in");
