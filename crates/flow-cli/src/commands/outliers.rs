@@ -150,13 +150,13 @@ impl Opened {
             (_, Some(path)) => (Some(Drawing::create(path)?), None),
         };
         Ok(Self {
+            checkpoint,
             background,
             normal,
             questioned,
             typical,
             drawing,
             file,
-            checkpoint,
         })
     }
 }
