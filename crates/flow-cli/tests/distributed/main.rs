@@ -37,11 +37,11 @@ fn an_engine_that_cannot_be_had_is_refused() {
         ] {
             let args = [command, &["--distributed", engine]].concat();
             let error = failed(&sandbox.flow(&args).output().unwrap());
-            let built = match engine {
-                "mpi" => cfg!(feature = "mpi"),
-                _ => cfg!(feature = "nccl"),
-            };
-            let expected = if built {
+            let built = [
+                ("mpi", cfg!(feature = "mpi")),
+                ("nccl", cfg!(feature = "nccl")),
+            ];
+            let expected = if built.contains(&(engine, true)) {
                 format!("`--distributed {engine}` needs a launcher")
             } else {
                 format!("build it with `--features {engine}`")

@@ -22,7 +22,11 @@ impl Trainer {
         let counts = [tensors.len() as f64, self.progress.step as f64];
         let own = (2 * ranks.rank()..).zip(counts);
         let all = gather(ranks, 2 * ranks.size(), own, None)?;
-        if all.as_chunks::<2>().0.iter().any(|other| *other != counts) {
+        let all = all.as_chunks::<2>().0;
+        if all
+            .iter()
+            .any(|other| other.map(f64::to_bits) != counts.map(f64::to_bits))
+        {
             return Err(Error::Ranks(
                 "the ranks resume from different trainings; let `--out` be a folder that all hosts share"
                     .into(),
@@ -58,7 +62,7 @@ impl Trainer {
         let began = Instant::now();
         let own = f64::from(self.checksum()?);
         let all = gather(ranks, ranks.size(), [(ranks.rank(), own)], patience(began))?;
-        match all.iter().position(|sum| *sum != all[0]) {
+        match all.iter().position(|sum| sum.to_bits() != all[0].to_bits()) {
             None => Ok(()),
             Some(rank) => Err(Error::Ranks(format!(
                 "after step {}, the weights of rank {rank} are not those of rank 0; let all hosts be alike, \

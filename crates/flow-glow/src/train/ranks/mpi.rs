@@ -18,11 +18,13 @@ use std::{mem, slice, thread};
 /// How long a rank asks again and again before it begins to nap: an answer mostly comes sooner.
 const EAGER: Duration = Duration::from_micros(200);
 
-/// What it naps between two questions then, so that it leaves the processor to those who compute.
-const NAP: Duration = Duration::from_micros(50);
+/// What it naps between two questions then, at least and at most, so that it leaves the processor to those who
+/// compute; a part of what it has waited lies between.
+const NAPS: [Duration; 2] = [Duration::from_micros(50), Duration::from_millis(2)];
+const NAP_SHARE: u32 = 8;
 
 /// A process that stood still for longer than this between two questions was not waiting, but stopped.
-const LONGEST_NAP: Duration = Duration::from_millis(20);
+const LONGEST_TURN: Duration = Duration::from_millis(20);
 
 /// How long rank 0 waits for others once it was asked to stop: launchers ask, and kill a second later.
 const LAST_WAIT: Duration = Duration::from_millis(300);
@@ -84,7 +86,7 @@ impl Mpi {
                 Ok(_) => return Ok(()),
                 Err(unfinished) => unfinished,
             };
-            let turn = last.elapsed().min(LONGEST_NAP);
+            let turn = last.elapsed().min(LONGEST_TURN);
             last = Instant::now();
             waited += turn;
             if leads && self.stop.load(Ordering::Relaxed) {
@@ -105,7 +107,8 @@ impl Mpi {
             if waited < EAGER {
                 thread::yield_now();
             } else {
-                thread::sleep(NAP);
+                let [least, most] = NAPS;
+                thread::sleep((waited / NAP_SHARE).clamp(least, most));
             }
         }
     }

@@ -58,9 +58,7 @@ impl Ranks for Nccl {
     }
 
     fn begin_sum(&self, flat: &Tensor) -> Result<()> {
-        Ok(flat.inplace_op1(&Collective(&self.comm, |comm, numbers| {
-            comm.all_reduce_in_place(numbers, &ReduceOp::Sum).map(drop)
-        }))?)
+        Ok(flat.inplace_op1(&Collective(&self.comm, Call::Sum))?)
     }
 
     fn advance(&self) -> Result<()> {
@@ -76,9 +74,7 @@ impl Ranks for Nccl {
         // Sums know floats alone, and so does this: a byte in each.
         let floats = bytes.iter().copied().map(f32::from);
         let flat = Tensor::from_iter(floats, &self.device)?;
-        flat.inplace_op1(&Collective(&self.comm, |comm, numbers| {
-            comm.broadcast_in_place(numbers, 0).map(drop)
-        }))?;
+        flat.inplace_op1(&Collective(&self.comm, Call::Broadcast))?;
         let floats = flat.to_vec1::<f32>()?;
         for (byte, float) in bytes.iter_mut().zip(floats) {
             *byte = float as u8;
@@ -100,13 +96,15 @@ impl Ranks for Nccl {
 }
 
 /// A call of NCCL on the memory of a contiguous tensor.
-struct Collective<'a, F>(&'a Comm, F);
+struct Collective<'a>(&'a Comm, Call);
 
-type Numbers<'a> = candle_core::cuda_backend::cudarc::driver::CudaViewMut<'a, f32>;
+#[derive(Clone, Copy)]
+enum Call {
+    Sum,
+    Broadcast,
+}
 
-impl<F: Fn(&Comm, &mut Numbers<'_>) -> std::result::Result<(), NcclError>> InplaceOp1
-    for Collective<'_, F>
-{
+impl InplaceOp1 for Collective<'_> {
     fn name(&self) -> &'static str {
         "nccl"
     }
@@ -119,10 +117,16 @@ impl<F: Fn(&Comm, &mut Numbers<'_>) -> std::result::Result<(), NcclError>> Inpla
         let Some((start, end)) = layout.contiguous_offsets() else {
             candle_core::bail!("only contiguous tensors are sent")
         };
-        let numbers = storage.as_cuda_slice_mut::<f32>()?;
+        let mut numbers = storage.as_cuda_slice_mut::<f32>()?.slice_mut(start..end);
         let Self(comm, call) = self;
-        call(comm, &mut numbers.slice_mut(start..end))
-            .map_err(|error| candle_core::Error::msg(format!("NCCL failed: {:?}", error.0)))
+        let called = match call {
+            Call::Sum => comm.all_reduce_in_place(&mut numbers, &ReduceOp::Sum),
+            Call::Broadcast => comm.broadcast_in_place(&mut numbers, 0),
+        };
+        match called {
+            Ok(_) => Ok(()),
+            Err(error) => candle_core::bail!("NCCL failed: {:?}", error.0),
+        }
     }
 }
 
