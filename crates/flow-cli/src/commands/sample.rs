@@ -22,6 +22,9 @@ const MOST_THAT_WALK: usize = 100;
 /// Draws a picture of samples.
 pub(crate) fn run(args: &SampleArgs) -> Result<()> {
     let device = args.device.device.open()?;
+    if args.animate == Some(Motion::Training) {
+        args.model.file()?;
+    }
     let checkpoint = args.model.load(args.class, &device)?;
     let model = &checkpoint.model;
     check_class(model, args.class)?;

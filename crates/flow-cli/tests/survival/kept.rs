@@ -26,5 +26,5 @@ fn kept_models_work_and_go_with_their_training() {
     }
     let again = [&options[..], &["--overwrite"]].concat();
     succeeded(&sandbox.train("run", &again).output().unwrap());
-    assert_eq!(kept(&sandbox), [PathBuf::new(); 0]);
+    assert!(kept(&sandbox).is_empty());
 }
