@@ -81,10 +81,12 @@ fn train(options: &[&str], shared: bool) -> Result<Course> {
     );
     let metrics = fs::read_to_string(folder.join("metrics.jsonl"));
     fs::remove_dir_all(&folder)?;
-    let lines = metrics?
+    let mut lines = metrics?
         .lines()
         .map(serde_json::from_str)
         .collect::<serde_json::Result<Vec<Value>>>()?;
+    // Batches that were refused have lines of their own.
+    lines.retain(|line| line.get("cause").is_none());
     // The first line is of steps that fill buffers.
     let speeds = lines
         .iter()

@@ -1,9 +1,11 @@
 //! Whether CUDA is there, asked before cudarc panics because it is not.
 
 use crate::Result;
-use candle_core::bail;
+use candle_core::Error;
 use candle_core::cuda_backend::cudarc::{cublas, curand, driver};
 
+/// Errors are without a backtrace: it would follow the line that says what is missing.
+///
 /// # Errors
 /// If the driver, or a library that opening a device needs, cannot be loaded.
 #[allow(unsafe_code)]
@@ -18,7 +20,9 @@ pub(super) fn check() -> Result<()> {
         )
     };
     if !driver {
-        bail!("there is no NVIDIA driver on this machine (`libcuda`)");
+        return Err(Error::Msg(
+            "there is no NVIDIA driver on this machine (`libcuda`)".into(),
+        ));
     }
     #[cfg(feature = "cudnn")]
     // SAFETY: as above.
@@ -27,9 +31,9 @@ pub(super) fn check() -> Result<()> {
     let cudnn = true;
     let needed = [("cublas", cublas), ("curand", curand), ("cudnn", cudnn)];
     match needed.into_iter().find(|(_, present)| !present) {
-        Some((name, _)) => bail!(
+        Some((name, _)) => Err(Error::Msg(format!(
             "CUDA's library `lib{name}` is not found; `LD_LIBRARY_PATH` must name the folder it is in"
-        ),
+        ))),
         None => Ok(()),
     }
 }

@@ -125,8 +125,8 @@ impl Sums<'_> {
         for place in &self.places {
             let Range { start, end } = place.range;
             let sum = self.exchange.buffers[place.buffer].narrow(0, start, end - start)?;
-            // A copy, as the buffer is that of the next step too.
-            grads.replace(&place.name, sum.reshape(&place.shape)?.copy()?)?;
+            // A copy, as the buffer is that of the next step too. `Tensor::copy` would copy all of it.
+            grads.replace(&place.name, sum.reshape(&place.shape)?.force_contiguous()?)?;
         }
         Ok(())
     }
