@@ -104,6 +104,9 @@ the gaps between pixel values. The same seed, model and data give the same numbe
 --importance-samples K the bound is tighter and takes K times as long: for each image the mean of
 K likelihoods counts, those that the seeds N, N + 1, … give alone.
 
+A model with classes is told that of each image; besides, it is said of how many images their own is
+the class under which they are likeliest.
+
 Images without a finite likelihood stay in the mean; how many there are is said, and the exit
 status is 1. In JSON, numbers that are not finite are null.
 

@@ -119,6 +119,34 @@ pub(crate) fn importance_weighted(
     Ok(Some(Measurement::of(&values)))
 }
 
+/// The share of images of which a model with classes finds the true class most likely, each under one draw of
+/// noise; nothing without classes. All `ranks` call this, share the work, and get the same.
+pub(crate) fn accuracy(
+    model: &Glow,
+    dataset: &Dataset,
+    device: &Device,
+    seed: u64,
+    ranks: &dyn Ranks,
+) -> Result<Option<f64>> {
+    let began = Instant::now();
+    let config = model.config();
+    let mut values = Vec::with_capacity(dataset.len());
+    for (i, batch) in dataset.in_order(BATCH_SIZE).enumerate() {
+        if !is_own(ranks, i) {
+            continue;
+        }
+        let (images, Some(labels)) = data::to_device(&batch?, config, device)? else {
+            return Ok(None);
+        };
+        let (x, _) = quantize::dequantize(config, &images, DType::F32, batch_seed(seed, i))?;
+        let found = model.class_log_posteriors(&x)?.argmax(1)?;
+        let hits = found.eq(&labels)?.to_vec1::<u8>()?;
+        values.extend((i * BATCH_SIZE..).zip(hits.into_iter().map(f64::from)));
+    }
+    let hits = gather(ranks, dataset.len(), values, patience(began))?;
+    Ok(Some(hits.iter().sum::<f64>() / hits.len() as f64))
+}
+
 /// Whether batch `i` of a job is this rank's.
 pub(crate) fn is_own(ranks: &dyn Ranks, i: usize) -> bool {
     i % ranks.size() == ranks.rank()

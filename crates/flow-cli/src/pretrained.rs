@@ -1,8 +1,8 @@
-//! The model that ships with this program, so that every command works before anything is trained.
+//! The models that ship with this program, so that every command works before anything is trained.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use candle_core::Device;
 use clap::Args;
 use flow_glow::Checkpoint;
@@ -11,26 +11,30 @@ use flow_glow::Checkpoint;
 #[derive(Debug, Args)]
 pub(crate) struct CheckpointArgs {
     /// The model: the `model.safetensors` that `flow train` or a conversion writes [default: a model of MNIST
-    /// without classes that ships with this program]
+    /// that ships with this program]
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
 }
 
 const NAME: &str = "the model of MNIST that ships with this program";
 const MNIST: &[u8] = include_bytes!("../../../assets/models/mnist.safetensors");
+const NAME_WITH_CLASSES: &str = "the model of MNIST with classes that ships with this program";
+const MNIST_WITH_CLASSES: &[u8] =
+    include_bytes!("../../../assets/models/mnist-classes.safetensors");
 
 impl CheckpointArgs {
-    /// The model of the file, or the one that ships, which knows nothing of a class.
-    pub(crate) fn load(&self, class: Option<u32>, device: &Device) -> Result<Checkpoint> {
+    /// The model of the file, or one that ships, which knows classes if it should.
+    pub(crate) fn load(&self, with_classes: bool, device: &Device) -> Result<Checkpoint> {
         if let Some(path) = &self.checkpoint {
             return Ok(Checkpoint::load(path, device)?);
         }
-        ensure!(
-            class.is_none(),
-            "{NAME} does not know classes; train one that does with `flow train --classes`, and name its `--checkpoint`"
-        );
-        tracing::info!("no `--checkpoint`: taking {NAME}");
-        Ok(Checkpoint::from_bytes(Path::new(NAME), MNIST, device)?)
+        let (name, bytes) = if with_classes {
+            (NAME_WITH_CLASSES, MNIST_WITH_CLASSES)
+        } else {
+            (NAME, MNIST)
+        };
+        tracing::info!("no `--checkpoint`: taking {name}");
+        Ok(Checkpoint::from_bytes(Path::new(name), bytes, device)?)
     }
 
     /// What to call the model in a message about it.

@@ -4,6 +4,8 @@
 
 use std::{path::Path, process::Command};
 
+use candle_core::{DType, Device, Tensor};
+use flow_data::{Dataset, Split};
 use serde_json::Value;
 
 /// stdout and stderr of a command that must succeed.
@@ -23,7 +25,10 @@ fn flow(folder: &Path, arguments: &str) -> (String, String) {
 fn digits_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let (_, stderr) = flow(folder.path(), "sample");
-    assert!(stderr.contains("the model of MNIST that ships"), "{stderr}");
+    assert!(
+        stderr.contains("the model of MNIST with classes that ships"),
+        "{stderr}"
+    );
     let size = image::image_dimensions(folder.path().join("samples.png")).unwrap();
     assert_eq!(size, (5 * 116 + 4, 5 * 116 + 4));
 }
@@ -37,4 +42,36 @@ fn likelihoods_as_published() {
     assert_eq!(found["images"], 2000);
     let bits = found["bits_per_dim"].as_f64().unwrap();
     assert!((1.0..1.1).contains(&bits), "{bits}");
+}
+
+/// What is drawn as a seven is a seven to the nearest of the bundled training images.
+#[test]
+fn digits_of_a_class() {
+    let folder = tempfile::tempdir().unwrap();
+    let known = Dataset::bundled(Split::Train).unwrap();
+    let known = known.batch(&(0..known.len()).collect::<Vec<_>>()).unwrap();
+    let pixels = |images: &Tensor| {
+        let pixels = images.flatten_from(1).unwrap();
+        (pixels.to_dtype(DType::F32).unwrap() / 255.0).unwrap()
+    };
+    let (references, labels) = (
+        pixels(&known.images),
+        known.labels.to_vec1::<u32>().unwrap(),
+    );
+    let squares = references.sqr().unwrap().sum(1).unwrap();
+    for class in [3, 7] {
+        let (_, stderr) = flow(
+            folder.path(),
+            &format!("sample --class {class} --count 50 --out-tensor drawn"),
+        );
+        assert!(stderr.contains("with classes that ships"), "{stderr}");
+        let drawn = candle_core::safetensors::load(folder.path().join("drawn"), &Device::Cpu);
+        let products = pixels(&drawn.unwrap()["x"]).matmul(&references.t().unwrap());
+        let distances = squares.broadcast_sub(&(products.unwrap() * 2.0).unwrap());
+        let nearest = distances.unwrap().argmin(1).unwrap();
+        let nearest = nearest.to_vec1::<u32>().unwrap().into_iter();
+        let hits = nearest.filter(|&image| labels[image as usize] == class);
+        let hits = hits.count();
+        assert!(hits >= 35, "{hits} of 50 look like a {class}");
+    }
 }

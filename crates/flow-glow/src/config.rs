@@ -145,7 +145,8 @@ const MIN_ALPHA: f64 = 1e-6;
 const MIN_BOUND: f64 = 1e-3;
 
 impl GlowConfig {
-    /// Trains on a laptop in minutes: 2 levels of 8 steps, 64 channels wide.
+    /// Trains on a laptop in minutes: 2 levels of 8 steps, 64 channels wide. The prior of the last level knows
+    /// places, by which classes can be told apart.
     pub fn small(image: ImageShape) -> Self {
         Self {
             image,
@@ -157,7 +158,10 @@ impl GlowConfig {
             preprocessing: Preprocessing::Logit { alpha: 0.01 },
             bits: 8,
             classes: None,
-            conventions: Conventions::default(),
+            conventions: Conventions {
+                top_prior: PriorForm::Element,
+                ..Conventions::default()
+            },
         }
     }
 
@@ -179,6 +183,7 @@ impl GlowConfig {
             width: 512,
             scale_map: ScaleMap::Sigmoid,
             preprocessing: Preprocessing::Centered,
+            conventions: Conventions::default(),
             ..Self::small(image)
         }
     }

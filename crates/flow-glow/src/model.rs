@@ -143,6 +143,47 @@ impl Glow {
         Ok((Latents(latents), log_det))
     }
 
+    /// What tells classes apart in what [`pass_levels`](Self::pass_levels) gives: ln p(x | class) in nats but for
+    /// a term that all classes share, `[B, classes]`.
+    pub(crate) fn class_log_priors(&self, outputs: &[Tensor]) -> Result<Tensor> {
+        let (top, others) = outputs.split_last().expect("a model has a level");
+        let log_prior = |class: usize| {
+            let labels = Tensor::full(class as u32, top.dim(0)?, top.device())?;
+            let (z, log_det) = self.prior.given(Some(&labels))?.forward(top)?;
+            let mut log_prior = (standard_normal_log_prob(&z)? + log_det)?;
+            for (prior, y) in self.split_priors.iter().zip(others) {
+                let half = y.dim(1)? / 2;
+                let split_off = y.narrow(1, half, half)?.contiguous()?;
+                let (z, log_det) = prior.given(Some(&labels))?.forward(&split_off)?;
+                log_prior = ((log_prior + standard_normal_log_prob(&z)?)? + log_det)?;
+            }
+            Ok(log_prior)
+        };
+        let classes = 0..self.config.classes.unwrap_or(0);
+        let log_priors = classes.map(log_prior).collect::<Result<Vec<_>>>()?;
+        Ok(Tensor::stack(&log_priors, 1)?)
+    }
+
+    /// ln p(class | x), `[B, classes]`, of x `[B, C, H, W]` in model space, where all classes are equally
+    /// likely: the flow is the same for all of them, so it is passed once.
+    ///
+    /// # Errors
+    /// If the model has no classes.
+    pub fn class_log_posteriors(&self, x: &Tensor) -> Result<Tensor> {
+        if self.config.classes.is_none() {
+            return Err(Error::Config(
+                "the model has no classes to be told apart".into(),
+            ));
+        }
+        let log_posteriors = |run: Run| {
+            let (outputs, _) = self.pass_levels(&run.of(x)?)?;
+            let log_priors = self.class_log_priors(&outputs)?;
+            Ok(log_priors.broadcast_sub(&log_priors.log_sum_exp(1)?.unsqueeze(1)?)?)
+        };
+        let runs = in_runs(&self.device, x.dim(0)?, RUN_LENGTH, log_posteriors)?;
+        Ok(Tensor::cat(&runs, 0)?)
+    }
+
     /// The x whose latents these are: the exact inverse of [`encode`](Self::encode).
     pub fn decode(&self, latents: &Latents, labels: Option<&Tensor>) -> Result<Tensor> {
         let Some((top, split_off)) = latents
@@ -237,22 +278,12 @@ impl Glow {
         seed: u64,
     ) -> Result<Tensor> {
         let noise = random::uniform(seed, images.shape(), self.dtype, &self.device)?;
-        self.bits_per_dim_with(images, labels, &noise)
-    }
-
-    /// As [`bits_per_dim`](Self::bits_per_dim), with noise of the shape of the images.
-    pub(crate) fn bits_per_dim_with(
-        &self,
-        images: &Tensor,
-        labels: Option<&Tensor>,
-        noise: &Tensor,
-    ) -> Result<Tensor> {
         self.check_images(images)?;
         let images = transfer::to_device(images, &self.device)?;
         let labels = labels
             .map(|labels| transfer::to_device(labels, &self.device))
             .transpose()?;
-        let (x, offset) = quantize::dequantize_with(&self.config, &images, noise)?;
+        let (x, offset) = quantize::dequantize_with(&self.config, &images, &noise)?;
         let log_likelihood = (self.log_prob(&x, labels.as_ref())? + offset)?;
         Ok(quantize::bits_per_dim(&self.config, &log_likelihood)?)
     }

@@ -4,7 +4,8 @@
 use candle_core::{DType, Device, Tensor};
 use flow_core::{check, random};
 use flow_glow::{
-    Checkpoint, Error, Glow, GlowConfig, ImageShape, Optimizer, TrainSettings, Trainer,
+    Checkpoint, Conventions, Error, Glow, GlowConfig, ImageShape, Memory, Optimizer, PriorForm,
+    TrainSettings, Trainer, UnsoundInversion, quantize,
 };
 use std::path::Path;
 
@@ -53,7 +54,11 @@ fn settings() -> TrainSettings {
 }
 
 fn fresh(settings: TrainSettings) -> Trainer {
-    let trainer = Trainer::new(&config(), settings, "discs", &Device::Cpu).unwrap();
+    fresh_of(&config(), settings)
+}
+
+fn fresh_of(config: &GlowConfig, settings: TrainSettings) -> Trainer {
+    let trainer = Trainer::new(config, settings, "discs", &Device::Cpu).unwrap();
     trainer.initialize(&batch(0).0).unwrap();
     trainer
 }
@@ -87,6 +92,75 @@ fn a_few_steps_reduce_the_loss_and_the_average_follows() {
         let after = bits_per_dim(trainer.model());
         assert!(after < before - 0.3, "{optimizer:?}: {before} to {after}");
     }
+}
+
+/// Mean −ln p(class | image) of images that training has not seen, in nats.
+fn cross_entropy(model: &Glow) -> f32 {
+    let (images, labels) = batch(999);
+    let (x, _) = quantize::dequantize(model.config(), &images, DType::F32, 1).unwrap();
+    let posteriors = model.class_log_posteriors(&x).unwrap();
+    let own = posteriors.gather(&labels.unsqueeze(1).unwrap(), 1).unwrap();
+    -own.mean_all().unwrap().to_scalar::<f32>().unwrap()
+}
+
+#[test]
+fn a_model_with_classes_learns_to_tell_them_apart() {
+    // By where discs are, they would be told apart at once.
+    let config = GlowConfig {
+        conventions: Conventions {
+            top_prior: PriorForm::Channel,
+            ..config().conventions
+        },
+        ..config()
+    };
+    let after = |classification| {
+        let settings = TrainSettings {
+            classification,
+            ..settings()
+        };
+        let mut trainer = fresh_of(&config, settings);
+        train(&mut trainer, 150);
+        (
+            bits_per_dim(trainer.model()),
+            cross_entropy(trainer.model()),
+        )
+    };
+    let (likely, unsure) = after(0.0);
+    let (also_likely, sure) = after(5.0);
+    assert!(sure < 0.5 * unsure, "{sure} after {unsure}");
+    assert!(also_likely < likely + 0.1, "{also_likely} after {likely}");
+}
+
+#[test]
+fn a_gradient_by_inversion_tells_classes_apart_too() {
+    let mut trainer = fresh(TrainSettings {
+        classification: 20.0,
+        ..settings()
+    });
+    train(&mut trainer, 20);
+    let (images, labels) = batch(20);
+    let plain = trainer.gradient(&images, Some(&labels)).unwrap();
+    trainer.set_memory(Memory::Constant, UnsoundInversion::Stop);
+    let inverted = trainer.gradient(&images, Some(&labels)).unwrap();
+    for (name, _, expected) in plain.gradients().iter() {
+        let actual = inverted.gradients().get(name).unwrap();
+        check::close(actual, expected, 1e-4).unwrap();
+    }
+}
+
+#[test]
+fn classes_cannot_be_told_apart_where_there_are_none() {
+    let config = GlowConfig {
+        classes: None,
+        ..config()
+    };
+    let settings = TrainSettings {
+        classification: 1.0,
+        ..settings()
+    };
+    let trainer = Trainer::new(&config, settings, "discs", &Device::Cpu);
+    let error = trainer.err().unwrap().to_string();
+    assert!(error.contains("without classes"), "{error}");
 }
 
 #[test]

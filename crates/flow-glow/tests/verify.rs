@@ -113,8 +113,8 @@ fn models_of_every_kind_pass() {
         let common = 4 * config.levels - 1 + 2;
         // With conventions, a 1×1 convolution at each end and a prior for each split.
         let more = 2 * config.levels - 1;
-        let default = config.conventions == Conventions::default();
-        let expected = if default { common } else { common + more };
+        let bare = config.conventions.level_end == LevelEnd::Bare;
+        let expected = if bare { common } else { common + more };
         assert_eq!(report.layers.len(), expected);
     }
 }

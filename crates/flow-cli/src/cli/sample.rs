@@ -34,7 +34,7 @@ pub(crate) struct SampleArgs {
         value_name = "T",
         default_value = "0.7",
         value_delimiter = ',',
-        value_parser = values::temperature
+        value_parser = values::at_least_zero
     )]
     pub(crate) temperature: Vec<f64>,
 

@@ -278,6 +278,11 @@ pub(crate) struct OptimizationArgs {
     )]
     pub(crate) average_decay: Option<f64>,
 
+    /// Weight of how badly a model with --classes tells them apart, beside the likelihood, which depends
+    /// little on the class [default: 5 with --classes]
+    #[arg(long, value_name = "WEIGHT", value_parser = values::at_least_zero)]
+    pub(crate) classification: Option<f64>,
+
     /// How often a training that diverges goes back to its last good state, with half the learning
     /// rate, before it is given up
     #[arg(long, value_name = "N", default_value_t = 20)]

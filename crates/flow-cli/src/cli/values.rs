@@ -67,7 +67,7 @@ pub(super) fn whole<const LEAST: u64, T: TryFrom<u64>>(text: &str) -> Result<T, 
 }
 
 /// A number that is not negative.
-pub(super) fn temperature(text: &str) -> Result<f64, String> {
+pub(super) fn at_least_zero(text: &str) -> Result<f64, String> {
     number(text, "0 or more", |value| value >= 0.0)
 }
 

@@ -33,7 +33,7 @@ struct Clustering {
 /// Finds clusters and judges them.
 pub(crate) fn run(args: &ClusterArgs) -> Result<()> {
     let device = args.device.device.open()?;
-    let checkpoint = args.model.load(None, &device)?;
+    let checkpoint = args.model.load(false, &device)?;
     let model = &checkpoint.model;
     let config = model.config();
     let name = select::dataset_name(args.dataset, &checkpoint)?;

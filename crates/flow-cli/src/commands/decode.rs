@@ -29,7 +29,7 @@ pub(crate) fn run(args: &DecodeArgs) -> Result<()> {
         "a PNG holds pixels; `--raw` writes a safetensors file"
     );
     let device = args.device.device.open()?;
-    let checkpoint = args.model.load(args.class, &device)?;
+    let checkpoint = args.model.load(args.class.is_some(), &device)?;
     let model = &checkpoint.model;
     let input = Tensors::read(&args.input)?;
     let latents = tensors::latents(&input, model)?;

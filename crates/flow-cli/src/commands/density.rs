@@ -26,7 +26,7 @@ struct Density<'a> {
 /// Measures image files.
 pub(crate) fn run(args: &DensityArgs, console: &Console) -> Result<()> {
     let device = args.device.device.open()?;
-    let checkpoint = args.model.load(args.class, &device)?;
+    let checkpoint = args.model.load(args.class.is_some(), &device)?;
     let model = &checkpoint.model;
     let config = model.config();
     if args.class.is_some() {

@@ -13,7 +13,7 @@ use crate::{
 /// Draws a grid: a row for each image, a column for each strength.
 pub(crate) fn run(args: &EditArgs) -> Result<()> {
     let device = args.device.device.open()?;
-    let checkpoint = args.model.load(args.class, &device)?;
+    let checkpoint = args.model.load(args.class.is_some(), &device)?;
     let model = &checkpoint.model;
     let config = model.config();
     let attribute = Attribute::named(&args.attribute, args.labels.as_deref())?;

@@ -26,7 +26,7 @@ struct Images {
 /// Writes latents.
 pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
     let device = args.device.device.open()?;
-    let checkpoint = args.model.load(args.class, &device)?;
+    let checkpoint = args.model.load(args.class.is_some(), &device)?;
     let model = &checkpoint.model;
     let config = model.config();
     let images = match (&args.input, args.dataset) {

@@ -26,6 +26,9 @@ struct Evaluation {
     images: usize,
     non_finite: usize,
     importance_samples: usize,
+    /// Share of images whose class is found; for models with classes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accuracy: Option<f64>,
     dataset: &'static str,
     split: &'static str,
 }
@@ -60,8 +63,15 @@ fn evaluate(args: &EvalArgs, console: &Console, team: &Team) -> Result<()> {
     )?;
     drop(progress);
     let measured = measured.expect("nobody asked to stop");
+    let accuracy = measure::accuracy(
+        &checkpoint.model,
+        &dataset,
+        &team.device,
+        args.seed,
+        &*team.ranks,
+    )?;
     team.lead(|| {
-        print(args, name, &measured)?;
+        print(args, name, &measured, accuracy)?;
         ensure!(
             measured.non_finite == 0,
             "{} of {total} images have no finite likelihood under {}; `flow verify` says why",
@@ -73,7 +83,7 @@ fn evaluate(args: &EvalArgs, console: &Console, team: &Team) -> Result<()> {
 }
 
 fn open(args: &EvalArgs, device: &Device) -> Result<(Checkpoint, DatasetName, Dataset)> {
-    let checkpoint = args.model.load(None, device)?;
+    let checkpoint = args.model.load(false, device)?;
     let name = match args.dataset {
         Some(name) => name,
         None => checkpoint.header.dataset.parse::<DatasetName>()?,
@@ -84,7 +94,12 @@ fn open(args: &EvalArgs, device: &Device) -> Result<(Checkpoint, DatasetName, Da
     Ok((checkpoint, name, dataset))
 }
 
-fn print(args: &EvalArgs, name: DatasetName, measured: &Measurement) -> Result<()> {
+fn print(
+    args: &EvalArgs,
+    name: DatasetName,
+    measured: &Measurement,
+    accuracy: Option<f64>,
+) -> Result<()> {
     if args.json {
         return report::json(&Evaluation {
             bits_per_dim: measured.bits_per_dim,
@@ -92,6 +107,7 @@ fn print(args: &EvalArgs, name: DatasetName, measured: &Measurement) -> Result<(
             images: measured.images,
             non_finite: measured.non_finite,
             importance_samples: args.importance_samples,
+            accuracy,
             dataset: name.as_str(),
             split: args.split.as_str(),
         });
@@ -101,9 +117,17 @@ fn print(args: &EvalArgs, name: DatasetName, measured: &Measurement) -> Result<(
         1 => "1 draw for each image".to_owned(),
         samples => format!("{samples} draws for each image, importance-weighted"),
     };
-    report::table(&[
+    let mut rows = vec![
         ("result", measured.to_string()),
         ("data", format!("{images} {} images of {name}", args.split)),
         ("noise", noise),
-    ])
+    ];
+    if let Some(accuracy) = accuracy {
+        let share = format!(
+            "{:.2} % of images are likeliest in their own",
+            100.0 * accuracy
+        );
+        rows.push(("classes", share));
+    }
+    report::table(&rows)
 }

@@ -12,7 +12,7 @@ use crate::{
 /// Draws rows.
 pub(crate) fn run(args: &InterpolateArgs) -> Result<()> {
     let device = args.device.device.open()?;
-    let checkpoint = args.model.load(args.class, &device)?;
+    let checkpoint = args.model.load(args.class.is_some(), &device)?;
     let config = checkpoint.model.config();
     let class = select::common_class(config, args.class);
     let ends = ends(args, &checkpoint)?;

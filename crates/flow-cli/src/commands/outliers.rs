@@ -110,7 +110,7 @@ struct Opened {
 
 impl Opened {
     fn of(args: &OutliersArgs, task: Task, scores: &[Score], team: &Team) -> Result<Self> {
-        let checkpoint = args.model.load(None, &team.device)?;
+        let checkpoint = args.model.load(false, &team.device)?;
         let config = checkpoint.model.config();
         let background = args.background.as_deref();
         let background = background

@@ -25,7 +25,8 @@ pub(crate) fn run(args: &SampleArgs) -> Result<()> {
     if args.animate == Some(Motion::Training) {
         args.model.file()?;
     }
-    let checkpoint = args.model.load(args.class, &device)?;
+    // Digits of a class are the better ones, also where no class is asked for.
+    let checkpoint = args.model.load(true, &device)?;
     let model = &checkpoint.model;
     check_class(model, args.class)?;
     ensure!(

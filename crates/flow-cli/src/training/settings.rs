@@ -13,6 +13,9 @@ pub(crate) const EXP_TANH: ScaleMap = ScaleMap::ExpTanh { bound: 2.0 };
 /// What `--preprocessing logit` means.
 const LOGIT: Preprocessing = Preprocessing::Logit { alpha: 0.01 };
 
+/// What `--classes` means for the objective: classes are told apart better, at little cost to the likelihood.
+const CLASSIFICATION: f64 = 5.0;
+
 /// The model the options ask for, for the images of `dataset`.
 pub(crate) fn config(args: &ModelArgs, dataset: &Dataset) -> GlowConfig {
     let (channels, height, width) = dataset.shape();
@@ -45,6 +48,11 @@ pub(crate) fn settings(args: &TrainArgs) -> TrainSettings {
     let preset = args.model.preset.unwrap_or_default();
     let base = TrainSettings {
         learning_rate: preset.learning_rate(),
+        classification: if args.model.classes {
+            CLASSIFICATION
+        } else {
+            0.0
+        },
         ..TrainSettings::default()
     };
     change_settings(&args.optimization, base)
@@ -110,6 +118,10 @@ pub(crate) fn check_same(
         (
             "--average-decay",
             differ(&training.average_decay, &settings.average_decay),
+        ),
+        (
+            "--classification",
+            differ(&training.classification, &settings.classification),
         ),
         ("--seed", differ(&training.seed, &settings.seed)),
         ("--flip", args.data.flip && !notes.flip),
@@ -191,6 +203,7 @@ fn change_settings(args: &OptimizationArgs, base: TrainSettings) -> TrainSetting
         precision: args.precision.unwrap_or(base.precision),
         memory: args.memory.unwrap_or(base.memory),
         unsound_inversion: args.unsound_inversion.unwrap_or(base.unsound_inversion),
+        classification: args.classification.unwrap_or(base.classification),
         seed: args.seed.unwrap_or(base.seed),
     }
 }

@@ -70,7 +70,7 @@ fn a_folder_in_place_of_the_checkpoint_ends_the_training() {
 fn a_file_that_cannot_grow_ends_the_training_and_the_last_one_stays() {
     let sandbox = Sandbox::new();
     let script = format!(
-        "trap '' XFSZ; ulimit -f 36; exec '{}' train --out run {}",
+        "trap '' XFSZ; ulimit -f 80; exec '{}' train --out run {}",
         env!("CARGO_BIN_EXE_flow"),
         endless().join(" ")
     );
@@ -91,7 +91,7 @@ fn a_file_that_cannot_grow_ends_the_training_and_the_last_one_stays() {
 fn a_full_disk_ends_the_training_and_the_last_checkpoint_stays() {
     let sandbox = Sandbox::new();
     // Room for the first checkpoints, not for a later one beside them.
-    let error = on_small_disk(&sandbox, "48k", "wait $training");
+    let error = on_small_disk(&sandbox, "80k", "wait $training");
     if let Some(error) = error {
         assert!(
             error.starts_with("error: cannot write `disk/run/"),

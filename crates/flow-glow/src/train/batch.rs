@@ -1,11 +1,10 @@
 //! The gradient of a batch, from runs of its images that are differentiated side by side.
 
+use super::objective::Fitted;
 use super::portion::{Noise, Portion};
-use crate::Result;
-use crate::model::Glow;
 use crate::runs::{Run, side_by_side};
-use candle_core::{Device, Tensor};
-use flow_core::params::ParamStore;
+use crate::{Result, quantize};
+use candle_core::Tensor;
 use flow_core::{Gradients, transfer};
 
 /// Images in a run of a batch of `count`: half of them, so that two threads have one each; enough for
@@ -16,28 +15,36 @@ pub(super) fn run_length(count: usize) -> usize {
 }
 
 /// The share of u8 images `[B, C, H, W]`, a `portion` of a batch, in its mean bits per dimension, and the
-/// gradient of that; `seed` draws the noise.
+/// gradient of what is minimised; `seed` draws the noise.
 pub(super) fn gradient(
-    model: &Glow,
-    params: &ParamStore,
-    device: &Device,
+    model: &Fitted,
     images: &Tensor,
     labels: Option<&Tensor>,
     portion: &Portion,
     seed: u64,
 ) -> Result<(f64, Gradients)> {
+    let Fitted {
+        live,
+        params,
+        device,
+        objective,
+        ..
+    } = *model;
     let mut sum = Gradients::new(params);
     let differentiate = |(run, noise): (Run, Noise)| {
-        let labels = labels.map(|labels| run.of(labels)).transpose()?;
-        let images = run.of(images)?;
+        let to_device = |batch: &Tensor| Result::Ok(transfer::to_device(&run.of(batch)?, device)?);
+        let labels = labels.map(to_device).transpose()?;
+        let images = to_device(images)?;
         let noise = noise.draw(images.shape(), device)?;
-        let bits = model.bits_per_dim_with(&images, labels.as_ref(), &noise)?;
-        let share = (bits.sum_all()? / portion.batch_size() as f64)?;
+        let (x, offset) = quantize::dequantize_with(live.config(), &images, &noise)?;
+        let (outputs, log_det) = live.pass_levels(&x)?;
+        let log_det = (log_det + offset)?;
+        let share = objective.share(live, &outputs, &log_det, labels.as_ref())?;
         let mut gradients = sum.none();
-        gradients.add(&share.backward()?)?;
-        Ok((transfer::scalar(&share)?, gradients))
+        gradients.add(&share.loss.backward()?)?;
+        Ok((transfer::scalar(&share.bits_per_dim)?, gradients))
     };
-    let runs = portion.runs(device, seed, model.config().image.dimensions());
+    let runs = portion.runs(device, seed, live.config().image.dimensions());
     let runs = side_by_side(device, runs, differentiate)?;
     let (shares, gradients): (Vec<_>, Vec<_>) = runs.into_iter().unzip();
     sum.append(gradients)?;

@@ -7,13 +7,12 @@
 //! ends with a comparison of the recovered input with the true one.
 
 use super::exchange::Sums;
+use super::objective::Fitted;
 use super::portion::{Noise, Portion};
-use crate::model::Glow;
 use crate::runs::{Run, side_by_side};
 use crate::{Result, quantize};
-use candle_core::{Device, Tensor, Var};
-use flow_core::params::ParamStore;
-use flow_core::{Gradients, check, standard_normal_log_prob, transfer};
+use candle_core::{Tensor, Var};
+use flow_core::{Gradients, check, transfer};
 
 /// How far inputs that were recovered from outputs lay from the true ones.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,23 +32,6 @@ impl Inversion {
     pub fn is_sound(&self) -> bool {
         self.error <= Self::BOUND
     }
-}
-
-/// A model that is fitted.
-pub(super) struct Fitted<'a> {
-    /// With a graph.
-    pub(super) live: &'a Glow,
-    /// The same weights without one.
-    pub(super) still: &'a Glow,
-    pub(super) params: &'a ParamStore,
-    pub(super) device: &'a Device,
-}
-
-/// A run, its noise, and how many images the batch has.
-struct Part {
-    run: Run,
-    noise: Noise,
-    of: usize,
 }
 
 /// A run on its way back.
@@ -76,13 +58,12 @@ pub(super) fn gradient(
     let Fitted { live, device, .. } = *model;
     let mut sum = Gradients::new(model.params);
     let runs = portion.runs(device, seed, live.config().image.dimensions());
-    let runs = side_by_side(device, runs, |(run, noise)| {
-        let part = Part {
-            run,
-            noise,
-            of: portion.batch_size(),
-        };
-        forward(model, &part, images, labels, sum.none())
+    let runs = side_by_side(device, runs, |(run, noise): (Run, Noise)| {
+        let to_device = |batch: &Tensor| Result::Ok(transfer::to_device(&run.of(batch)?, device)?);
+        let labels = labels.map(to_device).transpose()?;
+        let images = to_device(images)?;
+        let noise = noise.draw(images.shape(), device)?;
+        forward(model, &images, labels.as_ref(), &noise, sum.none())
     })?;
     let (mut loss, mut passages) = (0.0, Vec::new());
     for (share, grads, passage) in runs {
@@ -144,22 +125,16 @@ pub(super) fn gradient(
     Ok((loss, sum, inversion))
 }
 
-/// The share of a run in the loss, the gradients in the parameters of the priors, which are added to
+/// The share of a run in the bits per dimension, the gradients in the parameters of the priors, which are added to
 /// `grads`, and all that the way back needs.
 fn forward(
     model: &Fitted,
-    part: &Part,
     images: &Tensor,
     labels: Option<&Tensor>,
+    noise: &Tensor,
     mut grads: Gradients,
 ) -> Result<(f64, Gradients, Passage)> {
-    let config = model.live.config();
-    let to_device =
-        |batch: &Tensor| Result::Ok(transfer::to_device(&part.run.of(batch)?, model.device)?);
-    let labels = labels.map(to_device).transpose()?;
-    let images = to_device(images)?;
-    let noise = part.noise.draw(images.shape(), model.device)?;
-    let (x, offset) = quantize::dequantize_with(config, &images, &noise)?;
+    let (x, offset) = quantize::dequantize_with(model.live.config(), images, noise)?;
     let (outputs, log_det) = model.still.pass_levels(&x)?;
     let leaf = |tensor: &Tensor| Var::from_tensor(tensor);
     let leaves = outputs
@@ -171,14 +146,9 @@ fn forward(
         .iter()
         .map(|leaf| leaf.as_tensor().clone())
         .collect::<Vec<_>>();
-    let (latents, prior_log_det) = model.live.whiten(&ends, labels.as_ref())?;
-    let mut log_likelihood = ((log_det.as_tensor() + prior_log_det)? + offset)?;
-    for latent in &latents.0 {
-        log_likelihood = (log_likelihood + standard_normal_log_prob(latent)?)?;
-    }
-    let bits = quantize::bits_per_dim(config, &log_likelihood)?;
-    let share = (bits.sum_all()? / part.of as f64)?;
-    let store = share.backward()?;
+    let total = (log_det.as_tensor() + offset)?;
+    let share = model.objective.share(model.live, &ends, &total, labels)?;
+    let store = share.loss.backward()?;
     grads.add(&store)?;
     let grad_of = |leaf: &Var| match store.get(leaf) {
         Some(grad) => Ok(grad.detach()),
@@ -197,14 +167,14 @@ fn forward(
         grad_log_det: grad_of(&log_det)?,
         outputs,
     };
-    Ok((transfer::scalar(&share)?, grads, passage))
+    Ok((transfer::scalar(&share.bits_per_dim)?, grads, passage))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{Error, GlowConfig, ImageShape, Memory, TrainSettings, Trainer, UnsoundInversion};
-    use candle_core::DType;
+    use candle_core::{DType, Device};
     use flow_core::random;
 
     /// Of a flow with matrices of high condition, one after the other.

@@ -5,6 +5,7 @@ mod batch;
 mod by_inversion;
 mod exchange;
 mod guard;
+mod objective;
 mod portion;
 pub mod ranks;
 mod resume;

@@ -90,6 +90,11 @@ pub struct TrainSettings {
     /// What happens where inversion fails.
     #[serde(default)]
     pub unsound_inversion: UnsoundInversion,
+    /// The weight, in a model with classes, of how badly it tells them apart: of −ln p(class | image), where all
+    /// classes are equally likely, beside −ln p(image | class), which hardly depends on the class
+    /// (arXiv:2001.06448, section 3).
+    #[serde(default)]
+    pub classification: f64,
     /// Seeds initial weights, noise and shuffling.
     pub seed: u64,
 }
@@ -106,6 +111,7 @@ impl Default for TrainSettings {
             precision: Precision::F32,
             memory: Memory::default(),
             unsound_inversion: UnsoundInversion::default(),
+            classification: 0.0,
             seed: 0,
         }
     }
@@ -125,6 +131,10 @@ impl TrainSettings {
             (
                 (0.0..1.0).contains(&self.average_decay),
                 "average decay must lie in 0..1",
+            ),
+            (
+                self.classification >= 0.0 && self.classification.is_finite(),
+                "the weight of classification must be at least 0",
             ),
         ];
         match requirements.into_iter().find(|(met, _)| !met) {

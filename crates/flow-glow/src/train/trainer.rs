@@ -1,8 +1,9 @@
 //! The trainer: one model, its average, its optimiser, and the last good state of them.
 
 use super::batch;
-use super::by_inversion::{self, Fitted, Inversion};
+use super::by_inversion::{self, Inversion};
 use super::exchange::Exchange;
+use super::objective::{Fitted, Objective};
 use super::portion::Portion;
 use super::settings::{Memory, Progress, TrainSettings, UnsoundInversion};
 use super::state::{Snapshot, State};
@@ -60,7 +61,8 @@ impl BatchGradient {
         self.bits_per_dim
     }
 
-    /// Of mean bits per dimension, in each parameter, before clipping.
+    /// Of what is minimised, in each parameter, before clipping: mean bits per dimension, and with
+    /// [`TrainSettings::classification`] what that adds.
     pub fn gradients(&self) -> &Gradients {
         &self.grads
     }
@@ -94,6 +96,13 @@ impl Trainer {
         device: &Device,
     ) -> Result<Self> {
         settings.validate()?;
+        if settings.classification > 0.0 && config.classes.is_none() {
+            return Err(Error::Config(
+                "a model without classes cannot learn to tell them apart: leave the weight of classification at 0, \
+                 or give it classes"
+                    .into(),
+            ));
+        }
         Ok(Self {
             progress: Progress::default(),
             notes: serde_json::Value::Null,
@@ -261,11 +270,9 @@ impl Trainer {
         portion: &Portion,
         exchange: &mut Exchange,
     ) -> Result<BatchGradient> {
-        let State { live, params, .. } = &self.state;
-        let (device, seed) = (&self.device, self.noise_seed());
+        let (model, seed) = (self.fitted(portion), self.noise_seed());
         let mut sums = exchange.begin();
-        let (share, mut grads) =
-            batch::gradient(live, params, device, images, labels, portion, seed)?;
+        let (share, mut grads) = batch::gradient(&model, images, labels, portion, seed)?;
         sums.send(&grads)?;
         let shares = sums.gather([share])?;
         sums.receive(&mut grads)?;
@@ -279,13 +286,7 @@ impl Trainer {
         portion: &Portion,
         exchange: &mut Exchange,
     ) -> Result<BatchGradient> {
-        let model = Fitted {
-            live: &self.state.live,
-            still: &self.state.still,
-            params: &self.state.params,
-            device: &self.device,
-        };
-        let seed = self.noise_seed();
+        let (model, seed) = (self.fitted(portion), self.noise_seed());
         let mut sums = exchange.begin();
         let (share, mut grads, own) =
             by_inversion::gradient(&model, images, labels, portion, seed, &mut sums)?;
@@ -312,6 +313,19 @@ impl Trainer {
                 inversion: Some(inversion),
                 ..self.plain_gradient(images, labels, portion, exchange)?
             }),
+        }
+    }
+
+    fn fitted(&self, portion: &Portion) -> Fitted<'_> {
+        Fitted {
+            live: &self.state.live,
+            still: &self.state.still,
+            params: &self.state.params,
+            device: &self.device,
+            objective: Objective {
+                count: portion.batch_size(),
+                classification: self.settings.classification,
+            },
         }
     }
 

@@ -1,0 +1,142 @@
+//! What training minimises: bits per dimension, and with classes how badly the model tells them apart.
+
+use crate::model::Glow;
+use crate::{Result, quantize};
+use candle_core::{Device, Tensor};
+use flow_core::params::ParamStore;
+use flow_core::standard_normal_log_prob;
+
+/// A model that is fitted.
+pub(super) struct Fitted<'a> {
+    /// With a graph.
+    pub(super) live: &'a Glow,
+    /// The same weights without one.
+    pub(super) still: &'a Glow,
+    pub(super) params: &'a ParamStore,
+    pub(super) device: &'a Device,
+    pub(super) objective: Objective,
+}
+
+/// What a run of images adds to the means over its batch.
+pub(super) struct Share {
+    /// Of the bits per dimension.
+    pub(super) bits_per_dim: Tensor,
+    /// Of what is minimised.
+    pub(super) loss: Tensor,
+}
+
+/// The objective of a batch of `count` images.
+#[derive(Clone, Copy)]
+pub(super) struct Objective {
+    pub(super) count: usize,
+    /// The weight of −ln p(class | image) beside −ln p(image | class), where it is not 0.
+    pub(super) classification: f64,
+}
+
+impl Objective {
+    /// Of a run of which the levels gave these `outputs`, with the log-determinant of everything before them,
+    /// `[B]`; `labels` are `[B]` in u32.
+    pub(super) fn share(
+        self,
+        model: &Glow,
+        outputs: &[Tensor],
+        log_det: &Tensor,
+        labels: Option<&Tensor>,
+    ) -> Result<Share> {
+        let (latents, prior_log_det) = model.whiten(outputs, labels)?;
+        let mut log_likelihood = (log_det + prior_log_det)?;
+        for latent in &latents.0 {
+            log_likelihood = (log_likelihood + standard_normal_log_prob(latent)?)?;
+        }
+        let bits_per_dim = self.mean(model, &log_likelihood)?;
+        let loss = match labels {
+            Some(labels) if self.classification > 0.0 => {
+                let of_classes = model.class_log_priors(outputs)?;
+                let own = of_classes.gather(&labels.unsqueeze(1)?, 1)?.squeeze(1)?;
+                let log_posterior = (own - of_classes.log_sum_exp(1)?)?;
+                (&bits_per_dim + (self.mean(model, &log_posterior)? * self.classification)?)?
+            }
+            _ => bits_per_dim.clone(),
+        };
+        Ok(Share { bits_per_dim, loss })
+    }
+
+    /// Nats of each image `[B]` → their part of the mean, in bits per dimension.
+    fn mean(self, model: &Glow, nats: &Tensor) -> candle_core::Result<Tensor> {
+        quantize::bits_per_dim(model.config(), nats)?.sum_all()? / self.count as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Conventions, GlowConfig, ImageShape, PriorForm};
+    use candle_core::DType;
+    use flow_core::{check, random};
+    use std::f64::consts::LN_2;
+
+    #[test]
+    fn classes_are_told_apart_by_the_likelihoods_they_give() {
+        for (split_prior, top_prior) in [
+            (PriorForm::Convolution, PriorForm::Channel),
+            (PriorForm::Element, PriorForm::Element),
+        ] {
+            let config = GlowConfig {
+                steps: 1,
+                width: 6,
+                classes: Some(3),
+                conventions: Conventions {
+                    split_prior,
+                    top_prior,
+                    ..Conventions::default()
+                },
+                ..GlowConfig::small(ImageShape::new(1, 8, 8))
+            };
+            let params = ParamStore::new(0);
+            let model = Glow::new(&config, params.builder(DType::F64, &Device::Cpu)).unwrap();
+            check::randomize(&params, 1, 0.2).unwrap();
+            let x = random::normal(2, (4, 1, 8, 8), DType::F64, &Device::Cpu).unwrap();
+            let labels = [2_u32, 0, 1, 1];
+            let likelihoods = (0..3_u32)
+                .map(|class| {
+                    let labels = Tensor::full(class, 4, &Device::Cpu).unwrap();
+                    model.log_prob(&x, Some(&labels)).unwrap().to_vec1::<f64>()
+                })
+                .collect::<candle_core::Result<Vec<_>>>()
+                .unwrap();
+            let of_own = |image: usize| likelihoods[labels[image] as usize][image];
+            let log_posterior = |image: usize| {
+                let own = of_own(image);
+                let of_any = likelihoods.iter().map(|of_class| of_class[image]);
+                -of_any
+                    .map(|of_class| (of_class - own).exp())
+                    .sum::<f64>()
+                    .ln()
+            };
+
+            let objective = Objective {
+                count: 10,
+                classification: 7.0,
+            };
+            let (outputs, log_det) = model.pass_levels(&x).unwrap();
+            let own = Tensor::new(&labels, &Device::Cpu).unwrap();
+            let share = objective
+                .share(&model, &outputs, &log_det, Some(&own))
+                .unwrap();
+            let nats_of_ten_images = 10.0 * 64.0 * LN_2;
+            let bits = (0..4).map(|image| -of_own(image)).sum::<f64>() / nats_of_ten_images;
+            let unsure = (0..4).map(|image| -log_posterior(image)).sum::<f64>();
+            let loss = bits + 7.0 * unsure / nats_of_ten_images;
+            for (actual, expected) in [(share.bits_per_dim, bits), (share.loss, loss)] {
+                let actual = actual.to_scalar::<f64>().unwrap();
+                assert!((actual - expected).abs() < 1e-12, "{actual} {expected}");
+            }
+            let posteriors = model.class_log_posteriors(&x).unwrap();
+            let posteriors = posteriors.to_vec2::<f64>().unwrap();
+            for (image, &label) in labels.iter().enumerate() {
+                let actual = posteriors[image][label as usize];
+                assert!((actual - log_posterior(image)).abs() < 1e-10);
+            }
+        }
+    }
+}
