@@ -111,6 +111,7 @@ fn command(binary: &PathBuf, folder: &Path, options: &[&str], shared: bool) -> C
         .env("OMPI_ALLOW_RUN_AS_ROOT", "1")
         .env("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")
         .args(["train", "--batch-size", "64", "--max-steps", STEPS])
+        .args(["--dequantization", "uniform"])
         .args(options)
         .arg("--out")
         .arg(folder)

@@ -6,12 +6,11 @@ use std::{
 };
 
 use anyhow::Result;
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use flow_data::{DatasetName, Split};
 use flow_glow::{
     Glow, GlowConfig,
     outliers::{Observation, observe},
-    quantize,
     ranks::{Ranks, gather, patience},
 };
 use indicatif::HumanCount;
@@ -119,7 +118,7 @@ impl Collection {
                 .narrow(0, start, length)?
                 .contiguous()?
                 .to_device(device)?;
-            let (x, offset) = self.dequantize(model.config(), &images, batch, seed)?;
+            let (x, offset) = self.dequantize(model, &images, batch, seed)?;
             let labels = class
                 .map(|class| Tensor::full(class, length, device))
                 .transpose()?;
@@ -139,23 +138,18 @@ impl Collection {
 
     fn dequantize(
         &self,
-        config: &GlowConfig,
+        model: &Glow,
         images: &Tensor,
         batch: usize,
         seed: u64,
     ) -> Result<(Tensor, Tensor)> {
         match self.noise {
-            Noise::OfBatch => {
-                let seed = measure::batch_seed(seed, batch);
-                Ok(quantize::dequantize(config, images, DType::F32, seed)?)
-            }
+            Noise::OfBatch => Ok(model.dequantize(images, measure::batch_seed(seed, batch))?),
             Noise::Same => {
-                let one = |image: usize| {
-                    quantize::dequantize(config, &images.narrow(0, image, 1)?, DType::F32, seed)
-                };
+                let one = |image: usize| model.dequantize(&images.narrow(0, image, 1)?, seed);
                 let parts = (0..images.dim(0)?)
                     .map(one)
-                    .collect::<candle_core::Result<Vec<_>>>()?;
+                    .collect::<flow_glow::Result<Vec<_>>>()?;
                 let (x, offsets): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
                 Ok((Tensor::cat(&x, 0)?, Tensor::cat(&offsets, 0)?))
             }

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use candle_core::{DType, Device};
+use flow_core::transfer;
 use flow_data::Dataset;
 use flow_glow::{
     Glow, quantize,
@@ -120,7 +121,7 @@ pub(crate) fn importance_weighted(
 }
 
 /// The share of images of which a model with classes finds the true class most likely, each under one draw of
-/// noise; nothing without classes. All `ranks` call this, share the work, and get the same.
+/// noise, and NaN if they cannot be told apart; nothing without classes. All `ranks` call this, share the work, and get the same.
 pub(crate) fn accuracy(
     model: &Glow,
     dataset: &Dataset,
@@ -130,6 +131,9 @@ pub(crate) fn accuracy(
 ) -> Result<Option<f64>> {
     let began = Instant::now();
     let config = model.config();
+    if config.classes.is_none() {
+        return Ok(None);
+    }
     let mut values = Vec::with_capacity(dataset.len());
     for (i, batch) in dataset.in_order(BATCH_SIZE).enumerate() {
         if !is_own(ranks, i) {
@@ -138,10 +142,17 @@ pub(crate) fn accuracy(
         let (images, Some(labels)) = data::to_device(&batch?, config, device)? else {
             return Ok(None);
         };
-        let (x, _) = quantize::dequantize(config, &images, DType::F32, batch_seed(seed, i))?;
-        let found = model.class_log_posteriors(&x)?.argmax(1)?;
-        let hits = found.eq(&labels)?.to_vec1::<u8>()?;
-        values.extend((i * BATCH_SIZE..).zip(hits.into_iter().map(f64::from)));
+        let (x, _) = model.dequantize(&images, batch_seed(seed, i))?;
+        let posteriors = transfer::rows(&model.class_log_posteriors(&x)?)?;
+        let hit = |(of_classes, own): (&Vec<f64>, f64)| {
+            let own = of_classes[own as usize];
+            if own.is_nan() {
+                return f64::NAN;
+            }
+            f64::from(u8::from(of_classes.iter().all(|&other| other <= own)))
+        };
+        let hits = posteriors.iter().zip(transfer::numbers(&labels)?).map(hit);
+        values.extend((i * BATCH_SIZE..).zip(hits));
     }
     let hits = gather(ranks, dataset.len(), values, patience(began))?;
     Ok(Some(hits.iter().sum::<f64>() / hits.len() as f64))

@@ -23,4 +23,4 @@ pub(crate) use limits::{DEFAULT_EPOCHS, Limits};
 pub(crate) use metrics::{Journal, MetricsLog, Record, current_epoch};
 pub(crate) use notes::Notes;
 pub(crate) use session::Session;
-pub(crate) use settings::{EXP_TANH, check_same, config, config_of, settings};
+pub(crate) use settings::{EXP_TANH, VARIATIONAL, check_same, config, config_of, settings};

@@ -44,6 +44,20 @@ fn likelihoods_as_published() {
     assert!((1.0..1.1).contains(&bits), "{bits}");
 }
 
+#[test]
+fn classes_recognized_as_published() {
+    let folder = tempfile::tempdir().unwrap();
+    let model =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/models/mnist-classes.safetensors");
+    let options = format!("eval --limit 300 --json --checkpoint {}", model.display());
+    let (evaluation, _) = flow(folder.path(), &options);
+    let found: Value = serde_json::from_str(&evaluation).unwrap();
+    let bits = found["bits_per_dim"].as_f64().unwrap();
+    assert!((1.0..1.08).contains(&bits), "{bits}");
+    let accuracy = found["accuracy"].as_f64().unwrap();
+    assert!(accuracy > 0.9, "{accuracy}");
+}
+
 /// What is drawn as a seven is a seven to the nearest of the bundled training images.
 #[test]
 fn digits_of_a_class() {

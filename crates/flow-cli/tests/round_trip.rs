@@ -26,7 +26,7 @@ fn decoding_gives_back_test_images() {
     }
 
     let images = test.batch(&(0..100).collect::<Vec<_>>()).unwrap().images;
-    let (x, _) = quantize::dequantize(&config, &images, DType::F32, 0).unwrap();
+    let (x, _) = trainer.model().dequantize(&images, 0).unwrap();
     let (latents, _) = trainer.model().encode(&x, None).unwrap();
     let decoded = trainer.model().decode(&latents, None).unwrap();
     let difference = (&decoded - &x).unwrap().abs().unwrap().max_all().unwrap();

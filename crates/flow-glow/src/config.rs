@@ -101,6 +101,22 @@ impl Preprocessing {
     }
 }
 
+/// How the gaps between pixel values are filled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Dequantization {
+    /// Evenly.
+    #[default]
+    Uniform,
+    /// By a flow that sees the image (Ho et al. 2019, arXiv:1902.00275).
+    Variational {
+        /// Its couplings.
+        steps: usize,
+        /// Hidden channels of their networks.
+        width: usize,
+    },
+}
+
 /// A Glow, but for its weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -119,6 +135,9 @@ pub struct GlowConfig {
     pub scale_map: ScaleMap,
     /// What happens to pixels first.
     pub preprocessing: Preprocessing,
+    /// What fills the gaps between pixel values.
+    #[serde(default)]
+    pub dequantization: Dequantization,
     /// Bits of a pixel that count, 1 to 8.
     pub bits: u32,
     /// Number of classes that the prior distinguishes, if any.
@@ -156,6 +175,7 @@ impl GlowConfig {
             coupling: Coupling::Affine,
             scale_map: ScaleMap::ExpTanh { bound: 2.0 },
             preprocessing: Preprocessing::Logit { alpha: 0.01 },
+            dequantization: Dequantization::Uniform,
             bits: 8,
             classes: None,
             conventions: Conventions {
@@ -219,9 +239,15 @@ impl GlowConfig {
                 self.levels
             ));
         }
+        let (noise_steps, noise_width) = match self.dequantization {
+            Dequantization::Uniform => (1, 1),
+            Dequantization::Variational { steps, width } => (steps, width),
+        };
         let limits = [
             ("steps", self.steps, MAX_STEPS),
             ("width", self.width, MAX_WIDTH),
+            ("steps of the dequantization", noise_steps, MAX_STEPS),
+            ("width of the dequantization", noise_width, MAX_WIDTH),
             ("classes", self.classes.unwrap_or(1), MAX_CLASSES),
         ];
         for (name, value, max) in limits {
@@ -291,12 +317,18 @@ impl GlowConfig {
 
     /// About how many parameters the model has; counts that overflow are as good as too many.
     fn parameter_bound(&self) -> usize {
-        let step = |level: usize| {
+        let step = |level: usize, width: usize| {
             let channels = self.image.channels << (level + 2);
-            let network = self.width.saturating_mul(self.width + 14 * channels);
+            let network = width.saturating_mul(width + 14 * channels);
             network.saturating_add(3 * channels * channels)
         };
-        let steps = (0..self.levels).map(step).fold(0, usize::saturating_add);
+        let steps = (0..self.levels)
+            .map(|level| step(level, self.width))
+            .fold(0, usize::saturating_add);
+        let dequantizer = match self.dequantization {
+            Dequantization::Uniform => 0,
+            Dequantization::Variational { steps, width } => step(0, width).saturating_mul(steps),
+        };
         let Conventions {
             split_prior,
             top_prior,
@@ -307,7 +339,10 @@ impl GlowConfig {
         } else {
             0
         };
-        steps.saturating_mul(self.steps).saturating_add(gaussians)
+        steps
+            .saturating_mul(self.steps)
+            .saturating_add(dequantizer)
+            .saturating_add(gaussians)
     }
 
     /// The transform of the couplings.

@@ -27,6 +27,7 @@
 mod checkpoint;
 mod config;
 mod conventions;
+mod dequantizer;
 mod equalization;
 mod error;
 mod latent_space;
@@ -44,7 +45,7 @@ pub mod verify;
 mod whole;
 
 pub use checkpoint::{Checkpoint, Header, TrainingRecord};
-pub use config::{Coupling, GlowConfig, ImageShape, Preprocessing, ScaleMap};
+pub use config::{Coupling, Dequantization, GlowConfig, ImageShape, Preprocessing, ScaleMap};
 pub use conventions::{
     AffineOrder, Conv1x1Form, Conventions, Half, LevelEnd, NetworkInput, Padding, PassingChannels,
     PriorForm,

@@ -1,7 +1,8 @@
 //! The multi-scale Glow: levels, latents, likelihood and samples (arXiv:1807.03039, section 3).
 
-use crate::config::{GlowConfig, ImageShape};
+use crate::config::{Dequantization, GlowConfig, ImageShape};
 use crate::conventions::{Conventions, PriorForm};
+use crate::dequantizer::Dequantizer;
 use crate::level::Level;
 use crate::prior::LatentPrior;
 use crate::runs::{Run, in_runs};
@@ -23,6 +24,7 @@ pub struct Glow {
     /// Of the latents that are split off, unless the splits themselves whiten.
     pub(crate) split_priors: Vec<LatentPrior>,
     pub(crate) prior: LatentPrior,
+    pub(crate) dequantizer: Option<Dequantizer>,
     dtype: DType,
     device: Device,
 }
@@ -32,7 +34,7 @@ pub struct Glow {
 pub(crate) const RUN_LENGTH: usize = 32;
 
 impl Glow {
-    /// Parameters below `levels.{l}` and `prior`.
+    /// Parameters below `levels.{l}`, `prior` and, where noise is learned, `dequantizer`.
     ///
     /// # Errors
     /// If the configuration is not valid, or `params` does not hold its parameters.
@@ -80,7 +82,21 @@ impl Glow {
         let split_priors = (0..splits)
             .map(|l| prior(l, split_prior, params.pp("levels").pp(l).pp("split")))
             .collect::<candle_core::Result<_>>()?;
+        let dequantizer = match config.dequantization {
+            Dequantization::Uniform => None,
+            Dequantization::Variational { steps, width } => {
+                let params = params.pp("dequantizer");
+                Some(Dequantizer::new(
+                    config.image,
+                    steps,
+                    width,
+                    precision,
+                    params,
+                )?)
+            }
+        };
         Ok(Self {
+            dequantizer,
             config: config.clone(),
             levels,
             split_priors,
@@ -269,7 +285,34 @@ impl Glow {
         Ok(Latents(levels.collect::<candle_core::Result<_>>()?))
     }
 
-    /// Bits per dimension of u8 images `[B, C, H, W]`, `[B]`: an upper bound with one draw of uniform
+    /// Pixels `[B, C, H, W]` in u8 → x of the same shape in model space, and by how many nats the log-likelihood of
+    /// the image differs from ln p(x), `[B]`. `seed` draws the noise; see [`quantize`].
+    pub fn dequantize(&self, images: &Tensor, seed: u64) -> Result<(Tensor, Tensor)> {
+        self.check_images(images)?;
+        let images = transfer::to_device(images, &self.device)?;
+        let uniform = random::uniform(seed, images.shape(), self.dtype, &self.device)?;
+        let of_run = |run: Run| self.dequantize_with(&run.of(&images)?, &run.of(&uniform)?);
+        let runs = in_runs(&self.device, images.dim(0)?, RUN_LENGTH, of_run)?;
+        let (x, offsets): (Vec<_>, Vec<_>) = runs.into_iter().unzip();
+        Ok((Tensor::cat(&x, 0)?, Tensor::cat(&offsets, 0)?))
+    }
+
+    /// As [`dequantize`](Self::dequantize), with uniform numbers of the shape of the images.
+    pub(crate) fn dequantize_with(
+        &self,
+        images: &Tensor,
+        uniform: &Tensor,
+    ) -> Result<(Tensor, Tensor)> {
+        let Some(dequantizer) = &self.dequantizer else {
+            return Ok(quantize::dequantize(&self.config, images, uniform)?);
+        };
+        let center = quantize::center(&self.config, images, uniform.dtype())?;
+        let (noise, log_det) = dequantizer.noise(&center, uniform)?;
+        let (x, offset) = quantize::dequantize(&self.config, images, &noise)?;
+        Ok((x, (offset + log_det)?))
+    }
+
+    /// Bits per dimension of u8 images `[B, C, H, W]`, `[B]`: an upper bound with one draw of
     /// dequantisation noise from `seed`.
     pub fn bits_per_dim(
         &self,
@@ -277,13 +320,10 @@ impl Glow {
         labels: Option<&Tensor>,
         seed: u64,
     ) -> Result<Tensor> {
-        let noise = random::uniform(seed, images.shape(), self.dtype, &self.device)?;
-        self.check_images(images)?;
-        let images = transfer::to_device(images, &self.device)?;
         let labels = labels
             .map(|labels| transfer::to_device(labels, &self.device))
             .transpose()?;
-        let (x, offset) = quantize::dequantize_with(&self.config, &images, &noise)?;
+        let (x, offset) = self.dequantize(images, seed)?;
         let log_likelihood = (self.log_prob(&x, labels.as_ref())? + offset)?;
         Ok(quantize::bits_per_dim(&self.config, &log_likelihood)?)
     }

@@ -15,23 +15,10 @@
 use crate::config::{GlowConfig, Preprocessing};
 use crate::equalization;
 use candle_core::{DType, Result, Tensor};
-use flow_core::random;
 use std::f64::consts::LN_2;
 
-/// Pixels `[B, C, H, W]` in u8 → x of the same shape in `dtype`, and by how many nats the
-/// log-likelihood of the image differs from ln p(x), `[B]`. `seed` draws the noise.
-pub fn dequantize(
-    config: &GlowConfig,
-    images: &Tensor,
-    dtype: DType,
-    seed: u64,
-) -> Result<(Tensor, Tensor)> {
-    let noise = random::uniform(seed, images.shape(), dtype, images.device())?;
-    dequantize_with(config, images, &noise)
-}
-
-/// As [`dequantize`], with u of the shape of the images.
-pub(crate) fn dequantize_with(
+/// Pixels `[B, C, H, W]` in u8 and u of that shape → x, and the last two terms of the bound, `[B]`.
+pub(crate) fn dequantize(
     config: &GlowConfig,
     images: &Tensor,
     noise: &Tensor,

@@ -7,8 +7,8 @@ use flow_core::ops::Precision;
 use flow_core::params::ParamStore;
 use flow_core::{Bijection, check, random};
 use flow_glow::{
-    Coupling, FlowStep, Glow, GlowConfig, ImageShape, Level, Place, Preprocessing, ScaleMap,
-    SplitPrior,
+    Coupling, Dequantization, FlowStep, Glow, GlowConfig, ImageShape, Level, Place, Preprocessing,
+    ScaleMap, SplitPrior,
 };
 use proptest::prelude::*;
 
@@ -217,9 +217,10 @@ fn pixels_survive_quantisation_and_the_bound_counts_every_term() {
                 preprocessing: preprocessing.clone(),
                 ..GlowConfig::small(ImageShape::new(1, 8, 8))
             };
+            let params = ParamStore::new(0);
+            let glow = Glow::new(&config, params.builder(DType::F64, &Device::Cpu)).unwrap();
             let requantise = |images: &Tensor| {
-                let (x, _) =
-                    flow_glow::quantize::dequantize(&config, images, DType::F64, 1).unwrap();
+                let (x, _) = glow.dequantize(images, 1).unwrap();
                 flow_glow::quantize::quantize(&config, &x).unwrap()
             };
             let once = requantise(&images);
@@ -228,8 +229,7 @@ fn pixels_survive_quantisation_and_the_bound_counts_every_term() {
                 check::close(&once, &images, 0.0).unwrap();
             }
             // A uniform density over [0, 1)^D says `bits` bits a dimension: ln p(x) = −Σ ln|dx/dp|.
-            let (x, offset) =
-                flow_glow::quantize::dequantize(&config, &images, DType::F64, 1).unwrap();
+            let (x, offset) = glow.dequantize(&images, 1).unwrap();
             let slopes = match &preprocessing {
                 Preprocessing::Centered | Preprocessing::Unit => x.zeros_like().unwrap(),
                 Preprocessing::Logit { alpha } => {
@@ -351,6 +351,14 @@ fn configurations_that_cannot_be_are_refused() {
             ..small.clone()
         })
         .contains("classes is 0")
+    );
+    let dequantization = Dequantization::Variational { steps: 4, width: 0 };
+    assert!(
+        refusal(GlowConfig {
+            dequantization,
+            ..small.clone()
+        })
+        .contains("width of the dequantization is 0")
     );
     let nan = Preprocessing::Logit { alpha: f64::NAN };
     assert!(

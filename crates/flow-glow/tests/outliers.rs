@@ -6,7 +6,7 @@ use candle_core::{DType, Device, Tensor};
 use flow_core::params::ParamStore;
 use flow_core::random;
 use flow_glow::outliers::{detection, observe};
-use flow_glow::{Glow, GlowConfig, ImageShape, quantize};
+use flow_glow::{Glow, GlowConfig, ImageShape};
 use serde_json::Value;
 
 /// What `assets/reference/make_metrics.py` wrote.
@@ -75,7 +75,7 @@ fn bits(model: &Glow, images: &Tensor, labels: Option<&Tensor>) -> Vec<f64> {
 #[test]
 fn observations_are_the_likelihood_and_the_latents() {
     let (model, images) = model(None);
-    let (x, offset) = quantize::dequantize(model.config(), &images, DType::F32, 3).unwrap();
+    let (x, offset) = model.dequantize(&images, 3).unwrap();
     let found = observe(&model, &x, &offset, None).unwrap();
     let found_bits: Vec<_> = found.iter().map(|one| one.bits_per_dim).collect();
     assert_eq!(found_bits, bits(&model, &images, None));
@@ -106,7 +106,7 @@ fn without_labels_all_classes_count_alike() {
     let (model, images) = model(Some(3));
     let labels = |class: u32| Tensor::full(class, 40, &Device::Cpu).unwrap();
     let by_class = [0, 1, 2].map(|class| bits(&model, &images, Some(&labels(class))));
-    let (x, offset) = quantize::dequantize(model.config(), &images, DType::F32, 3).unwrap();
+    let (x, offset) = model.dequantize(&images, 3).unwrap();
     let one = observe(&model, &x, &offset, Some(&labels(1))).unwrap();
     let all = observe(&model, &x, &offset, None).unwrap();
     for image in 0..40 {

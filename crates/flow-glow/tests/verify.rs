@@ -8,7 +8,7 @@ use flow_core::{check, random};
 use flow_glow::verify::{Report, verify};
 use flow_glow::{
     AffineOrder, Conv1x1Form, Conventions, Coupling, Glow, GlowConfig, Half, ImageShape, LevelEnd,
-    PassingChannels, Preprocessing, PriorForm, ScaleMap, quantize,
+    PassingChannels, Preprocessing, PriorForm, ScaleMap,
 };
 
 const IMAGES: usize = 5;
@@ -32,7 +32,7 @@ fn images(shape: ImageShape) -> Tensor {
 fn weights(config: &GlowConfig) -> ParamStore {
     let params = ParamStore::new(3);
     let glow = Glow::new(config, params.builder(DType::F32, &Device::Cpu)).unwrap();
-    let (x, _) = quantize::dequantize(config, &images(config.image), DType::F32, 2).unwrap();
+    let (x, _) = glow.dequantize(&images(config.image), 2).unwrap();
     glow.initialize(&x).unwrap();
     check::randomize(&params, 4, 0.03).unwrap();
     params

@@ -5,11 +5,12 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, ValueEnum, builder::TypedValueParser};
 use flow_data::DatasetName;
 use flow_glow::{
-    Coupling, Memory, Optimizer, Precision, ScaleMap, TrainSettings, UnsoundInversion,
+    Coupling, Dequantization, Memory, Optimizer, Precision, ScaleMap, TrainSettings,
+    UnsoundInversion,
 };
 
 use super::{DeviceArgs, DistributedArgs, values};
-use crate::training::{DEFAULT_EPOCHS, EXP_TANH};
+use crate::training::{DEFAULT_EPOCHS, EXP_TANH, VARIATIONAL};
 
 /// Options of `flow train`.
 #[derive(Debug, Args)]
@@ -178,6 +179,15 @@ pub(crate) struct ModelArgs {
     #[arg(long, value_enum)]
     pub(crate) preprocessing: Option<PreprocessingChoice>,
 
+    /// How the gaps between pixel values are filled: evenly, or by a small flow that sees the image and is
+    /// trained with the model, which takes a fifth longer, and samples as fast [default: variational; uniform for
+    /// paper and in bench]
+    #[arg(long, value_parser = values::choice([
+        ("uniform", Dequantization::Uniform),
+        ("variational", VARIATIONAL),
+    ]))]
+    pub(crate) dequantization: Option<Dequantization>,
+
     /// Bits kept of each channel value, 1 to 8 [default: 8]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=8))]
     pub(crate) bits: Option<u32>,
@@ -338,6 +348,14 @@ impl Preset {
         match self {
             Self::Small | Self::Base => PreprocessingChoice::Equalized,
             Self::Paper => PreprocessingChoice::Centered,
+        }
+    }
+
+    /// How its model fills the gaps between pixel values.
+    pub(crate) fn dequantization(self) -> Dequantization {
+        match self {
+            Self::Small | Self::Base => VARIATIONAL,
+            Self::Paper => Dequantization::Uniform,
         }
     }
 

@@ -4,7 +4,7 @@
 use anyhow::Result;
 use candle_core::{DType, Device, DeviceLocation, Tensor};
 use flow_core::{device, random, transfer};
-use flow_glow::{GlowConfig, ImageShape, TrainSettings, Trainer};
+use flow_glow::{Dequantization, GlowConfig, ImageShape, TrainSettings, Trainer};
 use serde::Serialize;
 use std::{env, hint::black_box, time::Instant};
 
@@ -171,15 +171,22 @@ fn median<T, E: From<candle_core::Error>>(
     Ok(seconds[count / 2])
 }
 
-/// Floating-point operations of the coupling networks for one image: all but a few percent of a model.
+/// Floating-point operations of the networks for one image: all but a few percent of a model.
 fn forward_flop(config: &GlowConfig) -> f64 {
-    let network = |level: usize| {
+    let network = |level: usize, hidden: usize, context: usize| {
         let channels = config.image.channels << (level + 2);
         let pixels = (config.image.height >> (level + 1)) * (config.image.width >> (level + 1));
-        let (inputs, hidden, outputs) = (channels / 2, config.width, channels);
+        let (inputs, outputs) = (channels / 2 + context, channels);
         2 * pixels * hidden * (9 * inputs + hidden + 9 * outputs)
     };
-    (config.steps * (0..config.levels).map(network).sum::<usize>()) as f64
+    let couplings = (0..config.levels).map(|level| network(level, config.width, 0));
+    let noise = match config.dequantization {
+        Dequantization::Uniform => 0,
+        Dequantization::Variational { steps, width } => {
+            steps * network(0, width, 4 * config.image.channels)
+        }
+    };
+    (config.steps * couplings.sum::<usize>() + noise) as f64
 }
 
 /// The most memory that this process has had in use, where the system tells.

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use candle_core::{DType, Tensor};
 use flow_core::standard_normal_log_prob;
 use flow_data::DatasetName;
-use flow_glow::{Glow, GlowConfig, ImageShape, quantize};
+use flow_glow::{Glow, GlowConfig, ImageShape};
 
 use crate::{
     cli::EncodeArgs,
@@ -43,7 +43,7 @@ pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
             (parts[0].clone(), None)
         } else {
             let seed = measure::batch_seed(args.seed, batch);
-            let (x, offset) = quantize::dequantize(config, &parts[0], DType::F32, seed)?;
+            let (x, offset) = model.dequantize(&parts[0], seed)?;
             (x, Some(offset))
         };
         batch += 1;

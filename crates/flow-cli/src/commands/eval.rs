@@ -122,7 +122,7 @@ fn print(
         ("data", format!("{images} {} images of {name}", args.split)),
         ("noise", noise),
     ];
-    if let Some(accuracy) = accuracy {
+    if let Some(accuracy) = accuracy.filter(|accuracy| accuracy.is_finite()) {
         let share = format!(
             "{:.2} % of images are likeliest in their own",
             100.0 * accuracy

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 use candle_core::Device;
-use flow_glow::{Checkpoint, Conventions, Header, Preprocessing, ScaleMap, TrainingRecord};
+use flow_glow::{
+    Checkpoint, Conventions, Dequantization, Header, Preprocessing, ScaleMap, TrainingRecord,
+};
 use indicatif::HumanCount;
 use serde::Serialize;
 
@@ -56,6 +58,15 @@ pub(crate) fn run(args: &InspectArgs) -> Result<()> {
                 Preprocessing::Logit { alpha } => format!("logit, alpha {alpha}"),
                 Preprocessing::Equalized { .. } => "equalized".to_owned(),
                 other => name(&other)?,
+            },
+        ),
+        (
+            "dequantization",
+            match model.dequantization {
+                Dequantization::Uniform => "uniform".to_owned(),
+                Dequantization::Variational { steps, width } => {
+                    format!("variational, {steps} steps, width {width}")
+                }
             },
         ),
         ("classes", classes),

@@ -2,7 +2,9 @@
 
 use anyhow::{Result, bail};
 use flow_data::Dataset;
-use flow_glow::{GlowConfig, ImageShape, Preprocessing, ScaleMap, TrainSettings, Trainer};
+use flow_glow::{
+    Dequantization, GlowConfig, ImageShape, Preprocessing, ScaleMap, TrainSettings, Trainer,
+};
 
 use super::Notes;
 use crate::cli::{ModelArgs, OptimizationArgs, PreprocessingChoice, Preset, TrainArgs};
@@ -13,21 +15,29 @@ pub(crate) const EXP_TANH: ScaleMap = ScaleMap::ExpTanh { bound: 2.0 };
 /// What `--preprocessing logit` means.
 const LOGIT: Preprocessing = Preprocessing::Logit { alpha: 0.01 };
 
+/// What `--dequantization variational` means.
+pub(crate) const VARIATIONAL: Dequantization = Dequantization::Variational {
+    steps: 4,
+    width: 64,
+};
+
 /// What `--classes` means for the objective: classes are told apart better, at little cost to the likelihood.
 const CLASSIFICATION: f64 = 5.0;
 
 /// The model the options ask for, for the images of `dataset`.
 pub(crate) fn config(args: &ModelArgs, dataset: &Dataset) -> GlowConfig {
     let (channels, height, width) = dataset.shape();
-    config_of(
-        args,
-        ImageShape::new(channels, height, width),
-        dataset.classes(),
-        || dataset.histogram(),
-    )
+    let image = ImageShape::new(channels, height, width);
+    let config = config_of(args, image, dataset.classes(), || dataset.histogram());
+    let learned = args.preset.unwrap_or_default().dequantization();
+    GlowConfig {
+        dequantization: args.dequantization.unwrap_or(learned),
+        ..config
+    }
 }
 
 /// The model the options ask for, for images of this shape, whose pixel values occur as often as the histogram says.
+/// Noise is learned only if they say so.
 pub(crate) fn config_of(
     args: &ModelArgs,
     image: ImageShape,
@@ -85,6 +95,12 @@ pub(crate) fn check_same(
                 let asked = preprocessing(choice, model.bits, || dataset.histogram());
                 differ(&asked, &config.preprocessing)
             }),
+        ),
+        (
+            "--dequantization",
+            args.model
+                .dequantization
+                .is_some_and(|asked| differ(&asked, &config.dequantization)),
         ),
         ("--bits", differ(&model.bits, &config.bits)),
         (
@@ -183,6 +199,7 @@ fn change_config(args: &ModelArgs, classes: usize, base: GlowConfig) -> GlowConf
         coupling: args.coupling.unwrap_or(base.coupling),
         scale_map: args.scale_map.unwrap_or(base.scale_map),
         bits: args.bits.unwrap_or(base.bits),
+        dequantization: args.dequantization.unwrap_or(base.dequantization),
         classes: if args.classes {
             Some(classes)
         } else {

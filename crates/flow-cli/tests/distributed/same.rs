@@ -117,6 +117,8 @@ fn measurements_are_shared_out_without_a_difference() {
     let model = "--checkpoint run/model.safetensors";
     for command in [
         format!("eval {model} --limit 350 --importance-samples 2 --json"),
+        // One batch, and nothing for the others to do.
+        format!("eval {model} --limit 50 --json"),
         format!("outliers {model} --rank 5 --limit 350 --json"),
     ] {
         let one = sandbox.run(0, &words(&command));

@@ -95,6 +95,7 @@ fn images_without_a_likelihood_are_counted() {
     assert_eq!(evaluation["images"], 2000);
     assert!(evaluation["bits_per_dim"].is_null());
     assert!(evaluation["standard_error"].is_null());
+    assert!(evaluation["accuracy"].is_null());
     let count = format!("{threes} of 2000 images have no finite likelihood");
     assert!(error.unwrap().contains(&count));
 

@@ -21,6 +21,8 @@ pub(crate) const TINY: &[&str] = &[
     "1",
     "--width",
     "8",
+    "--dequantization",
+    "uniform",
     "--batch-size",
     "16",
 ];

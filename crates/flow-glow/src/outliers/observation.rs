@@ -15,7 +15,7 @@ pub struct Observation {
     pub latent_norm: f64,
 }
 
-/// Asks `model` about x `[B, C, H, W]` in model space; `offset` `[B]` is what [`quantize::dequantize`] gives
+/// Asks `model` about x `[B, C, H, W]` in model space; `offset` `[B]` is what [`Glow::dequantize`] gives
 /// with it. `labels` are `[B]` in u32, for a model with classes; without them, each class counts as equally
 /// likely, and the latents are those of the class that fits best.
 ///

@@ -2,8 +2,8 @@
 
 use super::objective::Fitted;
 use super::portion::{Noise, Portion};
+use crate::Result;
 use crate::runs::{Run, side_by_side};
-use crate::{Result, quantize};
 use candle_core::Tensor;
 use flow_core::{Gradients, transfer};
 
@@ -36,7 +36,7 @@ pub(super) fn gradient(
         let labels = labels.map(to_device).transpose()?;
         let images = to_device(images)?;
         let noise = noise.draw(images.shape(), device)?;
-        let (x, offset) = quantize::dequantize_with(live.config(), &images, &noise)?;
+        let (x, offset) = live.dequantize_with(&images, &noise)?;
         let (outputs, log_det) = live.pass_levels(&x)?;
         let log_det = (log_det + offset)?;
         let share = objective.share(live, &outputs, &log_det, labels.as_ref())?;

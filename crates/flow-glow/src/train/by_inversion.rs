@@ -9,8 +9,8 @@
 use super::exchange::Sums;
 use super::objective::Fitted;
 use super::portion::{Noise, Portion};
+use crate::Result;
 use crate::runs::{Run, side_by_side};
-use crate::{Result, quantize};
 use candle_core::{Tensor, Var};
 use flow_core::{Gradients, check, transfer};
 
@@ -36,6 +36,9 @@ impl Inversion {
 
 /// A run on its way back.
 struct Passage {
+    /// Pixels, and the uniform numbers that noise was made of.
+    images: Tensor,
+    noise: Tensor,
     /// What each level was given.
     inputs: Vec<Tensor>,
     /// What it made of that.
@@ -122,6 +125,19 @@ pub(super) fn gradient(
         }
         grads_below = states.into_iter().map(|(_, grad)| Some(grad)).collect();
     }
+    if live.dequantizer.is_some() {
+        let work = passages.iter().zip(grads_below.into_iter().flatten());
+        let parts = side_by_side(device, work.collect(), |(passage, grad): (&Passage, _)| {
+            let mut part = sum.none();
+            let (x, offset) = live.dequantize_with(&passage.images, &passage.noise)?;
+            part.pull_back(&[(&x, &grad), (&offset, &passage.grad_log_det)], [])?;
+            Ok(part)
+        })?;
+        let mut of_dequantizer = sum.none();
+        of_dequantizer.append(parts)?;
+        sums.send(&of_dequantizer)?;
+        sum.append([of_dequantizer])?;
+    }
     Ok((loss, sum, inversion))
 }
 
@@ -134,20 +150,22 @@ fn forward(
     noise: &Tensor,
     mut grads: Gradients,
 ) -> Result<(f64, Gradients, Passage)> {
-    let (x, offset) = quantize::dequantize_with(model.live.config(), images, noise)?;
+    let (x, offset) = model.still.dequantize_with(images, noise)?;
     let (outputs, log_det) = model.still.pass_levels(&x)?;
     let leaf = |tensor: &Tensor| Var::from_tensor(tensor);
     let leaves = outputs
         .iter()
         .map(leaf)
         .collect::<candle_core::Result<Vec<_>>>()?;
-    let log_det = leaf(&log_det)?;
+    // The gradient in one summand is that in the sum.
+    let log_det = leaf(&(log_det + &offset)?)?;
     let ends = leaves
         .iter()
         .map(|leaf| leaf.as_tensor().clone())
         .collect::<Vec<_>>();
-    let total = (log_det.as_tensor() + offset)?;
-    let share = model.objective.share(model.live, &ends, &total, labels)?;
+    let share = model
+        .objective
+        .share(model.live, &ends, log_det.as_tensor(), labels)?;
     let store = share.loss.backward()?;
     grads.add(&store)?;
     let grad_of = |leaf: &Var| match store.get(leaf) {
@@ -159,6 +177,8 @@ fn forward(
         inputs.push(output.narrow(1, 0, output.dim(1)? / 2)?);
     }
     let passage = Passage {
+        images: images.clone(),
+        noise: noise.clone(),
         inputs,
         grads: leaves
             .iter()

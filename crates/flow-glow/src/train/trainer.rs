@@ -10,8 +10,8 @@ use super::state::{Snapshot, State};
 use crate::config::GlowConfig;
 use crate::model::Glow;
 use crate::tensor_file::Scratch;
-use crate::{Error, Result, quantize};
-use candle_core::{DType, Device, Tensor};
+use crate::{Error, Result};
+use candle_core::{Device, Tensor};
 use flow_core::optimizer::Update;
 use flow_core::{Gradients, random, transfer};
 use std::path::Path;
@@ -120,7 +120,7 @@ impl Trainer {
     pub fn initialize(&self, images: &Tensor) -> Result<()> {
         let seed = random::derive(self.settings.seed, "initialize");
         let images = transfer::to_device(images, &self.device)?;
-        let (x, _) = quantize::dequantize(&self.config, &images, DType::F32, seed)?;
+        let (x, _) = self.state.still.dequantize(&images, seed)?;
         self.state.live.initialize(&x)?;
         self.state.reset_average()
     }

@@ -11,7 +11,7 @@ mod layers;
 pub use layers::{Layer, Range};
 
 use crate::config::{GlowConfig, ImageShape};
-use crate::{Glow, Result, quantize};
+use crate::{Glow, Result};
 use candle_core::{DType, Device, Tensor, Var};
 use flow_core::params::ParamStore;
 
@@ -146,7 +146,7 @@ pub fn verify(
     let model = Model { config, weights };
     let single = Glow::new(config, weights.frozen().builder(DType::F32, &Device::Cpu))?;
     let double = model.in_f64(config.image)?;
-    let (x, _) = quantize::dequantize(config, images, DType::F32, SEED)?;
+    let (x, _) = single.dequantize(images, SEED)?;
     let x64 = x.to_dtype(DType::F64)?;
     let layers = layers::measure(&single, &double, &x, labels)?;
     let mut verdicts = vec![judge("parameters", 0.0, non_finite(weights))];
