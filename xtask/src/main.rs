@@ -17,10 +17,13 @@ mod cuda;
 mod fetch;
 mod folder;
 mod fuzz;
+mod metal_check;
 // Diagrams look alike, whichever program draws them.
 #[path = "../../crates/flow-cli/src/plot.rs"]
 mod plot;
 mod sample_quality;
+#[cfg(unix)]
+mod stand_in;
 
 use std::process::ExitCode;
 
@@ -61,6 +64,8 @@ enum Command {
     CudaBuild(cuda::Options),
     /// Lint the code of that build without any compiler of NVIDIA's, as `ci` does.
     CudaCheck,
+    /// Lint the code of a build with Metal on a machine without macOS.
+    MetalCheck,
     /// Run every check that a change has to pass.
     Ci,
 }
@@ -79,6 +84,7 @@ fn main() -> ExitCode {
         Command::Fuzz(options) => fuzz::run(&options),
         Command::CudaBuild(options) => cuda::run(&options),
         Command::CudaCheck => cuda::check(),
+        Command::MetalCheck => metal_check::run(),
         Command::Ci => ci::run(),
     };
     match result {

@@ -1,7 +1,8 @@
 //! Where implementations of Glow differ in what no change of the weights can make up for.
 //!
-//! The default of every setting is what this project trains. The others exist so that a model trained by
-//! another program is the same function here, not nearly the same.
+//! The default of every setting is what this project trains as the paper's; smaller presets have a top prior by
+//! element. The others exist so that a model trained by another program is the same function here, not nearly the
+//! same.
 
 use flow_core::{MatrixForm, Order, Passing};
 use serde::{Deserialize, Serialize};

@@ -5,7 +5,7 @@
 //!
 //! Reading order: [`GlowConfig`] says what a model is; a [`FlowStep`] is ActNorm, 1×1 convolution and
 //! coupling; a [`Level`] is a squeeze, many steps and a split; [`Glow`] is all levels and a prior;
-//! [`quantize`] turns pixels into what a model sees and back; a [`Path`] leads from one image's
+//! [`Glow::dequantize`] turns pixels into what a model sees, and [`quantize`] back; a [`Path`] leads from one image's
 //! [`Latents`] to another's, and [`Glow::attribute`] from one set of images to another; [`Trainer`] fits a
 //! model and [`Checkpoint`] is one on disk; [`verify`] measures how far its numbers can be trusted, and
 //! [`outliers`] uses them to tell strange images from normal ones.

@@ -9,7 +9,8 @@
 //! ln P(image) ≥ ln p(x) + Σ ln|dx/dp| − C·H·W · ln 2^bits
 //! ```
 //!
-//! The last two terms are counted here and nowhere else. The mean over several u of what is bounded is a
+//! A model can learn where its noise lies: then u ~ q(u | image), and the bound loses ln q(u | image), which
+//! `dequantizer` counts. The last two terms above are counted here and nowhere else. The mean over several u of what is bounded is a
 //! tighter bound: see [`importance_weighted`].
 
 use crate::config::{GlowConfig, Preprocessing};

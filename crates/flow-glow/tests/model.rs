@@ -282,6 +282,7 @@ fn parameter_names() {
     let config = GlowConfig {
         classes: Some(2),
         steps: 1,
+        dequantization: Dequantization::Variational { steps: 2, width: 6 },
         ..config(
             ImageShape::new(1, 8, 8),
             2,
@@ -307,9 +308,15 @@ fn parameter_names() {
         "coupling.network.conv3.weight",
     ];
     let split = ["bias", "log_gain", "weight"].map(|name| format!("levels.0.split.conv.{name}"));
+    let network = step.map(|name| name.strip_prefix("coupling.network."));
+    let noise = |step: usize| {
+        let names = network.into_iter().flatten();
+        names.map(move |name| format!("dequantizer.{step}.{name}"))
+    };
     let mut expected: Vec<String> = (0..2)
         .flat_map(|l| step.map(|name| format!("levels.{l}.steps.0.{name}")))
         .chain(split)
+        .chain((0..2).flat_map(noise))
         .collect();
     expected.extend([
         "prior.class_gaussian".to_owned(),

@@ -5,7 +5,10 @@
 use candle_core::{DType, Device, Tensor};
 use flow_core::transfer::{self, Copies};
 use flow_core::{check, device, random};
-use flow_glow::{GlowConfig, ImageShape, Memory, PassingChannels, TrainSettings, Trainer};
+use flow_glow::{
+    Dequantization, GlowConfig, ImageShape, Memory, PassingChannels, Preprocessing, TrainSettings,
+    Trainer,
+};
 
 const BATCH: usize = 40;
 
@@ -63,6 +66,21 @@ fn a_step_makes_three_copies() {
     let mut odd = config(3);
     odd.conventions.passing = PassingChannels::Odd;
     assert_eq!(copies_of_a_step(&odd, Memory::Plain), three);
+    let learned = GlowConfig {
+        dequantization: Dequantization::Variational { steps: 2, width: 8 },
+        ..config(1)
+    };
+    assert_eq!(copies_of_a_step(&learned, Memory::Plain), three);
+    // And the tables of the map of pixel values, for the noise and for what it fills.
+    let equalized = GlowConfig {
+        preprocessing: Preprocessing::equalized(&[1; 256], 8),
+        ..learned
+    };
+    let with_tables = Copies {
+        to_device: 1 + 2 * 3,
+        ..three
+    };
+    assert_eq!(copies_of_a_step(&equalized, Memory::Plain), with_tables);
 }
 
 /// By inversion also the matrix and the bias of every step's channel map, which the host inverts, and how far each

@@ -1,10 +1,9 @@
 //! Type-checks what only a build with CUDA contains, without NVIDIA's compiler.
 
-use std::{fs, path::Path};
-
 use anyhow::{Context, Result, ensure};
 
 use super::{cargo, folder, toolkit::Toolkit};
+use crate::stand_in;
 
 /// Answers as `nvcc` does when asked its version, and makes empty outputs: nothing is linked or run.
 #[cfg(unix)]
@@ -33,20 +32,13 @@ esac
 /// Lints the crates with every feature of CUDA.
 #[cfg(unix)]
 pub(crate) fn check() -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-
     // The profile whose procedural macros and build scripts are not optimised, which here would be most of the time.
     const ARGUMENTS: &str = "clippy --release --package flow-core --package flow-data --package flow-glow --package flow-cli \
         --features cuda,cudnn,nccl -- -D warnings";
     println!("==> cargo {ARGUMENTS} (with a stand-in for nvcc)");
     let home = folder().join("stand-in");
     let nvcc = home.join("bin/nvcc");
-    if fs::read_to_string(&nvcc).is_ok_and(|present| present == STAND_IN) {
-        // Left alone: build scripts look at its time.
-    } else {
-        write(&nvcc, STAND_IN)?;
-        fs::set_permissions(&nvcc, fs::Permissions::from_mode(0o755))?;
-    }
+    stand_in::write(&nvcc, STAND_IN)?;
     let status = cargo(&Toolkit::at(&home), &home, 90)?
         .env("CARGO_TARGET_DIR", folder().join("check"))
         .args(ARGUMENTS.split_whitespace())
@@ -57,13 +49,6 @@ pub(crate) fn check() -> Result<()> {
         "what only a build with CUDA contains does not pass `cargo clippy`"
     );
     Ok(())
-}
-
-#[cfg(unix)]
-fn write(path: &Path, text: &str) -> Result<()> {
-    let folder = path.parent().context("a file lies in a folder")?;
-    fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
-    fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display()))
 }
 
 /// The stand-in is a script of a Unix shell.

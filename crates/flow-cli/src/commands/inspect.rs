@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use candle_core::Device;
 use flow_glow::{
-    Checkpoint, Conventions, Dequantization, Header, Preprocessing, ScaleMap, TrainingRecord,
+    Checkpoint, Dequantization, GlowConfig, Header, Preprocessing, ScaleMap, TrainingRecord,
 };
 use indicatif::HumanCount;
 use serde::Serialize;
@@ -76,7 +76,7 @@ pub(crate) fn run(args: &InspectArgs) -> Result<()> {
     if let Some(training) = &header.training {
         rows.extend(training_rows(training)?);
     }
-    let conventions = other_conventions(&model.conventions)?;
+    let conventions = other_conventions(model)?;
     if !conventions.is_empty() {
         rows.push(("conventions", conventions));
     }
@@ -114,11 +114,17 @@ fn training_rows(training: &TrainingRecord) -> Result<[(&'static str, String); 5
 }
 
 /// The settings in which a model differs from those that this program trains.
-fn other_conventions(conventions: &Conventions) -> Result<String> {
-    let own = serde_json::to_value(Conventions::default())?;
-    let value = serde_json::to_value(conventions)?;
+fn other_conventions(model: &GlowConfig) -> Result<String> {
+    // Those of the presets paper and small.
+    let paper = serde_json::to_value(GlowConfig::paper(model.image).conventions)?;
+    let small = serde_json::to_value(GlowConfig::small(model.image).conventions)?;
+    let value = serde_json::to_value(model.conventions)?;
     let fields = value.as_object().into_iter().flatten();
-    let others = fields.filter(|(key, value)| own.get(key) != Some(value));
+    let others = fields.filter(|(key, value)| {
+        ![&paper, &small]
+            .iter()
+            .any(|own| own.get(key) == Some(value))
+    });
     let others = others.map(|(key, value)| match value.as_str() {
         Some(text) => format!("{key} {text}"),
         None => format!("{key} {value}"),

@@ -78,7 +78,7 @@ impl BatchGradient {
 pub struct StepReport {
     /// Mean bits per dimension of the batch, before the step.
     pub bits_per_dim: f64,
-    /// Norm of the gradient of it, before clipping.
+    /// Norm of the [gradient](BatchGradient::gradients), before clipping.
     pub grad_norm: f64,
     /// The learning rate of the step.
     pub learning_rate: f64,

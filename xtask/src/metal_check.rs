@@ -1,0 +1,61 @@
+//! `cargo xtask metal-check`: type-checks what only a build with Metal contains, on a machine without macOS.
+
+use anyhow::Result;
+#[cfg(unix)]
+use {
+    crate::stand_in,
+    anyhow::{Context, ensure},
+    std::{path::Path, process::Command},
+};
+
+#[cfg(unix)]
+const TARGET: &str = "aarch64-apple-darwin";
+
+/// Makes the empty output of a C compiler, or of an archiver: nothing is linked or run.
+#[cfg(unix)]
+const STAND_IN: &str = r#"#!/bin/sh
+output=$2
+while [ $# -gt 0 ]; do
+    [ "$1" = -o ] && output=$2
+    shift
+done
+: >"$output"
+"#;
+
+/// Lints the crates with the feature `metal`.
+#[cfg(unix)]
+pub(crate) fn run() -> Result<()> {
+    const ARGUMENTS: &str =
+        "clippy --release --package flow-core --package flow-glow --features metal -- -D warnings";
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("target");
+    let folder = folder.join("metal");
+    let compiler = folder.join("stand-in");
+    stand_in::write(&compiler, STAND_IN)?;
+    let added = Command::new("rustup")
+        .args(["target", "add", TARGET])
+        .status();
+    ensure!(
+        added.context("cannot run `rustup`")?.success(),
+        "`rustup target add {TARGET}` failed"
+    );
+    println!("==> cargo {ARGUMENTS} (for {TARGET}, with a stand-in for the C compiler)");
+    let status = Command::new(env!("CARGO"))
+        .env("CARGO_TARGET_DIR", folder.join("check"))
+        .env("CARGO_BUILD_TARGET", TARGET)
+        .env("CC_aarch64_apple_darwin", &compiler)
+        .env("AR_aarch64_apple_darwin", &compiler)
+        .args(ARGUMENTS.split_whitespace())
+        .status()
+        .context("cannot run cargo")?;
+    ensure!(
+        status.success(),
+        "what only a build with Metal contains does not pass `cargo clippy`"
+    );
+    Ok(())
+}
+
+/// The stand-in is a script of a Unix shell.
+#[cfg(not(unix))]
+pub(crate) fn run() -> Result<()> {
+    anyhow::bail!("it needs a Unix shell")
+}
