@@ -58,6 +58,29 @@ fn classes_recognized_as_published() {
     assert!(accuracy > 0.9, "{accuracy}");
 }
 
+/// Latents go back through the model that they came from, whichever of the two that was.
+#[test]
+fn latents_and_back() {
+    let folder = tempfile::tempdir().unwrap();
+    for class in ["", " --class 3"] {
+        let options = format!("encode --dataset mnist --limit 20 --out z.safetensors{class}");
+        flow(folder.path(), &options);
+        flow(
+            folder.path(),
+            "decode --input z.safetensors --out back.safetensors",
+        );
+        let back = folder.path().join("back.safetensors");
+        let back = candle_core::safetensors::load(back, &Device::Cpu).unwrap();
+        let mut images = Dataset::bundled(Split::Test).unwrap();
+        images.thin_out(20);
+        let images = images.batch(&(0..20).collect::<Vec<_>>()).unwrap().images;
+        let differing = images.ne(&back["x"]).unwrap().to_dtype(DType::U32);
+        let differing = differing.unwrap().sum_all().unwrap();
+        // Single precision may lose a number that noise has put on the edge of a pixel value.
+        assert!(differing.to_scalar::<u32>().unwrap() <= 5, "{class}");
+    }
+}
+
 /// What is drawn as a seven is a seven to the nearest of the bundled training images.
 #[test]
 fn digits_of_a_class() {

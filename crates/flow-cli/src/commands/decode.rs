@@ -29,9 +29,11 @@ pub(crate) fn run(args: &DecodeArgs) -> Result<()> {
         "a PNG holds pixels; `--raw` writes a safetensors file"
     );
     let device = args.device.device.open()?;
-    let checkpoint = args.model.load(args.class.is_some(), &device)?;
-    let model = &checkpoint.model;
     let input = Tensors::read(&args.input)?;
+    // Latents of a model with classes have labels.
+    let with_classes = args.class.is_some() || input.get("labels").is_ok();
+    let checkpoint = args.model.load(with_classes, &device)?;
+    let model = &checkpoint.model;
     let latents = tensors::latents(&input, model)?;
     let labels = input.labels(model.config(), args.class, latents[0].dim(0)?)?;
     let output = Output::create(&args.out)?;
