@@ -5,13 +5,19 @@
 //! the process: no more than its peak, in as many sizes as it asked for.
 
 use std::collections::HashMap;
-use std::ops::{Deref, DerefMut};
+use std::ops::{Deref, DerefMut, Range};
 use std::sync::{LazyLock, Mutex};
 
 static FREE: LazyLock<Mutex<HashMap<usize, Vec<Vec<f32>>>>> = LazyLock::new(Mutex::default);
 
+/// Where the numbers of a buffer begin: at the start of a cache line, which no vector then crosses.
+const ALIGNMENT: usize = 64;
+
 /// Numbers of unspecified value; goes back to the pool when dropped.
-pub(super) struct Buffer(Vec<f32>);
+pub(super) struct Buffer {
+    data: Vec<f32>,
+    range: Range<usize>,
+}
 
 impl Buffer {
     /// `len` numbers, left from an earlier use or zero.
@@ -21,15 +27,20 @@ impl Buffer {
             .expect("no panic happens under this lock")
             .get_mut(&len)
             .and_then(Vec::pop);
-        Self(free.unwrap_or_else(|| vec![0.0; len]))
+        let data = free.unwrap_or_else(|| vec![0.0; len + ALIGNMENT / size_of::<f32>()]);
+        let start = data.as_ptr().align_offset(ALIGNMENT);
+        Self {
+            range: start..start + len,
+            data,
+        }
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        let data = std::mem::take(&mut self.0);
+        let data = std::mem::take(&mut self.data);
         if let Ok(mut free) = FREE.lock() {
-            free.entry(data.len()).or_default().push(data);
+            free.entry(self.range.len()).or_default().push(data);
         }
     }
 }
@@ -38,12 +49,12 @@ impl Deref for Buffer {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        &self.0
+        &self.data[self.range.clone()]
     }
 }
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [f32] {
-        &mut self.0
+        &mut self.data[self.range.clone()]
     }
 }

@@ -303,17 +303,18 @@ fn transform<S: Scale>(scale: &S, sizes: Sizes, x: &[f32], h: &[f32], y: &mut [f
             let mut log_det = 0.0;
             let blocks = y2.chunks_mut(BLOCK).zip(x2.chunks(BLOCK));
             for ((y, x), (shift, raw)) in blocks.zip(shift.chunks(BLOCK).zip(raw.chunks(BLOCK))) {
-                let mut log_scale = [0.0; BLOCK];
-                for i in 0..raw.len() {
-                    log_scale[i] = scale.at(raw[i]).0;
-                    let scale = simd::exp(log_scale[i]);
-                    y[i] = if S::FIRST {
-                        x[i] * scale + shift[i]
+                let mut log_scales = [0.0; BLOCK];
+                let parameters = shift.iter().zip(raw).zip(&mut log_scales);
+                for ((y, x), ((shift, raw), log_scale)) in y.iter_mut().zip(x).zip(parameters) {
+                    *log_scale = scale.at(*raw).0;
+                    let scale = simd::exp(*log_scale);
+                    *y = if S::FIRST {
+                        x * scale + shift
                     } else {
-                        (x[i] + shift[i]) * scale
+                        (x + shift) * scale
                     };
                 }
-                log_det += simd::sum(&log_scale);
+                log_det += simd::sum(&log_scales);
             }
             log_det
         },

@@ -11,7 +11,10 @@
 //! second-level cache: the first convolution multiplies every pixel's neighbours among the few input
 //! channels, the last one multiplies first, to 9·O numbers a pixel, and adds those to its neighbours.
 
+mod halves;
 mod kernel;
+mod lines;
+mod panels;
 mod sizes;
 mod taps;
 
@@ -21,9 +24,17 @@ use super::view::{Samples, contiguous, dense_samples, host};
 use super::{fusible, run_length, sum_in_order};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Storage, Tensor, bail};
 use kernel::{Backward, Forward};
+use panels::Panels;
 use rayon::prelude::*;
 use sizes::Sizes;
 use std::sync::OnceLock;
+
+/// Groups are made of whole images, of about so many pixels: many rows for the products, and two
+/// layers of activations that fit into the second-level cache.
+const GROUP_PIXELS: usize = 400;
+
+/// The same without activations: few panels are not full, and the neighbours fit into the second-level cache.
+const PANELS_PIXELS: usize = 1600;
 
 /// The parameters of the network, in the shapes of the module's formula.
 #[derive(Clone, Copy)]
@@ -174,12 +185,21 @@ impl CustomOp2 for Network {
         let Self { kernel, sizes, .. } = *self;
         let b = x_layout.dims()[0];
         let packed = contiguous(packed, packed_layout)?;
-        let forward = Forward::new(kernel, sizes, Samples::new(x, x_layout)?, packed);
-
+        let x = Samples::new(x, x_layout)?;
         let image = sizes.outputs * sizes.pixels();
-        let activations = self.activations();
-        let images = sizes.group_images();
         let mut y = vec![0.0; b * image];
+        let shape = Shape::from((b, sizes.outputs, sizes.height, sizes.width));
+        if let (None, Kernel::Single(arch)) = (&self.kept, kernel) {
+            let panels = Panels::new(arch, sizes, x, packed);
+            let images = sizes.images(PANELS_PIXELS);
+            y.par_chunks_mut(images * image)
+                .enumerate()
+                .for_each(|(group, y)| panels.run(group * images, y));
+            return Ok((CpuStorage::F32(y), shape));
+        }
+        let forward = Forward::new(kernel, sizes, x, packed);
+        let activations = self.activations();
+        let images = sizes.images(GROUP_PIXELS);
         let groups = y.par_chunks_mut(images * image).enumerate();
         if let Some(kept) = &self.kept {
             let mut buffer = Buffer::take(b * activations);
@@ -195,10 +215,7 @@ impl CustomOp2 for Network {
                 forward.run(group * images, &mut activations, y);
             });
         }
-        Ok((
-            CpuStorage::F32(y),
-            Shape::from((b, sizes.outputs, sizes.height, sizes.width)),
-        ))
+        Ok((CpuStorage::F32(y), shape))
     }
 
     fn bwd(
@@ -235,7 +252,7 @@ impl CustomOp2 for Network {
             sizes.outputs * sizes.pixels(),
         );
         let activation = self.activations();
-        let images = sizes.group_images();
+        let images = sizes.images(GROUP_PIXELS);
         let run = run_length(b.div_ceil(images)) * images;
         let mut grad_x = vec![0.0; b * input];
         let parts = grad_x

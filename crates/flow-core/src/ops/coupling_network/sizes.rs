@@ -3,10 +3,6 @@
 use super::taps::Image;
 use crate::ops::product::padded;
 
-/// Groups are made of whole images, of about so many pixels: many rows for the products, and two
-/// layers of activations that fit into the second-level cache.
-const GROUP_PIXELS: usize = 400;
-
 #[derive(Clone, Copy)]
 pub(super) struct Sizes {
     pub(super) inputs: usize,
@@ -21,9 +17,9 @@ impl Sizes {
         self.height * self.width
     }
 
-    /// Images in a group.
-    pub(super) fn group_images(self) -> usize {
-        (GROUP_PIXELS / self.pixels()).max(1)
+    /// Images in a group of about so many pixels.
+    pub(super) fn images(self, pixels: usize) -> usize {
+        (pixels / self.pixels()).max(1)
     }
 
     /// Numbers in w₁, b₁, w₂, b₂, w₃, b₃, which lie one after the other.

@@ -250,4 +250,4 @@ trait Arithmetic: Copy {
 type Vector<A> = <<A as Arithmetic>::Simd as Simd>::f32s;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -8,20 +8,25 @@ use proptest::prelude::*;
 use pulp::Arch;
 use pulp::bytemuck::{cast_slice, cast_slice_mut};
 
-/// The code paths: plain Rust, each instruction set of this machine, and bf16 if it has it.
-fn kernels() -> Vec<Kernel> {
-    let mut kernels = vec![Kernel::Single(Arch::Scalar), Kernel::new(Precision::F32)];
+/// Plain Rust, and each instruction set of this machine.
+pub(in crate::ops) fn architectures() -> Vec<Arch> {
+    let mut architectures = vec![Arch::Scalar, Arch::new()];
     #[cfg(target_arch = "x86_64")]
     {
-        kernels.extend(pulp::x86::V3::try_new().map(|v3| Kernel::Single(Arch::V3(v3))));
-        kernels.extend(pulp::x86::V4::try_new().map(|v4| Kernel::Single(Arch::V4(v4))));
+        architectures.extend(pulp::x86::V3::try_new().map(Arch::V3));
+        architectures.extend(pulp::x86::V4::try_new().map(Arch::V4));
     }
-    kernels.push(Kernel::new(Precision::Bf16));
-    kernels
+    architectures
+}
+
+/// The code paths: all of them, and bf16 if the machine has it.
+fn kernels() -> Vec<Kernel> {
+    let single = architectures().into_iter().map(Kernel::Single);
+    single.chain([Kernel::new(Precision::Bf16)]).collect()
 }
 
 /// Small integers: exact in bf16, as are their products in f32, so that every kernel is exact.
-fn integers(seed: u64, count: usize) -> Vec<f32> {
+pub(in crate::ops) fn integers(seed: u64, count: usize) -> Vec<f32> {
     let mut state = seed | 1;
     let draw = |_| {
         state = state

@@ -1,0 +1,497 @@
+//! The network without a graph: nothing is kept, so a panel of pixels goes through all three layers while it is in the
+//! first-level cache.
+//!
+//! Channels are rows and pixels lie side by side, as in the tensors themselves. Where the width of images is even, 3×3
+//! convolutions take pairs of pixels with two thirds of the multiplications; see [`lines`](super::lines). The 1×1 convolution
+//! multiplies two channels by two pixels with seven products in the place of eight; see [`halves`](super::halves).
+
+use super::halves::{self, PRODUCTS};
+use super::lines::{Column, Lines, POINTS, at_points};
+use super::sizes::{Sizes, cut};
+use crate::ops::buffer::Buffer;
+use crate::ops::view::Samples;
+use pulp::{Arch, Simd, WithSimd};
+
+/// Vectors of pixels in a panel: two of neighbours, or one of the first pixels of pairs and one of the second.
+const PANEL: usize = 2;
+
+/// Rows of a tile.
+const ROWS: usize = 4;
+
+/// The weights of both 3×3 convolutions, the last one as what a pixel adds to its neighbours.
+enum Outer {
+    /// `[K, 9·I]` and `[9·O, K]`
+    Pixels(Tiles<1>, Tiles<1>),
+    /// `[K, 3·I]` and `[3·O, K]`, at each point
+    Pairs(Tiles<POINTS>, Tiles<POINTS>),
+}
+
+/// The network, and the images that it is for.
+pub(super) struct Panels<'a> {
+    arch: Arch,
+    sizes: Sizes,
+    x: Samples<'a>,
+    outer: Outer,
+    b1: Vec<f32>,
+    /// `[K/2, K/2]`, as the factors of seven products
+    w2: Tiles<PRODUCTS>,
+    b2: Vec<f32>,
+    b3: &'a [f32],
+}
+
+impl<'a> Panels<'a> {
+    pub(super) fn new(arch: Arch, sizes: Sizes, x: Samples<'a>, parameters: &'a [f32]) -> Self {
+        let (inputs, hidden, outputs) = (sizes.inputs, sizes.hidden, sizes.outputs);
+        let [w1, b1, w2, b2, w3, b3] = cut(parameters, sizes.parameters());
+        // Channels that are missing in a pair are zero.
+        let even = hidden.next_multiple_of(2);
+        let with_room = |bias: &[f32]| {
+            let mut bias = bias.to_vec();
+            bias.resize(even, 0.0);
+            bias
+        };
+        let in_w1 = |column: usize, k: usize| {
+            if k < hidden {
+                w1[sizes.in_w1(column, k)]
+            } else {
+                0.0
+            }
+        };
+        let in_w2 = |from: usize, to: usize| {
+            if from.max(to) < hidden {
+                w2[sizes.in_w2(from, to)]
+            } else {
+                0.0
+            }
+        };
+        let in_w3 = |k: usize, column: usize| w3[sizes.in_w3(k, column)];
+        // Of (row of neighbours, channel) and a tap, the (neighbour, channel).
+        let column = |row: usize, tap: usize, channels: usize| {
+            (row / channels * 3 + tap) * channels + row % channels
+        };
+        let outer = match Column::of(sizes.width) {
+            Column::Pixel => Outer::Pixels(
+                Tiles::new(even, 9 * inputs, |k, column| [in_w1(column, k)]),
+                Tiles::new(9 * outputs, hidden, |column, k| [in_w3(k, column)]),
+            ),
+            Column::Pair => Outer::Pairs(
+                Tiles::new(even, 3 * inputs, |k, row| {
+                    let weight = |tap| in_w1(column(row, tap, inputs), k);
+                    at_points([weight(0), weight(1), weight(2)])
+                }),
+                Tiles::new(3 * outputs, hidden, |row, k| {
+                    let weight = |tap| in_w3(k, column(row, tap, outputs));
+                    at_points([weight(0), weight(1), weight(2)])
+                }),
+            ),
+        };
+        Self {
+            arch,
+            sizes,
+            x,
+            outer,
+            b1: with_room(b1),
+            w2: Tiles::new(even / 2, even / 2, |to, from| {
+                let weight = |i, j| in_w2(2 * from + j, 2 * to + i);
+                halves::left([[weight(0, 0), weight(0, 1)], [weight(1, 0), weight(1, 1)]])
+            }),
+            b2: with_room(b2),
+            b3,
+        }
+    }
+
+    /// Writes to `y` what the network makes of the images from `first` on.
+    pub(super) fn run(&self, first: usize, y: &mut [f32]) {
+        let network = self;
+        self.arch.dispatch(Run { network, first, y });
+    }
+
+    /// Gives every channel of the second layer to `finish`, at the pixels of a panel.
+    #[inline(always)]
+    fn second_layer<S: Simd>(
+        &self,
+        simd: S,
+        h1: &[[S::f32s; PRODUCTS]],
+        mut finish: impl FnMut(usize, [S::f32s; PANEL]),
+    ) {
+        self.w2.multiply(
+            simd,
+            #[inline(always)]
+            |_, _| simd.splat_f32s(0.0),
+            #[inline(always)]
+            |pair, product| h1[pair][product],
+            #[inline(always)]
+            |pair, products| {
+                for (i, mut pixels) in halves::sums(simd, products).into_iter().enumerate() {
+                    let k = 2 * pair + i;
+                    for sum in &mut pixels {
+                        *sum = simd.add_f32s(*sum, simd.splat_f32s(self.b2[k]));
+                    }
+                    finish(k, relu(simd, pixels));
+                }
+            },
+        );
+    }
+
+    /// Panels of neighbouring pixels: `neighbours` `[9·I, columns]` → `products` `[9·O, columns]`.
+    #[inline(always)]
+    fn pixels<S: Simd>(
+        &self,
+        simd: S,
+        [w1, w3]: [&Tiles<1>; 2],
+        columns: usize,
+        neighbours: &[f32],
+        products: &mut [f32],
+    ) {
+        let (hidden, width) = (self.b1.len(), PANEL * S::F32_LANES);
+        let mut h1 = Buffer::take(hidden / 2 * PRODUCTS * S::F32_LANES);
+        let mut h2 = Buffer::take(hidden * width);
+        let h1 = vectors_mut::<S, PRODUCTS>(&mut h1);
+        let h2 = vectors_mut::<S, PANEL>(&mut h2);
+        for at in (0..columns).step_by(width) {
+            let row = |k: usize| k * columns + at..k * columns + at + width;
+            w1.multiply(
+                simd,
+                #[inline(always)]
+                |k, _| simd.splat_f32s(self.b1[k]),
+                #[inline(always)]
+                |k, v| vectors::<S, PANEL>(&neighbours[row(k)])[0][v],
+                #[inline(always)]
+                |k, sums| keep(simd, h1, k, relu(simd, sums)),
+            );
+            self.second_layer(
+                simd,
+                h1,
+                #[inline(always)]
+                |k, pixels| h2[k] = pixels,
+            );
+            w3.multiply(
+                simd,
+                #[inline(always)]
+                |_, _| simd.splat_f32s(0.0),
+                #[inline(always)]
+                |k, v| h2[k][v],
+                #[inline(always)]
+                |k, sums| vectors_mut::<S, PANEL>(&mut products[row(k)])[0] = sums,
+            );
+        }
+    }
+
+    /// Panels of pairs of pixels: `neighbours` `[3·I, 4, columns]` → `products` `[3·O, 4, columns]`, as coefficients.
+    #[inline(always)]
+    fn pairs<S: Simd>(
+        &self,
+        simd: S,
+        [w1, w3]: [&Tiles<POINTS>; 2],
+        columns: usize,
+        neighbours: &[f32],
+        products: &mut [f32],
+    ) {
+        let (hidden, width) = (self.b1.len(), S::F32_LANES);
+        let mut h1 = Buffer::take(hidden / 2 * PRODUCTS * width);
+        let mut h2 = Buffer::take(hidden * POINTS * width);
+        let h1 = vectors_mut::<S, PRODUCTS>(&mut h1);
+        let h2 = vectors_mut::<S, POINTS>(&mut h2);
+        let zero = simd.splat_f32s(0.0);
+        for at in (0..columns).step_by(width) {
+            let row = |k: usize, point: usize| {
+                let start = (POINTS * k + point) * columns + at;
+                start..start + width
+            };
+            w1.multiply(
+                simd,
+                #[inline(always)]
+                // The first pixel is the sum of the first three products, the second one is less the last product.
+                |k, point| match point {
+                    0 => simd.splat_f32s(self.b1[k]),
+                    3 => simd.splat_f32s(-self.b1[k]),
+                    _ => zero,
+                },
+                #[inline(always)]
+                |k, point| vectors::<S, 1>(&neighbours[row(k, point)])[0][0],
+                #[inline(always)]
+                |k, [q0, q1, q2, q3]| {
+                    let first = simd.add_f32s(q0, simd.add_f32s(q1, q2));
+                    let second = simd.sub_f32s(simd.sub_f32s(q1, q2), q3);
+                    keep(simd, h1, k, relu(simd, [first, second]));
+                },
+            );
+            self.second_layer(
+                simd,
+                h1,
+                #[inline(always)]
+                |k, [e, o]| h2[k] = [e, simd.add_f32s(e, o), simd.sub_f32s(e, o), o],
+            );
+            w3.multiply(
+                simd,
+                #[inline(always)]
+                |_, _| zero,
+                #[inline(always)]
+                |k, v| h2[k][v],
+                #[inline(always)]
+                |k, [q0, q1, q2, q3]| {
+                    let second = simd.sub_f32s(simd.sub_f32s(q1, q2), q3);
+                    let third = simd.sub_f32s(simd.add_f32s(q1, q2), q0);
+                    for (power, coefficient) in [q0, second, third, q3].into_iter().enumerate() {
+                        vectors_mut::<S, 1>(&mut products[row(k, power)])[0] = [coefficient];
+                    }
+                },
+            );
+        }
+    }
+}
+
+/// Puts the first layer's channel `k` of a panel into the right factors `h1`: a pair of channels is complete with its second.
+#[inline(always)]
+fn keep<S: Simd>(simd: S, h1: &mut [[S::f32s; PRODUCTS]], k: usize, pixels: [S::f32s; PANEL]) {
+    let factors = &mut h1[k / 2];
+    if k.is_multiple_of(2) {
+        factors[..PANEL].copy_from_slice(&pixels);
+    } else {
+        *factors = halves::right(simd, [[factors[0], factors[1]], pixels]);
+    }
+}
+
+/// [`Panels::run`], to be compiled for every instruction set.
+struct Run<'a> {
+    network: &'a Panels<'a>,
+    first: usize,
+    y: &'a mut [f32],
+}
+
+impl WithSimd for Run<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { network, first, y } = self;
+        let sizes = network.sizes;
+        let image = sizes.outputs * sizes.pixels();
+        let column = Column::of(sizes.width);
+        let count = y.len() / sizes.outputs / column.pixels();
+        let columns = count.next_multiple_of(PANEL / column.pixels() * S::F32_LANES);
+        let lines = Lines {
+            column,
+            height: sizes.height,
+            width: sizes.width,
+            length: columns,
+        };
+        let mut neighbours = Buffer::take(column.rows(sizes.inputs) * columns);
+        for index in 0..y.len() / image {
+            lines.gather(index, network.x.get(first + index), &mut neighbours);
+        }
+        for row in neighbours.chunks_exact_mut(columns) {
+            row[count..].fill(0.0);
+        }
+        let mut products = Buffer::take(column.rows(sizes.outputs) * columns);
+        match &network.outer {
+            Outer::Pixels(w1, w3) => {
+                network.pixels(simd, [w1, w3], columns, &neighbours, &mut products);
+            }
+            Outer::Pairs(w1, w3) => {
+                network.pairs(simd, [w1, w3], columns, &neighbours, &mut products);
+            }
+        }
+        for (index, y) in y.chunks_exact_mut(image).enumerate() {
+            lines.scatter(index, &mut products, network.b3, y);
+        }
+    }
+}
+
+/// A left factor `[rows, inner]`, of which a few rows are multiplied at a time. Every place has one number for all vectors of a
+/// row of the right factor, or one for each.
+struct Tiles<const NUMBERS: usize> {
+    /// `[rows / ROWS, inner, ROWS, NUMBERS]`
+    words: Buffer,
+    rows: usize,
+    inner: usize,
+}
+
+impl<const NUMBERS: usize> Tiles<NUMBERS> {
+    fn new(rows: usize, inner: usize, at: impl Fn(usize, usize) -> [f32; NUMBERS]) -> Self {
+        let mut words = Buffer::take(rows.next_multiple_of(ROWS) * inner * NUMBERS);
+        let places = words.as_chunks_mut().0;
+        for (tile, places) in places.chunks_exact_mut(ROWS * inner).enumerate() {
+            for i in 0..ROWS {
+                let row = tile * ROWS + i;
+                for (k, place) in places[i..].iter_mut().step_by(ROWS).enumerate() {
+                    *place = if row < rows {
+                        at(row, k)
+                    } else {
+                        [0.0; NUMBERS]
+                    };
+                }
+            }
+        }
+        Self { words, rows, inner }
+    }
+
+    /// Every row of `start` + self · `b` goes to `finish`; both give the vectors of a row one by one.
+    #[inline(always)]
+    fn multiply<S: Simd, const VECTORS: usize>(
+        &self,
+        simd: S,
+        start: impl Fn(usize, usize) -> S::f32s + Copy,
+        b: impl Fn(usize, usize) -> S::f32s + Copy,
+        mut finish: impl FnMut(usize, [S::f32s; VECTORS]),
+    ) {
+        let places = self.words.as_chunks::<NUMBERS>().0.as_chunks::<ROWS>().0;
+        for (index, tile) in places.chunks_exact(self.inner).enumerate() {
+            let rows = index * ROWS..self.rows.min((index + 1) * ROWS);
+            // The sums, and what they are made of, fit into the registers.
+            let all = ROWS * VECTORS + 2 <= S::REGISTER_COUNT;
+            for row in rows.step_by(if all { ROWS } else { ROWS / 2 }) {
+                let finish = &mut finish;
+                if all {
+                    self.part::<S, VECTORS, ROWS>(simd, tile, row, start, b, finish);
+                } else {
+                    self.part::<S, VECTORS, { ROWS / 2 }>(simd, tile, row, start, b, finish);
+                }
+            }
+        }
+    }
+
+    /// Some rows of a tile, from `row` on.
+    #[inline(always)]
+    fn part<S: Simd, const VECTORS: usize, const SOME: usize>(
+        &self,
+        simd: S,
+        tile: &[[[f32; NUMBERS]; ROWS]],
+        row: usize,
+        start: impl Fn(usize, usize) -> S::f32s + Copy,
+        b: impl Fn(usize, usize) -> S::f32s + Copy,
+        finish: &mut impl FnMut(usize, [S::f32s; VECTORS]),
+    ) {
+        let zero = simd.splat_f32s(0.0);
+        let mut sums = [[zero; VECTORS]; SOME];
+        for (i, sums) in sums.iter_mut().enumerate() {
+            let row = (row + i).min(self.rows - 1);
+            for (v, sum) in sums.iter_mut().enumerate() {
+                *sum = start(row, v);
+            }
+        }
+        let of_tile = row % ROWS;
+        for (k, places) in tile.iter().enumerate() {
+            let places = &places[of_tile..][..SOME];
+            for v in 0..VECTORS {
+                let vector = b(k, v);
+                for (sums, numbers) in sums.iter_mut().zip(places) {
+                    let number = simd.splat_f32s(numbers[v % NUMBERS]);
+                    sums[v] = simd.mul_add_e_f32s(number, vector, sums[v]);
+                }
+            }
+        }
+        for (i, sums) in sums.into_iter().enumerate() {
+            let row = row + i;
+            if row < self.rows {
+                (*finish)(row, sums);
+            }
+        }
+    }
+}
+
+/// Keeps NaN, so that a broken model shows.
+#[inline(always)]
+fn relu<S: Simd>(simd: S, mut pixels: [S::f32s; PANEL]) -> [S::f32s; PANEL] {
+    let zero = simd.splat_f32s(0.0);
+    for x in &mut pixels {
+        *x = simd.select_f32s(simd.less_than_f32s(*x, zero), zero, *x);
+    }
+    pixels
+}
+
+/// `numbers` as rows of vectors.
+#[inline(always)]
+fn vectors<S: Simd, const VECTORS: usize>(numbers: &[f32]) -> &[[S::f32s; VECTORS]] {
+    S::as_simd_f32s(numbers).0.as_chunks().0
+}
+
+/// As [`vectors`], to be written to.
+#[inline(always)]
+fn vectors_mut<S: Simd, const VECTORS: usize>(numbers: &mut [f32]) -> &mut [[S::f32s; VECTORS]] {
+    S::as_mut_simd_f32s(numbers).0.as_chunks_mut().0
+}
+
+#[cfg(test)]
+mod tests {
+    //! On small integers all sums are exact in f32, also those of the halves at two points.
+    #![allow(clippy::float_cmp)]
+
+    use super::*;
+    use crate::ops::product::tests::{architectures, integers};
+    use candle_core::{CpuStorage, Layout};
+    use proptest::prelude::*;
+
+    /// The three layers, number by number.
+    fn specified(sizes: Sizes, x: &[f32], parameters: &[f32]) -> Vec<f32> {
+        let [w1, b1, w2, b2, w3, b3] = cut(parameters, sizes.parameters());
+        let (height, width) = (sizes.height, sizes.width);
+        let convolve = |planes: &[f32], weight: &[f32], bias: &[f32]| {
+            let mut result = Vec::new();
+            for (weight, bias) in weight
+                .chunks_exact(planes.len() / sizes.pixels() * 9)
+                .zip(bias)
+            {
+                for (row, column) in (0..height).flat_map(|i| (0..width).map(move |j| (i, j))) {
+                    let mut sum = *bias;
+                    for (plane, weight) in planes
+                        .chunks_exact(sizes.pixels())
+                        .zip(weight.chunks_exact(9))
+                    {
+                        for (tap, weight) in weight.iter().enumerate() {
+                            let (i, j) = (row + tap / 3, column + tap % 3);
+                            if (1..=height).contains(&i) && (1..=width).contains(&j) {
+                                sum += weight * plane[(i - 1) * width + j - 1];
+                            }
+                        }
+                    }
+                    result.push(sum);
+                }
+            }
+            result
+        };
+        let relu = |numbers: Vec<f32>| numbers.into_iter().map(|x| x.max(0.0)).collect::<Vec<_>>();
+        let image = |x: &[f32]| {
+            let h1 = relu(convolve(x, w1, b1));
+            let mut h2 = Vec::new();
+            for (weight, bias) in w2.chunks_exact(sizes.hidden).zip(b2) {
+                for pixel in 0..sizes.pixels() {
+                    let column = h1[pixel..].iter().step_by(sizes.pixels());
+                    h2.push(weight.iter().zip(column).map(|(w, h)| w * h).sum::<f32>() + bias);
+                }
+            }
+            convolve(&relu(h2), w3, b3)
+        };
+        x.chunks_exact(sizes.inputs * sizes.pixels())
+            .flat_map(image)
+            .collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+        #[test]
+        fn every_instruction_set_computes_the_network(
+            images in 1_usize..6, inputs in 1_usize..4, hidden in 1_usize..20, outputs in 1_usize..5,
+            height in 1_usize..9, width in 1_usize..9, seed: u64,
+        ) {
+            let sizes = Sizes { inputs, hidden, outputs, height, width };
+            let x = integers(seed, images * inputs * sizes.pixels());
+            let parameters = integers(!seed, sizes.parameters().iter().sum());
+            let storage = CpuStorage::F32(x.clone());
+            let layout = Layout::contiguous((images, inputs, height, width));
+            let samples = Samples::new(&storage, &layout).unwrap();
+            let expected = specified(sizes, &x, &parameters);
+            let image = outputs * sizes.pixels();
+            for arch in architectures() {
+                let panels = Panels::new(arch, sizes, samples, &parameters);
+                let mut y = vec![f32::NAN; images * image];
+                panels.run(0, &mut y);
+                prop_assert_eq!(&y, &expected, "{:?}", arch);
+                // Another cut of the batch.
+                panels.run(images - 1, &mut y[..image]);
+                prop_assert_eq!(&y[..image], &expected[expected.len() - image..]);
+            }
+        }
+    }
+}
