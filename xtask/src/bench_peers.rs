@@ -270,7 +270,7 @@ pub(crate) fn flow(arguments: &[&str]) -> Result<Value> {
 }
 
 /// `flow` of the build that this program is of: both lie side by side, wherever that is.
-fn beside_this() -> Result<PathBuf> {
+pub(crate) fn beside_this() -> Result<PathBuf> {
     Ok(env::current_exe()?.with_file_name("flow"))
 }
 

@@ -20,6 +20,7 @@ mod files;
 mod image_files;
 mod image_grid;
 mod measure;
+mod memory;
 mod plot;
 mod pretrained;
 mod ranks;

@@ -26,9 +26,9 @@ fn decoding_gives_back_test_images() {
     }
 
     let images = test.batch(&(0..100).collect::<Vec<_>>()).unwrap().images;
-    let (x, _) = trainer.model().dequantize(&images, 0).unwrap();
-    let (latents, _) = trainer.model().encode(&x, None).unwrap();
-    let decoded = trainer.model().decode(&latents, None).unwrap();
+    let (x, _) = trainer.model().unwrap().dequantize(&images, 0).unwrap();
+    let (latents, _) = trainer.model().unwrap().encode(&x, None).unwrap();
+    let decoded = trainer.model().unwrap().decode(&latents, None).unwrap();
     let difference = (&decoded - &x).unwrap().abs().unwrap().max_all().unwrap();
     assert!(
         difference.to_scalar::<f32>().unwrap() < 1e-3,

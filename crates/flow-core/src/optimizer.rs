@@ -71,16 +71,7 @@ impl Moments {
             if let Some(None) = average {
                 bail!("parameter `{name}` has no average");
             }
-            let state = State {
-                weight: var,
-                average: average.flatten(),
-                moments: &self.0[name],
-            };
-            if is_host(var.device()) && var.dtype() == DType::F32 {
-                state.update_in_place(update, &grad.contiguous()?)?;
-            } else {
-                state.update_composed(update, grad)?;
-            }
+            update.apply(var, grad, &self.0[name], average.flatten())?;
         }
         Ok(())
     }
@@ -133,6 +124,26 @@ impl State<'_> {
 }
 
 impl Update {
+    /// Moves `weight` by its gradient, with its `moments`, and then its `average`, if it has one. All are of one shape.
+    pub fn apply(
+        self,
+        weight: &Var,
+        grad: &Tensor,
+        moments: &[Var; 2],
+        average: Option<&Var>,
+    ) -> Result<()> {
+        let state = State {
+            weight,
+            average,
+            moments,
+        };
+        if is_host(weight.device()) && weight.dtype() == DType::F32 {
+            state.update_in_place(self, &grad.contiguous()?)
+        } else {
+            state.update_composed(self, grad)
+        }
+    }
+
     /// The step after `step` others, without clipping and without an average.
     pub fn new(optimizer: Optimizer, step: u64, learning_rate: f64) -> Self {
         Self {

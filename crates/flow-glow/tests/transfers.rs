@@ -136,7 +136,7 @@ fn training_takes_the_same_course() {
             });
             let losses = losses.collect::<Vec<_>>();
             let gradient = trainer.gradient(&images(), None).unwrap();
-            let draws = trainer.model().sample(8, None, 1.0, 3).unwrap();
+            let draws = trainer.model().unwrap().sample(8, None, 1.0, 3).unwrap();
             (losses, gradient, draws)
         };
         let (losses, gradient, draws) = course();

@@ -8,7 +8,7 @@ use flow_glow::{Dequantization, GlowConfig, ImageShape, TrainSettings, Trainer};
 use serde::Serialize;
 use std::{env, hint::black_box, time::Instant};
 
-use crate::{cli::BenchArgs, report, training};
+use crate::{cli::BenchArgs, memory, report, training};
 
 /// Sides of the matrices whose product shows what the machine can do.
 const MATRIX: usize = 1024;
@@ -59,7 +59,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
     };
     let mut trainer = Trainer::new(&config, settings, "noise", &device)?;
     // As `train` does.
-    trainer.keep_good_state_in(&env::temp_dir())?;
+    trainer.keep_on_disk(&env::temp_dir())?;
     let shape = (batch, image.channels, image.height, image.width);
     let x = random::uniform(0, shape, DType::F32, &device)?;
     let images = (&x * 255.0)?.to_dtype(DType::U8)?;
@@ -77,9 +77,9 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
     // Training needs the most memory; what comes later must not count.
     let peak_mb = match device::peak_memory(&device)? {
         Some(bytes) => Some(bytes >> 20),
-        None => peak_bytes()?.map(|bytes| bytes >> 20),
+        None => memory::peak_mb()?,
     };
-    let model = trainer.model();
+    let model = trainer.model()?;
     let log_prob = median(&device, args.iters, || model.log_prob(&x, labels))?;
     let sample = median(&device, args.iters, || model.sample(batch, labels, 1.0, 0))?;
     let matrices = [0, 1].map(|seed| random::normal(seed, (MATRIX, MATRIX), DType::F32, &device));
@@ -187,23 +187,6 @@ fn forward_flop(config: &GlowConfig) -> f64 {
         }
     };
     (config.steps * couplings.sum::<usize>() + noise) as f64
-}
-
-/// The most memory that this process has had in use, where the system tells.
-#[cfg(unix)]
-fn peak_bytes() -> Result<Option<u64>> {
-    use nix::sys::resource::{UsageWho, getrusage};
-    let peak = getrusage(UsageWho::RUSAGE_SELF)?.max_rss().unsigned_abs();
-    Ok(Some(if cfg!(target_os = "macos") {
-        peak
-    } else {
-        peak << 10
-    }))
-}
-
-#[cfg(not(unix))]
-fn peak_bytes() -> Result<Option<u64>> {
-    Ok(None)
 }
 
 fn rounded(value: f64) -> f64 {

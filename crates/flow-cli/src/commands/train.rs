@@ -13,6 +13,7 @@ use crate::{
     console::Console,
     data,
     measure::Measurement,
+    memory,
     ranks::Team,
     report,
     training::{
@@ -56,7 +57,7 @@ fn train(args: &TrainArgs, console: Console, interrupt: Interrupt, team: &Team) 
         }
         .run();
     }
-    trainer.keep_good_state_in(folder.path())?;
+    trainer.keep_on_disk(folder.path())?;
     let log = MetricsLog::open(&folder.metrics(), notes.journal)?;
     let goes_on = args.output.resume && folder.events().exists();
     let events = (args.output.tensorboard || goes_on)
@@ -242,6 +243,10 @@ fn print(session: &Session<'_>, measured: &Measurement) -> Result<()> {
     let folder = &session.folder;
     let whole_seconds = Duration::from_secs(progress.seconds.round() as u64);
     let epochs = images as f64 / session.images.train.len() as f64;
+    let memory = match memory::peak_mb()? {
+        Some(peak) => format!("{peak} MB at most"),
+        None => "unknown".to_owned(),
+    };
     report::table(&[
         (
             "result",
@@ -259,6 +264,7 @@ fn print(session: &Session<'_>, measured: &Measurement) -> Result<()> {
                 images as f64 / progress.seconds
             ),
         ),
+        ("memory", memory),
         ("model", folder.model().display().to_string()),
         (
             "samples",

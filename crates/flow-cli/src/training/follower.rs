@@ -74,8 +74,8 @@ impl Follower<'_> {
                             Order::Probe => &self.images.probe,
                             _ => &self.images.test,
                         };
-                        let model = self.trainer.model();
-                        measure::bits_per_dim(model, images, &self.device, SEED, ranks, |_| true)?;
+                        let model = self.trainer.model()?;
+                        measure::bits_per_dim(&model, images, &self.device, SEED, ranks, |_| true)?;
                         gradient = kept;
                     }
                 }

@@ -67,9 +67,9 @@ impl Session<'_> {
         let mut bar = self.console.progress(0.0);
         let total = test.len() as u64;
         let message = format!("measuring {} test images", HumanCount(total));
-        let model = self.trainer.model();
+        let model = self.trainer.model()?;
         let ranks = self.exchange.ranks();
-        let measured = measure::bits_per_dim(model, test, &self.device, SEED, ranks, |images| {
+        let measured = measure::bits_per_dim(&model, test, &self.device, SEED, ranks, |images| {
             bar.update(images as f64 / total as f64, &message);
             // The others wait for this one's results.
             !self.interrupt.requested() || !ranks.is_alone()
@@ -87,8 +87,15 @@ impl Session<'_> {
     }
 
     fn draw_samples(&mut self, epoch: u64) -> Result<()> {
-        let model = self.trainer.model();
-        let images = draw::images(model, SAMPLES, None, SAMPLE_TEMPERATURE, SEED, &self.device)?;
+        let model = self.trainer.model()?;
+        let images = draw::images(
+            &model,
+            SAMPLES,
+            None,
+            SAMPLE_TEMPERATURE,
+            SEED,
+            &self.device,
+        )?;
         let png = image_grid::png(&images)?;
         files::replace(&self.folder.samples(epoch), &png)?;
         match &mut self.events {

@@ -76,6 +76,13 @@ impl Scratch {
 }
 
 impl Stored {
+    /// Writes `tensor`, of the same shape and type, in its place.
+    pub(super) fn set(&self, tensor: &Tensor) -> Result<()> {
+        let bytes = tensor.data();
+        self.scratch
+            .at(self.start, "write", |file| file.write_all(&bytes))
+    }
+
     pub(super) fn dtype(&self) -> Dtype {
         self.dtype.into()
     }

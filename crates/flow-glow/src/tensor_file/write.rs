@@ -4,7 +4,7 @@ use super::scratch::Stored;
 use crate::{Error, Result};
 use atomic_write_file::AtomicWriteFile;
 use candle_core::{Device, Tensor};
-use flow_core::transfer;
+use flow_core::{params, transfer};
 use safetensors::tensor::{Metadata, TensorInfo};
 use safetensors::{Dtype, View};
 use std::borrow::Cow;
@@ -32,6 +32,25 @@ impl Piece {
         match self {
             Self::Held(tensor) => Ok(transfer::to_device(tensor, device)?),
             Self::Stored(stored) => stored.load(device),
+        }
+    }
+
+    /// The tensor where it is; on the CPU if it is stored.
+    pub(crate) fn get(&self) -> Result<Tensor> {
+        match self {
+            Self::Held(tensor) => Ok(tensor.clone()),
+            Self::Stored(stored) => stored.load(&Device::Cpu),
+        }
+    }
+
+    /// Puts `tensor`, of the same shape and type, in its place.
+    ///
+    /// # Errors
+    /// If it is held and is no variable, or the file cannot be written.
+    pub(crate) fn set(&self, tensor: &Tensor) -> Result<()> {
+        match self {
+            Self::Held(own) => Ok(params::assign(own, tensor)?),
+            Self::Stored(stored) => stored.set(tensor),
         }
     }
 

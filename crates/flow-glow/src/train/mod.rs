@@ -3,6 +3,7 @@
 
 mod batch;
 mod by_inversion;
+mod companions;
 mod exchange;
 mod guard;
 mod objective;

@@ -1,10 +1,9 @@
 //! Saving a training, and going on from what was saved as if it had never stopped.
 
 use super::settings::MAX_COUNT;
-use super::state::{Standing, State, named};
+use super::state::{Standing, State};
 use super::trainer::Trainer;
 use crate::checkpoint::{self, GOOD, Header, TrainingRecord};
-use crate::tensor_file::Piece;
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -80,13 +79,14 @@ impl Trainer {
 
     /// Writes the averaged weights: what the other commands load.
     pub fn save_model(&self, path: &Path) -> Result<()> {
-        checkpoint::write(path, &self.header(None), named("", &self.state.average))
+        let averages = self.state.companions.averages();
+        let averages = averages.map(|(name, piece)| (name.clone(), piece.clone()));
+        checkpoint::write(path, &self.header(None), averages)
     }
 
     /// Writes everything that [`resume`](Self::resume) needs.
     pub fn save_training(&self, path: &Path) -> Result<()> {
-        let own = self.state.tensors().into_iter();
-        let own = own.map(|(name, tensor)| (name, Piece::Held(tensor)));
+        let own = self.state.pieces();
         let good = self.good.iter().flat_map(|good| &good.tensors);
         let good = good.map(|(name, piece)| (format!("{GOOD}/{name}"), piece.clone()));
         let record = ResumeRecord {

@@ -1,5 +1,6 @@
 //! What training moves: the weights, their average, and the moments of the optimiser.
 
+use super::companions::Companions;
 use super::guard::Losses;
 use super::settings::Precision;
 use crate::checkpoint::{AVERAGE, FIRST_MOMENT, GOOD, SECOND_MOMENT, WEIGHTS};
@@ -7,11 +8,11 @@ use crate::config::GlowConfig;
 use crate::model::Glow;
 use crate::tensor_file::{Piece, Scratch};
 use crate::{Error, Result};
-use candle_core::{DType, Device, Tensor, Var};
-use flow_core::optimizer::Moments;
+use candle_core::{DType, Device, Tensor};
 use flow_core::params::ParamStore;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The parts of a training that belong together: they are saved, and go back, as one.
 pub(super) struct State {
@@ -20,10 +21,9 @@ pub(super) struct State {
     pub(super) live: Glow,
     /// The same without a graph.
     pub(super) still: Glow,
-    pub(super) average: ParamStore,
-    /// The model that sees the average.
-    pub(super) model: Glow,
-    pub(super) moments: Moments,
+    pub(super) companions: Companions,
+    /// The model that sees the average, while that is in memory.
+    averaged: Option<Arc<Glow>>,
     pub(super) standing: Standing,
 }
 
@@ -48,8 +48,7 @@ impl Snapshot {
     pub(super) fn stored_in(self, scratch: &Scratch) -> Result<Self> {
         let mut end = 0;
         let store = |(name, piece): (String, Piece)| {
-            let tensor = piece.load(&Device::Cpu)?;
-            Ok((name, Piece::Stored(scratch.put(&mut end, &tensor)?)))
+            Ok((name, Piece::Stored(scratch.put(&mut end, &piece.get()?)?)))
         };
         Ok(Self {
             tensors: self.tensors.into_iter().map(store).collect::<Result<_>>()?,
@@ -108,35 +107,59 @@ impl State {
         let still = fitted(&params.frozen())?;
         let average = average(&params)?;
         let view = average.frozen();
-        let model = Glow::new(config, view.builder(DType::F32, device))?;
+        let averaged = Glow::new(config, view.builder(DType::F32, device))?;
         all_used(&view)?;
         Ok(Self {
             params,
             live,
             still,
-            average,
-            model,
-            moments: Moments::default(),
+            companions: Companions::new(average.vars()),
+            averaged: Some(Arc::new(averaged)),
             standing: Standing::default(),
         })
     }
 
-    /// All tensors by their names in a `training.safetensors`. They are the state's own, not copies.
-    pub(super) fn tensors(&self) -> Vec<(String, Tensor)> {
-        let mut tensors = named(&format!("{WEIGHTS}/"), &self.params);
-        tensors.extend(named(&format!("{AVERAGE}/"), &self.average));
-        for (name, moments) in self.moments.iter() {
-            for (part, moment) in [FIRST_MOMENT, SECOND_MOMENT].into_iter().zip(moments) {
-                tensors.push((format!("{part}/{name}"), moment.as_tensor().clone()));
-            }
+    /// The model with the averaged weights.
+    pub(super) fn averaged(&self) -> Result<Arc<Glow>> {
+        if let Some(averaged) = &self.averaged {
+            return Ok(averaged.clone());
         }
-        tensors
+        let device = self.live.device();
+        let mut failed = None;
+        let load = |(name, piece): (&String, &Piece)| match piece.load(device) {
+            Ok(tensor) => Some((name.clone(), tensor)),
+            Err(error) => {
+                failed = Some(error);
+                None
+            }
+        };
+        // One by one, as each is copied.
+        let average = ParamStore::from_tensors(self.companions.averages().map_while(load))?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        let params = average.frozen().builder(DType::F32, device);
+        Ok(Arc::new(Glow::new(self.live.config(), params)?))
+    }
+
+    /// Moves average and moments into a file.
+    pub(super) fn store_companions_in(&mut self, scratch: Scratch) -> Result<()> {
+        self.averaged = None;
+        self.companions.store_in(scratch)
+    }
+
+    /// All tensors by their names in a `training.safetensors`. They are the state's own, not copies.
+    pub(super) fn pieces(&self) -> impl Iterator<Item = (String, Piece)> {
+        let weights = named(&format!("{WEIGHTS}/"), &self.params).into_iter();
+        let weights = weights.map(|(name, tensor)| (name, Piece::Held(tensor)));
+        weights.chain(self.companions.pieces())
     }
 
     /// A copy that later steps do not change: in memory, or over what is in `scratch`.
     pub(super) fn snapshot(&self, scratch: Option<&Scratch>) -> Result<Snapshot> {
         let mut end = 0;
-        let keep = |(name, tensor): (String, Tensor)| {
+        let keep = |(name, piece): (String, Piece)| {
+            let tensor = piece.get()?;
             let piece = match scratch {
                 // Detached, as a copy of a variable would keep that one alive.
                 None => Piece::Held(tensor.detach().copy()?),
@@ -144,32 +167,34 @@ impl State {
             };
             Ok((name, piece))
         };
-        let tensors = self.tensors().into_iter().map(keep);
         Ok(Snapshot {
-            tensors: tensors.collect::<Result<_>>()?,
+            tensors: self.pieces().map(keep).collect::<Result<_>>()?,
             standing: self.standing.clone(),
         })
     }
 
     /// Goes back to what it was when `snapshot` was taken.
     pub(super) fn restore(&mut self, snapshot: &Snapshot) -> Result<()> {
-        let [weights, averages] = [&self.params, &self.average]
-            .map(|store| store.vars().into_iter().collect::<BTreeMap<_, _>>());
-        let (mut first, mut second) = (BTreeMap::new(), BTreeMap::new());
-        self.moments = Moments::default();
-        for (name, piece) in &snapshot.tensors {
+        let weights: BTreeMap<_, _> = self.params.vars().into_iter().collect();
+        let tensors = &snapshot.tensors;
+        for (name, piece) in tensors {
             let Some((part, name)) = name.split_once('/') else {
                 continue;
             };
-            let tensor = piece.load(weights[name].device())?;
+            let device = weights[name].device();
             match part {
-                WEIGHTS => weights[name].set(&tensor)?,
-                AVERAGE => averages[name].set(&tensor)?,
-                FIRST_MOMENT => drop(first.insert(name.to_owned(), tensor)),
-                _ => drop(second.insert(name.to_owned(), tensor)),
+                WEIGHTS => weights[name].set(&piece.load(device)?)?,
+                AVERAGE => self.companions.set_average(name, &piece.load(device)?)?,
+                FIRST_MOMENT => {
+                    let second = &tensors[&format!("{SECOND_MOMENT}/{name}")];
+                    let moments = [piece.load(device)?, second.load(device)?];
+                    self.companions.set_moments(name, moments.each_ref())?;
+                }
+                _ => {}
             }
         }
-        self.set_moments(first, second)?;
+        let had_moved = |name: &str| tensors.contains_key(&format!("{FIRST_MOMENT}/{name}"));
+        self.companions.retain_moments(had_moved);
         self.standing = snapshot.standing.clone();
         Ok(())
     }
@@ -223,10 +248,8 @@ impl State {
 
     /// Makes the weights their own average.
     pub(super) fn reset_average(&self) -> Result<()> {
-        for ((_, var), (_, average)) in self.params.vars().into_iter().zip(self.average.vars()) {
-            average.set(&var)?;
-        }
-        Ok(())
+        let mut weights = self.params.vars().into_iter();
+        weights.try_for_each(|(name, var)| self.companions.set_average(&name, &var))
     }
 
     fn set_moments(
@@ -248,15 +271,14 @@ impl State {
             if !fits(&first) || !fits(&second) {
                 return refuse(&name, "have not its shape and type");
             }
-            let moments = [Var::from_tensor(&first)?, Var::from_tensor(&second)?];
-            self.moments.insert(name, moments);
+            self.companions.set_moments(&name, [&first, &second])?;
         }
         Ok(())
     }
 }
 
 /// The tensors of a store, their names behind `prefix`.
-pub(super) fn named(prefix: &str, store: &ParamStore) -> Vec<(String, Tensor)> {
+fn named(prefix: &str, store: &ParamStore) -> Vec<(String, Tensor)> {
     let tensors = store.vars().into_iter();
     tensors
         .map(|(name, var)| (format!("{prefix}{name}"), var.into_inner()))

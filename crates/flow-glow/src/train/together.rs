@@ -3,8 +3,8 @@
 use super::ranks::{Ranks, gather, patience};
 use super::trainer::Trainer;
 use crate::{Error, Result};
-use candle_core::{DType, Device};
-use flow_core::{params, transfer};
+use candle_core::DType;
+use flow_core::transfer;
 use std::time::Instant;
 
 #[allow(clippy::float_cmp)] // Counts and checksums are sent without loss.
@@ -18,8 +18,8 @@ impl Trainer {
         if ranks.is_alone() {
             return Ok(());
         }
-        let tensors = self.state.tensors();
-        let counts = [tensors.len() as f64, self.progress.step as f64];
+        let pieces = self.state.pieces().collect::<Vec<_>>();
+        let counts = [pieces.len() as f64, self.progress.step as f64];
         let own = (2 * ranks.rank()..).zip(counts);
         let all = gather(ranks, 2 * ranks.size(), own, None)?;
         let all = all.as_chunks::<2>().0;
@@ -32,7 +32,8 @@ impl Trainer {
                     .into(),
             ));
         }
-        for (_, tensor) in tensors {
+        for (_, piece) in pieces {
+            let tensor = piece.get()?;
             let numbers = transfer::numbers(&tensor.detach())?.into_iter();
             let mut bytes: Vec<u8> = numbers
                 .flat_map(|number| (number as f32).to_le_bytes())
@@ -47,7 +48,7 @@ impl Trainer {
                     .collect::<Vec<_>>();
                 let numbers =
                     transfer::upload(numbers, tensor.shape(), DType::F32, tensor.device())?;
-                params::assign(&tensor, &numbers)?;
+                piece.set(&numbers)?;
             }
         }
         self.check_united(ranks)
@@ -76,10 +77,9 @@ impl Trainer {
     fn checksum(&self) -> Result<u32> {
         let mut hash = 0x811c_9dc5_u32;
         let good = self.good.iter().flat_map(|good| good.tensors.values());
-        let good = good.map(|piece| piece.load(&Device::Cpu));
-        let own = self.state.tensors().into_iter();
-        for tensor in own.map(|(_, tensor)| Ok(tensor)).chain(good) {
-            for number in transfer::numbers(&tensor?.detach())? {
+        let own = self.state.pieces().map(|(_, piece)| piece);
+        for piece in own.chain(good.cloned()) {
+            for number in transfer::numbers(&piece.get()?.detach())? {
                 // FNV-1a, by words.
                 hash = (hash ^ (number as f32).to_bits()).wrapping_mul(0x0100_0193);
             }

@@ -12,9 +12,11 @@ use crate::model::Glow;
 use crate::tensor_file::Scratch;
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
+use flow_core::device::is_host;
 use flow_core::optimizer::Update;
 use flow_core::{Gradients, random, transfer};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Updates of the weights after which the state is kept as the one to go back to.
 const KEEP_UPDATES: u64 = 100;
@@ -176,9 +178,7 @@ impl Trainer {
             average_decay: self.settings.average_decay_at(updates),
         };
         let state = &mut self.state;
-        state
-            .moments
-            .update(update, &gradient.grads, Some(&state.average))?;
+        state.companions.update(update, &gradient.grads)?;
         state.standing.updates += 1;
         state.standing.losses.push(gradient.bits_per_dim);
         self.progress.count_update();
@@ -207,17 +207,24 @@ impl Trainer {
         self.settings.unsound_inversion = unsound_inversion;
     }
 
-    /// Keeps the last good state in a file on the disk of `folder` from now on and not in memory, where it takes as
-    /// much as weights, average and moments. The file has no name and is gone with the trainer, however that ends.
+    /// Keeps in files on the disk of `folder`, from now on, what need not be in memory: the last good state, which is
+    /// as much as weights, average and moments; and with [`Memory::Constant`], on the processor, average and moments,
+    /// which a step reads and writes parameter by parameter. The numbers stay the same. The files have no names and are
+    /// gone with the trainer, however that ends.
     ///
     /// # Errors
-    /// If it cannot be written; errors name it `last-good-state`. The same can then happen to [`apply`](Self::apply).
-    pub fn keep_good_state_in(&mut self, folder: &Path) -> Result<()> {
+    /// If they cannot be written; errors name them `last-good-state` and `average-and-moments`. The same can then
+    /// happen to [`apply`](Self::apply) and [`model`](Self::model).
+    pub fn keep_on_disk(&mut self, folder: &Path) -> Result<()> {
         let scratch = Scratch::create(folder, "last-good-state")?;
         if let Some(good) = self.good.take() {
             self.good = Some(good.stored_in(&scratch)?);
         }
         self.scratch = Some(scratch);
+        if self.settings.memory == Memory::Constant && is_host(&self.device) {
+            let scratch = Scratch::create(folder, "average-and-moments")?;
+            self.state.store_companions_in(scratch)?;
+        }
         Ok(())
     }
 
@@ -238,9 +245,12 @@ impl Trainer {
         Ok(())
     }
 
-    /// The model with the averaged weights, which evaluation and samples use. It follows training.
-    pub fn model(&self) -> &Glow {
-        &self.state.model
+    /// The model with the averaged weights, which evaluation and samples use.
+    ///
+    /// # Errors
+    /// If the average is in a [file](Self::keep_on_disk) and cannot be read.
+    pub fn model(&self) -> Result<Arc<Glow>> {
+        self.state.averaged()
     }
 
     /// What the model is.
@@ -300,8 +310,9 @@ impl Trainer {
                 inversion = Inversion { error, level };
             }
         }
-        // A loss that is no number is refused whatever its gradient is.
-        if inversion.is_sound() || !bits_per_dim.is_finite() {
+        // A loss that is refused whatever its gradient is needs no better one.
+        let losses = &self.state.standing.losses;
+        if inversion.is_sound() || losses.judge(bits_per_dim, 0.0).is_err() {
             return BatchGradient::new(bits_per_dim, grads, Some(inversion));
         }
         match self.settings.unsound_inversion {

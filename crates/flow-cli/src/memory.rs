@@ -1,0 +1,18 @@
+//! How much memory the process takes.
+
+use anyhow::Result;
+
+/// The most that it has had in use, in MiB, where the system tells.
+#[cfg(unix)]
+pub(crate) fn peak_mb() -> Result<Option<u64>> {
+    use nix::sys::resource::{UsageWho, getrusage};
+    let peak = getrusage(UsageWho::RUSAGE_SELF)?.max_rss().unsigned_abs();
+    // macOS counts bytes, others kibibytes.
+    let shift = if cfg!(target_os = "macos") { 20 } else { 10 };
+    Ok(Some(peak >> shift))
+}
+
+#[cfg(not(unix))]
+pub(crate) fn peak_mb() -> Result<Option<u64>> {
+    Ok(None)
+}

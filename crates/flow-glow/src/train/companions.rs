@@ -1,0 +1,138 @@
+//! What accompanies every weight: its average, and the moments of its gradient. A step needs them once, one parameter
+//! after the other, so they need not be in memory.
+
+use crate::Result;
+use crate::checkpoint::{AVERAGE, FIRST_MOMENT, SECOND_MOMENT};
+use crate::tensor_file::{Piece, Scratch};
+use candle_core::{Tensor, Var};
+use flow_core::Gradients;
+use flow_core::optimizer::Update;
+use std::collections::BTreeMap;
+
+/// Those of all parameters.
+pub(super) struct Companions {
+    /// By the parameter's name.
+    named: BTreeMap<String, Companion>,
+    /// The file that they are in, if they are not in memory, and where it ends.
+    shelf: Option<(Scratch, u64)>,
+}
+
+struct Companion {
+    average: Piece,
+    /// None until the parameter moves.
+    moments: Option<[Piece; 2]>,
+}
+
+impl Companions {
+    /// The averages of parameters that have not moved.
+    pub(super) fn new(averages: impl IntoIterator<Item = (String, Var)>) -> Self {
+        let new = |(name, average): (String, Var)| {
+            let average = Piece::Held(average.into_inner());
+            let moments = None;
+            (name, Companion { average, moments })
+        };
+        Self {
+            named: averages.into_iter().map(new).collect(),
+            shelf: None,
+        }
+    }
+
+    /// Moves them into a file.
+    pub(super) fn store_in(&mut self, scratch: Scratch) -> Result<()> {
+        self.shelf = Some((scratch, 0));
+        for (name, Companion { average, moments }) in std::mem::take(&mut self.named) {
+            let companion = Companion {
+                average: self.keep(&average.get()?)?,
+                moments: None,
+            };
+            self.named.insert(name.clone(), companion);
+            if let Some([first, second]) = moments {
+                let moments = [first.get()?, second.get()?];
+                self.set_moments(&name, moments.each_ref())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A tensor of their own, equal to `tensor`.
+    fn keep(&mut self, tensor: &Tensor) -> Result<Piece> {
+        Ok(match &mut self.shelf {
+            Some((scratch, end)) => Piece::Stored(scratch.put(end, tensor)?),
+            None => Piece::Held(Var::from_tensor(tensor)?.into_inner()),
+        })
+    }
+
+    /// The averages.
+    pub(super) fn averages(&self) -> impl Iterator<Item = (&String, &Piece)> {
+        self.named
+            .iter()
+            .map(|(name, companion)| (name, &companion.average))
+    }
+
+    /// All of them, by their names in a `training.safetensors`.
+    pub(super) fn pieces(&self) -> impl Iterator<Item = (String, Piece)> {
+        self.named.iter().flat_map(|(name, companion)| {
+            let moments = companion.moments.iter().flatten();
+            [&companion.average]
+                .into_iter()
+                .chain(moments)
+                .zip([AVERAGE, FIRST_MOMENT, SECOND_MOMENT])
+                .map(move |(piece, part)| (format!("{part}/{name}"), piece.clone()))
+        })
+    }
+
+    /// Sets the average of the parameter `name`.
+    pub(super) fn set_average(&self, name: &str, average: &Tensor) -> Result<()> {
+        self.named[name].average.set(average)
+    }
+
+    /// Sets the moments of the parameter `name`.
+    pub(super) fn set_moments(&mut self, name: &str, moments: [&Tensor; 2]) -> Result<()> {
+        if let Some(pieces) = &self.named[name].moments {
+            let mut pairs = pieces.iter().zip(moments);
+            return pairs.try_for_each(|(piece, moment)| piece.set(moment));
+        }
+        let [first, second] = moments.map(|moment| self.keep(moment));
+        let moments = Some([first?, second?]);
+        if let Some(companion) = self.named.get_mut(name) {
+            companion.moments = moments;
+        }
+        Ok(())
+    }
+
+    /// Forgets all moments but those of the parameters that `keep` names.
+    pub(super) fn retain_moments(&mut self, keep: impl Fn(&str) -> bool) {
+        for (name, companion) in &mut self.named {
+            if !keep(name) {
+                companion.moments = None;
+            }
+        }
+    }
+
+    /// Moves every parameter that has a gradient, and what accompanies it.
+    pub(super) fn update(&mut self, update: Update, grads: &Gradients) -> Result<()> {
+        for (name, weight, grad) in grads.iter() {
+            if self.named[name].moments.is_none() {
+                let zeros = weight.zeros_like()?;
+                self.set_moments(name, [&zeros, &zeros])?;
+            }
+            let Companion { average, moments } = &self.named[name];
+            let [first, second] = moments.as_ref().expect("they were set above");
+            let pieces = [average, first, second];
+            let [average, first, second] =
+                pieces.map(|piece| Result::Ok(Var::from_tensor(&piece.load(weight.device())?)?));
+            let (average, moments) = (average?, [first?, second?]);
+            update.apply(weight, grad, &moments, Some(&average))?;
+            for (piece, var) in pieces
+                .into_iter()
+                .zip([&average].into_iter().chain(&moments))
+            {
+                // What is held has changed in its place.
+                if let Piece::Stored(_) = piece {
+                    piece.set(var)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
