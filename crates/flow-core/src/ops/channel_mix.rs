@@ -124,7 +124,7 @@ impl CustomOp3 for ChannelMix {
                 sums
             })
             .collect::<Vec<_>>();
-        let mut grad_weight = sum_in_order(parts);
+        let mut grad_weight = sum_in_order(parts).unwrap_or_default();
         let grad_bias = grad_weight.split_off(outputs * c);
         Ok((
             Some(host(grad_x, (b, c, h, w))?),

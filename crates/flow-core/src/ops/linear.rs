@@ -216,7 +216,7 @@ impl CustomOp3 for Linear {
                 .zip(grad.par_chunks(run * outputs))
                 .map(|((grad_x, x), grad_y)| self.backward(sizes, x, weight, grad_y, grad_x))
                 .collect();
-            sum_in_order(parts)
+            sum_in_order(parts).unwrap_or_default()
         };
         let grad_bias = grad_weight.split_off(outputs * inputs);
         Ok((

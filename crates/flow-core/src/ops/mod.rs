@@ -26,6 +26,7 @@ pub use product::Precision;
 
 use crate::device::is_host;
 use candle_core::{DType, Tensor};
+use std::ops::DerefMut;
 
 /// Sums of parameter gradients are kept for at most so many runs of a batch.
 const MAX_RUNS: usize = 16;
@@ -41,11 +42,11 @@ fn fusible(tensor: &Tensor) -> bool {
 }
 
 /// Adds up equally long partial sums, first to last.
-fn sum_in_order(parts: Vec<Vec<f32>>) -> Vec<f32> {
+fn sum_in_order<T: DerefMut<Target = [f32]>>(parts: Vec<T>) -> Option<T> {
     let mut parts = parts.into_iter();
-    let mut total = parts.next().unwrap_or_default();
+    let mut total = parts.next()?;
     for part in parts {
         simd::add(&mut total, &part);
     }
-    total
+    Some(total)
 }

@@ -8,15 +8,13 @@
 use super::halves::{self, PRODUCTS};
 use super::lines::{Column, Lines, POINTS, at_points};
 use super::sizes::{Sizes, cut};
+use super::tiles::{Tiles, vectors, vectors_mut};
 use crate::ops::buffer::Buffer;
 use crate::ops::view::Samples;
 use pulp::{Arch, Simd, WithSimd};
 
 /// Vectors of pixels in a panel: two of neighbours, or one of the first pixels of pairs and one of the second.
 const PANEL: usize = 2;
-
-/// Rows of a tile.
-const ROWS: usize = 4;
 
 /// The weights of both 3×3 convolutions, the last one as what a pixel adds to its neighbours.
 enum Outer {
@@ -298,98 +296,6 @@ impl WithSimd for Run<'_> {
     }
 }
 
-/// A left factor `[rows, inner]`, of which a few rows are multiplied at a time. Every place has one number for all vectors of a
-/// row of the right factor, or one for each.
-struct Tiles<const NUMBERS: usize> {
-    /// `[rows / ROWS, inner, ROWS, NUMBERS]`
-    words: Buffer,
-    rows: usize,
-    inner: usize,
-}
-
-impl<const NUMBERS: usize> Tiles<NUMBERS> {
-    fn new(rows: usize, inner: usize, at: impl Fn(usize, usize) -> [f32; NUMBERS]) -> Self {
-        let mut words = Buffer::take(rows.next_multiple_of(ROWS) * inner * NUMBERS);
-        let places = words.as_chunks_mut().0;
-        for (tile, places) in places.chunks_exact_mut(ROWS * inner).enumerate() {
-            for i in 0..ROWS {
-                let row = tile * ROWS + i;
-                for (k, place) in places[i..].iter_mut().step_by(ROWS).enumerate() {
-                    *place = if row < rows {
-                        at(row, k)
-                    } else {
-                        [0.0; NUMBERS]
-                    };
-                }
-            }
-        }
-        Self { words, rows, inner }
-    }
-
-    /// Every row of `start` + self · `b` goes to `finish`; both give the vectors of a row one by one.
-    #[inline(always)]
-    fn multiply<S: Simd, const VECTORS: usize>(
-        &self,
-        simd: S,
-        start: impl Fn(usize, usize) -> S::f32s + Copy,
-        b: impl Fn(usize, usize) -> S::f32s + Copy,
-        mut finish: impl FnMut(usize, [S::f32s; VECTORS]),
-    ) {
-        let places = self.words.as_chunks::<NUMBERS>().0.as_chunks::<ROWS>().0;
-        for (index, tile) in places.chunks_exact(self.inner).enumerate() {
-            let rows = index * ROWS..self.rows.min((index + 1) * ROWS);
-            // The sums, and what they are made of, fit into the registers.
-            let all = ROWS * VECTORS + 2 <= S::REGISTER_COUNT;
-            for row in rows.step_by(if all { ROWS } else { ROWS / 2 }) {
-                let finish = &mut finish;
-                if all {
-                    self.part::<S, VECTORS, ROWS>(simd, tile, row, start, b, finish);
-                } else {
-                    self.part::<S, VECTORS, { ROWS / 2 }>(simd, tile, row, start, b, finish);
-                }
-            }
-        }
-    }
-
-    /// Some rows of a tile, from `row` on.
-    #[inline(always)]
-    fn part<S: Simd, const VECTORS: usize, const SOME: usize>(
-        &self,
-        simd: S,
-        tile: &[[[f32; NUMBERS]; ROWS]],
-        row: usize,
-        start: impl Fn(usize, usize) -> S::f32s + Copy,
-        b: impl Fn(usize, usize) -> S::f32s + Copy,
-        finish: &mut impl FnMut(usize, [S::f32s; VECTORS]),
-    ) {
-        let zero = simd.splat_f32s(0.0);
-        let mut sums = [[zero; VECTORS]; SOME];
-        for (i, sums) in sums.iter_mut().enumerate() {
-            let row = (row + i).min(self.rows - 1);
-            for (v, sum) in sums.iter_mut().enumerate() {
-                *sum = start(row, v);
-            }
-        }
-        let of_tile = row % ROWS;
-        for (k, places) in tile.iter().enumerate() {
-            let places = &places[of_tile..][..SOME];
-            for v in 0..VECTORS {
-                let vector = b(k, v);
-                for (sums, numbers) in sums.iter_mut().zip(places) {
-                    let number = simd.splat_f32s(numbers[v % NUMBERS]);
-                    sums[v] = simd.mul_add_e_f32s(number, vector, sums[v]);
-                }
-            }
-        }
-        for (i, sums) in sums.into_iter().enumerate() {
-            let row = row + i;
-            if row < self.rows {
-                (*finish)(row, sums);
-            }
-        }
-    }
-}
-
 /// Keeps NaN, so that a broken model shows.
 #[inline(always)]
 fn relu<S: Simd>(simd: S, mut pixels: [S::f32s; PANEL]) -> [S::f32s; PANEL] {
@@ -400,98 +306,5 @@ fn relu<S: Simd>(simd: S, mut pixels: [S::f32s; PANEL]) -> [S::f32s; PANEL] {
     pixels
 }
 
-/// `numbers` as rows of vectors.
-#[inline(always)]
-fn vectors<S: Simd, const VECTORS: usize>(numbers: &[f32]) -> &[[S::f32s; VECTORS]] {
-    S::as_simd_f32s(numbers).0.as_chunks().0
-}
-
-/// As [`vectors`], to be written to.
-#[inline(always)]
-fn vectors_mut<S: Simd, const VECTORS: usize>(numbers: &mut [f32]) -> &mut [[S::f32s; VECTORS]] {
-    S::as_mut_simd_f32s(numbers).0.as_chunks_mut().0
-}
-
 #[cfg(test)]
-mod tests {
-    //! On small integers all sums are exact in f32, also those of the halves at two points.
-    #![allow(clippy::float_cmp)]
-
-    use super::*;
-    use crate::ops::product::tests::{architectures, integers};
-    use candle_core::{CpuStorage, Layout};
-    use proptest::prelude::*;
-
-    /// The three layers, number by number.
-    fn specified(sizes: Sizes, x: &[f32], parameters: &[f32]) -> Vec<f32> {
-        let [w1, b1, w2, b2, w3, b3] = cut(parameters, sizes.parameters());
-        let (height, width) = (sizes.height, sizes.width);
-        let convolve = |planes: &[f32], weight: &[f32], bias: &[f32]| {
-            let mut result = Vec::new();
-            for (weight, bias) in weight
-                .chunks_exact(planes.len() / sizes.pixels() * 9)
-                .zip(bias)
-            {
-                for (row, column) in (0..height).flat_map(|i| (0..width).map(move |j| (i, j))) {
-                    let mut sum = *bias;
-                    for (plane, weight) in planes
-                        .chunks_exact(sizes.pixels())
-                        .zip(weight.chunks_exact(9))
-                    {
-                        for (tap, weight) in weight.iter().enumerate() {
-                            let (i, j) = (row + tap / 3, column + tap % 3);
-                            if (1..=height).contains(&i) && (1..=width).contains(&j) {
-                                sum += weight * plane[(i - 1) * width + j - 1];
-                            }
-                        }
-                    }
-                    result.push(sum);
-                }
-            }
-            result
-        };
-        let relu = |numbers: Vec<f32>| numbers.into_iter().map(|x| x.max(0.0)).collect::<Vec<_>>();
-        let image = |x: &[f32]| {
-            let h1 = relu(convolve(x, w1, b1));
-            let mut h2 = Vec::new();
-            for (weight, bias) in w2.chunks_exact(sizes.hidden).zip(b2) {
-                for pixel in 0..sizes.pixels() {
-                    let column = h1[pixel..].iter().step_by(sizes.pixels());
-                    h2.push(weight.iter().zip(column).map(|(w, h)| w * h).sum::<f32>() + bias);
-                }
-            }
-            convolve(&relu(h2), w3, b3)
-        };
-        x.chunks_exact(sizes.inputs * sizes.pixels())
-            .flat_map(image)
-            .collect()
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
-
-        #[test]
-        fn every_instruction_set_computes_the_network(
-            images in 1_usize..6, inputs in 1_usize..4, hidden in 1_usize..20, outputs in 1_usize..5,
-            height in 1_usize..9, width in 1_usize..9, seed: u64,
-        ) {
-            let sizes = Sizes { inputs, hidden, outputs, height, width };
-            let x = integers(seed, images * inputs * sizes.pixels());
-            let parameters = integers(!seed, sizes.parameters().iter().sum());
-            let storage = CpuStorage::F32(x.clone());
-            let layout = Layout::contiguous((images, inputs, height, width));
-            let samples = Samples::new(&storage, &layout).unwrap();
-            let expected = specified(sizes, &x, &parameters);
-            let image = outputs * sizes.pixels();
-            for arch in architectures() {
-                let panels = Panels::new(arch, sizes, samples, &parameters);
-                let mut y = vec![f32::NAN; images * image];
-                panels.run(0, &mut y);
-                prop_assert_eq!(&y, &expected, "{:?}", arch);
-                // Another cut of the batch.
-                panels.run(images - 1, &mut y[..image]);
-                prop_assert_eq!(&y[..image], &expected[expected.len() - image..]);
-            }
-        }
-    }
-}
+mod tests;
