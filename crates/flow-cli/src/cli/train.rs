@@ -241,8 +241,8 @@ pub(crate) struct OptimizationArgs {
     pub(crate) precision: Option<Precision>,
 
     /// What a step keeps for its way back: plain keeps all activations; constant keeps the outputs of
-    /// the levels and inverts the flow block by block, so that deep models need no more memory than
-    /// flat ones, and takes longer [default: plain]
+    /// the levels and inverts the flow block by block, with average and moments in a file, so that
+    /// deep models need little more memory than flat ones, and takes longer [default: plain]
     #[arg(long, value_parser = memory())]
     pub(crate) memory: Option<Memory>,
 
