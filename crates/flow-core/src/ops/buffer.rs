@@ -1,4 +1,4 @@
-//! Memory for activations, reused from step to step.
+//! Memory for activations and sums, reused from step to step.
 //!
 //! A training step takes the same large buffers as the one before it. The allocator would return
 //! them to the system in between, and every page would fault in again. What was taken once stays with
