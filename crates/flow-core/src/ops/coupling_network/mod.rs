@@ -10,7 +10,7 @@
 //! The fused form does it as matrix products on groups of images whose activations stay in the
 //! second-level cache: the first convolution multiplies every pixel's neighbours among the few input
 //! channels, the last one multiplies first, to 9·O numbers a pixel, and adds those to its neighbours.
-//! Without a graph, in f32, [`panels`] keep no activations and multiply less; the result differs by rounding.
+//! Without a graph, in f32, another form keeps no activations and multiplies less; the result differs by rounding.
 
 mod halves;
 mod kernel;
