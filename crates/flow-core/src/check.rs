@@ -238,3 +238,54 @@ pub fn gradients(
     }
     Ok(())
 }
+
+/// Independence of the rows of a batch in `f`, which gives tensors `[B, …]` of `x` `[B, …]`.
+///
+/// # Errors
+/// If a row of the results has other bits where the other rows of x are NaN, infinite or enormous.
+pub fn independent_rows(f: impl Fn(&Tensor) -> Result<Vec<Tensor>>, x: &Tensor) -> Result<()> {
+    let expected = f(x)?;
+    let others: &[f64] = if x.dtype().is_float() {
+        &[f64::NAN, f64::INFINITY, -1e30]
+    } else {
+        &[0.0, 255.0]
+    };
+    for row in 0..x.dim(0)? {
+        let own = x.narrow(0, row, 1)?;
+        for &other in others {
+            let strange = (own.zeros_like()?.to_dtype(DType::F64)? + other)?;
+            let mut rows = vec![strange.to_dtype(x.dtype())?; x.dim(0)?];
+            rows[row] = own.clone();
+            same_bits(&f(&Tensor::cat(&rows, 0)?)?, row, &expected, row)
+                .map_err(|error| error.context(format!("beside rows of {other}")))?;
+        }
+    }
+    Ok(())
+}
+
+/// Batch invariance of `f`, as of [`independent_rows`].
+///
+/// # Errors
+/// If a row of the results has other bits where the row of x is a batch of its own.
+pub fn batch_invariance(f: impl Fn(&Tensor) -> Result<Vec<Tensor>>, x: &Tensor) -> Result<()> {
+    let expected = f(x)?;
+    (0..x.dim(0)?).try_for_each(|row| same_bits(&f(&x.narrow(0, row, 1)?)?, 0, &expected, row))
+}
+
+fn same_bits(
+    results: &[Tensor],
+    place: usize,
+    expected: &[Tensor],
+    expected_place: usize,
+) -> Result<()> {
+    let bits = |tensor: &Tensor, row: usize| -> Result<Vec<u64>> {
+        let numbers = transfer::numbers(&tensor.get(row)?)?;
+        Ok(numbers.into_iter().map(f64::to_bits).collect())
+    };
+    for (index, (result, expected)) in results.iter().zip(expected).enumerate() {
+        if bits(result, place)? != bits(expected, expected_place)? {
+            bail!("row {expected_place} of result {index} has other bits");
+        }
+    }
+    Ok(())
+}

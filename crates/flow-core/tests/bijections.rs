@@ -7,8 +7,8 @@ use flow_core::ops::Precision;
 use flow_core::ops::coupling_network::{Weights, coupling_network};
 use flow_core::params::{Init, ParamBuilder, ParamStore};
 use flow_core::{
-    ActNorm, Bijection, Chain, Conditioner, Coupling, InvertibleConv1x1, MatrixForm, Order,
-    Passing, ScaleMap, Squeeze, Transform, Whiten, check, device, random,
+    ActNorm, Bijection, Chain, Conditioner, Coupling, Gradients, InvertibleConv1x1, MatrixForm,
+    Order, Passing, ScaleMap, Squeeze, Transform, Whiten, check, device, random,
 };
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
@@ -281,4 +281,61 @@ fn wrong_shapes_are_named() {
     let coupling = Coupling::new(Transform::Additive, Passing::FirstHalf, network);
     assert!(message(coupling.inverse(&image(1, 2, 2))).contains("1 channels cannot be split"));
     assert!(Chain::<Squeeze>::new(vec![]).is_err());
+}
+
+/// Parameters with a graph and without, fused and composed, in both precisions, images of odd and even sizes.
+#[test]
+fn rows_do_not_see_each_other() {
+    for (index, (name, build)) in TABLE.iter().enumerate() {
+        let shapes = [
+            (4, 2, 6, 10),
+            (3, 3, 2, 14),
+            (5, 2, 7, 7),
+            (3, 4, 3, 1),
+            (3, 2, 1, 1),
+        ];
+        let squeezes = matches!(*name, "squeeze" | "chain");
+        for shape in shapes.into_iter().take(if squeezes { 2 } else { 5 }) {
+            for dtype in [DType::F32, DType::F64] {
+                let x = random::normal(index as u64, shape, dtype, &Device::Cpu).unwrap();
+                let params = ParamStore::new(7);
+                let trained = build(shape.1, &params.builder(dtype, &Device::Cpu)).unwrap();
+                check::randomize(&params, 3, 0.2).unwrap();
+                let frozen = params.frozen().builder(dtype, &Device::Cpu);
+                let frozen = build(shape.1, &frozen).unwrap();
+                for bijection in [trained, frozen] {
+                    let y = bijection.forward(&x).unwrap().0;
+                    let independent = || {
+                        let forward =
+                            |x: &Tensor| bijection.forward(x).map(|(y, log_det)| vec![y, log_det]);
+                        let inverse = |y: &Tensor| {
+                            bijection
+                                .inverse_with_log_det(y)
+                                .map(|(x, log_det)| vec![x, log_det])
+                        };
+                        let backward = |y: &Tensor| {
+                            let (grad, grad_log_det) =
+                                (y.ones_like()?, y.ones_like()?.flatten_from(1)?.mean(1)?);
+                            let mut grads = Gradients::new(&params);
+                            let (x, grad_x) =
+                                bijection.backward(y, &grad, &grad_log_det, &mut grads)?;
+                            Ok(vec![x, grad_x])
+                        };
+                        check::independent_rows(forward, &x)?;
+                        check::independent_rows(inverse, &y)?;
+                        check::independent_rows(backward, &y)?;
+                        check::batch_invariance(forward, &x)?;
+                        check::batch_invariance(inverse, &y)?;
+                        check::batch_invariance(backward, &y)
+                    };
+                    let independent = [independent(), device::rehearse(independent)];
+                    for result in independent {
+                        result
+                            .map_err(|error| format!("{name}, {shape:?}, {dtype:?}: {error}"))
+                            .unwrap();
+                    }
+                }
+            }
+        }
+    }
 }

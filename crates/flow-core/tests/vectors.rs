@@ -421,3 +421,59 @@ fn what_does_not_fit_is_named() {
     );
     assert!(recipes::realnvp(1, &Recipe::default(), builder("nvp")).is_err());
 }
+
+/// With a graph and without, fused and composed. Of conditional ones, the first three columns are the context.
+#[test]
+fn rows_do_not_see_each_other() {
+    let both = |(x, log_det): (Tensor, Tensor)| vec![x, log_det];
+    for (dtype, d) in [DType::F32, DType::F64]
+        .into_iter()
+        .flat_map(|t| [2, 3, 9].map(|d| (t, d)))
+    {
+        let build = |build: Build| {
+            let params = ParamStore::new(1);
+            let trained = build(d, params.builder(dtype, &Device::Cpu)).unwrap();
+            check::randomize(&params, 1, 0.3).unwrap();
+            let frozen = build(d, params.frozen().builder(dtype, &Device::Cpu)).unwrap();
+            [trained, frozen]
+        };
+        let independent = |name: &str, f: &dyn Fn(&Tensor) -> Result<Vec<Tensor>>, x: &Tensor| {
+            let results = [
+                check::independent_rows(f, x),
+                device::rehearse(|| check::independent_rows(f, x)),
+            ];
+            for result in results {
+                let named = |error| format!("{name} of {d} in {dtype:?}: {error}");
+                result.map_err(named).unwrap();
+            }
+        };
+        for (name, of_table) in TABLE {
+            let x = input(name, 5, d, 2, dtype);
+            for bijection in build(*of_table) {
+                let y = bijection.forward(&x).unwrap().0;
+                independent(name, &|x| bijection.forward(x).map(both), &x);
+                independent(name, &|y| bijection.inverse_with_log_det(y).map(both), &y);
+            }
+        }
+        for (name, of_table) in CONDITIONAL_TABLE {
+            let x = random::normal(3, (5, 3 + d), dtype, &Device::Cpu).unwrap();
+            let parts =
+                |x: &Tensor| Ok::<_, candle_core::Error>((x.narrow(1, 0, 3)?, x.narrow(1, 3, d)?));
+            for bijection in build(*of_table) {
+                let forward = |x: &Tensor| {
+                    let (context, x) = parts(x)?;
+                    bijection.given(&context)?.forward(&x).map(both)
+                };
+                let inverse = |y: &Tensor| {
+                    let (context, y) = parts(y)?;
+                    bijection
+                        .given(&context)?
+                        .inverse_with_log_det(&y)
+                        .map(both)
+                };
+                independent(name, &forward, &x);
+                independent(name, &inverse, &x);
+            }
+        }
+    }
+}

@@ -1,32 +1,25 @@
-//! 3×3 convolutions between planes of pixels, as products with matrices whose columns are pixels or pairs of them.
+//! 3×3 convolutions between planes of pixels, as products with matrices whose columns are pairs of pixels.
 //!
-//! The nine neighbours of a pixel are three rows of three taps. Weights of the taps are a polynomial g₀ + g₁·x + g₂·x², and
-//! what two pixels e and o side by side add to the four that they reach are the coefficients of (e + o·x)·g(x). A
-//! polynomial of degree 3 is known by its values at the points 0, 1, −1 and ∞: four products in the place of six (Toom and
-//! Cook). Transposed, that gives two pixels from their four neighbours: F(2, 3) of Lavin & Gray 2016 (arXiv:1509.09308,
-//! section 4.1).
+//! The nine neighbours of a pixel are three rows of three taps. Weights of the taps are a polynomial g₀ + g₁·x + g₂·x²,
+//! and what two pixels e and o side by side add to the four that they reach are the coefficients of (e + o·x)·g(x). A
+//! polynomial of degree 3 is known by its values at the points 0, 1, −1 and ∞: four products in the place of six (Toom
+//! and Cook). Transposed, that gives two pixels from their four neighbours: F(2, 3) of Lavin & Gray 2016
+//! (arXiv:1509.09308, section 4.1).
+//!
+//! A row of odd width ends with a pair whose second pixel is padding. So no pair has pixels of two images, or of two
+//! rows, and an image's numbers do not depend on the batch that it is in.
 
 use crate::ops::buffer::Buffer;
 
 /// Values that stand for a polynomial of degree 3: at 0, 1, −1 and ∞.
 pub(super) const POINTS: usize = 4;
 
-/// What a column is.
-#[derive(Clone, Copy)]
-pub(super) enum Column {
-    /// A pixel. Rows are its neighbours: `[3, 3, C]`.
-    Pixel,
-    /// Two pixels side by side. Rows are the points of three rows of neighbours: `[3, C, 4]`.
-    Pair,
-}
-
-/// The columns of images of one size, in rows of `length` numbers.
+/// The pairs of pixels of images of one size, as columns of matrices `[3, C, 4, length]`.
 #[derive(Clone, Copy)]
 pub(super) struct Lines {
-    pub(super) column: Column,
-    pub(super) height: usize,
-    pub(super) width: usize,
-    pub(super) length: usize,
+    height: usize,
+    width: usize,
+    length: usize,
 }
 
 /// The value of g at every point, of its three coefficients. Halves at 1 and −1 are what [`coefficients`] would divide by.
@@ -34,42 +27,40 @@ pub(super) fn at_points([g0, g1, g2]: [f32; 3]) -> [f32; POINTS] {
     [g0, 0.5 * (g0 + g1 + g2), 0.5 * (g0 - g1 + g2), g2]
 }
 
-impl Column {
-    /// Pairs, if they fill the rows of an image.
-    pub(super) fn of(width: usize) -> Self {
-        if width.is_multiple_of(2) {
-            Self::Pair
-        } else {
-            Self::Pixel
-        }
-    }
-
-    /// Pixels in it.
-    pub(super) fn pixels(self) -> usize {
-        match self {
-            Self::Pixel => 1,
-            Self::Pair => 2,
-        }
-    }
-
-    /// Rows for the neighbours in so many channels.
-    pub(super) fn rows(self, channels: usize) -> usize {
-        match self {
-            Self::Pixel => 9 * channels,
-            Self::Pair => 3 * channels * POINTS,
-        }
-    }
-}
-
 impl Lines {
+    /// The columns of so many images, and padding up to a multiple of `lanes`.
+    pub(super) fn new(images: usize, height: usize, width: usize, lanes: usize) -> Self {
+        let columns = images * height * width.div_ceil(2);
+        Self {
+            height,
+            width,
+            length: columns.next_multiple_of(lanes),
+        }
+    }
+
+    /// All columns, with padding.
+    pub(super) fn length(self) -> usize {
+        self.length
+    }
+
     /// Columns of a row of an image.
     fn step(self) -> usize {
-        self.width / self.column.pixels()
+        self.width.div_ceil(2)
     }
 
     /// Columns of an image.
     pub(super) fn of_image(self) -> usize {
         self.height * self.step()
+    }
+
+    /// Rows of the matrix of planes of `channels`.
+    pub(super) fn rows(channels: usize) -> usize {
+        3 * channels * POINTS
+    }
+
+    /// Whether the second pixel of a column is one, not padding.
+    pub(super) fn has_second(self, column: usize) -> bool {
+        self.width.is_multiple_of(2) || column % self.step() + 1 < self.step()
     }
 
     /// The columns of the image `index`, in one of the rows of a matrix.
@@ -88,27 +79,14 @@ impl Lines {
     pub(super) fn gather(self, index: usize, planes: &[f32], rows: &mut [f32]) {
         let channels = planes.len() / (self.height * self.width);
         let planes = planes.chunks_exact(self.height * self.width);
-        match self.column {
-            Column::Pixel => {
-                for (channel, plane) in planes.enumerate() {
-                    for (i, j) in taps() {
-                        let row = &mut rows[self.in_row(index, (3 * i + j) * channels + channel)];
-                        copy_shifted(plane, self.above_or_below(i) + j as isize - 1, row);
-                        self.clear_edge(j, row);
-                    }
-                }
-            }
-            Column::Pair => {
-                let mut points = Buffer::take(POINTS * self.of_image());
-                for (channel, plane) in planes.enumerate() {
-                    self.points_of_neighbours(plane, &mut points);
-                    for i in 0..3 {
-                        for (point, values) in points.chunks_exact(self.of_image()).enumerate() {
-                            let row = (i * channels + channel) * POINTS + point;
-                            let row = &mut rows[self.in_row(index, row)];
-                            copy_shifted(values, self.above_or_below(i), row);
-                        }
-                    }
+        let mut points = Buffer::take(POINTS * self.of_image());
+        for (channel, plane) in planes.enumerate() {
+            self.points_of_neighbours(plane, &mut points);
+            for i in 0..3 {
+                for (point, values) in points.chunks_exact(self.of_image()).enumerate() {
+                    let row = (i * channels + channel) * POINTS + point;
+                    let row = &mut rows[self.in_row(index, row)];
+                    copy_shifted(values, self.above_or_below(i), row);
                 }
             }
         }
@@ -131,46 +109,45 @@ impl Lines {
         }
     }
 
-    /// Adds up what the pixels of the image `index` give their neighbours, and `bias` `[C]`: to `planes` `[C, H, W]`. Of pairs,
-    /// `rows` have the coefficients that [`coefficients`] gives. What goes beyond a border is cleared in `rows`.
+    /// Adds up what the pixels of the image `index` give their neighbours, and `bias` `[C]`: to `planes` `[C, H, W]`.
+    /// `rows` hold the coefficients of each pair; what goes beyond a border is cleared there.
     #[inline(always)]
     pub(super) fn scatter(self, index: usize, rows: &mut [f32], bias: &[f32], planes: &mut [f32]) {
+        // Of each coefficient, which pixel of which pair it belongs to: of the one before, of this one, of the one after.
+        const REACHED: [(usize, usize); POINTS] = [(0, 1), (1, 0), (1, 1), (2, 0)];
         let channels = bias.len();
         let planes = planes.chunks_exact_mut(self.height * self.width).zip(bias);
-        match self.column {
-            Column::Pixel => {
-                for (channel, (plane, bias)) in planes.enumerate() {
-                    plane.fill(*bias);
-                    for (i, j) in taps() {
-                        let row = &mut rows[self.in_row(index, (3 * i + j) * channels + channel)];
-                        self.clear_edge(j, row);
-                        add_shifted(row, self.above_or_below(i) + j as isize - 1, plane);
-                    }
+        let count = self.of_image();
+        let mut pairs = Buffer::take(2 * count);
+        for (channel, (plane, bias)) in planes.enumerate() {
+            pairs.fill(*bias);
+            for i in 0..3 {
+                for (power, (j, pixel)) in REACHED.into_iter().enumerate() {
+                    let row = (i * channels + channel) * POINTS + power;
+                    let row = &mut rows[self.in_row(index, row)];
+                    self.clear_edge(j, row);
+                    let sums = &mut pairs[pixel * count..][..count];
+                    add_shifted(row, self.above_or_below(i) + j as isize - 1, sums);
                 }
             }
-            Column::Pair => {
-                // Of each coefficient, which pixel of which pair it belongs to: of the one before, of this one, of the one after.
-                const REACHED: [(usize, usize); POINTS] = [(0, 1), (1, 0), (1, 1), (2, 0)];
-                let count = self.of_image();
-                let mut pairs = Buffer::take(2 * count);
-                for (channel, (plane, bias)) in planes.enumerate() {
-                    pairs.fill(*bias);
-                    for i in 0..3 {
-                        for (power, (j, pixel)) in REACHED.into_iter().enumerate() {
-                            let row = (i * channels + channel) * POINTS + power;
-                            let row = &mut rows[self.in_row(index, row)];
-                            self.clear_edge(j, row);
-                            let sums = &mut pairs[pixel * count..][..count];
-                            add_shifted(row, self.above_or_below(i) + j as isize - 1, sums);
-                        }
-                    }
-                    let (first, second) = pairs.split_at(count);
-                    for ((pair, first), second) in
-                        plane.as_chunks_mut().0.iter_mut().zip(first).zip(second)
-                    {
-                        *pair = [*first, *second];
-                    }
-                }
+            self.interleave(&pairs, plane);
+        }
+    }
+
+    /// The first pixels of all pairs, then the second ones → `plane` `[H, W]`.
+    #[inline(always)]
+    fn interleave(self, pairs: &[f32], plane: &mut [f32]) {
+        let (first, second) = pairs.split_at(self.of_image());
+        let lines = first
+            .chunks_exact(self.step())
+            .zip(second.chunks_exact(self.step()));
+        for (line, (first, second)) in plane.chunks_exact_mut(self.width).zip(lines) {
+            let (whole, last) = line.as_chunks_mut();
+            for ((pair, first), second) in whole.iter_mut().zip(first).zip(second) {
+                *pair = [*first, *second];
+            }
+            if let [last] = last {
+                *last = first[self.step() - 1];
             }
         }
     }
@@ -189,11 +166,6 @@ impl Lines {
             .step_by(self.step())
             .for_each(|number| *number = 0.0);
     }
-}
-
-/// Rows and taps of a 3×3 convolution.
-fn taps() -> impl Iterator<Item = (usize, usize)> {
-    (0..3).flat_map(|i| (0..3).map(move |j| (i, j)))
 }
 
 /// to[q] = from[q + by], or zero where there is none.

@@ -1,39 +1,34 @@
 //! The network without a graph: nothing is kept, so a panel of pixels goes through all three layers while it is in the
 //! first-level cache.
 //!
-//! Channels are rows and pixels lie side by side, as in the tensors themselves. Where the width of images is even, 3×3
-//! convolutions take pairs of pixels with two thirds of the multiplications; see [`lines`](super::lines). The 1×1 convolution
-//! multiplies two channels by two pixels with seven products in the place of eight; see [`halves`](super::halves).
+//! Channels are rows and pixels lie side by side, as in the tensors themselves. 3×3 convolutions take pairs of pixels
+//! with two thirds of the multiplications; see [`lines`](super::lines). The 1×1 convolution multiplies two channels by
+//! such a pair with seven products in the place of eight; see [`halves`](super::halves).
 
 use super::halves::{self, PRODUCTS};
-use super::lines::{Column, Lines, POINTS, at_points};
+use super::lines::{Lines, POINTS, at_points};
 use super::sizes::{Sizes, cut};
 use super::tiles::{Tiles, vectors, vectors_mut};
 use crate::ops::buffer::Buffer;
 use crate::ops::view::Samples;
 use pulp::{Arch, Simd, WithSimd};
 
-/// Vectors of pixels in a panel: two of neighbours, or one of the first pixels of pairs and one of the second.
+/// Vectors of pixels in a panel: one of the first pixels of pairs and one of the second.
 const PANEL: usize = 2;
-
-/// The weights of both 3×3 convolutions, the last one as what a pixel adds to its neighbours.
-enum Outer {
-    /// `[K, 9·I]` and `[9·O, K]`
-    Pixels(Tiles<1>, Tiles<1>),
-    /// `[K, 3·I]` and `[3·O, K]`, at each point
-    Pairs(Tiles<POINTS>, Tiles<POINTS>),
-}
 
 /// The network, and the images that it is for.
 pub(super) struct Panels<'a> {
     arch: Arch,
     sizes: Sizes,
     x: Samples<'a>,
-    outer: Outer,
+    /// `[K, 3·I]`, at each point
+    w1: Tiles<POINTS>,
     b1: Vec<f32>,
     /// `[K/2, K/2]`, as the factors of seven products
     w2: Tiles<PRODUCTS>,
     b2: Vec<f32>,
+    /// `[3·O, K]`, at each point: what a pixel adds to its neighbours
+    w3: Tiles<POINTS>,
     b3: &'a [f32],
 }
 
@@ -67,33 +62,24 @@ impl<'a> Panels<'a> {
         let column = |row: usize, tap: usize, channels: usize| {
             (row / channels * 3 + tap) * channels + row % channels
         };
-        let outer = match Column::of(sizes.width) {
-            Column::Pixel => Outer::Pixels(
-                Tiles::new(even, 9 * inputs, |k, column| [in_w1(column, k)]),
-                Tiles::new(9 * outputs, hidden, |column, k| [in_w3(k, column)]),
-            ),
-            Column::Pair => Outer::Pairs(
-                Tiles::new(even, 3 * inputs, |k, row| {
-                    let weight = |tap| in_w1(column(row, tap, inputs), k);
-                    at_points([weight(0), weight(1), weight(2)])
-                }),
-                Tiles::new(3 * outputs, hidden, |row, k| {
-                    let weight = |tap| in_w3(k, column(row, tap, outputs));
-                    at_points([weight(0), weight(1), weight(2)])
-                }),
-            ),
-        };
         Self {
             arch,
             sizes,
             x,
-            outer,
+            w1: Tiles::new(even, 3 * inputs, |k, row| {
+                let weight = |tap| in_w1(column(row, tap, inputs), k);
+                at_points([weight(0), weight(1), weight(2)])
+            }),
             b1: with_room(b1),
             w2: Tiles::new(even / 2, even / 2, |to, from| {
                 let weight = |i, j| in_w2(2 * from + j, 2 * to + i);
                 halves::left([[weight(0, 0), weight(0, 1)], [weight(1, 0), weight(1, 1)]])
             }),
             b2: with_room(b2),
+            w3: Tiles::new(3 * outputs, hidden, |row, k| {
+                let weight = |tap| in_w3(k, column(row, tap, outputs));
+                at_points([weight(0), weight(1), weight(2)])
+            }),
             b3,
         }
     }
@@ -131,60 +117,11 @@ impl<'a> Panels<'a> {
         );
     }
 
-    /// Panels of neighbouring pixels: `neighbours` `[9·I, columns]` → `products` `[9·O, columns]`.
+    /// All layers, panel by panel: `neighbours` `[3·I, 4, columns]` → `products` `[3·O, 4, columns]`, as coefficients.
+    /// `seconds` `[columns]` are 1 where a pair has a second pixel, and 0 where that is padding.
     #[inline(always)]
-    fn pixels<S: Simd>(
-        &self,
-        simd: S,
-        [w1, w3]: [&Tiles<1>; 2],
-        columns: usize,
-        neighbours: &[f32],
-        products: &mut [f32],
-    ) {
-        let (hidden, width) = (self.b1.len(), PANEL * S::F32_LANES);
-        let mut h1 = Buffer::take(hidden / 2 * PRODUCTS * S::F32_LANES);
-        let mut h2 = Buffer::take(hidden * width);
-        let h1 = vectors_mut::<S, PRODUCTS>(&mut h1);
-        let h2 = vectors_mut::<S, PANEL>(&mut h2);
-        for at in (0..columns).step_by(width) {
-            let row = |k: usize| k * columns + at..k * columns + at + width;
-            w1.multiply(
-                simd,
-                #[inline(always)]
-                |k, _| simd.splat_f32s(self.b1[k]),
-                #[inline(always)]
-                |k, v| vectors::<S, PANEL>(&neighbours[row(k)])[0][v],
-                #[inline(always)]
-                |k, sums| keep(simd, h1, k, relu(simd, sums)),
-            );
-            self.second_layer(
-                simd,
-                h1,
-                #[inline(always)]
-                |k, pixels| h2[k] = pixels,
-            );
-            w3.multiply(
-                simd,
-                #[inline(always)]
-                |_, _| simd.splat_f32s(0.0),
-                #[inline(always)]
-                |k, v| h2[k][v],
-                #[inline(always)]
-                |k, sums| vectors_mut::<S, PANEL>(&mut products[row(k)])[0] = sums,
-            );
-        }
-    }
-
-    /// Panels of pairs of pixels: `neighbours` `[3·I, 4, columns]` → `products` `[3·O, 4, columns]`, as coefficients.
-    #[inline(always)]
-    fn pairs<S: Simd>(
-        &self,
-        simd: S,
-        [w1, w3]: [&Tiles<POINTS>; 2],
-        columns: usize,
-        neighbours: &[f32],
-        products: &mut [f32],
-    ) {
+    fn layers<S: Simd>(&self, simd: S, seconds: &[f32], neighbours: &[f32], products: &mut [f32]) {
+        let columns = seconds.len();
         let (hidden, width) = (self.b1.len(), S::F32_LANES);
         let mut h1 = Buffer::take(hidden / 2 * PRODUCTS * width);
         let mut h2 = Buffer::take(hidden * POINTS * width);
@@ -196,7 +133,9 @@ impl<'a> Panels<'a> {
                 let start = (POINTS * k + point) * columns + at;
                 start..start + width
             };
-            w1.multiply(
+            let has_second =
+                simd.less_than_f32s(zero, vectors::<S, 1>(&seconds[at..at + width])[0][0]);
+            self.w1.multiply(
                 simd,
                 #[inline(always)]
                 // The first pixel is the sum of the first three products, the second one is less the last product.
@@ -218,9 +157,12 @@ impl<'a> Panels<'a> {
                 simd,
                 h1,
                 #[inline(always)]
-                |k, [e, o]| h2[k] = [e, simd.add_f32s(e, o), simd.sub_f32s(e, o), o],
+                |k, [e, o]| {
+                    let o = simd.select_f32s(has_second, o, zero);
+                    h2[k] = [e, simd.add_f32s(e, o), simd.sub_f32s(e, o), o];
+                },
             );
-            w3.multiply(
+            self.w3.multiply(
                 simd,
                 #[inline(always)]
                 |_, _| zero,
@@ -265,31 +207,22 @@ impl WithSimd for Run<'_> {
         let Self { network, first, y } = self;
         let sizes = network.sizes;
         let image = sizes.outputs * sizes.pixels();
-        let column = Column::of(sizes.width);
-        let count = y.len() / sizes.outputs / column.pixels();
-        let columns = count.next_multiple_of(PANEL / column.pixels() * S::F32_LANES);
-        let lines = Lines {
-            column,
-            height: sizes.height,
-            width: sizes.width,
-            length: columns,
-        };
-        let mut neighbours = Buffer::take(column.rows(sizes.inputs) * columns);
-        for index in 0..y.len() / image {
+        let images = y.len() / image;
+        let lines = Lines::new(images, sizes.height, sizes.width, S::F32_LANES);
+        let columns = lines.length();
+        let mut neighbours = Buffer::take(Lines::rows(sizes.inputs) * columns);
+        for index in 0..images {
             lines.gather(index, network.x.get(first + index), &mut neighbours);
         }
         for row in neighbours.chunks_exact_mut(columns) {
-            row[count..].fill(0.0);
+            row[images * lines.of_image()..].fill(0.0);
         }
-        let mut products = Buffer::take(column.rows(sizes.outputs) * columns);
-        match &network.outer {
-            Outer::Pixels(w1, w3) => {
-                network.pixels(simd, [w1, w3], columns, &neighbours, &mut products);
-            }
-            Outer::Pairs(w1, w3) => {
-                network.pairs(simd, [w1, w3], columns, &neighbours, &mut products);
-            }
+        let mut seconds = Buffer::take(columns);
+        for (column, second) in seconds.iter_mut().enumerate() {
+            *second = f32::from(lines.has_second(column));
         }
+        let mut products = Buffer::take(Lines::rows(sizes.outputs) * columns);
+        network.layers(simd, &seconds, &neighbours, &mut products);
         for (index, y) in y.chunks_exact_mut(image).enumerate() {
             lines.scatter(index, &mut products, network.b3, y);
         }
