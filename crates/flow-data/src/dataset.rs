@@ -7,6 +7,7 @@ use std::{
 
 use candle_core::{Device, Tensor};
 use flate2::bufread::MultiGzDecoder;
+use sha2::{Digest, Sha256};
 
 use crate::{
     DatasetName, Error, Result, Split, cifar10, idx,
@@ -39,6 +40,8 @@ pub struct Batch {
     pub images: Tensor,
     /// u32, 0–9, `[B]`.
     pub labels: Tensor,
+    /// Places of the images in the data set, from 0.
+    pub indices: Vec<usize>,
 }
 
 impl Dataset {
@@ -125,6 +128,18 @@ impl Dataset {
         counts
     }
 
+    /// SHA-256 of the size of an image, all labels and all pixels, in their order.
+    pub fn digest(&self) -> [u8; 32] {
+        let (c, h, w) = self.shape;
+        let mut hash = Sha256::new();
+        for size in [c, h, w, self.len()] {
+            hash.update((size as u64).to_le_bytes());
+        }
+        hash.update(&self.labels);
+        hash.update(&self.pixels);
+        hash.finalize().into()
+    }
+
     /// The images and labels at `indices`, in that order.
     ///
     /// # Errors
@@ -192,6 +207,7 @@ impl Dataset {
         Ok(Batch {
             images: Tensor::from_vec(pixels, (b, c, h, w), &Device::Cpu)?,
             labels: Tensor::from_vec(labels, b, &Device::Cpu)?,
+            indices: indices.to_vec(),
         })
     }
 }
