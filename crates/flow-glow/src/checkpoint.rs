@@ -7,7 +7,7 @@
 use crate::config::GlowConfig;
 use crate::model::Glow;
 use crate::tensor_file::{self, Piece, one_line};
-use crate::train::{Progress, ResumeRecord, TrainSettings};
+use crate::train::{Origin, Progress, ResumeRecord, TrainSettings};
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor, Var};
 use flow_core::params::ParamStore;
@@ -36,6 +36,9 @@ pub struct Header {
     pub dataset: String,
     /// How far and how; nothing for a model that another program has trained.
     pub training: Option<TrainingRecord>,
+    /// The model that the training began with, if it was not a fresh one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// What only going on with the training needs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) resume: Option<ResumeRecord>,
@@ -62,6 +65,7 @@ impl Header {
             model,
             dataset,
             training,
+            origin: None,
             resume: None,
         }
     }
@@ -242,6 +246,17 @@ fn parse(text: &str) -> std::result::Result<Header, String> {
     let header: Header = serde_json::from_str(text).map_err(broken)?;
     if header.dataset != one_line(&header.dataset) {
         return Err("its header names a data set by what is no name".to_owned());
+    }
+    if let Some(Origin {
+        checkpoint,
+        dataset,
+        ..
+    }) = &header.origin
+        && [checkpoint, dataset]
+            .into_iter()
+            .any(|text| text != &one_line(text))
+    {
+        return Err("its header names the model it began with by what is no name".to_owned());
     }
     header.model.validate().map_err(|error| error.to_string())?;
     Ok(header)

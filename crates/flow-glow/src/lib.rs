@@ -59,7 +59,7 @@ pub use prior::{LatentPrior, SplitPrior};
 pub use step::{FlowStep, Place};
 pub use tensor_file::read_tensors;
 pub use train::{
-    BatchGradient, Divergence, Exchange, Inversion, Memory, Optimizer, Portion, Precision,
-    Progress, StepReport, TrainSettings, Trainer, UnsoundInversion, ranks,
+    BatchGradient, Divergence, Exchange, Fault, Inversion, Memory, Optimizer, Origin, Portion,
+    Precision, Progress, StepReport, TrainSettings, Trainer, UnsoundInversion, ranks,
 };
 pub use whole::Whole;

@@ -53,7 +53,6 @@ impl Run {
     }
 
     /// Their places.
-    #[cfg(test)]
     pub(crate) fn places(&self) -> Range<usize> {
         self.0.clone()
     }

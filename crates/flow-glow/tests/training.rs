@@ -1,11 +1,11 @@
 //! Training: it learns, repeats, stops and goes on; and what a checkpoint must be to be loaded.
 #![allow(clippy::unwrap_used)]
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device, Tensor, Var};
 use flow_core::{check, random};
 use flow_glow::{
-    Checkpoint, Conventions, Dequantization, Error, Glow, GlowConfig, ImageShape, Memory,
-    Optimizer, PriorForm, TrainSettings, Trainer, UnsoundInversion,
+    Checkpoint, Conventions, Dequantization, Error, Fault, Glow, GlowConfig, ImageShape, Memory,
+    Optimizer, Portion, Preprocessing, PriorForm, TrainSettings, Trainer, UnsoundInversion,
 };
 use std::path::Path;
 
@@ -548,4 +548,140 @@ fn what_is_not_a_checkpoint_is_refused_by_name_and_reason() {
     assert!(broken.contains("header cannot be read"), "{broken}");
     std::fs::write(file("cut"), &bytes[..bytes.len() / 2]).unwrap();
     assert!(refusal(&file("cut")).contains("not a safetensors file"));
+}
+
+/// A trained model without classes, on disk and back.
+fn without_classes(folder: &Path) -> Checkpoint {
+    let config = GlowConfig {
+        classes: None,
+        preprocessing: Preprocessing::Centered,
+        ..config()
+    };
+    let mut trainer = fresh_of(&config, settings());
+    for step in 0..20 {
+        trainer.step(&batch(step).0, None, 0.0).unwrap();
+    }
+    let path = folder.join("model.safetensors");
+    trainer.save_model(&path).unwrap();
+    Checkpoint::load(&path, &Device::Cpu).unwrap()
+}
+
+#[test]
+fn a_training_begins_with_the_weights_of_a_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoint = without_classes(folder.path());
+    let (images, labels) = batch(999);
+    let bits = |model: &Glow, labels| {
+        let bits = model.bits_per_dim(&images, labels, 1).unwrap();
+        bits.to_vec1::<f32>().unwrap()
+    };
+    let expected = bits(&checkpoint.model, None);
+    let begun = |config: &GlowConfig| {
+        let mut trainer = Trainer::new(config, settings(), "discs", &Device::Cpu).unwrap();
+        trainer.begin_with(&checkpoint, "source").map(|()| trainer)
+    };
+    let source = &checkpoint.header.model;
+    let same = begun(source).unwrap().model().unwrap();
+    assert_eq!(bits(&same, None), expected);
+    // Every class begins with the prior that all images had, to the bit.
+    let classes = GlowConfig {
+        classes: Some(2),
+        ..source.clone()
+    };
+    let mut told = begun(&classes).unwrap();
+    assert_eq!(bits(&told.model().unwrap(), Some(&labels)), expected);
+    let noise = GlowConfig {
+        dequantization: Dequantization::Variational { steps: 2, width: 4 },
+        ..source.clone()
+    };
+    let noisy = begun(&noise).unwrap().model().unwrap();
+    for (actual, expected) in bits(&noisy, None).iter().zip(&expected) {
+        assert!((actual - expected).abs() < 1e-4, "{actual} {expected}");
+    }
+
+    // It learns, and remembers where it began.
+    for step in 20..60 {
+        let (images, labels) = batch(step);
+        told.step(&images, Some(&labels), 0.0).unwrap();
+    }
+    let mean = |bits: Vec<f32>| bits.iter().sum::<f32>() / bits.len() as f32;
+    let after = mean(bits(&told.model().unwrap(), Some(&labels)));
+    assert!(after < mean(expected) - 0.1, "{after}");
+    let path = folder.path().join("training.safetensors");
+    told.save_training(&path).unwrap();
+    Trainer::resume(&path, &Device::Cpu)
+        .unwrap()
+        .save_model(&path)
+        .unwrap();
+    let origin = Checkpoint::load(&path, &Device::Cpu).unwrap().header.origin;
+    let origin = origin.unwrap();
+    assert_eq!(
+        (origin.checkpoint.as_str(), origin.dataset.as_str()),
+        ("source", "discs")
+    );
+    assert_eq!(origin.steps, Some(20));
+
+    for other in [
+        GlowConfig {
+            width: 9,
+            ..source.clone()
+        },
+        GlowConfig {
+            steps: 3,
+            ..source.clone()
+        },
+        GlowConfig {
+            bits: 5,
+            ..source.clone()
+        },
+    ] {
+        let error = begun(&other).err().unwrap().to_string();
+        assert!(error.contains("a model of another form"), "{error}");
+    }
+}
+
+/// Latents of white pixels overflow when they are squared, and of black ones do not.
+#[test]
+fn the_images_that_give_no_finite_loss_are_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoint = without_classes(folder.path());
+    let config = &checkpoint.header.model;
+    // White becomes 6·10¹⁹, black less than 3·10¹⁷, and nothing else moves.
+    let weight = |(name, var): (String, Var)| {
+        let value = match name.as_str() {
+            "levels.0.steps.0.actnorm.log_scale" => var.affine(0.0, 45.5),
+            "levels.0.steps.0.actnorm.shift" => var.affine(0.0, 0.5),
+            name if name.ends_with("rotation") => Ok(var.into_inner()),
+            _ => var.zeros_like(),
+        };
+        (name, value.unwrap())
+    };
+    let changed = checkpoint.weights.vars().into_iter().map(weight);
+    let path = folder.path().join("changed.safetensors");
+    Checkpoint::save(&path, config, "discs", changed.collect()).unwrap();
+    let changed = Checkpoint::load(&path, &Device::Cpu).unwrap();
+    let mut trainer = Trainer::new(config, settings(), "discs", &Device::Cpu).unwrap();
+    trainer.begin_with(&changed, "changed").unwrap();
+
+    let mut pixels = vec![0_u8; 16 * 64];
+    pixels[3 * 64 + 17] = 255;
+    pixels[11 * 64] = 255;
+    let images = Tensor::from_vec(pixels, (16, 1, 8, 8), &Device::Cpu).unwrap();
+    let found = |trainer: &Trainer, images: &Tensor| {
+        let whole = Portion::whole(images.dim(0).unwrap());
+        trainer.find_fault(images, None, &whole).unwrap()
+    };
+    let fault = Fault::Images {
+        part: "prior".into(),
+        places: vec![3, 11],
+    };
+    assert_eq!(found(&trainer, &images), Some(fault));
+    assert!(trainer.gradient(&images, None).is_err());
+    // Black ones have a loss, whose gradient overflows.
+    let black = found(&trainer, &images.narrow(0, 4, 7).unwrap());
+    assert!(matches!(black, Some(Fault::Gradient(_))), "{black:?}");
+
+    let mut sound = Trainer::new(config, settings(), "discs", &Device::Cpu).unwrap();
+    sound.begin_with(&checkpoint, "source").unwrap();
+    assert_eq!(found(&sound, &images), None);
 }

@@ -44,6 +44,13 @@ pub enum Divergence {
     },
 }
 
+impl Divergence {
+    /// Whether a number is infinite or not a number, not only large.
+    pub fn is_not_finite(self) -> bool {
+        matches!(self, Self::Loss | Self::Gradient)
+    }
+}
+
 /// The last accepted losses, in bits per dimension, the oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -70,6 +70,7 @@ impl Trainer {
             config: header.model,
             settings,
             dataset: header.dataset,
+            origin: header.origin,
             device: device.clone(),
             state,
             good: good.transpose()?,
@@ -103,7 +104,11 @@ impl Trainer {
             progress: self.progress,
         };
         let header = Header::new(self.config.clone(), self.dataset.clone(), Some(training));
-        Header { resume, ..header }
+        Header {
+            resume,
+            origin: self.origin.clone(),
+            ..header
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use super::batch;
 use super::by_inversion::{self, Inversion};
 use super::exchange::Exchange;
 use super::objective::{Fitted, Objective};
+use super::origin::Origin;
 use super::portion::Portion;
 use super::settings::{Memory, Progress, TrainSettings, UnsoundInversion};
 use super::state::{Snapshot, State};
@@ -33,6 +34,8 @@ pub struct Trainer {
     pub(super) config: GlowConfig,
     pub(super) settings: TrainSettings,
     pub(super) dataset: String,
+    /// The trained model that the weights came from.
+    pub(super) origin: Option<Origin>,
     pub(super) device: Device,
     pub(super) state: State,
     pub(super) good: Option<Snapshot>,
@@ -114,6 +117,7 @@ impl Trainer {
             config: config.clone(),
             settings,
             dataset: dataset.to_owned(),
+            origin: None,
             device: device.clone(),
         })
     }
@@ -245,6 +249,12 @@ impl Trainer {
         Ok(())
     }
 
+    /// Whether the weights are those that training began with, or those that it last went back to or kept.
+    pub fn stands_where_it_was_good(&self) -> bool {
+        let good = self.good.as_ref();
+        self.state.standing.updates == good.map_or(0, |good| good.standing.updates)
+    }
+
     /// The model with the averaged weights, which evaluation and samples use.
     ///
     /// # Errors
@@ -327,7 +337,7 @@ impl Trainer {
         }
     }
 
-    fn fitted(&self, portion: &Portion) -> Fitted<'_> {
+    pub(super) fn fitted(&self, portion: &Portion) -> Fitted<'_> {
         Fitted {
             live: &self.state.live,
             still: &self.state.still,
@@ -341,7 +351,7 @@ impl Trainer {
     }
 
     /// The seed of the dequantisation noise of the next step.
-    fn noise_seed(&self) -> u64 {
+    pub(super) fn noise_seed(&self) -> u64 {
         let step = self.progress.step;
         random::derive(self.settings.seed, &format!("noise.{step}"))
     }

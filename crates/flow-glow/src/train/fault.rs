@@ -1,0 +1,137 @@
+//! The place at which the numbers of a training stop being finite.
+
+use super::batch;
+use super::portion::Portion;
+use super::trainer::Trainer;
+use crate::{Result, quantize};
+use candle_core::Tensor;
+use flow_core::{Bijection, standard_normal_log_prob, transfer};
+use std::fmt;
+
+/// What makes a loss or its gradient infinite or not a number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A weight of this name.
+    Parameter(String),
+    /// Numbers of some images.
+    Images {
+        /// The part of the model behind which they first occur, by the names of its parameters.
+        part: String,
+        /// Places of the images in the batch, from 0.
+        places: Vec<usize>,
+    },
+    /// The gradient of the parameter of this name.
+    Gradient(String),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Parameter(name) => write!(f, "parameter `{name}` is not finite"),
+            Self::Images { part, places } => {
+                write!(
+                    f,
+                    "images {places:?} of the batch are not finite behind `{part}`"
+                )
+            }
+            Self::Gradient(name) => write!(f, "the gradient of `{name}` is not finite"),
+        }
+    }
+}
+
+impl Trainer {
+    /// The reason why the present weights give no finite loss or gradient on these images and labels, which are
+    /// this rank's portion of a batch as in [`shared_gradient`](Self::shared_gradient); `None` if they do.
+    pub fn find_fault(
+        &self,
+        images: &Tensor,
+        labels: Option<&Tensor>,
+        portion: &Portion,
+    ) -> Result<Option<Fault>> {
+        for (name, weight) in self.state.params.vars() {
+            if !is_finite(&weight)? {
+                return Ok(Some(Fault::Parameter(name)));
+            }
+        }
+        if let Some(fault) = self.find_images(images, labels, portion)? {
+            return Ok(Some(fault));
+        }
+        let (model, seed) = (self.fitted(portion), self.noise_seed());
+        let (_, gradients) = batch::gradient(&model, images, labels, portion, seed)?;
+        for (name, _, gradient) in gradients.iter() {
+            if !is_finite(gradient)? {
+                return Ok(Some(Fault::Gradient(name.to_owned())));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The images whose numbers are not finite behind the first part of the model that makes any so.
+    fn find_images(
+        &self,
+        images: &Tensor,
+        labels: Option<&Tensor>,
+        portion: &Portion,
+    ) -> Result<Option<Fault>> {
+        let dimensions = self.config.image.dimensions();
+        let mut found: Option<(usize, String, Vec<usize>)> = None;
+        for (run, noise) in portion.runs(&self.device, self.noise_seed(), dimensions) {
+            let on_device =
+                |batch: &Tensor| Result::Ok(transfer::to_device(&run.of(batch)?, &self.device)?);
+            let images = on_device(images)?;
+            let noise = noise.draw(images.shape(), &self.device)?;
+            let parts = self.parts(&images, labels.map(on_device).transpose()?.as_ref(), &noise)?;
+            for (order, (part, numbers)) in parts.into_iter().enumerate() {
+                let rows = transfer::rows(&numbers)?.into_iter().enumerate();
+                let bad = rows.filter(|(_, row)| row.iter().any(|number| !number.is_finite()));
+                let places: Vec<_> = bad.map(|(i, _)| run.places().start + i).collect();
+                if places.is_empty() {
+                    continue;
+                }
+                match &mut found {
+                    Some((first, _, all)) if *first == order => all.extend(places),
+                    Some((first, ..)) if *first < order => {}
+                    _ => found = Some((order, part, places)),
+                }
+                break;
+            }
+        }
+        Ok(found.map(|(_, part, places)| Fault::Images { part, places }))
+    }
+
+    /// Numbers of each image behind each part of the model, `[B, n]`, in the order in which it is passed.
+    fn parts(
+        &self,
+        images: &Tensor,
+        labels: Option<&Tensor>,
+        noise: &Tensor,
+    ) -> Result<Vec<(String, Tensor)>> {
+        let model = &self.state.still;
+        let rows = |x: &Tensor, of_each: &Tensor| {
+            Tensor::cat(&[x.flatten_from(1)?, of_each.unsqueeze(1)?], 1)
+        };
+        let (mut x, mut nats) = model.dequantize_with(images, noise)?;
+        let mut parts = vec![("preprocessing".to_owned(), rows(&x, &nats)?)];
+        let mut outputs = Vec::with_capacity(model.levels.len());
+        for (l, level) in model.levels.iter().enumerate() {
+            let (y, log_det) = level.forward(&x)?;
+            nats = (nats + log_det)?;
+            parts.push((format!("levels.{l}"), rows(&y, &nats)?));
+            x = y.narrow(1, 0, y.dim(1)? / 2)?;
+            outputs.push(y);
+        }
+        let (latents, log_det) = model.whiten(&outputs, labels)?;
+        nats = (nats + log_det)?;
+        for latent in &latents.0 {
+            nats = (nats + standard_normal_log_prob(latent)?)?;
+        }
+        let bits = quantize::bits_per_dim(&self.config, &nats)?;
+        parts.push(("prior".to_owned(), bits.unsqueeze(1)?));
+        Ok(parts)
+    }
+}
+
+fn is_finite(tensor: &Tensor) -> Result<bool> {
+    let numbers = transfer::numbers(&tensor.detach())?;
+    Ok(numbers.iter().all(|number| number.is_finite()))
+}

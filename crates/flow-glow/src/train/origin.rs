@@ -1,0 +1,68 @@
+//! Training that begins with the weights of a trained model.
+
+use super::trainer::Trainer;
+use crate::checkpoint::Checkpoint;
+use crate::config::{Dequantization, GlowConfig};
+use crate::tensor_file::one_line;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The model that a training began with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Origin {
+    /// Its file, or the name of one that ships.
+    pub checkpoint: String,
+    /// What it was trained on.
+    pub dataset: String,
+    /// Steps that had led to it, unless another program trained it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u64>,
+}
+
+impl Trainer {
+    /// Takes the weights of `checkpoint`, which `name` names in the header: once, on a fresh trainer, in place of
+    /// [`initialize`](Self::initialize).
+    ///
+    /// The model may have classes or learned noise that the checkpoint lacks. Both leave the likelihood as it is
+    /// until they are trained: every class begins with the prior of the checkpoint, and the noise as even noise, to
+    /// 10⁻⁶.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the models differ in more than that and the preprocessing.
+    pub fn begin_with(&mut self, checkpoint: &Checkpoint, name: &str) -> Result<()> {
+        if extended(&checkpoint.header.model, &self.config) != self.config {
+            return Err(Error::Config(format!(
+                "a training cannot begin with the weights of `{name}`, which is a model of another form"
+            )));
+        }
+        let weights: BTreeMap<_, _> = checkpoint.weights.vars().into_iter().collect();
+        for (parameter, var) in self.state.params.vars() {
+            // What is new keeps its first value.
+            if let Some(weight) = weights.get(&parameter) {
+                var.set(&weight.to_device(&self.device)?)?;
+            }
+        }
+        let trained = checkpoint.header.training.as_ref();
+        self.origin = Some(Origin {
+            checkpoint: one_line(name),
+            dataset: checkpoint.header.dataset.clone(),
+            steps: trained.map(|training| training.progress.step),
+        });
+        self.state.reset_average()
+    }
+}
+
+/// `source` with what `config` may add to it.
+fn extended(source: &GlowConfig, config: &GlowConfig) -> GlowConfig {
+    GlowConfig {
+        preprocessing: config.preprocessing.clone(),
+        classes: source.classes.or(config.classes),
+        dequantization: match source.dequantization {
+            Dequantization::Uniform => config.dequantization,
+            learned @ Dequantization::Variational { .. } => learned,
+        },
+        ..source.clone()
+    }
+}
