@@ -22,19 +22,26 @@ const NAME_WITH_CLASSES: &str = "the model of MNIST with classes that ships with
 const MNIST_WITH_CLASSES: &[u8] =
     include_bytes!("../../../assets/models/mnist-classes.safetensors");
 
+/// The model that ships, with classes or without, and its name.
+pub(crate) fn shipped(with_classes: bool, device: &Device) -> Result<(&'static str, Checkpoint)> {
+    let (name, bytes) = if with_classes {
+        (NAME_WITH_CLASSES, MNIST_WITH_CLASSES)
+    } else {
+        (NAME, MNIST)
+    };
+    let checkpoint = Checkpoint::from_bytes(Path::new(name), bytes, device)?;
+    Ok((name, checkpoint))
+}
+
 impl CheckpointArgs {
     /// The model of the file, or one that ships, which knows classes if it should.
     pub(crate) fn load(&self, with_classes: bool, device: &Device) -> Result<Checkpoint> {
         if let Some(path) = &self.checkpoint {
             return Ok(Checkpoint::load(path, device)?);
         }
-        let (name, bytes) = if with_classes {
-            (NAME_WITH_CLASSES, MNIST_WITH_CLASSES)
-        } else {
-            (NAME, MNIST)
-        };
+        let (name, checkpoint) = shipped(with_classes, device)?;
         tracing::info!("no `--checkpoint`: taking {name}");
-        Ok(Checkpoint::from_bytes(Path::new(name), bytes, device)?)
+        Ok(checkpoint)
     }
 
     /// What to call the model in a message about it.

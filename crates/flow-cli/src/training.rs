@@ -1,5 +1,6 @@
 //! The parts of a training run that `flow train` puts together.
 
+mod divergence;
 mod events;
 mod folder;
 mod follower;
@@ -11,6 +12,7 @@ mod notes;
 mod order;
 mod pulse;
 mod results;
+mod same;
 mod session;
 mod settings;
 
@@ -22,5 +24,8 @@ pub(crate) use interrupt::Interrupt;
 pub(crate) use limits::{DEFAULT_EPOCHS, Limits};
 pub(crate) use metrics::{Journal, MetricsLog, Record, current_epoch};
 pub(crate) use notes::Notes;
-pub(crate) use session::Session;
-pub(crate) use settings::{EXP_TANH, VARIATIONAL, check_same, config, config_of, settings};
+pub(crate) use same::{check_form, check_same};
+pub(crate) use session::{Outcome, Session};
+pub(crate) use settings::{
+    EXP_TANH, VARIATIONAL, config, config_from, config_of, settings, settings_from,
+};

@@ -186,6 +186,10 @@ fn what_is_typed_wrong() {
         train --seed -1
         train --seed 18446744073709551616
         train --resume --overwrite
+        train --resume --from run/model.safetensors
+        train --resume --from
+        train --from a --from b
+        train --eval-images 0
         train --classes 3
         train --threads 0
         train --threads 1025
@@ -326,6 +330,16 @@ fn trainings_that_cannot_be() {
         train --out new --batch-size 20000
         train --out new --dataset cifar10
         train --out new --dataset fashion-mnist
+        train --out new --from none
+        train --out new --from text
+        train --out new --from folder
+        train --out run --from run/model.safetensors
+        train --out new --from run/model.safetensors --width 16 --levels 2 --max-steps 1
+        train --out new --from run/model.safetensors --preset small
+        train --out new --from run/model.safetensors --bits 5 --coupling additive --scale-map exp-tanh
+        train --out new --from --dequantization uniform
+        train --out new --from run/model.safetensors --classification 1
+        train --out new --from run/model.safetensors --batch-size 20000
     ";
     insta::assert_snapshot!("train", sandbox.transcript(rows));
 }

@@ -36,6 +36,8 @@ Examples
   flow train --preset base --time-limit 2h        a larger one, for two hours
   flow train --preset base --time-limit 3h --resume
                                                   an hour more
+  flow train --from --dataset fashion-mnist --lr 1e-3 --epochs 3
+                                                  the model that ships, fitted to other images
   flow train --dataset cifar10 --classes --flip   in colors, with a class for each image"
 )]
 pub(crate) struct TrainArgs {
@@ -66,7 +68,7 @@ pub(crate) struct TrainArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Data")]
 pub(crate) struct DataArgs {
-    /// The data set [default: mnist]. `cargo xtask fetch NAME` gets it; without that, 10,000
+    /// The data set [default: mnist; with --from, that of the model]. `cargo xtask fetch NAME` gets it; without that, 10,000
     /// bundled images of mnist are used
     #[arg(long, value_parser = values::dataset())]
     pub(crate) dataset: Option<DatasetName>,
@@ -74,6 +76,11 @@ pub(crate) struct DataArgs {
     /// The folder fetched data sets lie in
     #[arg(long, value_name = "DIR", default_value = "data")]
     pub(crate) data_dir: PathBuf,
+
+    /// Measure N test images only, evenly spread, at the end of the training [default: all], and no more
+    /// than 1,000 of them after each epoch
+    #[arg(long, value_name = "N", value_parser = values::count)]
+    pub(crate) eval_images: Option<usize>,
 
     /// Mirror each training image with probability ½; for cifar10 only, as digits have a left and a
     /// right
@@ -90,9 +97,20 @@ pub(crate) struct DataArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct OutputArgs {
-    /// The folder to write to [default: runs/DATASET-PRESET]
+    /// The folder to write to [default: runs/DATASET-PRESET; runs/DATASET-fine-tuned with --from]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+
+    /// Begin with the weights of a trained model: a `model.safetensors` that `flow train` or a conversion
+    /// wrote, or, without FILE, the model of MNIST that ships with this program (with --classes, the one
+    /// with classes). Size, form and preprocessing are its own, and so are data set and optimization where
+    /// no others are given; `--classes` and `--dequantization variational` can be added
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    #[allow(
+        clippy::option_option,
+        reason = "clap's form of an option whose value may be left out"
+    )]
+    pub(crate) from: Option<Option<PathBuf>>,
 
     /// Go on with the training in the folder: model and optimization are the saved ones, and so are
     /// the limits if no others are given. Without --time-limit, the result is the same, bit for bit,
@@ -134,7 +152,7 @@ pub(crate) struct LimitArgs {
     pub(crate) max_steps: Option<u64>,
 
     /// Time spent training, with its unit, such as 90s, 15m or 1h30m; a resumed training counts all
-    /// of its parts [default: no limit]
+    /// of its parts, and measuring the test images comes on top [default: no limit]
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     pub(crate) time_limit: Option<Duration>,
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use candle_core::Device;
 use flow_glow::{
-    Checkpoint, Dequantization, GlowConfig, Header, Preprocessing, ScaleMap, TrainingRecord,
+    Checkpoint, Dequantization, GlowConfig, Header, Origin, Preprocessing, ScaleMap, TrainingRecord,
 };
 use indicatif::HumanCount;
 use serde::Serialize;
@@ -73,6 +73,9 @@ pub(crate) fn run(args: &InspectArgs) -> Result<()> {
         ("parameters", HumanCount(parameters as u64).to_string()),
         ("trained on", header.dataset.clone()),
     ];
+    if let Some(origin) = &header.origin {
+        rows.push(("began with", name_of(origin)));
+    }
     if let Some(training) = &header.training {
         rows.extend(training_rows(training)?);
     }
@@ -81,6 +84,19 @@ pub(crate) fn run(args: &InspectArgs) -> Result<()> {
         rows.push(("conventions", conventions));
     }
     report::table(&rows)
+}
+
+/// The model that a training began with.
+fn name_of(origin: &Origin) -> String {
+    let steps = origin
+        .steps
+        .map(|steps| format!(", after step {}", HumanCount(steps)));
+    format!(
+        "{} ({}{})",
+        origin.checkpoint,
+        origin.dataset,
+        steps.unwrap_or_default()
+    )
 }
 
 /// How a model was trained.

@@ -1,7 +1,15 @@
 //! The images of a training run, and the order in which it sees them.
 
+use anyhow::{Result, ensure};
+use base64::{Engine, prelude::BASE64_STANDARD};
 use flow_data::{Batches, Dataset};
-use flow_glow::{Portion, Progress, TrainSettings};
+use flow_glow::{Portion, Progress, TrainSettings, ranks::Ranks};
+use serde::{Deserialize, Serialize};
+
+use super::{Journal, Limits, Notes};
+
+/// At most this many test images are measured after each epoch.
+const PROBE_IMAGES: usize = 1000;
 
 /// The images of a training run.
 pub(crate) struct Images {
@@ -11,13 +19,102 @@ pub(crate) struct Images {
     pub(crate) test: Dataset,
     /// What it is judged on after each epoch.
     pub(crate) probe: Dataset,
+    /// Digests of all training and test images.
+    pub(crate) digests: Digests,
     /// Whether training images are mirrored at random.
     pub(crate) flip: bool,
     /// The probability with which a value of theirs is replaced by noise.
     pub(crate) mutate: f64,
+    /// How many test images are measured, if not all.
+    pub(crate) measured: Option<usize>,
+}
+
+/// SHA-256 of training and test images, in Base64.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Digests {
+    train: String,
+    test: String,
+}
+
+impl Digests {
+    /// Digests of these images.
+    pub(crate) fn of(train: &Dataset, test: &Dataset) -> Self {
+        let [train, test] = [train, test].map(|dataset| BASE64_STANDARD.encode(dataset.digest()));
+        Self { train, test }
+    }
+
+    /// All of them, always as many.
+    fn bytes(&self) -> Vec<u8> {
+        [self.train.as_bytes(), self.test.as_bytes()].concat()
+    }
+
+    /// Names the images that are not those of `other`.
+    pub(crate) fn differ(&self, other: &Self) -> Option<&'static str> {
+        let parts = [
+            ("training", self.train == other.train),
+            ("test", self.test == other.test),
+        ];
+        parts
+            .iter()
+            .find_map(|&(part, same)| (!same).then_some(part))
+    }
 }
 
 impl Images {
+    /// Training images, of which values are replaced and images mirrored as asked, and the test images that
+    /// are measured.
+    pub(crate) fn new(
+        train: Dataset,
+        mut test: Dataset,
+        (flip, mutate): (bool, f64),
+        measured: Option<usize>,
+    ) -> Self {
+        let digests = Digests::of(&train, &test);
+        test.thin_out(measured.unwrap_or(usize::MAX));
+        let mut probe = test.clone();
+        probe.thin_out(PROBE_IMAGES);
+        Self {
+            train,
+            test,
+            probe,
+            digests,
+            flip,
+            mutate,
+            measured,
+        }
+    }
+
+    /// What a run on these images keeps in its training file.
+    pub(crate) fn notes(&self, limits: Limits, journal: Journal) -> Notes {
+        Notes {
+            limits,
+            images: self.train.len(),
+            digests: Some(self.digests.clone()),
+            flip: self.flip,
+            mutate: self.mutate,
+            eval_images: self.measured,
+            journal,
+        }
+    }
+
+    /// An error unless all `ranks` have the images of rank 0.
+    pub(crate) fn check_united(&self, ranks: &dyn Ranks) -> Result<()> {
+        if ranks.is_alone() {
+            return Ok(());
+        }
+        let own = self.digests.bytes();
+        let mut first = own.clone();
+        ranks.broadcast(&mut first)?;
+        ensure!(
+            own == first,
+            "rank {} has other images of `{}` than rank 0; let all processes read the same data",
+            ranks.rank(),
+            self.train.name()
+        );
+        Ok(())
+    }
+
     /// A portion of each batch that is left of the epoch that is under way.
     pub(super) fn batches_left(
         &self,
@@ -49,5 +146,74 @@ impl Images {
     /// Steps in an epoch.
     pub(super) fn batches(&self, settings: &TrainSettings) -> u64 {
         (self.train.len() / settings.batch_size) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use candle_core::{Device, Tensor};
+    use flow_data::Split;
+
+    use super::*;
+
+    /// Rank 1 of two, where rank 0 has images of this digest.
+    struct Second(Vec<u8>);
+
+    impl Ranks for Second {
+        fn rank(&self) -> usize {
+            1
+        }
+
+        fn size(&self) -> usize {
+            2
+        }
+
+        fn device(&self) -> &Device {
+            &Device::Cpu
+        }
+
+        fn begin_sum(&self, _: &Tensor) -> flow_glow::Result<()> {
+            Ok(())
+        }
+
+        fn advance(&self) -> flow_glow::Result<()> {
+            Ok(())
+        }
+
+        fn finish_sums(&self, _: Option<Duration>) -> flow_glow::Result<()> {
+            Ok(())
+        }
+
+        fn broadcast(&self, bytes: &mut [u8]) -> flow_glow::Result<()> {
+            bytes.copy_from_slice(&self.0);
+            Ok(())
+        }
+
+        fn barrier(&self) -> flow_glow::Result<()> {
+            Ok(())
+        }
+
+        fn abort(&self, _: i32) -> ! {
+            panic!("nobody is lost")
+        }
+    }
+
+    #[test]
+    fn ranks_with_other_images_are_refused() {
+        let images = |count| {
+            let [train, mut test] =
+                [Split::Train, Split::Test].map(|split| Dataset::bundled(split).unwrap());
+            test.thin_out(count);
+            Images::new(train, test, (false, 0.0), None)
+        };
+        let [own, other] = [30, 31].map(images);
+        own.check_united(&Second(own.digests.bytes())).unwrap();
+        let error = own.check_united(&Second(other.digests.bytes()));
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "rank 1 has other images of `mnist` than rank 0; let all processes read the same data"
+        );
     }
 }

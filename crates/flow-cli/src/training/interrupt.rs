@@ -26,7 +26,9 @@ impl Interrupt {
             if flag.swap(true, Ordering::SeqCst) {
                 process::exit(KILLED);
             }
-            tracing::warn!("stopping after this step; Ctrl-C again stops at once, without saving");
+            tracing::warn!(
+                "stopping after the images at hand; Ctrl-C again stops at once, without saving"
+            );
         })
         .context("cannot listen for Ctrl-C")?;
         Ok(Self(requested))

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use flow_glow::Trainer;
 use serde::{Deserialize, Serialize};
 
-use super::{Limits, metrics::Journal};
+use super::{Images, Limits, images::Digests, metrics::Journal};
 
 /// Everything about a run that a resumed one must find again.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -14,11 +14,17 @@ pub(crate) struct Notes {
     pub(crate) limits: Limits,
     /// How many training images there are, since their order depends on it.
     pub(crate) images: usize,
+    /// The digests of training and test images; files of earlier versions have none.
+    #[serde(default)]
+    pub(crate) digests: Option<Digests>,
     /// Whether they are mirrored at random.
     pub(crate) flip: bool,
     /// The probability with which a value is replaced by noise.
     #[serde(default)]
     pub(crate) mutate: f64,
+    /// How many test images are measured, if not all.
+    #[serde(default)]
+    pub(crate) eval_images: Option<usize>,
     /// Where `metrics.jsonl` stands.
     pub(crate) journal: Journal,
 }
@@ -36,13 +42,27 @@ impl Notes {
         Ok(())
     }
 
-    /// An error if the training to be resumed saw other images than there are now.
-    pub(crate) fn check_images(&self, images: usize, dataset: &str) -> Result<()> {
-        if images != self.images {
+    /// An error if the training to be resumed saw other images than these.
+    pub(crate) fn check_images(&self, images: &Images) -> Result<()> {
+        let (count, name) = (images.train.len(), images.train.name());
+        if count != self.images {
             bail!(
-                "the training to resume was begun on {} images of `{dataset}`, and here are {images}; \
+                "the training to resume was begun on {} images of `{name}`, and here are {count}; \
                  name the folder of those with `--data-dir`",
                 self.images
+            );
+        }
+        let Some(digests) = &self.digests else {
+            tracing::warn!(
+                "the training to resume was saved without a digest of its images: whether they are \
+                 these cannot be checked"
+            );
+            return Ok(());
+        };
+        if let Some(part) = digests.differ(&images.digests) {
+            bail!(
+                "the training to resume was begun with other {part} images of `{name}`: pixels, labels \
+                 or their order differ; name the folder of those with `--data-dir`"
             );
         }
         Ok(())

@@ -42,6 +42,7 @@ impl Session<'_> {
     /// Writes the results of the whole training; `None` if somebody asks to stop before.
     pub(super) fn conclude(&mut self) -> Result<Option<Measurement>> {
         let epoch = current_epoch(&self.trainer.progress);
+        self.tell_of_measuring();
         self.draw_samples(epoch)?;
         self.order(Order::Test)?;
         let measured = self.measure(&self.images.test)?;
@@ -49,6 +50,24 @@ impl Session<'_> {
             self.record(epoch, measured)?;
         }
         Ok(measured)
+    }
+
+    fn tell_of_measuring(&self) {
+        let skip = if self.exchange.ranks().is_alone() {
+            "; Ctrl-C skips that"
+        } else {
+            ""
+        };
+        let fewer = if self.images.measured.is_none() {
+            "; `--eval-images` measures fewer"
+        } else {
+            ""
+        };
+        tracing::info!(
+            "the training is over after step {}; measuring {} test images{skip}{fewer}",
+            HumanCount(self.trainer.progress.step),
+            HumanCount(self.images.test.len() as u64)
+        );
     }
 
     fn record(&mut self, epoch: u64, measured: Option<Measurement>) -> Result<()> {

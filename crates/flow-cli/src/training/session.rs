@@ -6,13 +6,13 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use candle_core::Device;
 use flow_data::Batch;
-use flow_glow::{Divergence, Error, Exchange, Inversion, Portion, Progress, Trainer};
+use flow_glow::{Error, Exchange, Inversion, Portion, Progress, Trainer};
 
 use super::{
-    EventLog, Images, Interrupt, Limits, MetricsLog, Notes, RunFolder, metrics::Due, order::Order,
+    EventLog, Images, Interrupt, Limits, MetricsLog, RunFolder, metrics::Due, order::Order,
     pulse::Pulse,
 };
 use crate::{console::Console, data, measure::Measurement, ranks};
@@ -33,6 +33,8 @@ pub(crate) struct Session<'a> {
     pub(crate) events: Option<EventLog>,
     /// When to stop.
     pub(crate) limits: Limits,
+    /// The limits that a later `--resume` finds.
+    pub(crate) lasting: Limits,
     /// A crash loses no more training than this.
     pub(crate) save_interval: Duration,
     /// How much training lies between models that are kept, if any are.
@@ -45,6 +47,16 @@ pub(crate) struct Session<'a> {
     pub(crate) device: Device,
     /// Where to tell how it goes.
     pub(crate) console: Console,
+}
+
+/// How a run ended.
+pub(crate) enum Outcome {
+    /// At a limit, and on the test images so.
+    Measured(Measurement),
+    /// At a limit; somebody asked to stop measuring.
+    Unmeasured,
+    /// Before a limit, as somebody asked for it.
+    Stopped,
 }
 
 /// Why the loop ends.
@@ -90,9 +102,8 @@ impl Turns {
 }
 
 impl Session<'_> {
-    /// Trains until a limit is reached, measures the whole test split, and leaves all files behind.
-    /// `None` if somebody asked to stop before that.
-    pub(crate) fn run(&mut self) -> Result<Option<Measurement>> {
+    /// Trains until a limit is reached, measures the test images, and leaves all files behind.
+    pub(crate) fn run(&mut self) -> Result<Outcome> {
         self.save()?;
         // The others are patient here, but not in the middle of a step.
         self.exchange.ranks().barrier()?;
@@ -109,28 +120,25 @@ impl Session<'_> {
             end => end?,
         };
         self.save()?;
-        let measured = match end {
-            End::Finished => self.conclude()?,
-            End::Stopped => None,
+        let outcome = match end {
+            End::Stopped => Outcome::Stopped,
+            End::Finished => match self.conclude()? {
+                Some(measured) => Outcome::Measured(measured),
+                None => Outcome::Unmeasured,
+            },
         };
-        if measured.is_some() {
+        if let Outcome::Measured(_) = outcome {
             self.save()?;
         }
         self.draw_curve()?;
         self.order(Order::End)?;
-        Ok(measured)
+        Ok(outcome)
     }
 
     fn train(&mut self) -> Result<End> {
         let images = self.images;
         let settings = self.trainer.settings().clone();
         let portion = Portion::of(self.exchange.ranks(), settings.batch_size);
-        if self.share() >= 1.0 {
-            tracing::warn!(
-                "nothing is left to train: the limit of {} is reached; raise it to go on",
-                self.limits
-            );
-        }
         let mut turns = Turns {
             pulse: Pulse::new(self.console.progress(self.share())),
             began: Instant::now(),
@@ -159,11 +167,11 @@ impl Session<'_> {
         let gradient = match gradient {
             Err(Error::Diverged { cause, .. }) if turns.doubted => {
                 turns.doubted = false;
-                return self.roll_back(cause).map(|()| None);
+                return self.roll_back(cause, batch, portion).map(|()| None);
             }
             Err(Error::Diverged { cause, .. }) => {
                 turns.doubted = true;
-                return self.leave_out(cause).map(|()| None);
+                return self.leave_out(cause, batch, portion).map(|()| None);
             }
             Err(error @ Error::UnsoundInversion { .. }) => {
                 self.save()?;
@@ -212,57 +220,7 @@ impl Session<'_> {
         Ok(None)
     }
 
-    /// Goes back to the last good state and on with the next batch, or gives up.
-    fn roll_back(&mut self, cause: Divergence) -> Result<()> {
-        self.order(Order::RollBack)?;
-        self.trainer.roll_back()?;
-        let progress = self.trainer.progress;
-        self.log.write_setback(&progress, true, cause)?;
-        let lr = self.trainer.settings().learning_rate;
-        if progress.rollbacks > self.max_rollbacks {
-            self.save()?;
-            bail!(
-                "training diverged again after {} rollbacks: {cause} after step {}; `{}` holds the last \
-                 good state; begin again with a lower `--lr` than {lr}",
-                self.max_rollbacks,
-                progress.step,
-                self.folder.training().display()
-            );
-        }
-        tracing::warn!(
-            "{cause} after step {}; going on from the last good state with {} of the learning rate \
-             (rollback {} of {})",
-            progress.step,
-            progress.learning_rate_factor(),
-            progress.rollbacks,
-            self.max_rollbacks
-        );
-        self.pass_refused_batch()
-    }
-
-    /// Goes on with the next batch, whose loss will tell whether the weights are sound.
-    fn leave_out(&mut self, cause: Divergence) -> Result<()> {
-        let progress = self.trainer.progress;
-        self.log.write_setback(&progress, false, cause)?;
-        tracing::warn!(
-            "{cause} after step {}; leaving out this batch",
-            progress.step
-        );
-        self.pass_refused_batch()
-    }
-
-    fn pass_refused_batch(&mut self) -> Result<()> {
-        // At the limit there is no next batch.
-        if self.share() >= 1.0 {
-            return self.order(Order::Again);
-        }
-        self.order(Order::Pass)?;
-        self.trainer.progress.step += 1;
-        self.pass_batch();
-        Ok(())
-    }
-
-    fn pass_batch(&mut self) {
+    pub(super) fn pass_batch(&mut self) {
         let settings = self.trainer.settings().clone();
         self.images
             .pass_batch(&settings, &mut self.trainer.progress);
@@ -273,15 +231,10 @@ impl Session<'_> {
     }
 
     /// Saves all that is needed to go on, and the model.
-    fn save(&mut self) -> Result<()> {
+    pub(super) fn save(&mut self) -> Result<()> {
         // The lines are on the disk before the file that counts them.
-        let notes = Notes {
-            limits: self.limits,
-            images: self.images.train.len(),
-            flip: self.images.flip,
-            mutate: self.images.mutate,
-            journal: self.log.sync()?.clone(),
-        };
+        let journal = self.log.sync()?.clone();
+        let notes = self.images.notes(self.lasting, journal);
         notes.write(&mut self.trainer)?;
         self.trainer.save_training(&self.folder.training())?;
         self.trainer.save_model(&self.folder.model())?;
@@ -305,7 +258,7 @@ impl Session<'_> {
     }
 
     /// The share of the training that is done, 0 to 1.
-    fn share(&self) -> f64 {
+    pub(crate) fn share(&self) -> f64 {
         let batches = self.images.batches(self.trainer.settings());
         self.limits.share(&self.trainer.progress, batches)
     }

@@ -1,12 +1,10 @@
 //! From options to the configuration of a model and of its training.
 
-use anyhow::{Result, bail};
 use flow_data::Dataset;
 use flow_glow::{
-    Dequantization, GlowConfig, ImageShape, Preprocessing, ScaleMap, TrainSettings, Trainer,
+    Dequantization, GlowConfig, Header, ImageShape, Preprocessing, ScaleMap, TrainSettings,
 };
 
-use super::Notes;
 use crate::cli::{ModelArgs, OptimizationArgs, PreprocessingChoice, Preset, TrainArgs};
 
 /// What `--scale-map exp-tanh` means: scales between e⁻² and e².
@@ -68,109 +66,48 @@ pub(crate) fn settings(args: &TrainArgs) -> TrainSettings {
     change_settings(&args.optimization, base)
 }
 
-/// An error that names the options that ask for something else than what the training to be resumed
-/// has.
-pub(crate) fn check_same(
-    args: &TrainArgs,
-    trainer: &Trainer,
-    notes: &Notes,
-    dataset: &Dataset,
-) -> Result<()> {
-    let (config, settings) = (trainer.config(), trainer.settings());
-    let base = match args.model.preset {
-        Some(name) => preset(name, config.image),
-        None => config.clone(),
+/// The model of a checkpoint with what the options add to it: classes, learned noise, another preprocessing.
+pub(crate) fn config_from(args: &ModelArgs, source: &GlowConfig, dataset: &Dataset) -> GlowConfig {
+    let noise = match source.dequantization {
+        Dequantization::Uniform => args.dequantization.unwrap_or_default(),
+        learned @ Dequantization::Variational { .. } => learned,
     };
-    let model = change_config(&args.model, dataset.classes(), base);
-    let training = change_settings(&args.optimization, settings.clone());
-    let different = [
-        ("--levels", differ(&model.levels, &config.levels)),
-        ("--steps", differ(&model.steps, &config.steps)),
-        ("--width", differ(&model.width, &config.width)),
-        ("--coupling", differ(&model.coupling, &config.coupling)),
-        ("--scale-map", differ(&model.scale_map, &config.scale_map)),
-        (
-            "--preprocessing",
-            args.model.preprocessing.is_some_and(|choice| {
-                let asked = preprocessing(choice, model.bits, || dataset.histogram());
-                differ(&asked, &config.preprocessing)
-            }),
-        ),
-        (
-            "--dequantization",
-            args.model
-                .dequantization
-                .is_some_and(|asked| differ(&asked, &config.dequantization)),
-        ),
-        ("--bits", differ(&model.bits, &config.bits)),
-        (
-            "--classes",
-            args.model.classes && model.classes != config.classes,
-        ),
-        (
-            "--batch-size",
-            differ(&training.batch_size, &settings.batch_size),
-        ),
-        (
-            "--lr",
-            differ(&training.learning_rate, &settings.learning_rate),
-        ),
-        (
-            "--optimizer",
-            differ(&training.optimizer, &settings.optimizer),
-        ),
-        (
-            "--precision",
-            differ(&training.precision, &settings.precision),
-        ),
-        (
-            "--warmup-steps",
-            differ(&training.warmup_steps, &settings.warmup_steps),
-        ),
-        (
-            "--clip-norm",
-            differ(&training.clip_norm, &settings.clip_norm),
-        ),
-        (
-            "--average-decay",
-            differ(&training.average_decay, &settings.average_decay),
-        ),
-        (
-            "--classification",
-            differ(&training.classification, &settings.classification),
-        ),
-        ("--seed", differ(&training.seed, &settings.seed)),
-        ("--flip", args.data.flip && !notes.flip),
-        (
-            "--mutate",
-            args.data
-                .mutate
-                .is_some_and(|rate| differ(&rate, &notes.mutate)),
-        ),
-    ];
-    let names = different
-        .iter()
-        .filter_map(|&(name, different)| different.then_some(name))
-        .collect::<Vec<_>>();
-    if !names.is_empty() {
-        let preset = if args.model.preset.is_some() {
-            " and `--preset`"
-        } else {
-            ""
-        };
-        bail!(
-            "the training to resume was begun with other values of {}; leave out these options{preset}",
-            names
-                .iter()
-                .map(|name| format!("`{name}`"))
-                .collect::<Vec<_>>()
-                .join(", ")
-        );
+    let classes = args.classes.then(|| dataset.classes());
+    GlowConfig {
+        classes: source.classes.or(classes),
+        dequantization: noise,
+        preprocessing: match args.preprocessing {
+            Some(choice) => preprocessing(choice, source.bits, || dataset.histogram()),
+            None => source.preprocessing.clone(),
+        },
+        ..source.clone()
     }
-    Ok(())
 }
 
-fn preset(preset: Preset, image: ImageShape) -> GlowConfig {
+/// The training the options ask for, of a model that has the weights of a checkpoint. What they leave open is as
+/// that was trained, and as the paper trains if another program did.
+pub(crate) fn settings_from(
+    args: &TrainArgs,
+    source: &Header,
+    config: &GlowConfig,
+) -> TrainSettings {
+    let mut base = match &source.training {
+        Some(training) => training.settings.clone(),
+        None => TrainSettings {
+            learning_rate: Preset::Paper.learning_rate(),
+            ..TrainSettings::default()
+        },
+    };
+    if source.model.classes.is_none() && config.classes.is_some() {
+        base.classification = CLASSIFICATION;
+    }
+    if let Some(preset) = args.model.preset {
+        base.learning_rate = preset.learning_rate();
+    }
+    change_settings(&args.optimization, base)
+}
+
+pub(super) fn preset(preset: Preset, image: ImageShape) -> GlowConfig {
     match preset {
         Preset::Small => GlowConfig::small(image),
         Preset::Base => GlowConfig::base(image),
@@ -178,7 +115,7 @@ fn preset(preset: Preset, image: ImageShape) -> GlowConfig {
     }
 }
 
-fn preprocessing(
+pub(super) fn preprocessing(
     choice: PreprocessingChoice,
     bits: u32,
     histogram: impl Fn() -> [u64; 256],
@@ -191,7 +128,7 @@ fn preprocessing(
 }
 
 /// What the options say of the model but for its preprocessing, which depends on the data.
-fn change_config(args: &ModelArgs, classes: usize, base: GlowConfig) -> GlowConfig {
+pub(super) fn change_config(args: &ModelArgs, classes: usize, base: GlowConfig) -> GlowConfig {
     GlowConfig {
         levels: args.levels.unwrap_or(base.levels),
         steps: args.steps.unwrap_or(base.steps),
@@ -209,7 +146,7 @@ fn change_config(args: &ModelArgs, classes: usize, base: GlowConfig) -> GlowConf
     }
 }
 
-fn change_settings(args: &OptimizationArgs, base: TrainSettings) -> TrainSettings {
+pub(super) fn change_settings(args: &OptimizationArgs, base: TrainSettings) -> TrainSettings {
     TrainSettings {
         batch_size: args.batch_size.unwrap_or(base.batch_size),
         learning_rate: args.lr.unwrap_or(base.learning_rate),
@@ -223,9 +160,4 @@ fn change_settings(args: &OptimizationArgs, base: TrainSettings) -> TrainSetting
         classification: args.classification.unwrap_or(base.classification),
         seed: args.seed.unwrap_or(base.seed),
     }
-}
-
-/// Settings are the same only if they are exactly the same, numbers too.
-fn differ<T: PartialEq>(a: &T, b: &T) -> bool {
-    a != b
 }

@@ -100,23 +100,6 @@ fn what_was_asked_for_is_remembered() {
     assert!(error.contains("`--lr`, `--flip`, `--mutate`"), "{error}");
 }
 
-#[test]
-fn other_images_are_refused() {
-    let sandbox = Sandbox::new();
-    let options = [TINY, &["--max-steps", "2"]].concat();
-    succeeded(&sandbox.train("run", &options).output().unwrap());
-    // Without the small data set, the bundled one is there.
-    fs::rename(sandbox.path("data"), sandbox.path("elsewhere")).unwrap();
-    let error = failed(&sandbox.train("run", &["--resume"]).output().unwrap());
-    assert!(
-        error.contains("begun on 384 images of `mnist`, and here are 10000")
-            && error.contains("`--data-dir`"),
-        "{error}"
-    );
-    let more = ["--resume", "--data-dir", "elsewhere", "--max-steps", "3"];
-    succeeded(&sandbox.train("run", &more).output().unwrap());
-}
-
 fn stop_again_and_again(stops: usize, seed: u64, kinds: &[Stop]) {
     let sandbox = Sandbox::new();
     // This one is saved after each epoch only.

@@ -97,11 +97,23 @@ impl Sandbox {
         succeeded(&command.args(args).output().unwrap())
     }
 
+    /// Bits per dimension of the test images in the folder `data` under the model of a checkpoint.
+    pub(crate) fn bits_per_dim(&self, checkpoint: &str, data: &str) -> f64 {
+        let args = [
+            "eval",
+            "--json",
+            "--checkpoint",
+            checkpoint,
+            "--data-dir",
+            data,
+        ];
+        let evaluation: Value = serde_json::from_str(&self.flow(&args)).unwrap();
+        evaluation["bits_per_dim"].as_f64().unwrap()
+    }
+
     /// Fails unless what lies at `checkpoint` is whole and its model gives finite likelihoods.
     pub(crate) fn assert_usable(&self, checkpoint: &str) {
-        let evaluation = self.flow(&["eval", "--checkpoint", checkpoint, "--json"]);
-        let evaluation: Value = serde_json::from_str(&evaluation).unwrap();
-        assert!(evaluation["bits_per_dim"].as_f64().unwrap().is_finite());
+        assert!(self.bits_per_dim(checkpoint, "data").is_finite());
     }
 }
 
@@ -135,6 +147,31 @@ pub(crate) fn step(file: &Path) -> Option<u64> {
 pub(crate) fn header(bytes: &[u8]) -> Value {
     let metadata: Value = serde_json::from_slice(&bytes[8..8 + header_length(bytes)]).unwrap();
     serde_json::from_str(metadata["__metadata__"]["flow"].as_str().unwrap()).unwrap()
+}
+
+/// The checkpoint with another header.
+pub(crate) fn with_header(bytes: &[u8], header: &Value) -> Vec<u8> {
+    let content = 8 + header_length(bytes);
+    let mut metadata: Value = serde_json::from_slice(&bytes[8..content]).unwrap();
+    metadata["__metadata__"]["flow"] = header.to_string().into();
+    let metadata = metadata.to_string();
+    let length = (metadata.len() as u64).to_le_bytes();
+    [&length[..], metadata.as_bytes(), &bytes[content..]].concat()
+}
+
+/// The checkpoint with this number in all places of a tensor.
+pub(crate) fn with_tensor(bytes: &[u8], name: &str, number: f32) -> Vec<u8> {
+    let content = 8 + header_length(bytes);
+    let metadata: Value = serde_json::from_slice(&bytes[8..content]).unwrap();
+    let [start, end] = [0, 1].map(|i| {
+        let offset = metadata[name]["data_offsets"][i].as_u64().unwrap();
+        content + offset as usize
+    });
+    let mut changed = bytes.to_vec();
+    for place in changed[start..end].chunks_exact_mut(4) {
+        place.copy_from_slice(&number.to_le_bytes());
+    }
+    changed
 }
 
 pub(crate) fn header_length(bytes: &[u8]) -> usize {

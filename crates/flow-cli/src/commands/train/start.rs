@@ -1,0 +1,243 @@
+//! What a training begins or goes on with.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail, ensure};
+use candle_core::Device;
+use flow_data::{Batches, Dataset, DatasetName, Split};
+use flow_glow::{Checkpoint, GlowConfig, Trainer};
+use indicatif::HumanCount;
+
+use crate::{
+    cli::TrainArgs,
+    data, pretrained,
+    ranks::Team,
+    training::{self, Images, Journal, Limits, Notes, RunFolder},
+};
+
+/// The data-dependent initialisation sees this many images.
+const FIRST_IMAGES: usize = 256;
+
+/// What a training begins or goes on with, the same in all processes.
+pub(super) struct Start {
+    pub(super) trainer: Trainer,
+    pub(super) images: Images,
+    pub(super) notes: Notes,
+    pub(super) folder: RunFolder,
+}
+
+/// A trained model to begin with.
+struct Source {
+    /// What to call it in a header.
+    name: String,
+    /// The same in a message.
+    shown: String,
+    checkpoint: Checkpoint,
+}
+
+impl Start {
+    pub(super) fn of(args: &TrainArgs, team: &Team) -> Result<Self> {
+        let leads = team.ranks.leads();
+        let source = Source::of(args, &team.device)?;
+        let name = dataset(args, source.as_ref())?;
+        let default = default_folder(args, name);
+        let mut folder = if leads {
+            RunFolder::open(&args.output, default)?
+        } else {
+            RunFolder::of_leader(&args.output, default)
+        };
+        let (trainer, images, notes) = if args.output.resume {
+            resume(args, &folder, &team.device)?
+        } else {
+            begin(args, name, source, &team.device)?
+        };
+        let (batch_size, size) = (trainer.settings().batch_size, team.ranks.size());
+        ensure!(
+            batch_size >= size,
+            "a batch of {batch_size} images is too small for {size} processes; choose a larger `--batch-size`"
+        );
+        // Only now is it certain that there will be a training in place of what lies there.
+        if leads && !args.output.resume {
+            folder.clear()?;
+        }
+        Ok(Self {
+            trainer,
+            images,
+            notes,
+            folder,
+        })
+    }
+}
+
+impl Source {
+    /// The model that `--from` names, if it is given.
+    fn of(args: &TrainArgs, device: &Device) -> Result<Option<Self>> {
+        Ok(match &args.output.from {
+            None => None,
+            Some(None) => {
+                let (name, checkpoint) = pretrained::shipped(args.model.classes, device)?;
+                Some(Self {
+                    name: name.to_owned(),
+                    shown: name.to_owned(),
+                    checkpoint,
+                })
+            }
+            Some(Some(path)) => Some(Self {
+                name: path.display().to_string(),
+                shown: format!("`{}`", path.display()),
+                checkpoint: Checkpoint::load(path, device)?,
+            }),
+        })
+    }
+
+    /// A training on `images` that begins with its weights.
+    fn trainer(&self, args: &TrainArgs, images: &Images, device: &Device) -> Result<Trainer> {
+        let header = &self.checkpoint.header;
+        training::check_form(&args.model, &header.model, &self.shown)?;
+        data::check_fit(&header.model, &images.train)?;
+        let config = training::config_from(&args.model, &header.model, &images.train);
+        config
+            .validate()
+            .with_context(|| format!("cannot begin with {}", self.shown))?;
+        let settings = training::settings_from(args, header, &config);
+        check_batch_size(settings.batch_size, &images.train)?;
+        let mut trainer = Trainer::new(&config, settings, images.train.name().as_str(), device)?;
+        trainer.begin_with(&self.checkpoint, &self.name)?;
+        tracing::info!(
+            "beginning with the weights of {}, {}",
+            self.shown,
+            self.kept(&config)
+        );
+        Ok(trainer)
+    }
+
+    /// Tells what of the pixels' way into the model is the model's own.
+    fn kept(&self, config: &GlowConfig) -> &'static str {
+        if config.preprocessing == self.checkpoint.header.model.preprocessing {
+            "and its preprocessing, tables included"
+        } else {
+            "with another preprocessing, as `--preprocessing` asks"
+        }
+    }
+}
+
+/// A fresh training.
+fn begin(
+    args: &TrainArgs,
+    name: DatasetName,
+    source: Option<Source>,
+    device: &Device,
+) -> Result<(Trainer, Images, Notes)> {
+    let data = &args.data;
+    let mutate = data.mutate.unwrap_or(0.0);
+    let images = open_images(args, name, (data.flip, mutate), data.eval_images)?;
+    let trainer = match source {
+        None => fresh(args, &images, device)?,
+        Some(source) => source.trainer(args, &images, device)?,
+    };
+    let notes = images.notes(Limits::default(), Journal::default());
+    Ok((trainer, images, notes))
+}
+
+/// A model with weights of its own.
+fn fresh(args: &TrainArgs, images: &Images, device: &Device) -> Result<Trainer> {
+    let config = training::config(&args.model, &images.train);
+    config.validate()?;
+    let settings = training::settings(args);
+    let (batch_size, seed) = (settings.batch_size, settings.seed);
+    check_batch_size(batch_size, &images.train)?;
+
+    let trainer = Trainer::new(&config, settings, images.train.name().as_str(), device)?;
+    let count = FIRST_IMAGES.min(images.train.len());
+    let mut first = Batches::new(&images.train, count, seed, 0).mutated(images.mutate);
+    let first = first
+        .next()
+        .context("the data set holds no training images")??;
+    let (first, _) = data::to_device(&first, &config, device)?;
+    trainer.initialize(&first)?;
+    Ok(trainer)
+}
+
+/// The training that lies in the folder.
+fn resume(
+    args: &TrainArgs,
+    folder: &RunFolder,
+    device: &Device,
+) -> Result<(Trainer, Images, Notes)> {
+    let mut trainer = Trainer::resume(&folder.training(), device)?;
+    let notes = Notes::read(&trainer)?;
+    let name = trainer.dataset().parse::<DatasetName>()?;
+    if let Some(other) = args.data.dataset
+        && other != name
+    {
+        bail!("the training to resume was begun on `{name}`, not `{other}`; leave out `--dataset`");
+    }
+    let eval_images = args.data.eval_images.or(notes.eval_images);
+    let images = open_images(args, name, (notes.flip, notes.mutate), eval_images)?;
+    data::check_fit(trainer.config(), &images.train)?;
+    notes.check_images(&images)?;
+    training::check_same(args, &trainer, &notes, &images.train)?;
+    let batch_size = trainer.settings().batch_size;
+    check_batch_size(batch_size, &images.train)?;
+    ensure!(
+        trainer.progress.batch < (images.train.len() / batch_size) as u64,
+        "`{}` stands behind the end of its epoch, where no training can stand",
+        folder.training().display()
+    );
+    let (settings, asked) = (trainer.settings(), &args.optimization);
+    let memory = asked.memory.unwrap_or(settings.memory);
+    let unsound_inversion = asked
+        .unsound_inversion
+        .unwrap_or(settings.unsound_inversion);
+    trainer.set_memory(memory, unsound_inversion);
+    tracing::info!("resuming after step {}", HumanCount(trainer.progress.step));
+    Ok((trainer, images, notes))
+}
+
+fn open_images(
+    args: &TrainArgs,
+    name: DatasetName,
+    (flip, mutate): (bool, f64),
+    eval_images: Option<usize>,
+) -> Result<Images> {
+    ensure!(
+        !(args.data.flip || flip) || name == DatasetName::Cifar10,
+        "`--flip` is for `cifar10`: what `{name}` shows has a left and a right"
+    );
+    let [train, test] = data::open(name, [Split::Train, Split::Test], &args.data.data_dir)?;
+    Ok(Images::new(train, test, (flip, mutate), eval_images))
+}
+
+fn check_batch_size(batch_size: usize, train: &Dataset) -> Result<()> {
+    ensure!(
+        batch_size <= train.len(),
+        "a batch of {batch_size} images is more than the {} training images; choose a smaller `--batch-size`",
+        train.len()
+    );
+    Ok(())
+}
+
+/// The data set of a new training.
+fn dataset(args: &TrainArgs, source: Option<&Source>) -> Result<DatasetName> {
+    match (args.data.dataset, source) {
+        (Some(name), _) => Ok(name),
+        (None, None) => Ok(DatasetName::Mnist),
+        (
+            None,
+            Some(Source {
+                checkpoint, shown, ..
+            }),
+        ) => {
+            let name = checkpoint.header.dataset.parse::<DatasetName>();
+            name.with_context(|| format!("name a `--dataset`, as that of {shown} is not at hand"))
+        }
+    }
+}
+
+fn default_folder(args: &TrainArgs, dataset: DatasetName) -> PathBuf {
+    let kind = match &args.output.from {
+        Some(_) => "fine-tuned",
+        None => args.model.preset.unwrap_or_default().as_str(),
+    };
+    PathBuf::from("runs").join(format!("{dataset}-{kind}"))
+}

@@ -1,0 +1,120 @@
+//! Batches that are refused: left out, undone, or the end of the training, and why.
+
+use anyhow::{Result, bail};
+use flow_data::Batch;
+use flow_glow::{Divergence, Fault, Portion};
+
+use super::{Session, order::Order};
+use crate::data;
+
+/// Images that a message names, of however many.
+const NAMED_IMAGES: usize = 5;
+
+impl Session<'_> {
+    /// Goes back to the last good state and on with the next batch, or gives up.
+    pub(super) fn roll_back(
+        &mut self,
+        cause: Divergence,
+        batch: &Batch,
+        portion: &Portion,
+    ) -> Result<()> {
+        // Two batches in a row have no finite loss, and no step has been taken that a lower rate would shorten.
+        if cause.is_not_finite() && self.trainer.stands_where_it_was_good() {
+            self.give_up(cause, batch, portion)?;
+        }
+        self.order(Order::RollBack)?;
+        self.trainer.roll_back()?;
+        let progress = self.trainer.progress;
+        self.log.write_setback(&progress, true, cause)?;
+        let lr = self.trainer.settings().learning_rate;
+        if progress.rollbacks > self.max_rollbacks {
+            self.save()?;
+            bail!(
+                "training diverged again after {} rollbacks: {cause} after step {}; `{}` holds the last \
+                 good state; begin again with a lower `--lr` than {lr}",
+                self.max_rollbacks,
+                progress.step,
+                self.folder.training().display()
+            );
+        }
+        tracing::warn!(
+            "{cause} after step {}; going on from the last good state with {} of the learning rate \
+             (rollback {} of {})",
+            progress.step,
+            progress.learning_rate_factor(),
+            progress.rollbacks,
+            self.max_rollbacks
+        );
+        self.pass_refused_batch()
+    }
+
+    /// Goes on with the next batch, whose loss will tell whether the weights are sound.
+    pub(super) fn leave_out(
+        &mut self,
+        cause: Divergence,
+        batch: &Batch,
+        portion: &Portion,
+    ) -> Result<()> {
+        let progress = self.trainer.progress;
+        self.log.write_setback(&progress, false, cause)?;
+        let fault = if cause.is_not_finite() {
+            self.fault(batch, portion)?
+        } else {
+            None
+        };
+        let fault = fault.map(|fault| format!(": {fault}")).unwrap_or_default();
+        tracing::warn!(
+            "{cause} after step {}{fault}; leaving out this batch",
+            progress.step
+        );
+        self.pass_refused_batch()
+    }
+
+    /// The end of a training whose weights give no finite loss though no step has harmed them.
+    fn give_up(&self, cause: Divergence, batch: &Batch, portion: &Portion) -> Result<()> {
+        let fault = self.fault(batch, portion)?;
+        bail!(
+            "{cause} after step {}, on two batches in a row and with weights that no step has moved: {}; \
+             another learning rate does not help, `flow verify {}` tells more",
+            self.trainer.progress.step,
+            fault.unwrap_or_else(|| "the images of another process are at fault".to_owned()),
+            self.folder.model().display()
+        )
+    }
+
+    /// The reason in words, with images by their places in the training set.
+    fn fault(&self, batch: &Batch, portion: &Portion) -> Result<Option<String>> {
+        let (images, labels) = data::to_device(batch, self.trainer.config(), &self.device)?;
+        let fault = self.trainer.find_fault(&images, labels.as_ref(), portion)?;
+        Ok(fault.map(|fault| match fault {
+            Fault::Images { part, places } if places.len() == batch.indices.len() => {
+                format!("no image of the batch is finite behind `{part}`")
+            }
+            Fault::Images { part, places } => {
+                let named = places
+                    .iter()
+                    .take(NAMED_IMAGES)
+                    .map(|&place| batch.indices[place].to_string());
+                let named = named.collect::<Vec<_>>().join(", ");
+                let more = if places.len() > NAMED_IMAGES {
+                    ", …"
+                } else {
+                    ""
+                };
+                format!("training images {named}{more} (from 0) are not finite behind `{part}`")
+            }
+            fault => fault.to_string(),
+        }))
+    }
+
+    fn pass_refused_batch(&mut self) -> Result<()> {
+        // At the limit there is no next batch.
+        if self.share() >= 1.0 {
+            return self.order(Order::Again);
+        }
+        self.order(Order::Pass)?;
+        self.trainer.progress.step += 1;
+        self.pass_batch();
+        Ok(())
+    }
+}
