@@ -18,23 +18,24 @@ impl Session<'_> {
         batch: &Batch,
         portion: &Portion,
     ) -> Result<()> {
-        // Two batches in a row have no finite loss, and no step has been taken that a lower rate would shorten.
-        if cause.is_not_finite() && self.trainer.stands_where_it_was_good() {
+        // Two batches in a row were refused, and no step has been taken that a lower rate would shorten.
+        let unmoved = self.trainer.stands_where_it_was_good();
+        if unmoved && cause.is_not_finite() {
             self.give_up(cause, batch, portion)?;
         }
         self.order(Order::RollBack)?;
         self.trainer.roll_back()?;
         let progress = self.trainer.progress;
         self.log.write_setback(&progress, true, cause)?;
-        let lr = self.trainer.settings().learning_rate;
         if progress.rollbacks > self.max_rollbacks {
             self.save()?;
             bail!(
                 "training diverged again after {} rollbacks: {cause} after step {}; `{}` holds the last \
-                 good state; begin again with a lower `--lr` than {lr}",
+                 good state; {}",
                 self.max_rollbacks,
                 progress.step,
-                self.folder.training().display()
+                self.folder.training().display(),
+                self.advice(unmoved)
             );
         }
         tracing::warn!(
@@ -46,6 +47,15 @@ impl Session<'_> {
             self.max_rollbacks
         );
         self.pass_refused_batch()
+    }
+
+    /// The learning rate is at fault only where steps have moved the weights.
+    fn advice(&self, unmoved: bool) -> String {
+        if unmoved {
+            return "no step has moved the weights since, so look at the last images".to_owned();
+        }
+        let lr = self.trainer.settings().learning_rate;
+        format!("begin again with a lower `--lr` than {lr}")
     }
 
     /// Goes on with the next batch, whose loss will tell whether the weights are sound.
