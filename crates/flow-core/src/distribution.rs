@@ -184,7 +184,7 @@ impl Distribution for GaussianMixture {
             );
         }
         let joint = Tensor::stack(&joint, 1)?.broadcast_add(&self.logits)?;
-        joint.log_sum_exp(D::Minus1)? - self.logits.log_sum_exp(0)?.broadcast_as(z.dim(0)?)?
+        log_sum_exp(&joint)? - log_sum_exp(&self.logits)?.broadcast_as(z.dim(0)?)?
     }
 
     /// Differentiable in means and standard deviations, but not in the logits.
@@ -212,6 +212,19 @@ impl Distribution for GaussianMixture {
         let of = |tensor: &Tensor| tensor.index_select(&chosen, 0);
         Whiten::new(of(&self.means)?, of(&self.log_stds)?).inverse(&noise)
     }
+}
+
+/// ln Σ eˣ over the last dimension: −∞, with a gradient of 0, where all x are −∞.
+pub fn log_sum_exp(x: &Tensor) -> Result<Tensor> {
+    let largest = x.detach().max_keepdim(D::Minus1)?;
+    let finite = largest.abs()?.lt(f64::INFINITY)?;
+    let largest = finite.where_cond(&largest, &largest.zeros_like()?)?;
+    let sum = x.broadcast_sub(&largest)?.exp()?.sum_keepdim(D::Minus1)?;
+    let nothing = sum.eq(0.0)?;
+    // The gradient of ln 0 would be infinite.
+    let log = nothing.where_cond(&sum.ones_like()?, &sum)?.log()?;
+    let log = nothing.where_cond(&log.affine(0.0, f64::NEG_INFINITY)?, &log)?;
+    (log + largest)?.squeeze(D::Minus1)
 }
 
 /// The shape of `count` samples of the given shape.

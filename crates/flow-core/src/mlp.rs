@@ -10,9 +10,9 @@
 
 use crate::ops::linear::{Before, linear};
 use crate::params::{Init, ParamBuilder};
+use crate::pointwise::sigmoid;
 use crate::{Conditioner, Result, Transform, transfer};
 use candle_core::{Tensor, bail};
-use candle_nn::ops::sigmoid;
 
 /// The sizes of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,8 +4,11 @@
 //! sigmoid   y = 1/(1 + e⁻ˣ)    ln y' = −softplus(x) − softplus(−x)    x = ln y − ln(1 − y)
 //! softplus  y = ln(1 + eˣ)     ln y' = −softplus(−x)                  x = y + ln(1 − e⁻ʸ)
 //! exp       y = eˣ             ln y' = x                              x = ln y
-//! tanh      y = tanh x         ln y' = 2·(ln 2 − x − softplus(−2x))   x = (ln(1 + y) − ln(1 − y))/2
+//! tanh      y = tanh x         ln y' = ln(1 − y²)                     x = (ln(1 + y) − ln(1 − y))/2
 //! ```
+//!
+//! Differences from 1 are never taken of a rounded sum: values, slopes and gradients keep their
+//! digits in both tails.
 
 use crate::{Bijection, Result};
 use candle_core::Tensor;
@@ -28,15 +31,12 @@ impl Bijection for Pointwise {
     fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
         let (y, log_slope) = match self {
             Self::Sigmoid => {
-                let (above, below) = (softplus(x)?, softplus(&x.neg()?)?);
-                (below.neg()?.exp()?, (above + below)?.neg()?)
+                let log_slope = (softplus(x)? + softplus(&x.neg()?)?)?.neg()?;
+                (sigmoid(x)?, log_slope)
             }
             Self::Softplus => (softplus(x)?, softplus(&x.neg()?)?.neg()?),
             Self::Exp => (x.exp()?, x.clone()),
-            Self::Tanh => {
-                let log_slope = (x + softplus(&(x * -2.0)?)?)?;
-                (x.tanh()?, log_slope.affine(-2.0, 2.0 * 2_f64.ln())?)
-            }
+            Self::Tanh => tanh(x)?,
         };
         Ok((y, log_slope.flatten_from(1)?.sum(1)?))
     }
@@ -44,14 +44,48 @@ impl Bijection for Pointwise {
     fn inverse(&self, y: &Tensor) -> Result<Tensor> {
         match self {
             Self::Sigmoid => y.log()? - y.affine(-1.0, 1.0)?.log()?,
-            Self::Softplus => y + y.neg()?.exp()?.affine(-1.0, 1.0)?.log()?,
+            Self::Softplus => {
+                // 1 − e⁻ʸ = tanh(y/2)·(1 + e⁻ʸ), which does not cancel.
+                let complement = ((y * 0.5)?.tanh()? * (y.neg()?.exp()? + 1.0)?)?;
+                y + complement.log()?
+            }
             Self::Exp => y.log(),
-            Self::Tanh => ((y + 1.0)?.log()? - y.affine(-1.0, 1.0)?.log()?)? * 0.5,
+            Self::Tanh => (log_1p(y)? - log_1p(&y.neg()?)?)? * 0.5,
         }
     }
 }
 
 /// ln(1 + eˣ) = max(x, 0) + ln(1 + e^−|x|), which does not overflow.
 pub(crate) fn softplus(x: &Tensor) -> Result<Tensor> {
-    x.relu()? + (x.abs()?.neg()?.exp()? + 1.0)?.log()?
+    x.relu()? + log_1p(&x.abs()?.neg()?.exp()?)?
+}
+
+/// 1/(1 + e⁻ˣ), by e^−|x|.
+pub(crate) fn sigmoid(x: &Tensor) -> Result<Tensor> {
+    let e = x.abs()?.neg()?.exp()?;
+    x.ge(0.0)?.where_cond(&e.ones_like()?, &e)? / (e + 1.0)?
+}
+
+/// y = tanh x and ln(1 − y²): near 0 by y itself, beyond it by e = e^−2|x|.
+fn tanh(x: &Tensor) -> Result<(Tensor, Tensor)> {
+    let size = x.abs()?;
+    let near = size.lt(1.0)?;
+    let small = near.where_cond(x, &x.zeros_like()?)?.tanh()?;
+    let log_slope = log_1p(&small.sqr()?.neg()?)?;
+    let e = (&size * -2.0)?.exp()?;
+    let large = ((e.affine(-1.0, 1.0)? / (&e + 1.0)?)? * x.detach().sign()?)?;
+    let far = (size + log_1p(&e)?)?.affine(-2.0, 2.0 * 2_f64.ln())?;
+    Ok((
+        near.where_cond(&small, &large)?,
+        near.where_cond(&log_slope, &far)?,
+    ))
+}
+
+/// ln(1 + u) for u ≥ −1, with what the sum 1 + u loses of u.
+fn log_1p(u: &Tensor) -> Result<Tensor> {
+    let sum = (u + 1.0)?;
+    let lost = (u - (&sum - 1.0)?)?.detach();
+    // At −1 nothing is lost.
+    let lost = (lost / sum.detach().maximum(1e-30)?)?;
+    sum.log()? + lost
 }

@@ -8,6 +8,7 @@ use crate::prior::LatentPrior;
 use crate::runs::{Run, in_runs};
 use crate::{Error, Result, quantize};
 use candle_core::{DType, Device, Tensor};
+use flow_core::distribution::log_sum_exp;
 use flow_core::ops::Precision;
 use flow_core::params::ParamBuilder;
 use flow_core::{Bijection, random, standard_normal_log_prob, transfer};
@@ -194,7 +195,7 @@ impl Glow {
         let log_posteriors = |run: Run| {
             let (outputs, _) = self.pass_levels(&run.of(x)?)?;
             let log_priors = self.class_log_priors(&outputs)?;
-            Ok(log_priors.broadcast_sub(&log_priors.log_sum_exp(1)?.unsqueeze(1)?)?)
+            Ok(log_priors.broadcast_sub(&log_sum_exp(&log_priors)?.unsqueeze(1)?)?)
         };
         let runs = in_runs(&self.device, x.dim(0)?, RUN_LENGTH, log_posteriors)?;
         Ok(Tensor::cat(&runs, 0)?)

@@ -54,8 +54,9 @@ fn fill(config: &GlowConfig, values: &Tensor, noise: &Tensor) -> Result<(Tensor,
         Preprocessing::Centered => return Ok(((p - 0.5)?, counts)),
         Preprocessing::Unit => return Ok((p, counts)),
         Preprocessing::Logit { alpha } => {
-            let p = p.affine(1.0 - 2.0 * alpha, *alpha)?;
-            let (ln_p, ln_q) = (p.log()?, p.affine(-1.0, 1.0)?.log()?);
+            // Each tail from its own end, where its digits are.
+            let ln = |tail: Tensor| tail.affine(1.0 - 2.0 * alpha, *alpha)?.log();
+            let (ln_q, ln_p) = (ln(p.affine(-1.0, 1.0)?)?, ln(p)?);
             let slopes = (&ln_p + &ln_q)?.affine(-1.0, (1.0 - 2.0 * alpha).ln())?;
             ((ln_p - ln_q)?, slopes)
         }
@@ -109,6 +110,52 @@ pub fn bits_per_dim(config: &GlowConfig, log_likelihood: &Tensor) -> Result<Tens
 mod tests {
     use super::*;
     use crate::config::ImageShape;
+
+    /// As many digits at white as at black, down to the least α.
+    #[test]
+    fn the_logit_is_as_near_as_single_precision_can_be() {
+        for alpha in [1e-6, 0.01] {
+            let config = GlowConfig {
+                preprocessing: Preprocessing::Logit { alpha },
+                ..GlowConfig::small(ImageShape::new(1, 16, 16))
+            };
+            let images = Tensor::arange(0_u8, 255, &candle_core::Device::Cpu).unwrap();
+            let images = Tensor::cat(
+                &[
+                    images,
+                    Tensor::new(&[255_u8], &candle_core::Device::Cpu).unwrap(),
+                ],
+                0,
+            );
+            let images = images.unwrap().reshape((1, 1, 16, 16)).unwrap();
+            for noise in [0.0, 0.25, 0.875] {
+                let found = |dtype| {
+                    let noise = Tensor::full(noise, images.shape(), images.device()).unwrap();
+                    let noise = noise.to_dtype(dtype).unwrap();
+                    let (x, log_det) = dequantize(&config, &images, &noise).unwrap();
+                    let x = x.to_dtype(DType::F64).unwrap().flatten_all().unwrap();
+                    (
+                        x.to_vec1::<f64>().unwrap(),
+                        log_det
+                            .to_dtype(DType::F64)
+                            .unwrap()
+                            .to_vec1::<f64>()
+                            .unwrap()[0],
+                    )
+                };
+                let ((single, log_det), (exact, exact_log_det)) =
+                    (found(DType::F32), found(DType::F64));
+                for (x, exact) in single.iter().zip(&exact) {
+                    let bound = 2.0 * f64::from(f32::EPSILON) * (1.0 + exact.abs());
+                    assert!((x - exact).abs() < bound, "{alpha} {noise}: {x} {exact}");
+                }
+                assert!(
+                    (log_det / exact_log_det - 1.0).abs() < 1e-6,
+                    "{log_det} {exact_log_det}"
+                );
+            }
+        }
+    }
 
     #[test]
     fn likelihoods_that_do_not_fit_a_number_are_averaged() {

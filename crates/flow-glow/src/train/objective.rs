@@ -3,6 +3,7 @@
 use crate::model::Glow;
 use crate::{Result, quantize};
 use candle_core::{Device, Tensor};
+use flow_core::distribution::log_sum_exp;
 use flow_core::params::ParamStore;
 use flow_core::standard_normal_log_prob;
 
@@ -53,7 +54,7 @@ impl Objective {
             Some(labels) if self.classification > 0.0 => {
                 let of_classes = model.class_log_priors(outputs)?;
                 let own = of_classes.gather(&labels.unsqueeze(1)?, 1)?.squeeze(1)?;
-                let log_posterior = (own - of_classes.log_sum_exp(1)?)?;
+                let log_posterior = (own - log_sum_exp(&of_classes)?)?;
                 (&bits_per_dim + (self.mean(model, &log_posterior)? * self.classification)?)?
             }
             _ => bits_per_dim.clone(),

@@ -1,6 +1,7 @@
 //! From what a coupling's network says to a scale: on tensors and on single numbers.
 
 use super::super::simd;
+use crate::pointwise::{sigmoid, softplus};
 use candle_core::{Result, Tensor};
 
 /// From what the network says to the scale s, which is positive.
@@ -36,24 +37,19 @@ impl ScaleMap {
     pub(super) fn log_scale(self, raw: &Tensor) -> Result<Tensor> {
         match self {
             Self::Sigmoid => log_sigmoid(&(raw + 2.0)?),
-            Self::SigmoidOffset => (log_sigmoid(&(raw + 2.0)?)?.exp()? + OFFSET)?.log(),
+            Self::SigmoidOffset => (sigmoid(&(raw + 2.0)?)? + OFFSET)?.log(),
             Self::SigmoidInverse => log_sigmoid(&(raw + 2.0)?)?.neg(),
-            Self::Softplus => softplus_offset(raw)?.minimum(SOFTPLUS_MAX)?.log(),
-            Self::SoftplusUnbounded => softplus_offset(raw)?.log(),
+            Self::Softplus => (softplus(raw)? + OFFSET)?.minimum(SOFTPLUS_MAX)?.log(),
+            Self::SoftplusUnbounded => (softplus(raw)? + OFFSET)?.log(),
             Self::Exp => Ok(raw.clone()),
             Self::ExpTanh { bound } => (raw / bound)?.tanh()? * bound,
         }
     }
 }
 
-/// ln σ(a) = min(a, 0) − ln(1 + e^−|a|), which neither overflows nor loses small scales.
+/// ln σ(a) = −ln(1 + e^−a).
 fn log_sigmoid(a: &Tensor) -> Result<Tensor> {
-    a.minimum(0.0)? - (a.abs()?.neg()?.exp()? + 1.0)?.log()?
-}
-
-/// ln(1 + e^raw) + offset, where ln(1 + e^raw) = −ln σ(−raw).
-fn softplus_offset(raw: &Tensor) -> Result<Tensor> {
-    log_sigmoid(&raw.neg()?)?.neg()? + OFFSET
+    softplus(&a.neg()?)?.neg()
 }
 
 /// A scale map on single numbers, and the order in which it is applied.

@@ -73,7 +73,7 @@ fn softplus(raw: f64) -> f64 {
 
 /// What [`softplus`] makes `value` of.
 fn softplus_inverse(value: f64) -> f64 {
-    value + (-(-value).exp()).ln_1p()
+    value + (-(-value).exp_m1()).ln()
 }
 
 /// The factors as they are if a permutation is all that comes first; otherwise such factors are looked for.

@@ -1,0 +1,57 @@
+//! Digits that are left: tails, far points and extreme parameters, in both precisions.
+#![allow(clippy::unwrap_used)]
+#![allow(clippy::float_cmp)] // Infinities are equal, other numbers are compared within bounds.
+mod mixture;
+mod pointwise;
+mod scale_maps;
+
+use candle_core::{DType, Device, Tensor, Var};
+
+/// A column `[N, 1]`.
+fn column(values: &[f64], dtype: DType) -> Tensor {
+    let column = Tensor::from_slice(values, (values.len(), 1), &Device::Cpu);
+    column.unwrap().to_dtype(dtype).unwrap()
+}
+
+fn numbers(tensor: &Tensor) -> Vec<f64> {
+    let flat = tensor.to_dtype(DType::F64).unwrap().flatten_all().unwrap();
+    flat.to_vec1().unwrap()
+}
+
+/// The gradient of the sum of `f`.
+fn gradient(x: &Tensor, f: impl Fn(&Tensor) -> Tensor) -> Vec<f64> {
+    let x = Var::from_tensor(x).unwrap();
+    let grads = f(x.as_tensor()).sum_all().unwrap().backward().unwrap();
+    numbers(grads.get(&x).unwrap())
+}
+
+/// The distance between 1 and the next number, and twice the smallest one that has all digits.
+fn limits(dtype: DType) -> (f64, f64) {
+    if dtype == DType::F64 {
+        (f64::EPSILON, 2.0 * f64::MIN_POSITIVE)
+    } else {
+        (f32::EPSILON.into(), 2.0 * f64::from(f32::MIN_POSITIVE))
+    }
+}
+
+/// Numbers that every type of float has: small ones, and all quarters from −100 to 100.
+fn places() -> Vec<f64> {
+    let small = [-100, -66, -30, -20, -10, -5].map(|power| 2_f64.powi(power));
+    let quarters = (-400..=400).map(|quarter| f64::from(quarter) / 4.0);
+    let small = small.into_iter().flat_map(|size| [-size, size]);
+    small.chain(quarters).collect()
+}
+
+/// Every number within so many roundings of the exact one, relative to it.
+fn near(name: &str, actual: &[f64], exact: &[f64], at: &[f64], dtype: DType, roundings: f64) {
+    let (epsilon, smallest) = limits(dtype);
+    assert_eq!(actual.len(), exact.len());
+    for ((actual, exact), at) in actual.iter().zip(exact).zip(at) {
+        let bound = roundings * epsilon * exact.abs() + smallest;
+        let difference = (actual - exact).abs();
+        assert!(
+            actual == exact || difference <= bound,
+            "{name} in {dtype:?} at {at:e}: {actual:e} is not {exact:e}"
+        );
+    }
+}

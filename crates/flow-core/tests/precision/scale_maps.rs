@@ -1,0 +1,90 @@
+//! The scales of affine transforms over all that a network may say, in every form.
+
+use super::{column, gradient, near, numbers, places};
+use candle_core::{DType, Tensor};
+use flow_core::ops::affine::{self, Order, ScaleMap};
+
+type Forward = fn(&Tensor, &Tensor, ScaleMap, Order) -> candle_core::Result<(Tensor, Tensor)>;
+
+const FORMS: [(&str, DType, Forward); 3] = [
+    ("fused", DType::F32, affine::forward),
+    ("composed", DType::F32, affine::composed::forward),
+    ("composed", DType::F64, affine::composed::forward),
+];
+
+/// ln s and its derivative.
+fn exact(map: ScaleMap, raw: f64) -> (f64, f64) {
+    let softplus = |x: f64| x.max(0.0) + (-x.abs()).exp().ln_1p();
+    let sigmoid = |x: f64| {
+        let e = (-x.abs()).exp();
+        x.min(0.0).exp() / (1.0 + e)
+    };
+    let a = raw + 2.0;
+    let (offset, slope) = (softplus(raw) + 1e-3, sigmoid(raw));
+    match map {
+        ScaleMap::Sigmoid => (-softplus(-a), sigmoid(-a)),
+        ScaleMap::SigmoidInverse => (softplus(-a), -sigmoid(-a)),
+        ScaleMap::SigmoidOffset => {
+            let scale = sigmoid(a) + 1e-3;
+            (scale.ln(), sigmoid(a) * sigmoid(-a) / scale)
+        }
+        ScaleMap::Softplus if offset > 3.0 => (3_f64.ln(), 0.0),
+        ScaleMap::Softplus | ScaleMap::SoftplusUnbounded => (offset.ln(), slope / offset),
+        ScaleMap::Exp => (raw, 1.0),
+        ScaleMap::ExpTanh { bound } => {
+            let t = (raw / bound).tanh();
+            (bound * t, (raw / bound).cosh().powi(-2))
+        }
+    }
+}
+
+#[test]
+fn log_scales_and_gradients_keep_their_digits() {
+    let maps = [
+        ScaleMap::Sigmoid,
+        ScaleMap::SigmoidOffset,
+        ScaleMap::SigmoidInverse,
+        ScaleMap::Softplus,
+        ScaleMap::SoftplusUnbounded,
+        ScaleMap::Exp,
+        ScaleMap::ExpTanh { bound: 1.5 },
+    ];
+    let at = places();
+    for (map, (form, dtype, forward)) in maps
+        .into_iter()
+        .flat_map(|map| FORMS.map(|form| (map, form)))
+    {
+        let raw = column(&at, dtype);
+        let log_scale = |raw: &Tensor| {
+            let h = Tensor::cat(&[&raw.zeros_like().unwrap(), raw], 1).unwrap();
+            forward(&raw.zeros_like().unwrap(), &h, map, Order::ScaleFirst)
+                .unwrap()
+                .1
+        };
+        let name = |what: &str| format!("{map:?}, {form}, {what}");
+        let (values, slopes): (Vec<_>, Vec<_>) = at.iter().map(|raw| exact(map, *raw)).unzip();
+        // Logarithms of scales near 1 are small differences: they count beside the 1.
+        let crosses = matches!(
+            map,
+            ScaleMap::SigmoidOffset | ScaleMap::Softplus | ScaleMap::SoftplusUnbounded
+        ) || map == (ScaleMap::ExpTanh { bound: 1.5 });
+        let beside = |values: Vec<f64>| {
+            let shift = if crosses { 8.0 } else { 0.0 };
+            values
+                .into_iter()
+                .map(|value| value + shift)
+                .collect::<Vec<_>>()
+        };
+        let found = beside(numbers(&log_scale(&raw)));
+        near(&name("value"), &found, &beside(values), &at, dtype, 4.0);
+        // Divided by the least scale, what is smaller than all numbers with all digits stays so. A
+        // saturated hyperbolic tangent has the digits that 1 − t² leaves.
+        let tangent = matches!(map, ScaleMap::ExpTanh { .. });
+        let scaled = |slopes: Vec<f64>| {
+            let scaled = |slope| if tangent { slope + 1.0 } else { slope * 1e-3 };
+            slopes.into_iter().map(scaled).collect::<Vec<_>>()
+        };
+        let (found, slopes) = (scaled(gradient(&raw, log_scale)), scaled(slopes));
+        near(&name("gradient"), &found, &slopes, &at, dtype, 8.0);
+    }
+}
