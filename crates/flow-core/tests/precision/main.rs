@@ -4,6 +4,7 @@
 mod mixture;
 mod pointwise;
 mod scale_maps;
+mod splines;
 
 use candle_core::{DType, Device, Tensor, Var};
 

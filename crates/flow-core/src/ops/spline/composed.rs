@@ -9,9 +9,7 @@ use candle_nn::ops::softmax;
 pub fn forward(x: &Tensor, h: &Tensor, spline: Spline) -> Result<(Tensor, Tensor)> {
     let parts = Parts::new(x, h, spline)?;
     let bin = parts.bin(&parts.widths)?;
-    let theta = ((&parts.safe - &bin.left)? / &bin.width)?;
-    let (rise, log_slope) = bin.rise_and_log_slope(&theta)?;
-    let y2 = parts.or_itself(&(rise + &bin.bottom)?)?;
+    let (y2, log_slope) = bin.forward(&parts.safe)?;
     let log_slope = parts
         .inside
         .where_cond(&log_slope, &log_slope.zeros_like()?)?;
@@ -22,9 +20,7 @@ pub fn forward(x: &Tensor, h: &Tensor, spline: Spline) -> Result<(Tensor, Tensor
 pub fn inverse(y: &Tensor, h: &Tensor, spline: Spline) -> Result<Tensor> {
     let parts = Parts::new(y, h, spline)?;
     let bin = parts.bin(&parts.heights)?;
-    let theta = bin.theta_of(&(&parts.safe - &bin.bottom)?)?;
-    let x2 = parts.or_itself(&((theta * &bin.width)? + &bin.left)?)?;
-    parts.join(&x2)
+    parts.join(&bin.inverse(&parts.safe)?)
 }
 
 /// Numbers are `[B, C₂, pixels]`; what has a value for each bin has one more axis.
@@ -86,51 +82,58 @@ impl Parts {
     /// The bin of each number, on the axis whose `sides` are given.
     fn bin(&self, sides: &Tensor) -> Result<Bin> {
         let bins = sides.dim(D::Minus1)?;
-        let starts = self.starts(sides)?.detach();
-        let after = self
-            .safe
-            .detach()
-            .unsqueeze(D::Minus1)?
-            .broadcast_ge(&starts)?;
-        let after = after.to_dtype(sides.dtype())?;
-        // The first bin begins where the interval does, whatever rounding says.
-        let first = after.narrow(D::Minus1, 0, 1)?.ones_like()?;
-        let rest = after.narrow(D::Minus1, 1, bins - 1)?;
-        let after = Tensor::cat(&[&first, &rest], D::Minus1)?;
-        let next = Tensor::cat(&[&rest, &first.zeros_like()?], D::Minus1)?;
+        let inner = self.knots(sides)?.narrow(D::Minus1, 1, bins - 1)?.detach();
+        let numbers = self.safe.detach().unsqueeze(D::Minus1)?;
+        let after = numbers.broadcast_ge(&inner)?.to_dtype(sides.dtype())?;
+        let end = numbers.zeros_like()?;
+        let after = Tensor::cat(&[&end.affine(0.0, 1.0)?, &after, &end], D::Minus1)?;
+        let (after, next) = (
+            after.narrow(D::Minus1, 0, bins)?,
+            after.narrow(D::Minus1, 1, bins)?,
+        );
         let chosen = (after - next)?;
-        let choose = |values: &Tensor| (values * &chosen)?.sum(D::Minus1);
-        let (width, height) = (choose(&self.widths)?, choose(&self.heights)?);
+        let choose = |values: &Tensor, start: usize| {
+            (values.narrow(D::Minus1, start, bins)? * &chosen)?.sum(D::Minus1)
+        };
+        let (x, y) = (self.knots(&self.widths)?, self.knots(&self.heights)?);
+        let (left, bottom) = (choose(&x, 0)?, choose(&y, 0)?);
+        let (width, height) = ((choose(&x, 1)? - &left)?, (choose(&y, 1)? - &bottom)?);
+        let slope = (&height / &width)?;
         Ok(Bin {
-            left: choose(&self.starts(&self.widths)?)?,
-            bottom: choose(&self.starts(&self.heights)?)?,
-            slope: (&height / &width)?,
+            left,
+            bottom,
             width,
             height,
-            d0: choose(&self.derivatives.narrow(D::Minus1, 0, bins)?)?,
-            d1: choose(&self.derivatives.narrow(D::Minus1, 1, bins)?)?,
+            d0: (choose(&self.derivatives, 0)? / &slope)?,
+            d1: (choose(&self.derivatives, 1)? / &slope)?,
+            slope,
         })
     }
 
-    /// Where bins begin.
-    fn starts(&self, sides: &Tensor) -> Result<Tensor> {
-        (sides.cumsum(D::Minus1)? - sides)? - self.bound
+    /// The K + 1 ends of bins. The first and the last are those of the interval, whatever rounding says.
+    fn knots(&self, sides: &Tensor) -> Result<Tensor> {
+        let bins = sides.dim(D::Minus1)?;
+        let inner = (sides.cumsum(D::Minus1)?.narrow(D::Minus1, 0, bins - 1)? - self.bound)?;
+        let end = sides.narrow(D::Minus1, 0, 1)?.zeros_like()?;
+        let ends = [-self.bound, self.bound].map(|at| end.affine(0.0, at));
+        let [first, last] = ends;
+        Tensor::cat(&[&first?, &inner, &last?], D::Minus1)
     }
 
-    fn or_itself(&self, values: &Tensor) -> Result<Tensor> {
-        self.inside.where_cond(values, &self.numbers)
-    }
-
-    /// What passes, and before it what has been transformed, in the shape of x.
+    /// What passes, and after it what has been transformed where it lies inside, in the shape of x.
     fn join(&self, transformed: &Tensor) -> Result<Tensor> {
+        // Rounding may lead beyond the interval.
+        let beyond = (transformed - self.bound)?.relu()?.detach();
+        let transformed = (transformed - beyond)?;
+        let transformed = self.inside.where_cond(&transformed, &self.numbers)?;
         let (batch, passing) = (self.sizes.batch, self.sizes.passing);
         let shape = self.x.dims();
         let all = if passing == 0 {
-            transformed.clone()
+            transformed
         } else {
             let x = self.x.narrow(1, 0, passing)?;
             let x1 = x.reshape((batch, passing, self.sizes.pixels))?;
-            Tensor::cat(&[&x1, transformed], 1)?
+            Tensor::cat(&[&x1, &transformed], 1)?
         };
         all.reshape(shape)
     }
@@ -141,38 +144,42 @@ struct Bin {
     bottom: Tensor,
     width: Tensor,
     height: Tensor,
+    /// δ = height / width.
     slope: Tensor,
+    /// Derivatives at both ends, as multiples of δ.
     d0: Tensor,
     d1: Tensor,
 }
 
 impl Bin {
-    /// d₀ + d₁ − 2δ.
-    fn bend(&self) -> Result<Tensor> {
-        (&self.d0 + &self.d1)? - (&self.slope * 2.0)?
-    }
-
-    /// y − bottom and ln ∂y/∂x at θ.
-    fn rise_and_log_slope(&self, theta: &Tensor) -> Result<(Tensor, Tensor)> {
+    /// y and ln ∂y/∂x.
+    fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        let theta = ((x - &self.left)? / &self.width)?;
         let rest = theta.affine(-1.0, 1.0)?;
-        let t = (theta * &rest)?;
-        let denominator = (&self.slope + (self.bend()? * &t)?)?;
-        let rise = ((&self.slope * theta.sqr()?)? + (&self.d0 * &t)?)?;
-        let rise = ((&self.height * rise)? / &denominator)?;
-        let curve = ((&self.d1 * theta.sqr()?)? + ((&self.slope * &t)? * 2.0)?)?;
-        let curve = (curve + (&self.d0 * rest.sqr()?)?)?;
-        let log_slope = ((self.slope.log()? - denominator.log()?)? * 2.0)?;
-        Ok((rise, (log_slope + curve.log()?)?))
+        let t = (&theta * &rest)?;
+        let (before, after) = (theta.sqr()?, rest.sqr()?);
+        let rise = (&before + (&self.d0 * &t)?)?;
+        let whole = (&rise + (&after + (&self.d1 * &t)?)?)?;
+        let curve = ((&self.d1 * before)? + ((&self.d0 * after)? + (t * 2.0)?)?)?;
+        let y = (&self.bottom + (&self.height * (rise / &whole)?)?)?;
+        let log_slope = ((self.slope.log()? + curve.log()?)? - (whole.log()? * 2.0)?)?;
+        Ok((y, log_slope))
     }
 
-    /// The θ at which y − bottom is `rise`.
-    fn theta_of(&self, rise: &Tensor) -> Result<Tensor> {
-        let bent = (rise * self.bend()?)?;
-        let a = (&bent + (&self.height * (&self.slope - &self.d0)?)?)?;
-        let b = ((&self.height * &self.d0)? - &bent)?;
-        let c = (&self.slope * rise)?.neg()?;
-        // Never negative but by rounding.
-        let discriminant = (b.sqr()? - ((a * &c)? * 4.0)?)?.relu()?;
-        (c * 2.0)? / (b + discriminant.sqrt()?)?.neg()?
+    fn inverse(&self, y: &Tensor) -> Result<Tensor> {
+        let rho = ((y - &self.bottom)? / &self.height)?;
+        let rest = rho.affine(-1.0, 1.0)?;
+        let lean = ((&self.d0 * &rest)? - (&self.d1 * &rho)?)?;
+        let right = lean.ge(0.0)?;
+        let magnitude = lean.abs()?;
+        // The square of the lean may overflow.
+        let size = magnitude.maximum(1.0)?.detach();
+        let spread = ((((&rho * &rest)? * 4.0)? / &size)? / &size)?;
+        let root = ((lean / &size)?.sqr()? + spread)?.sqrt()?;
+        let sum = (magnitude + (root * size)?)?;
+        let before = right.where_cond(&(rho * 2.0)?, &sum)?;
+        let after = right.where_cond(&sum, &(rest * 2.0)?)?;
+        let theta = (&before / (&before + after)?)?;
+        &self.left + (&self.width * theta)?
     }
 }

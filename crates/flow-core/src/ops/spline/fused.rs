@@ -223,7 +223,7 @@ fn transform(
                     room.gather(sizes, h, number);
                     let bin = knots.bin(*x, Axis::X, &room.parameters, &mut room.shares);
                     let (value, log_slope) = bin.forward(*x);
-                    *y = value;
+                    *y = value.min(knots.bound);
                     log_det += log_slope;
                 }
             }
@@ -241,9 +241,8 @@ fn invert(knots: &Knots, sizes: Sizes, y: &[f32], h: &[f32], x: &mut [f32], room
             for (number, (y, x)) in y[first..].iter().zip(&mut x[first..]).enumerate() {
                 if knots.is_inside(*y) {
                     room.gather(sizes, h, number);
-                    *x = knots
-                        .bin(*y, Axis::Y, &room.parameters, &mut room.shares)
-                        .inverse(*y);
+                    let bin = knots.bin(*y, Axis::Y, &room.parameters, &mut room.shares);
+                    *x = bin.inverse(*y).min(knots.bound);
                 }
             }
         },

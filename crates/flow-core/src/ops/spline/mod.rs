@@ -2,13 +2,15 @@
 //!
 //! ```text
 //! [−bound, bound] is cut into K bins on both axes; bin k has width w, height h, slope δ = h/w, and
-//! derivatives d₀, d₁ at its ends. With θ = (x − left)/w and t = θ·(1 − θ),
+//! derivatives δ·d₀, δ·d₁ at its ends. With θ = (x − left)/w, t = θ·(1 − θ) and ρ = (y − bottom)/h,
 //!
-//! y       = bottom + h·(δ·θ² + d₀·t) / (δ + (d₀ + d₁ − 2δ)·t)
-//! ∂y/∂x   = δ²·(d₁·θ² + 2δ·t + d₀·(1 − θ)²) / (δ + (d₀ + d₁ − 2δ)·t)²
-//! θ of y  = 2c / (−b − √(b² − 4ac)),  which does not cancel
+//! ρ       = (θ² + d₀·t) / s,   s = θ² + (1 − θ)² + (d₀ + d₁)·t
+//! ∂y/∂x   = δ·(d₁·θ² + 2t + d₀·(1 − θ)²) / s²
+//! θ of y  = 2ρ / (2ρ + q)  where e ≥ 0,   q / (q + 2·(1 − ρ))  where e < 0,
+//!           e = d₀·(1 − ρ) − d₁·ρ,   q = |e| + √(e² + 4ρ·(1 − ρ))
 //! ```
 //!
+//! All of these are sums of positive terms: nothing but e cancels, and neither θ nor ρ leaves [0, 1].
 //! Outside of the interval y = x, and the derivative is 1 at both of its ends. Of every number's 3K − 1 parameters
 //! the first K give widths and the next K heights, by a softmax with a minimum; the others give
 //! the inner derivatives, by a softplus with a minimum.

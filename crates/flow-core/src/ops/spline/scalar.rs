@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 /// What loops over numbers need, in f32.
 pub(super) struct Knots {
     bins: usize,
-    bound: f32,
+    pub(super) bound: f32,
     /// What a share of 1 has above the minimum, and the minimum, of widths and of heights.
     scales: [(f32, f32); 2],
     min_derivative: f32,
@@ -27,9 +27,29 @@ pub(super) struct Bin {
     bottom: f32,
     width: f32,
     height: f32,
+    per_width: f32,
+    per_height: f32,
+    /// Derivatives at both ends, as multiples of δ = height / width.
     d0: f32,
     d1: f32,
 }
+
+/// A number within its bin.
+struct Place {
+    theta: f32,
+    /// 1 − θ.
+    rest: f32,
+    /// θ·(1 − θ).
+    t: f32,
+    rho: f32,
+    /// 1/s.
+    per_whole: f32,
+    /// ∂y/∂x = δ · curve / s².
+    curve: f32,
+}
+
+/// The square of what is larger has no digit for a number up to 1.
+const LARGE: f32 = 1e9;
 
 /// On which axis a bin is looked for.
 #[derive(Clone, Copy, PartialEq)]
@@ -89,23 +109,18 @@ impl Knots {
             let end = if on == Axis::X { right } else { top };
             if last || value < end {
                 let derivative = |raw: f32| self.min_derivative + softplus(raw);
-                return Bin {
-                    index,
-                    left,
-                    bottom,
-                    width: right - left,
-                    height: top - bottom,
-                    d0: if index == 0 {
-                        1.0
-                    } else {
-                        derivative(derivatives[index - 1])
-                    },
-                    d1: if last {
-                        1.0
-                    } else {
-                        derivative(derivatives[index])
-                    },
+                let (width, height) = (right - left, top - bottom);
+                let d0 = if index == 0 {
+                    1.0
+                } else {
+                    derivative(derivatives[index - 1])
                 };
+                let d1 = if last {
+                    1.0
+                } else {
+                    derivative(derivatives[index])
+                };
+                return Bin::new(index, (left, bottom), (width, height), (d0, d1));
             }
             (left, bottom) = (right, top);
             index += 1;
@@ -152,7 +167,7 @@ impl Knots {
     }
 }
 
-/// ∂L of what a bin is made of, and of the number in it.
+/// ∂L of what a bin is made of, with its derivatives as they are, and of the number in it.
 pub(super) struct BinGradient {
     pub(super) x: f32,
     left: f32,
@@ -164,74 +179,112 @@ pub(super) struct BinGradient {
 }
 
 impl Bin {
+    #[inline(always)]
+    fn new(
+        index: usize,
+        (left, bottom): (f32, f32),
+        (width, height): (f32, f32),
+        (d0, d1): (f32, f32),
+    ) -> Self {
+        let (per_width, per_height) = (1.0 / width, 1.0 / height);
+        let per_slope = width * per_height;
+        Self {
+            index,
+            left,
+            bottom,
+            width,
+            height,
+            per_width,
+            per_height,
+            d0: d0 * per_slope,
+            d1: d1 * per_slope,
+        }
+    }
+
+    #[inline(always)]
+    fn at(self, x: f32) -> Place {
+        let theta = (x - self.left) * self.per_width;
+        // Rounding may lead beyond the bin.
+        let rest = (1.0 - theta).max(0.0);
+        let t = theta * rest;
+        let rise = theta * theta + self.d0 * t;
+        let per_whole = 1.0 / (rise + (rest * rest + self.d1 * t));
+        Place {
+            theta,
+            rest,
+            t,
+            rho: rise * per_whole,
+            per_whole,
+            curve: self.d1 * theta * theta + 2.0 * t + self.d0 * rest * rest,
+        }
+    }
+
     /// y and ln ∂y/∂x.
     #[inline(always)]
     pub(super) fn forward(self, x: f32) -> (f32, f32) {
-        let Self { d0, d1, .. } = self;
-        let slope = self.height / self.width;
-        let theta = (x - self.left) / self.width;
-        let rest = 1.0 - theta;
-        let t = theta * rest;
-        let denominator = slope + (d0 + d1 - 2.0 * slope) * t;
-        let rise = self.height * (slope * theta * theta + d0 * t) / denominator;
-        let curve = d1 * theta * theta + 2.0 * slope * t + d0 * rest * rest;
-        let ratio = slope / denominator;
-        (self.bottom + rise, (ratio * ratio * curve).ln())
+        let at = self.at(x);
+        let slope = self.height * self.per_width;
+        let log_slope = (slope * (at.curve * at.per_whole) * at.per_whole).ln();
+        (self.bottom + self.height * at.rho, log_slope)
     }
 
     #[inline(always)]
     pub(super) fn inverse(self, y: f32) -> f32 {
-        let Self { d0, d1, .. } = self;
-        let slope = self.height / self.width;
-        let rise = y - self.bottom;
-        let bent = rise * (d0 + d1 - 2.0 * slope);
-        let a = bent + self.height * (slope - d0);
-        let b = self.height * d0 - bent;
-        let c = -slope * rise;
-        // Never negative but by rounding.
-        let discriminant = b * b - 4.0 * a * c;
-        let root = if discriminant < 0.0 {
-            0.0
+        let rho = (y - self.bottom) * self.per_height;
+        // Rounding may lead beyond the bin.
+        let rest = (1.0 - rho).max(0.0);
+        let lean = self.d0 * rest - self.d1 * rho;
+        let size = lean.abs();
+        // Of large ones, the square may overflow, and nothing else counts.
+        let root = if size > LARGE {
+            size
         } else {
-            discriminant.sqrt()
+            (size * size + 4.0 * rho * rest).sqrt()
         };
-        self.left + self.width * (2.0 * c / (-b - root))
+        let (before, after) = if lean >= 0.0 {
+            (2.0 * rho, size + root)
+        } else {
+            (size + root, 2.0 * rest)
+        };
+        self.left + self.width * (before / (before + after))
     }
 
     /// Of a loss with the derivatives `grad_y` in y and `grad_log` in ln ∂y/∂x.
     #[inline(always)]
     pub(super) fn backward(self, x: f32, grad_y: f32, grad_log: f32) -> BinGradient {
         let Self { d0, d1, .. } = self;
-        let slope = self.height / self.width;
-        let theta = (x - self.left) / self.width;
-        let rest = 1.0 - theta;
-        let t = theta * rest;
-        let bend = d0 + d1 - 2.0 * slope;
-        let denominator = slope + bend * t;
-        let rise = slope * theta * theta + d0 * t;
-        let curve = d1 * theta * theta + 2.0 * slope * t + d0 * rest * rest;
+        let Place {
+            theta,
+            rest,
+            t,
+            rho,
+            per_whole,
+            curve,
+        } = self.at(x);
 
-        let grad_rise = grad_y * self.height / denominator;
-        let grad_denominator = -(grad_rise * rise + 2.0 * grad_log) / denominator;
+        let grad_rho = grad_y * self.height;
+        let grad_rise = (grad_rho * (1.0 - rho) - 2.0 * grad_log) * per_whole;
+        let grad_fall = -(grad_rho * rho + 2.0 * grad_log) * per_whole;
         let grad_curve = grad_log / curve;
 
-        let grad_t = grad_rise * d0 + grad_denominator * bend + grad_curve * 2.0 * slope;
-        let grad_theta = grad_rise * 2.0 * slope * theta
-            + grad_curve * 2.0 * (d1 * theta - d0 * rest)
+        let grad_t = grad_rise * d0 + grad_fall * d1 + 2.0 * grad_curve;
+        let grad_theta = 2.0 * (grad_rise * theta - grad_fall * rest)
+            + 2.0 * grad_curve * (d1 * theta - d0 * rest)
             + grad_t * (1.0 - 2.0 * theta);
-        let grad_slope = grad_rise * theta * theta
-            + grad_denominator * (1.0 - 2.0 * t)
-            + grad_curve * 2.0 * t
-            + 2.0 * grad_log / slope;
-        let grad_x = grad_theta / self.width;
+        let grad_d0 = grad_rise * t + grad_curve * rest * rest;
+        let grad_d1 = grad_fall * t + grad_curve * theta * theta;
+        // Of ln δ.
+        let grad_slope = grad_log - grad_d0 * d0 - grad_d1 * d1;
+        let grad_x = grad_theta * self.per_width;
+        let per_slope = self.width * self.per_height;
         BinGradient {
             x: grad_x,
             left: -grad_x,
             bottom: grad_y,
-            width: -(grad_x * theta + grad_slope * slope / self.width),
-            height: grad_y * rise / denominator + grad_slope / self.width,
-            d0: grad_rise * t + grad_denominator * t + grad_curve * rest * rest,
-            d1: grad_denominator * t + grad_curve * theta * theta,
+            width: -(grad_x * theta + grad_slope * self.per_width),
+            height: grad_y * rho + grad_slope * self.per_height,
+            d0: grad_d0 * per_slope,
+            d1: grad_d1 * per_slope,
         }
     }
 }
