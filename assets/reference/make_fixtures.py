@@ -5,10 +5,14 @@ NAME.expected.safetensors what the peer computes, in double precision: log_prob 
 """
 
 import argparse
+import datetime
+import enum
+import functools
 import json
-from collections import OrderedDict
-from pathlib import Path
+from collections import OrderedDict, defaultdict
+from pathlib import Path, PurePosixPath
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 
@@ -134,6 +138,61 @@ def make_storages():
     save_file(dense, HERE / "storages.expected.safetensors")
 
 
+class Phase(enum.Enum):
+    TRAIN = 1
+
+
+class Tagged(torch.Tensor):
+    """A subclass of a tensor."""
+
+
+def foreign():
+    """What trainings keep beside weights."""
+    return dict(
+        epoch=7,
+        best=np.float64(1.25),
+        history=np.arange(6.0).reshape(2, 3),
+        args=argparse.Namespace(lr=1e-3, out=PurePosixPath("runs/1"), device=torch.device("cuda:0")),
+        seen={1, 2, 3},
+        when=datetime.datetime(2024, 2, 29, 12),
+        counts=defaultdict(list, {"train": [1, 2]}),
+        phase=Phase.TRAIN,
+        activation=functools.partial(torch.nn.functional.relu, inplace=True),
+        shape=torch.Size([1, 8, 8]),
+        dtypes=[torch.float16, np.dtype("float32")],
+        numbers=[1 + 2j, 2**80, -(2**40), float("nan"), None],
+        texts=[b"\x00\xff", bytearray(b"abc"), "\u00fc\U0001f600", "\ud800"],
+        module=torch.nn.Linear(2, 1),
+        tensors=[torch.eye(2).to_sparse(), torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8),
+                 torch.ones(2, dtype=torch.complex64), torch.ones(2).to(torch.float8_e4m3fn)],
+        optimizer={"state": {0: {"exp_avg": torch.ones(2), "step": torch.tensor(3.0)}}, "param_groups": [{"lr": 0.1}]},
+    )
+
+
+def make_wrapped():
+    """The state dict of normflows-additive as trainings keep it, in each protocol."""
+    torch.manual_seed(0)
+    own = torch.load(HERE / "normflows-additive.pt")
+
+    def below(prefix, factor=1.0):
+        values = ((key, value * factor if key.endswith("bias") else value) for key, value in own.items())
+        return OrderedDict((prefix + key, value) for key, value in values)
+
+    def wrapped(name, value, protocol, legacy=False):
+        torch.save(value, HERE / f"wrapped-{name}.pt", pickle_protocol=protocol,
+                   _use_new_zipfile_serialization=not legacy)
+
+    wrapped("lightning", {"state_dict": {**below("model."), "loss.weight": torch.ones(2)},
+                          "hyper_parameters": argparse.Namespace(lr=1e-3), "callbacks": {}, **foreign()}, 2)
+    wrapped("averaged", {"n_averaged": torch.tensor(5), **below("module._orig_mod.")}, 3, legacy=True)
+    wrapped("ema", {**below("model."), **below("ema_model.", 0.5), "initted": torch.tensor(True)}, 4, legacy=True)
+    subclass = OrderedDict((key, torch.nn.Parameter(value).as_subclass(Tagged) if value.is_floating_point() else value)
+                           for key, value in own.items())
+    state = {**subclass, "_extra_state": b"abc", "flows.0._extra_state": {"a": torch.ones(1)}, "steps": 5}
+    wrapped("deep", {"run": argparse.Namespace(best=[{"weights": state}]), **foreign()}, 5)
+    wrapped("foreign", {"model_state_dict": own, **foreign()}, 4, legacy=True)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clones", required=True)
@@ -142,3 +201,4 @@ if __name__ == "__main__":
     for fixture in arguments.names:
         make(fixture, arguments.clones)
     make_storages()
+    make_wrapped()

@@ -1,8 +1,10 @@
 //! `cargo xtask convert-checkpoint`: models of other programs, read exactly and written back.
 //!
-//! Reading order: [`state_dict`] gets named tensors out of files that nobody should trust; [`dialects`] knows
-//! what each program means by them; [`parameters`] and [`matrix`] hold what they share.
+//! Reading order: [`state_dict`] gets named tensors out of files that nobody should trust;
+//! [`choice`] finds the model among them; [`dialects`] knows what each program means by them;
+//! [`parameters`] and [`matrix`] hold what they share.
 
+mod choice;
 mod dialects;
 mod facts;
 mod matrix;
@@ -24,18 +26,20 @@ use clap::{Args, ValueEnum};
 use flow_glow::Checkpoint;
 use tempfile::NamedTempFile;
 
+use choice::Choice;
 use dialects::{Dialect, Peer};
 use facts::Facts;
 use parameters::{Model, Parameters};
 use source::Source;
+use state_dict::Contents;
 
 /// Options of `convert-checkpoint`.
 #[derive(Args)]
 #[command(after_help = "\
-IN is a `.pt` that PyTorch wrote, in the format of 1.6 or an older one, or a safetensors file. Of
-a `.pt` only state dicts are read, alone or under a key; nothing that it holds is run. What it does
-not tell of its model is said by options, or in a file by the same names and `kind`, `levels`,
-`steps`, `hidden`.
+IN is a `.pt` that PyTorch wrote, in the format of 1.6 or an older one, or a safetensors file. The
+model is looked for under all keys and below all prefixes of names; what lies beside it is ignored,
+and nothing that the file holds is run. What it does not tell of its model is said by options, or in
+a file by the same names and `kind`, `levels`, `steps`, `hidden`.
 
 With --to, OUT is a safetensors file of which
   model.load_state_dict(safetensors.torch.load_file(OUT))
@@ -51,8 +55,8 @@ pub(crate) struct Options {
 
     /// The program that wrote IN: nflows, rosinality, normflows, y0ast, chrischute, or auto for the one
     /// that its names belong to
-    #[arg(long, value_name = "PROGRAM", default_value = "auto", value_parser = choice)]
-    from: Choice,
+    #[arg(long, value_name = "PROGRAM", default_value = "auto", value_parser = program)]
+    from: From,
 
     /// Convert a checkpoint of this project for another program
     #[arg(long, value_name = "PROGRAM", conflicts_with_all = IMPORT)]
@@ -62,9 +66,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// The key under which the state dict stands in IN, if there are several
-    #[arg(long, value_name = "KEY")]
-    key: Option<String>,
+    /// The prefix below which the model stands in IN, if there are several: keys and the beginnings of
+    /// names, each with a dot, such as `ema_model.`
+    #[arg(long, value_name = "PREFIX", alias = "key")]
+    prefix: Option<String>,
 
     /// What the model was trained on, such as `mnist`
     #[arg(long, value_name = "NAME", default_value = "unknown")]
@@ -78,7 +83,7 @@ pub(crate) struct Options {
 const IMPORT: [&str; 11] = [
     "from",
     "config",
-    "key",
+    "prefix",
     "dataset",
     "size",
     "channels",
@@ -91,14 +96,14 @@ const IMPORT: [&str; 11] = [
 
 /// `auto` is nothing.
 #[derive(Clone, Copy)]
-struct Choice(Option<Dialect>);
+struct From(Option<Dialect>);
 
-fn choice(text: &str) -> Result<Choice, String> {
+fn program(text: &str) -> Result<From, String> {
     if text == "auto" {
-        return Ok(Choice(None));
+        return Ok(From(None));
     }
     let found = Dialect::from_str(text, false);
-    found.map(|dialect| Choice(Some(dialect))).map_err(|_| {
+    found.map(|dialect| From(Some(dialect))).map_err(|_| {
         let names: Vec<_> = Dialect::value_variants().iter().map(name).collect();
         format!("expected auto, {}", names.join(", "))
     })
@@ -123,23 +128,28 @@ fn import(options: &Options) -> Result<()> {
         Some(path) => options.facts.clone().or_of(path)?,
         None => options.facts.clone(),
     };
-    let tensors = state_dict::read(&options.input, options.key.as_deref())?;
-    let source = Source::new(tensors);
-    let read = || {
-        let dialect = match (options.from.0, facts.kind.as_deref()) {
-            (Some(dialect), _) => dialect,
-            (None, Some(kind)) => choice(kind)
+    let dialect = match (options.from.0, facts.kind.as_deref()) {
+        (None, Some(kind)) => Some(
+            program(kind)
                 .ok()
                 .and_then(|found| found.0)
                 .with_context(|| format!("`{kind}` is no program whose models are known"))?,
-            (None, None) => Dialect::recognise(&source)?,
-        };
-        anyhow::Ok((dialect, dialect.read(source, &facts)?))
+        ),
+        (dialect, _) => dialect,
     };
+    let unusable = || format!("`{}` is not a usable state dict", options.input.display());
     let cannot = || format!("cannot convert `{}`", options.input.display());
-    let (dialect, Model { config, parameters }) = read().with_context(cannot)?;
+    let mut contents = Contents::read(&options.input).with_context(unusable)?;
+    let mut file = contents.parse().with_context(unusable)?;
+    let choice = Choice::of(&file, dialect, options.prefix.as_deref()).with_context(cannot)?;
+    let source = Source::new(file.load(&choice.tensors).with_context(unusable)?);
+    let dialect = choice.dialect;
+    let Model { config, parameters } = dialect.read(source, &facts).with_context(cannot)?;
     let tensors = parameters.into_single().with_context(cannot)?;
     Checkpoint::save(&options.output, &config, &options.dataset, tensors).with_context(cannot)?;
+    if let Some(remark) = choice.remark() {
+        eprintln!("{remark}");
+    }
     println!(
         "{}: images of {}, {} levels of {} steps, {} hidden channels -> `{}`",
         name(&dialect),

@@ -21,7 +21,7 @@ use super::{
 const IMAGES: usize = 6;
 
 /// Bytes of a state dict; fuzzers are slow on large files.
-const LARGEST_STATE_DICT: u64 = 16 << 10;
+const LARGEST_STATE_DICT: u64 = 20 << 10;
 
 /// Writes a folder of seeds for each fuzzer.
 pub(super) fn write(corpus: &Path) -> Result<()> {

@@ -18,10 +18,8 @@ use crate::convert_checkpoint::source::Source;
 /// What PyTorch's batch normalisation adds to a variance.
 const EPSILON: f64 = 1e-5;
 
-/// Whether these are its names.
-pub(super) fn recognises(source: &Source) -> bool {
-    source.has("flows.steps.0.coup.scale")
-}
+/// The tensor by which its models are known.
+pub(super) const FIRST_TENSOR: [&str; 1] = ["flows.steps.0.coup.scale"];
 
 /// A model from its state dict.
 pub(super) fn read(source: &mut Source, facts: &Facts) -> Result<Model> {

@@ -4,14 +4,16 @@ mod chrischute;
 mod export;
 mod nflows;
 mod normflows;
+mod prefix;
 mod rosinality;
 mod y0ast;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::ValueEnum;
 use flow_glow::Conv1x1Form;
 
 pub(super) use export::Export;
+pub(super) use prefix::unwrapped;
 
 use super::facts::Facts;
 use super::parameters::Model;
@@ -46,7 +48,7 @@ pub(super) enum Peer {
 }
 
 impl Dialect {
-    const ALL: [Self; 5] = [
+    pub(super) const ALL: [Self; 5] = [
         Self::Nflows,
         Self::Rosinality,
         Self::Normflows,
@@ -54,23 +56,24 @@ impl Dialect {
         Self::Chrischute,
     ];
 
-    /// The program that uses such names.
-    pub(super) fn recognise(source: &Source) -> Result<Self> {
-        let mut all = Self::ALL.into_iter();
-        let found = all.find(|dialect| dialect.recognises(source));
-        found.with_context(|| {
-            let example = source.names().next().unwrap_or_default();
-            format!("no program that is known names its tensors like `{example}`")
-        })
+    /// The prefix of a model of this program, if `name` is that of its first tensor.
+    ///
+    /// A multi-scale transform of nflows inside a larger one is not the whole model.
+    pub(super) fn prefix(self, name: &str) -> Option<&str> {
+        let mut first = self.first_tensor().iter();
+        let prefix = first.find_map(|end| prefix::before(name, end))?;
+        let is_part = prefix.split('.').any(|part| part.starts_with("_transform"));
+        (!is_part).then_some(prefix)
     }
 
-    fn recognises(self, source: &Source) -> bool {
+    /// The name by which its models are known, in all places that it can have.
+    pub(super) fn first_tensor(self) -> &'static [&'static str] {
         match self {
-            Self::Nflows => nflows::recognises(source),
-            Self::Rosinality => rosinality::recognises(source),
-            Self::Normflows => normflows::recognises(source),
-            Self::Y0ast => y0ast::recognises(source),
-            Self::Chrischute => chrischute::recognises(source),
+            Self::Nflows => &nflows::FIRST_TENSOR,
+            Self::Rosinality => &rosinality::FIRST_TENSOR,
+            Self::Normflows => &normflows::FIRST_TENSOR,
+            Self::Y0ast => &y0ast::FIRST_TENSOR,
+            Self::Chrischute => &chrischute::FIRST_TENSOR,
         }
     }
 

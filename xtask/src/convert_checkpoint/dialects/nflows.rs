@@ -34,20 +34,24 @@ const FLOW: &str = "_transform.";
 /// Ends of the names of the first step.
 const FIRST_STEP: &str = "_transforms.0._transforms.1._transforms.1.unconstrained_upper_diag";
 
-/// Whether these are its names.
-pub(super) fn recognises(source: &Source) -> bool {
-    source.names().any(|name| name.ends_with(FIRST_STEP))
-}
+/// The tensor by which its models are known: of a `Flow` or of a transform alone, with preprocessing
+/// before the levels or without.
+pub(super) const FIRST_TENSOR: [&str; 4] = [
+    "_transform._transforms.1._transforms.0._transforms.1._transforms.1.unconstrained_upper_diag",
+    "_transforms.1._transforms.0._transforms.1._transforms.1.unconstrained_upper_diag",
+    "_transform._transforms.0._transforms.1._transforms.1.unconstrained_upper_diag",
+    FIRST_STEP,
+];
 
 /// A model from its state dict.
 pub(super) fn read(source: &mut Source, facts: &Facts) -> Result<Model> {
     let base = base(source)?;
     let levels = source.indices(&format!("{base}_transforms.")).len();
     let members = source.indices(&format!("{base}_transforms.0._transforms."));
-    let is_end = |member: usize| source.has(&end(&base, 0, member, "unconstrained_upper_diag"));
+    let is_end = |member: usize| source.has(&end(base, 0, member, "unconstrained_upper_diag"));
     let has_end = members.iter().any(|&member| is_end(member));
     let steps = members.len() - usize::from(has_end);
-    let first = step(&base, 0, 0);
+    let first = step(base, 0, 0);
     let [channels] = source.shape(&format!("{first}.0.log_scale"))?;
     ensure!(
         channels % 4 == 0,
@@ -60,8 +64,8 @@ pub(super) fn read(source: &mut Source, facts: &Facts) -> Result<Model> {
     let has_gain = source.has(&format!("{network}.4.scale"));
     let [outputs, ..] = source.shape::<4>(&last_conv(&network, has_gain, "weight"))?;
     facts.check(levels, steps, width)?;
-    let (passing, alternating) = passing(source, &base, [levels, steps], channels)?;
-    let (preprocessing, bits) = preprocessing(source, &base, facts)?;
+    let (passing, alternating) = passing(source, base, [levels, steps], channels)?;
+    let (preprocessing, bits) = preprocessing(source, base, facts)?;
     let config = GlowConfig {
         levels,
         steps,
@@ -99,7 +103,7 @@ pub(super) fn read(source: &mut Source, facts: &Facts) -> Result<Model> {
     for level in 0..levels {
         let channels = channels << level;
         for k in 0..steps {
-            let (from, to) = (step(&base, level, k), format!("levels.{level}.steps.{k}"));
+            let (from, to) = (step(base, level, k), format!("levels.{level}.steps.{k}"));
             let log_scale = source.take(&format!("{from}.0.log_scale"), &[channels])?;
             let shift = source.take(&format!("{from}.0.shift"), &[channels])?;
             let shape = (1, channels, 1, 1);
@@ -132,18 +136,12 @@ pub(super) fn read(source: &mut Source, facts: &Facts) -> Result<Model> {
     Ok(Model { config, parameters })
 }
 
-/// What stands before the levels: the transform of a `Flow` or a transform alone, with preprocessing before
-/// it or without.
-fn base(source: &Source) -> Result<String> {
-    let name = source.names().find(|name| name.ends_with(FIRST_STEP));
-    let name = name.with_context(|| format!("tensor `…{FIRST_STEP}` is missing"))?;
-    let base = &name[..name.len() - FIRST_STEP.len()];
-    let known = ["", FLOW, "_transforms.1.", "_transform._transforms.1."];
-    ensure!(
-        known.contains(&base),
-        "tensor `{name}` has another place than in a Glow"
-    );
-    Ok(base.to_owned())
+/// What stands before the levels.
+fn base(source: &Source) -> Result<&'static str> {
+    let mut places = FIRST_TENSOR.iter();
+    let first = places.find(|name| source.has(name));
+    let first = first.with_context(|| format!("tensor `…{FIRST_STEP}` is missing"))?;
+    Ok(&first[..first.len() - FIRST_STEP.len()])
 }
 
 /// The names of a step; the first member of a level is its squeeze.

@@ -28,10 +28,8 @@ const SCALE_MAPS: [ScaleMap; 3] = [ScaleMap::Sigmoid, ScaleMap::Exp, ScaleMap::S
 /// The channels that pass its couplings, its default first.
 const PASSING: [PassingChannels; 2] = [PassingChannels::FirstHalf, PassingChannels::SecondHalf];
 
-/// Whether these are its names.
-pub(super) fn recognises(source: &Source) -> bool {
-    source.has("flows.0.0.flows.0.flows.1.param_map.net.0.weight")
-}
+/// The tensor by which its models are known.
+pub(super) const FIRST_TENSOR: [&str; 1] = ["flows.0.0.flows.0.flows.1.param_map.net.0.weight"];
 
 /// A model from its state dict.
 pub(super) fn read(source: &mut Source, facts: &Facts) -> Result<Model> {

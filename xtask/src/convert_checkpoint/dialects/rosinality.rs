@@ -17,10 +17,8 @@ use crate::convert_checkpoint::source::Source;
 
 pub(super) use write::write;
 
-/// Whether these are its names.
-pub(super) fn recognises(source: &Source) -> bool {
-    source.has("blocks.0.flows.0.actnorm.loc")
-}
+/// The tensor by which its models are known.
+pub(super) const FIRST_TENSOR: [&str; 1] = ["blocks.0.flows.0.actnorm.loc"];
 
 /// A model from its state dict.
 pub(super) fn read(source: &mut Source, facts: &Facts) -> Result<Model> {

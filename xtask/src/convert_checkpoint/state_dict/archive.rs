@@ -5,7 +5,6 @@ use std::{fs::File, io::Read, path::Path};
 use anyhow::{Context, Result, bail, ensure};
 use zip::ZipArchive;
 
-use super::pickle::Pickle;
 use super::torch::Storage;
 
 /// An archive, and the folder in it that holds everything.
@@ -17,7 +16,8 @@ pub(super) struct Archive {
 }
 
 impl Archive {
-    pub(super) fn open(path: &Path) -> Result<(Self, Pickle)> {
+    /// Also the bytes of its pickle.
+    pub(super) fn open(path: &Path) -> Result<(Self, Vec<u8>)> {
         let file = File::open(path)?;
         let size = file.metadata()?.len();
         let zip = ZipArchive::new(file).context("its archive is broken or cut off")?;
@@ -39,7 +39,6 @@ impl Archive {
             ensure!(order == b"little", "its numbers are big-endian");
         }
         let pickle = archive.read("data.pkl", None)?;
-        let (pickle, _) = Pickle::read(&pickle, 0).context("`data.pkl`")?;
         Ok((archive, pickle))
     }
 

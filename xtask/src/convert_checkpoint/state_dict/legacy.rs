@@ -13,28 +13,41 @@ use anyhow::{Context, Result, bail, ensure};
 use super::pickle::{Pickle, Value};
 use super::torch::Storage;
 
-/// The pickle of the magic number, with which every such file begins.
-pub(super) const MAGIC: [u8; 15] = *b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
+/// The magic number, of 80 bits, little-endian.
+const MAGIC: [u8; 10] = *b"\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
+
+/// The magic number in digits, as protocols 0 and 1 have it.
+const DIGITS: &[u8] = b"L119547037146038801333356L";
+
+/// Bytes that are enough to find the magic number in.
+pub(super) const START: usize = 32;
 
 /// The protocol version of all such files.
 const PROTOCOL: i64 = 1001;
 
+/// Whether a file that begins so is one: a magic number, written in any protocol, comes first.
+pub(super) fn is_start(start: &[u8]) -> bool {
+    let number = start.windows(MAGIC.len()).any(|bytes| bytes == MAGIC);
+    number && start[0] == 0x80 || start.starts_with(DIGITS)
+}
+
 /// A file in memory.
-pub(super) struct Legacy {
-    bytes: Vec<u8>,
-    keys: Vec<String>,
+pub(super) struct Legacy<'a> {
+    bytes: &'a [u8],
+    keys: Vec<&'a str>,
     /// Where the storages begin.
     start: usize,
 }
 
-impl Legacy {
-    pub(super) fn parse(bytes: Vec<u8>) -> Result<(Self, Pickle)> {
-        let mut at = MAGIC.len();
+impl<'a> Legacy<'a> {
+    pub(super) fn parse(bytes: &'a [u8]) -> Result<(Self, Pickle<'a>)> {
+        let mut at = 0;
         let mut next = || {
             let (pickle, length) = Pickle::read(&bytes[at..], at)?;
             at += length;
             anyhow::Ok(pickle)
         };
+        next()?;
         let protocol = next()?;
         ensure!(
             matches!(protocol.get(protocol.result()), Value::Int(PROTOCOL)),
@@ -44,7 +57,7 @@ impl Legacy {
         let state = next()?;
         let keys = next()?;
         let keys = keys.items(keys.result()).and_then(|items| {
-            let keys = items.iter().map(|&item| keys.text(item).map(str::to_owned));
+            let keys = items.iter().map(|&item| keys.text(item));
             keys.collect::<Option<Vec<_>>>()
         });
         let keys = keys.context("the keys of its storages are not where they should be")?;
@@ -56,17 +69,17 @@ impl Legacy {
     pub(super) fn storages(
         &self,
         storages: &BTreeMap<String, Storage>,
-    ) -> Result<BTreeMap<String, &[u8]>> {
+    ) -> Result<BTreeMap<&'a str, &'a [u8]>> {
         let mut rest = self.start..self.bytes.len();
         let mut found = BTreeMap::new();
-        for key in &self.keys {
+        for &key in &self.keys {
             let Some(storage) = storages.get(key) else {
                 bail!("no tensor uses the storage `{key}`, so nothing says how long it is");
             };
             let bytes = self
                 .next(&mut rest, storage)
                 .with_context(|| format!("storage `{key}`"))?;
-            found.insert(key.clone(), bytes);
+            found.insert(key, bytes);
         }
         ensure!(
             rest.is_empty(),
@@ -76,7 +89,7 @@ impl Legacy {
         Ok(found)
     }
 
-    fn next(&self, rest: &mut Range<usize>, storage: &Storage) -> Result<&[u8]> {
+    fn next(&self, rest: &mut Range<usize>, storage: &Storage) -> Result<&'a [u8]> {
         let mut take = |length: usize| {
             let at = rest.start;
             ensure!(length <= rest.len(), "the file is cut off at byte {at}");

@@ -1,127 +1,101 @@
-//! A machine for the pickles that PyTorch writes of state dicts. It builds plain data and runs nothing.
+//! A machine for the pickles that PyTorch writes. It builds plain data and runs nothing.
 //!
-//! A pickle is a program that may call any function of Python by name. Here a name either is one of the few
-//! in [`Name`], which build containers and describe tensors, or ends the reading. Opcodes are those of
-//! protocol 2: <https://docs.python.org/3/library/pickletools.html>.
+//! A pickle is a program that may call any function of Python by name. The few in [`Name`] build
+//! containers and describe tensors; a call of any other becomes a [`Value::Object`], of which only
+//! the parts are known. Opcodes are those of protocols 0 to 5:
+//! <https://docs.python.org/3/library/pickletools.html>.
+//!
+//! Values refer to each other by their place in a list: one that is used many times is kept once,
+//! and nesting, however deep, takes no stack.
 
+mod call;
+mod literal;
 mod machine;
-
-use std::collections::HashMap;
+mod name;
 
 use anyhow::{Context, Result};
 
 use machine::Machine;
+pub(super) use name::{Kind, Name};
 
 /// A value, by its place in [`Pickle::values`].
 pub(super) type Id = usize;
 
-/// What a pickle can build.
+/// The one value that stands for `None`, floats, bytes and whatever else nothing here needs.
+const OPAQUE: Id = 0;
+
+/// A value that a pickle builds.
 #[derive(Clone, Debug)]
-pub(super) enum Value {
-    /// `None`, and numbers that nothing here needs.
-    Other,
+pub(super) enum Value<'a> {
+    Opaque,
     Bool(bool),
     Int(i64),
-    Text(String),
+    Text(&'a str),
     Tuple(Vec<Id>),
     List(Vec<Id>),
     Dict(Vec<(Id, Id)>),
     Name(Name),
+    /// Another class or function, by the texts that are its module and its name.
+    Global(Id, Id),
+    Object(Box<Object>),
     /// A storage, by the tuple that describes it.
     Storage(Id),
     /// A tensor, by the arguments of the function that rebuilds it.
     Tensor(Id),
 }
 
-/// The names that a pickle may use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Name {
-    OrderedDict,
-    RebuildTensor,
-    RebuildParameter,
-    Storage(Kind),
-}
-
-/// What the numbers of a storage are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    F64,
-    F32,
-    F16,
-    Bf16,
-    I64,
-    I32,
-    I16,
-    I8,
-    U8,
-    Bool,
-}
-
-impl Name {
-    fn parse(module: &str, name: &str) -> Option<Self> {
-        Some(match (module, name) {
-            ("collections", "OrderedDict") => Self::OrderedDict,
-            ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => Self::RebuildTensor,
-            ("torch._utils", "_rebuild_parameter") => Self::RebuildParameter,
-            ("torch", "DoubleStorage") => Self::Storage(Kind::F64),
-            ("torch", "FloatStorage") => Self::Storage(Kind::F32),
-            ("torch", "HalfStorage") => Self::Storage(Kind::F16),
-            ("torch", "BFloat16Storage") => Self::Storage(Kind::Bf16),
-            ("torch", "LongStorage") => Self::Storage(Kind::I64),
-            ("torch", "IntStorage") => Self::Storage(Kind::I32),
-            ("torch", "ShortStorage") => Self::Storage(Kind::I16),
-            ("torch", "CharStorage") => Self::Storage(Kind::I8),
-            ("torch", "ByteStorage") => Self::Storage(Kind::U8),
-            ("torch", "BoolStorage") => Self::Storage(Kind::Bool),
-            _ => return None,
-        })
-    }
+/// The result of a call that was not run.
+#[derive(Clone, Debug)]
+pub(super) struct Object {
+    /// The class or function that was to be called.
+    class: Id,
+    /// Entries that were put into it, if it is a dict of its own kind.
+    entries: Vec<(Id, Id)>,
+    /// The tuple of its arguments, and its attributes.
+    parts: Vec<Id>,
 }
 
 /// A pickle that was read: its values, of which one is the result.
-pub(super) struct Pickle {
-    values: Vec<Value>,
+pub(super) struct Pickle<'a> {
+    values: Vec<Value<'a>>,
     result: Id,
 }
 
-/// Each opcode makes at most one value of about forty bytes, so this bounds the memory that a file can take.
-const MAX_BYTES: usize = 8 << 20;
+/// Values of a pickle, and of its stack: what bounds the memory that a file takes beyond its size.
+const MAX_VALUES: usize = 4 << 20;
 
-/// Characters of a name that are read; longer ones are not among those that may be used.
+/// Characters of a class that messages show.
 const MAX_NAME: usize = 100;
 
-impl Pickle {
-    /// Reads the pickle at the beginning of `bytes`; also how long it is. `start` is where they stand in their
-    /// file, for messages.
-    pub(super) fn read(bytes: &[u8], start: usize) -> Result<(Self, usize)> {
-        let mut machine = Machine {
-            bytes: &bytes[..bytes.len().min(MAX_BYTES)],
-            at: 0,
-            values: Vec::new(),
-            stack: Vec::new(),
-            marks: Vec::new(),
-            memo: HashMap::new(),
-        };
+impl<'a> Pickle<'a> {
+    /// Reads the pickle at the beginning of `bytes`; also its length. `start` is the place of
+    /// `bytes` in their file, for messages.
+    pub(super) fn read(bytes: &'a [u8], start: usize) -> Result<(Self, usize)> {
+        let mut machine = Machine::new(bytes);
         loop {
-            let at = machine.at;
+            let at = machine.at();
             let step = machine.step();
-            let done =
+            let result =
                 step.with_context(|| format!("its pickle is broken at byte {}", start + at))?;
-            if done {
-                break;
+            if let Some(result) = result {
+                let length = machine.at();
+                let values = machine.into_values();
+                return Ok((Self { values, result }, length));
             }
         }
-        let result = machine.stack[0];
-        let (values, length) = (machine.values, machine.at);
-        Ok((Self { values, result }, length))
     }
 
     pub(super) fn result(&self) -> Id {
         self.result
     }
 
-    pub(super) fn get(&self, id: Id) -> &Value {
+    pub(super) fn get(&self, id: Id) -> &Value<'a> {
         &self.values[id]
+    }
+
+    /// Number of values.
+    pub(super) fn len(&self) -> usize {
+        self.values.len()
     }
 
     /// The descriptions of all storages, whatever uses them.
@@ -132,7 +106,7 @@ impl Pickle {
         })
     }
 
-    pub(super) fn text(&self, id: Id) -> Option<&str> {
+    pub(super) fn text(&self, id: Id) -> Option<&'a str> {
         match self.get(id) {
             Value::Text(text) => Some(text),
             _ => None,
@@ -158,5 +132,45 @@ impl Pickle {
             Value::Dict(entries) => Some(entries),
             _ => None,
         }
+    }
+
+    /// Whether a value is a tensor, be it one that is not read: quantised, sparse.
+    pub(super) fn is_tensor(&self, id: Id) -> bool {
+        match self.get(id) {
+            Value::Tensor(_) => true,
+            Value::Object(object) => match self.get(object.class) {
+                Value::Global(module, _) => self.text(*module) == Some("torch._utils"),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// The class of an object, as `module.name`.
+    pub(super) fn class(&self, id: Id) -> Option<String> {
+        let Value::Object(object) = self.get(id) else {
+            return None;
+        };
+        let &Value::Global(module, name) = self.get(object.class) else {
+            return Some("object".into());
+        };
+        let parts = [module, name].map(|part| self.text(part).unwrap_or("?").escape_debug());
+        let [module, name] = parts.map(|part| part.take(MAX_NAME).collect::<String>());
+        Some(format!("{module}.{name}"))
+    }
+}
+
+impl Object {
+    pub(super) fn entries(&self) -> &[(Id, Id)] {
+        &self.entries
+    }
+
+    pub(super) fn parts(&self) -> &[Id] {
+        &self.parts
+    }
+
+    /// The class or function that was to be called.
+    pub(super) fn class(&self) -> Id {
+        self.class
     }
 }

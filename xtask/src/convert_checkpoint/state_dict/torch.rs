@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use super::pickle::{Id, Kind, Name, Pickle, Value};
 
 /// A tensor as a pickle describes it: a view of a storage.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct View {
     pub(super) storage: Storage,
     /// Where in the storage it begins, and how it steps through it, in numbers.
@@ -17,7 +17,7 @@ pub(super) struct View {
 }
 
 /// Numbers somewhere in the file.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Storage {
     pub(super) kind: Kind,
     pub(super) key: String,
@@ -25,26 +25,10 @@ pub(super) struct Storage {
     pub(super) length: usize,
 }
 
-/// The views of a state dict by name. It is the pickle's result, or stands under a key of it: `key`, or the
-/// only one under which there is one.
-pub(super) fn state_dict(pickle: &Pickle, key: Option<&str>) -> Result<BTreeMap<String, View>> {
-    let entries = find(pickle, key)?;
-    let mut views = BTreeMap::new();
-    for &(name, value) in entries {
-        let name = pickle.text(name).context("a tensor has no name")?;
-        let view = view(pickle, value).with_context(|| format!("tensor `{name}`"))?;
-        ensure!(
-            views.insert(name.to_owned(), view).is_none(),
-            "tensor `{name}` is there twice"
-        );
-    }
-    Ok(views)
-}
-
 /// All storages of a pickle by key, whatever uses them.
 pub(super) fn storages(pickle: &Pickle) -> Result<BTreeMap<String, Storage>> {
     let mut storages = BTreeMap::new();
-    for description in pickle.storages() {
+    for description in pickle.storages().filter(|&id| is_storage(pickle, id)) {
         let (storage, _) = described(pickle, description)?;
         let key = storage.key.clone();
         if let Some(other) = storages.insert(key, storage.clone()) {
@@ -58,49 +42,12 @@ pub(super) fn storages(pickle: &Pickle) -> Result<BTreeMap<String, Storage>> {
     Ok(storages)
 }
 
-fn find<'a>(pickle: &'a Pickle, key: Option<&str>) -> Result<&'a [(Id, Id)]> {
-    let Some(entries) = pickle.entries(pickle.result()) else {
-        bail!("it holds no state dict");
-    };
-    if key.is_none() && is_state_dict(pickle, entries) {
-        return Ok(entries);
-    }
-    let below = entries.iter().filter_map(|&(name, value)| {
-        let inner = pickle.entries(value)?;
-        Some((pickle.text(name)?, inner))
-            .filter(|(name, _)| key.is_none_or(|key| key == *name) && is_state_dict(pickle, inner))
-    });
-    let found: Vec<_> = below.collect();
-    match (&found[..], key) {
-        ([(_, entries)], _) => Ok(entries),
-        ([], Some(key)) => bail!("it holds no state dict under `{key}`"),
-        ([], None) => bail!("it holds no state dict"),
-        (several, _) => {
-            let names: Vec<_> = several
-                .iter()
-                .map(|(name, _)| format!("`{name}`"))
-                .collect();
-            bail!(
-                "it holds several state dicts, {}: choose one by `--key`",
-                names.join(", ")
-            )
-        }
-    }
-}
-
-/// Whether there is something in it, and all of it are tensors.
-fn is_state_dict(pickle: &Pickle, entries: &[(Id, Id)]) -> bool {
-    !entries.is_empty()
-        && entries.iter().all(|&(name, value)| {
-            pickle.text(name).is_some() && matches!(pickle.get(value), Value::Tensor(_))
-        })
-}
-
-/// Arguments of the function that rebuilds a tensor: storage, offset, shape, strides, and what only
-/// differentiation needs.
-fn view(pickle: &Pickle, id: Id) -> Result<View> {
+/// The view that a tensor is, by the arguments of the function that rebuilds it: storage, offset,
+/// shape, strides, and what only differentiation needs.
+pub(super) fn view(pickle: &Pickle, id: Id) -> Result<View> {
     let &Value::Tensor(arguments) = pickle.get(id) else {
-        bail!("it is no tensor");
+        let class = pickle.class(id).unwrap_or_default();
+        bail!("it is made by `{class}`, not a plain tensor");
     };
     let Some(&[storage, offset, shape, strides, ..]) = pickle.items(arguments) else {
         bail!("too little is said of it");
@@ -118,6 +65,10 @@ fn view(pickle: &Pickle, id: Id) -> Result<View> {
     let (Some(offset), Some(shape), Some(strides)) = (offset, sizes(shape), sizes(strides)) else {
         bail!("its offset, shape and strides are no sizes");
     };
+    ensure!(
+        !matches!(storage.kind, Kind::Other(_)),
+        "its numbers are complex, quantised or of a type that no weight has"
+    );
     let view = View {
         storage,
         offset,
@@ -126,6 +77,12 @@ fn view(pickle: &Pickle, id: Id) -> Result<View> {
     };
     view.check()?;
     Ok(view)
+}
+
+/// Whether a storage is described; others describe the source of a module's class.
+fn is_storage(pickle: &Pickle, description: Id) -> bool {
+    let tag = pickle.items(description).and_then(|items| items.first());
+    tag.and_then(|&tag| pickle.text(tag)) == Some("storage")
 }
 
 /// The tuple of a storage: `storage`, its type, its key, its device, its length, and in old files a view of
@@ -208,35 +165,5 @@ impl View {
             })
             .1
         })
-    }
-}
-
-impl Kind {
-    /// Bytes of a number.
-    pub(super) fn bytes(self) -> usize {
-        match self {
-            Self::F64 | Self::I64 => 8,
-            Self::F32 | Self::I32 => 4,
-            Self::F16 | Self::Bf16 | Self::I16 => 2,
-            Self::I8 | Self::U8 | Self::Bool => 1,
-        }
-    }
-
-    /// The number that `bytes`, as many as it has, are in little-endian order.
-    pub(super) fn decode(self, bytes: &[u8]) -> f64 {
-        fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
-            bytes.try_into().expect("as many bytes as the number has")
-        }
-        match self {
-            Self::F64 => f64::from_le_bytes(array(bytes)),
-            Self::F32 => f32::from_le_bytes(array(bytes)).into(),
-            Self::F16 => half::f16::from_le_bytes(array(bytes)).into(),
-            Self::Bf16 => half::bf16::from_le_bytes(array(bytes)).into(),
-            Self::I64 => i64::from_le_bytes(array(bytes)) as f64,
-            Self::I32 => i32::from_le_bytes(array(bytes)).into(),
-            Self::I16 => i16::from_le_bytes(array(bytes)).into(),
-            Self::I8 => i8::from_le_bytes(array(bytes)).into(),
-            Self::U8 | Self::Bool => bytes[0].into(),
-        }
     }
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad_input;
+mod containers;
 mod peers;
 mod round_trip;
 
@@ -15,6 +16,8 @@ use candle_core::{DType, Device, Tensor};
 use clap::Parser;
 
 use super::Options;
+use super::choice::Choice;
+use super::state_dict::{Contents, Tensors};
 
 #[derive(Parser)]
 struct CommandLine {
@@ -58,6 +61,14 @@ fn import(name: &str, to: &Path) -> PathBuf {
     let arguments = [&state, &output, Path::new("--config"), &facts];
     convert(&arguments.map(Path::as_os_str)).unwrap();
     output
+}
+
+/// The tensors of the model in a file, by the names that its program gives them.
+fn tensors(path: &Path) -> Tensors {
+    let mut contents = Contents::read(path).unwrap();
+    let mut file = contents.parse().unwrap();
+    let choice = Choice::of(&file, None, None).unwrap();
+    file.load(&choice.tensors).unwrap()
 }
 
 fn expected(name: &str) -> BTreeMap<String, Tensor> {

@@ -11,8 +11,7 @@ use flow_glow::{
 };
 use proptest::prelude::*;
 
-use super::super::state_dict;
-use super::{convert, difference, fixtures, folder, import, values};
+use super::{convert, difference, fixtures, folder, import, tensors, values};
 
 /// Relative.
 const OTHER_FORM: f64 = 1e-6;
@@ -48,8 +47,8 @@ fn there_and_back_is_where_it_began() {
             continue;
         }
         let back = export(&import(&name, work.path()), kind).unwrap();
-        let back = state_dict::read(&back, None).unwrap();
-        let mut original = state_dict::read(&folder().join(format!("{name}.pt")), None).unwrap();
+        let back = tensors(&back);
+        let mut original = tensors(&folder().join(format!("{name}.pt")));
         // A `Flow` is written without the preprocessing that stands before its transform.
         if name == "nflows-nsf" {
             original = original
