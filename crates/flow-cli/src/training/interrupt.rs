@@ -27,7 +27,7 @@ impl Interrupt {
                 process::exit(KILLED);
             }
             tracing::warn!(
-                "stopping after the images at hand; Ctrl-C again stops at once, without saving"
+                "stopping after the images at hand; Ctrl-C again stops at once and loses what is not saved"
             );
         })
         .context("cannot listen for Ctrl-C")?;

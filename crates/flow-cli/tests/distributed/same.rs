@@ -3,6 +3,7 @@
 use crate::sandbox::{Sandbox, failed};
 use candle_core::{DType, Device, Tensor};
 use flow_core::check;
+use flow_data::{Dataset, Split, idx};
 use serde_json::Value;
 use std::{collections::HashMap, fs, path::Path};
 
@@ -125,6 +126,71 @@ fn measurements_are_shared_out_without_a_difference() {
         assert!(one.len() > 100, "{one}");
         assert_eq!(one, sandbox.run(3, &words(&command)));
     }
+}
+
+#[test]
+fn two_ranks_begin_with_the_same_model_as_one_process_does() {
+    let sandbox = Sandbox::new();
+    let source = format!("train --out source {MODEL} --max-steps 10");
+    sandbox.run(0, &words(&source));
+    let options = "--from source/model.safetensors --classes --max-steps 10";
+    let (weights, metrics) = trained(&sandbox, "one", 0, &format!("{options} --threads 1"));
+    let (others, other_metrics) = trained(&sandbox, "two", 2, options);
+    assert_eq!(metrics, other_metrics);
+    assert!(distance(&weights, &others) == 0.0);
+}
+
+/// The second rank has one other pixel, where it begins and where it goes on.
+#[test]
+fn ranks_with_other_images_than_the_first_are_refused() {
+    let sandbox = Sandbox::new();
+    for (rank, change) in [(0, 0), (1, 1)] {
+        for (split, name) in [(Split::Train, "train"), (Split::Test, "t10k")] {
+            let digits = Dataset::bundled(split).unwrap();
+            let digits = digits.batch(&(0..100).collect::<Vec<_>>()).unwrap();
+            let mut pixels = digits
+                .images
+                .flatten_all()
+                .unwrap()
+                .to_vec1::<u8>()
+                .unwrap();
+            pixels[54_321] ^= change;
+            let labels = digits.labels.to_dtype(DType::U8).unwrap();
+            let folder = sandbox.path(&format!("data-{rank}/mnist"));
+            fs::create_dir_all(&folder).unwrap();
+            let write = |kind: &str, content: Vec<u8>| {
+                fs::write(folder.join(format!("{name}-{kind}-ubyte")), content).unwrap();
+            };
+            write("images-idx3", idx::encode_images(&pixels));
+            write(
+                "labels-idx1",
+                idx::encode_labels(&labels.to_vec1().unwrap()),
+            );
+        }
+    }
+    let flow = env!("CARGO_BIN_EXE_flow");
+    let script = format!("exec '{flow}' \"$@\" --data-dir data-$OMPI_COMM_WORLD_RANK");
+    let fails = |options: &str, expected: &str| {
+        let args = words(options);
+        let mut command = sandbox.launch(2, &["sh", "-c", &script, "flow"], &args);
+        let error = failed(&command.output().unwrap());
+        assert!(error.contains(expected), "{error}");
+    };
+    let model = MODEL.replace("64", "16");
+    fails(
+        &format!("train --out run {model} --max-steps 2"),
+        "rank 1 has other images of `mnist` than rank 0",
+    );
+    sandbox.run(
+        0,
+        &words(&format!(
+            "train --out whole {model} --max-steps 2 --data-dir data-0"
+        )),
+    );
+    fails(
+        "train --out whole --resume --max-steps 3",
+        "begun with other training images of `mnist`",
+    );
 }
 
 /// What all of them find wrong is said once, and what one of them has to say, too.

@@ -39,12 +39,18 @@ impl Sandbox {
 impl Sandbox {
     /// Several, of one thread each.
     pub(crate) fn together(&self, ranks: usize, args: &[&str]) -> Command {
+        self.launch(ranks, &[env!("CARGO_BIN_EXE_flow")], args)
+    }
+
+    /// As [`together`](Self::together), of a program that runs the binary.
+    pub(crate) fn launch(&self, ranks: usize, program: &[&str], args: &[&str]) -> Command {
         let mut command = self.command("mpirun");
         command
             .env("OMPI_ALLOW_RUN_AS_ROOT", "1")
             .env("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")
             .args(["--oversubscribe", "--bind-to", "none", "-n"])
-            .args([&ranks.to_string(), env!("CARGO_BIN_EXE_flow")])
+            .arg(ranks.to_string())
+            .args(program)
             .args(args)
             .args(["--threads", "1", "--distributed", "mpi"]);
         command
