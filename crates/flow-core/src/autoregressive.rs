@@ -9,7 +9,7 @@
 //! 2015 (MADE, arXiv:1502.03509); Kingma et al. 2016 (IAF, arXiv:1606.04934); Papamakarios, Pavlakou &
 //! Murray 2017 (MAF, arXiv:1705.07057).
 
-use crate::mlp::{Mlp, MlpSize, output_init};
+use crate::mlp::{Mlp, MlpSize, output_bias};
 use crate::params::ParamBuilder;
 use crate::{Bijection, Conditioner, Result, Transform};
 use candle_core::{Tensor, bail};
@@ -22,7 +22,8 @@ pub struct Autoregressive<N = Mlp> {
 }
 
 impl Autoregressive {
-    /// A MADE of the given `size` over `features` numbers in their order. Parameters as in [`Mlp::new`].
+    /// A MADE of the given `size` over `features` numbers in their order. It starts as
+    /// [`Mlp::for_transform`] says. Parameters as in [`Mlp::new`].
     pub fn new(
         features: usize,
         transform: Transform,
@@ -37,8 +38,8 @@ impl Autoregressive {
         let outputs = (0..transform.parameters(features))
             .map(|index| transform.channel_of(index, features))
             .collect::<Vec<_>>();
-        let init = output_init(transform, features, size.width);
-        let made = Mlp::masked(&inputs, &outputs, features - 1, init, size, params)?;
+        let bias = output_bias(transform, features, size.width);
+        let made = Mlp::masked(&inputs, &outputs, features - 1, bias, size, params)?;
         Ok(Self { transform, made })
     }
 }

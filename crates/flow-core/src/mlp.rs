@@ -47,14 +47,16 @@ pub struct Mlp {
 
 impl Mlp {
     /// Parameters `{input,block0.0,block0.1,…,output}.{weight,bias}`, and with a context
-    /// `context{0,1,…}.{weight,bias}`.
+    /// `context{0,1,…}.{weight,bias}`. A fresh network gives numbers near zero, if its inputs and its context
+    /// are of the order of 1.
     pub fn new(inputs: usize, outputs: usize, size: MlpSize, params: ParamBuilder) -> Result<Self> {
-        let init = spread(size.width);
-        Self::masked(&vec![0; inputs], &vec![0; outputs], 0, init, size, params)
+        let bias = near_zero(size.width);
+        Self::masked(&vec![0; inputs], &vec![0; outputs], 0, bias, size, params)
     }
 
-    /// What gives the parameters with which `transform` moves `channels` numbers, and begins where that does little.
-    /// Parameters as in [`new`](Self::new).
+    /// The network that gives the parameters with which `transform` moves `channels` numbers. A fresh one gives
+    /// those of nearly the identity; scale maps that are not 1 at zero, as [`ScaleMap::Sigmoid`](crate::ScaleMap),
+    /// begin with their scale there. Parameters as in [`new`](Self::new).
     pub fn for_transform(
         transform: Transform,
         inputs: usize,
@@ -63,17 +65,17 @@ impl Mlp {
         params: ParamBuilder,
     ) -> Result<Self> {
         let outputs = vec![0; transform.parameters(channels)];
-        let init = output_init(transform, channels, size.width);
-        Self::masked(&vec![0; inputs], &outputs, 0, init, size, params)
+        let bias = output_bias(transform, channels, size.width);
+        Self::masked(&vec![0; inputs], &outputs, 0, bias, size, params)
     }
 
     /// Output i depends on input j only if `outputs[i] ≥ inputs[j]`; hidden degrees go round 1 to `most`.
-    /// `init` is that of the last layer.
+    /// The weights of the last layer start near zero, and its biases as `bias`.
     pub(crate) fn masked(
         inputs: &[usize],
         outputs: &[usize],
         most: usize,
-        init: Init,
+        bias: Init,
         size: MlpSize,
         params: ParamBuilder,
     ) -> Result<Self> {
@@ -102,7 +104,13 @@ impl Mlp {
         Ok(Self {
             input: Layer::new(inputs, &hidden, first, params.pp("input"))?,
             blocks: (0..blocks).map(block).collect::<Result<_>>()?,
-            output: Layer::new(&hidden, outputs, init, params.pp("output"))?,
+            output: Layer::with_bias(
+                &hidden,
+                outputs,
+                near_zero(width),
+                bias,
+                params.pp("output"),
+            )?,
             context: (0..contexts).map(context_layer).collect::<Result<_>>()?,
         })
     }
@@ -180,25 +188,31 @@ fn spread_std(inputs: usize) -> f64 {
     (3.0 * inputs.max(1) as f64).sqrt().recip()
 }
 
-/// For the last layer of a network that gives the parameters of a transform. A softmax of raw widths and heights that
-/// differ by about one has bins of very unequal sizes: splines of bins that are nearly even train to better likelihoods
-/// (Durkan et al. 2019 divide by the same root, but at every step).
-pub(crate) fn output_init(transform: Transform, channels: usize, width: usize) -> Init {
+/// The standard deviation of weights and biases of a last layer, as a share of that of [`spread`]. A flow of ten
+/// layers whose log-scales were of the order of 1 would enlarge its samples 10⁴ times; with weights of zero the
+/// layers before would not learn at first.
+const LAST_LAYER: f64 = 0.01;
+
+fn near_zero(width: usize) -> Init {
+    Init::Normal {
+        std: LAST_LAYER * spread_std(width),
+    }
+}
+
+/// For the biases of a network whose output is nearly the identity of a transform. For a spline that is bins of equal
+/// size, which zeros give, and derivatives of 1.
+pub(crate) fn output_bias(transform: Transform, channels: usize, width: usize) -> Init {
     let Transform::Spline(spline) = transform else {
-        return spread(width);
+        return near_zero(width);
     };
-    let std = spread_std(width);
-    let even = std / (width.max(1) as f64).sqrt();
-    let sides = 2 * spline.bins;
-    let of = |index| {
-        if index % spline.parameters() < sides {
-            even
-        } else {
-            std
-        }
+    let one = spline.raw_derivative_of_one();
+    let mean = |index| match index % spline.parameters() {
+        side if side < 2 * spline.bins => 0.0,
+        _ => one,
     };
     Init::NormalRows {
-        stds: (0..transform.parameters(channels)).map(of).collect(),
+        means: (0..transform.parameters(channels)).map(mean).collect(),
+        std: LAST_LAYER * spread_std(width),
     }
 }
 
@@ -211,6 +225,16 @@ struct Layer {
 
 impl Layer {
     fn new(inputs: &[usize], outputs: &[usize], init: Init, params: ParamBuilder) -> Result<Self> {
+        Self::with_bias(inputs, outputs, init.clone(), init, params)
+    }
+
+    fn with_bias(
+        inputs: &[usize],
+        outputs: &[usize],
+        weight: Init,
+        bias: Init,
+        params: ParamBuilder,
+    ) -> Result<Self> {
         let shape = (outputs.len(), inputs.len());
         let sees = |&output: &usize| inputs.iter().map(move |&input| u8::from(output >= input));
         let mask = outputs.iter().flat_map(sees).collect::<Vec<_>>();
@@ -218,8 +242,8 @@ impl Layer {
             .contains(&0)
             .then(|| transfer::upload(mask, shape, params.dtype(), params.device()));
         Ok(Self {
-            weight: params.get_with_hints(shape, "weight", init.clone())?,
-            bias: params.get_with_hints(outputs.len(), "bias", init)?,
+            weight: params.get_with_hints(shape, "weight", weight)?,
+            bias: params.get_with_hints(outputs.len(), "bias", bias)?,
             mask: mask.transpose()?,
         })
     }

@@ -24,10 +24,12 @@ pub enum Init {
         /// The standard deviation.
         std: f64,
     },
-    /// The same, with a standard deviation for every row, which is the first dimension.
+    /// Independent draws from N(mean, std²), with a mean for every row, which is the first dimension.
     NormalRows {
-        /// The standard deviations.
-        stds: Vec<f64>,
+        /// The means.
+        means: Vec<f64>,
+        /// The standard deviation.
+        std: f64,
     },
     /// A random rotation; for square matrices.
     Rotation,
@@ -43,6 +45,8 @@ pub type ParamBuilder<'a> = VarBuilderArgs<'a, ParamStore>;
 #[derive(Clone)]
 pub struct ParamStore {
     vars: Arc<Mutex<BTreeMap<String, Var>>>,
+    /// Names handed out by any view.
+    used: Arc<Mutex<BTreeSet<String>>>,
     /// Names handed out; each view has its own.
     requested: Arc<Mutex<BTreeSet<String>>>,
     access: Access,
@@ -78,6 +82,7 @@ impl ParamStore {
         let vars = Arc::new(Mutex::new(vars));
         Self {
             vars,
+            used: Arc::default(),
             requested: Arc::default(),
             access,
         }
@@ -88,6 +93,7 @@ impl ParamStore {
     pub fn frozen(&self) -> Self {
         Self {
             vars: self.vars.clone(),
+            used: self.used.clone(),
             requested: Arc::default(),
             access: Access::Frozen,
         }
@@ -100,7 +106,7 @@ impl ParamStore {
 
     /// All parameters in name order.
     pub fn vars(&self) -> Vec<(String, Var)> {
-        self.lock()
+        lock(&self.vars)
             .iter()
             .map(|(name, var)| (name.clone(), var.clone()))
             .collect()
@@ -108,36 +114,29 @@ impl ParamStore {
 
     /// How many numbers the parameters hold.
     pub fn element_count(&self) -> usize {
-        self.lock().values().map(|var| var.elem_count()).sum()
+        lock(&self.vars).values().map(|var| var.elem_count()).sum()
     }
 
-    /// Names that are in the store but that no layer asked for: a checkpoint of another model.
+    /// Names that are in the store but that no layer asked for, of this or any other view: a checkpoint of
+    /// another model.
     pub fn unused(&self) -> Vec<String> {
-        let requested = self.requested();
-        self.lock()
-            .keys()
-            .filter(|name| !requested.contains(*name))
-            .cloned()
-            .collect()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Var>> {
-        self.vars.lock().expect("no panic happens under this lock")
-    }
-
-    fn requested(&self) -> MutexGuard<'_, BTreeSet<String>> {
-        self.requested
-            .lock()
-            .expect("no panic happens under this lock")
+        let used = lock(&self.used);
+        let vars = lock(&self.vars);
+        let unused = vars.keys().filter(|name| !used.contains(*name));
+        unused.cloned().collect()
     }
 
     fn request(&self, name: &str) -> Result<()> {
-        let mut requested = self.requested();
-        if !requested.insert(name.to_owned()) {
+        if !lock(&self.requested).insert(name.to_owned()) {
             bail!("parameter `{name}` is asked for twice");
         }
+        lock(&self.used).insert(name.to_owned());
         Ok(())
     }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().expect("no panic happens under these locks")
 }
 
 impl Backend for ParamStore {
@@ -152,7 +151,7 @@ impl Backend for ParamStore {
         device: &Device,
     ) -> Result<Tensor> {
         if let Access::Draw(seed) = self.access {
-            let mut vars = self.lock();
+            let mut vars = lock(&self.vars);
             if !vars.contains_key(name) {
                 let value = draw(init, random::derive(seed, name), &shape, dtype, device)?;
                 vars.insert(name.to_owned(), Var::from_tensor(&value)?);
@@ -170,7 +169,7 @@ impl Backend for ParamStore {
 
     fn get_unchecked(&self, name: &str, dtype: DType, device: &Device) -> Result<Tensor> {
         self.request(name)?;
-        let vars = self.lock();
+        let vars = lock(&self.vars);
         let Some(var) = vars.get(name) else {
             bail!("parameter `{name}` is missing");
         };
@@ -188,7 +187,7 @@ impl Backend for ParamStore {
     }
 
     fn contains_tensor(&self, name: &str) -> bool {
-        self.lock().contains_key(name)
+        lock(&self.vars).contains_key(name)
     }
 }
 
@@ -211,14 +210,14 @@ fn draw(init: Init, seed: u64, shape: &Shape, dtype: DType, device: &Device) -> 
         Init::Zeros => Tensor::zeros(shape, dtype, device),
         Init::Ones => Tensor::ones(shape, dtype, device),
         Init::Normal { std } => random::normal(seed, shape, dtype, device)? * std,
-        Init::NormalRows { stds } => {
+        Init::NormalRows { means, std } => {
             let mut rows = vec![1; shape.rank()];
             match rows.first_mut() {
-                Some(first) if shape.dims()[0] == stds.len() => *first = stds.len(),
-                _ => bail!("a shape of {shape:?} has not {} rows", stds.len()),
+                Some(first) if shape.dims()[0] == means.len() => *first = means.len(),
+                _ => bail!("a shape of {shape:?} has not {} rows", means.len()),
             }
-            let stds = transfer::upload(stds, rows, dtype, device)?;
-            random::normal(seed, shape, dtype, device)?.broadcast_mul(&stds)
+            let means = transfer::upload(means, rows, dtype, device)?;
+            (random::normal(seed, shape, dtype, device)? * std)?.broadcast_add(&means)
         }
         Init::Rotation => {
             let (rows, columns) = shape.dims2()?;

@@ -1,7 +1,7 @@
 //! Flows of vectors that are known to work, in one call each.
 //!
-//! All end at a standard normal. Data should be of the order of 1: subtract their mean
-//! and divide by their standard deviation first, or put a [`Whiten`](crate::Whiten) before them.
+//! All end at a standard normal, and begin near the identity, so fresh ones draw nearly that normal. Data should be
+//! of the order of 1: put [`Whiten::fit`](crate::Whiten::fit) before them with [`Flow::after`]. So should contexts.
 
 use crate::distribution::StandardNormal;
 use crate::ops::spline::Spline;

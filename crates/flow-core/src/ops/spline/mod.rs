@@ -58,6 +58,11 @@ impl Spline {
         (3 * self.bins).saturating_sub(1)
     }
 
+    /// The raw parameter of a derivative of 1.
+    pub(crate) fn raw_derivative_of_one(self) -> f64 {
+        (1.0 - self.min_derivative).exp_m1().ln()
+    }
+
     fn check(self) -> Result<()> {
         let Self {
             bins,

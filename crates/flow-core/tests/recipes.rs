@@ -1,0 +1,140 @@
+//! Fresh flows of every recipe and size are near the identity.
+#![allow(clippy::unwrap_used)]
+
+use candle_core::{DType, Device, Result, Tensor};
+use flow_core::distribution::StandardNormal;
+use flow_core::params::{ParamBuilder, ParamStore};
+use flow_core::recipes::{self, Recipe};
+use flow_core::{
+    Autoregressive, Bijection, Chain, Coupling, Flow, Inverse, Mlp, MlpSize, Order, Passing,
+    Permutation, ScaleMap, Transform, random,
+};
+
+type Make = fn(usize, &Recipe, ParamBuilder) -> Result<Flow<Chain>>;
+
+const RECIPES: [(&str, Make); 5] = [
+    ("realnvp", recipes::realnvp),
+    ("nsf", recipes::neural_spline_flow),
+    ("maf", recipes::masked_autoregressive_flow),
+    ("iaf of exponentials", inverse_autoregressive),
+    ("couplings by a plain network", plain_couplings),
+];
+
+/// Layers that no recipe has, built by hand.
+fn chain(
+    features: usize,
+    recipe: &Recipe,
+    params: &ParamBuilder,
+    layer: impl Fn(usize, MlpSize, ParamBuilder) -> Result<Box<dyn Bijection>>,
+) -> Result<Flow<Chain>> {
+    let Recipe {
+        width,
+        blocks,
+        context,
+        ..
+    } = *recipe;
+    let size = MlpSize {
+        width,
+        blocks,
+        context,
+    };
+    let mut parts = Vec::<Box<dyn Bijection>>::new();
+    for index in 0..recipe.layers {
+        parts.push(layer(index, size, params.pp(index))?);
+        parts.push(Box::new(Permutation::reverse(features)));
+    }
+    let base = StandardNormal::new(features, params.dtype(), params.device());
+    Ok(Flow::new(Chain::new(parts)?, base))
+}
+
+fn inverse_autoregressive(
+    features: usize,
+    recipe: &Recipe,
+    params: ParamBuilder,
+) -> Result<Flow<Chain>> {
+    let transform = Transform::Affine(ScaleMap::Exp, Order::ShiftFirst);
+    chain(features, recipe, &params, |_, size, params| {
+        let made = Autoregressive::new(features, transform, size, params)?;
+        Ok(Box::new(Inverse(made)))
+    })
+}
+
+fn plain_couplings(features: usize, recipe: &Recipe, params: ParamBuilder) -> Result<Flow<Chain>> {
+    let transforms = [
+        Transform::Affine(ScaleMap::Exp, Order::ScaleFirst),
+        Transform::Additive,
+        Transform::Spline(recipe.spline),
+    ];
+    chain(features, recipe, &params, |index, size, params| {
+        let transform = transforms[index % 3];
+        let count = Passing::FirstHalf.count(features);
+        let outputs = transform.parameters(features - count);
+        let network = Mlp::new(count, outputs, size, params)?;
+        Ok(Box::new(Coupling::new(
+            transform,
+            Passing::FirstHalf,
+            network,
+        )))
+    })
+}
+
+fn normal(seed: u64, rows: usize, columns: usize) -> Tensor {
+    random::normal(seed, (rows, columns), DType::F32, &Device::Cpu).unwrap()
+}
+
+fn root_mean_square(x: &Tensor) -> f64 {
+    let square = x.to_dtype(DType::F64).unwrap().sqr().unwrap();
+    square
+        .mean_all()
+        .unwrap()
+        .to_scalar::<f64>()
+        .unwrap()
+        .sqrt()
+}
+
+/// Rms of samples, and of the log-determinant of N(0, 1) for each number.
+fn at_birth(make: Make, features: usize, recipe: &Recipe, seed: u64) -> [f64; 2] {
+    let params = ParamStore::new(seed);
+    let build = |params: &ParamStore| {
+        let builder = params.builder(DType::F32, &Device::Cpu);
+        make(features, recipe, builder).unwrap()
+    };
+    build(&params);
+    let flow = build(&params.frozen());
+    let count = 512;
+    let context = normal(!seed, count, recipe.context.max(1));
+    let flow = flow.given(&context).unwrap();
+    let x = normal(seed, count, features);
+    let (_, log_det) = flow.bijection().forward(&x).unwrap();
+    let samples = flow.sample(count, seed).unwrap();
+    [
+        root_mean_square(&samples),
+        root_mean_square(&log_det) / features as f64,
+    ]
+}
+
+/// Splines begin there too if a network is told what it is for; a plain one leaves their derivatives at ln 2.
+#[test]
+fn fresh_flows_are_near_the_identity() {
+    let sizes = [(2, 1), (2, 20), (3, 20), (10, 6), (100, 20)];
+    for (name, make) in RECIPES {
+        for (features, layers) in sizes {
+            for (seed, context) in [(0, 0), (1, 3)] {
+                let recipe = Recipe {
+                    layers,
+                    context,
+                    ..Recipe::default()
+                };
+                let [samples, log_det] = at_birth(make, features, &recipe, seed);
+                let case =
+                    format!("{name}, {features} features, {layers} layers, context {context}");
+                assert!((samples - 1.0).abs() < 0.1, "{case}: rms {samples}");
+                let plain = name.contains("plain");
+                assert!(
+                    plain || log_det < 0.05,
+                    "{case}: log-determinants {log_det}"
+                );
+            }
+        }
+    }
+}
