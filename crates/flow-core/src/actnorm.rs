@@ -6,16 +6,21 @@
 //! x       = exp(−log_scale) ⊙ y − shift
 //! ```
 //!
-//! `initialize` sets both so that the first batch leaves with mean 0 and variance 1 per channel.
+//! `initialize` sets both so that the first batch leaves with mean 0 and variance 1 per channel. What hardly
+//! varies in that batch says little about the data, and scales multiply from layer to layer: so the
+//! variance has a floor, and a channel that does not vary at all gets the scale of the others.
 //! Kingma & Dhariwal 2018, section 3.1 (arXiv:1807.03039).
 
+use crate::inspect::constant;
 use crate::params::{Init, ParamBuilder, assign};
 use crate::{Bijection, Result};
 use candle_core::Tensor;
 
-/// The largest scale that initialisation gives: a channel that is constant in the first batch
-/// (the border of every digit) has no variance to normalise, and its noise must not be blown up.
+/// The largest scale that initialisation gives.
 const MAX_INITIAL_SCALE: f64 = 1e3;
+
+/// The least variance of a channel, as a share of the mean over channels.
+const MIN_VARIANCE: f64 = 1e-4;
 
 /// Per-channel affine map of images `[B, C, H, W]` or vectors `[B, C]`, initialised from data.
 pub struct ActNorm {
@@ -43,18 +48,28 @@ impl ActNorm {
         &self.shift
     }
 
-    /// Sets scale and shift from the statistics of `x`, without applying them.
+    /// Sets scale and shift from the statistics of `x`, without applying them. Of a batch in which nothing
+    /// varies, as one row, the scale stays 1.
     pub fn fit(&self, x: &Tensor) -> Result<()> {
         let x = pixels(&x.detach())?;
         let mean = x.mean_keepdim((0, 2, 3))?;
         let variance = x.broadcast_sub(&mean)?.sqr()?.mean_keepdim((0, 2, 3))?;
-        let log_scale = variance
-            .maximum(MAX_INITIAL_SCALE.powi(-2))?
-            .log()?
-            .affine(-0.5, 0.0)?;
+        let constant = constant(&x.transpose(0, 1)?.flatten_from(1)?)?;
+        let constant = constant.reshape(mean.shape())?.to_dtype(x.dtype())?;
+        let log_scale = floored(&variance, &constant)?.log()?.affine(-0.5, 0.0)?;
         assign(&self.log_scale, &log_scale)?;
         assign(&self.shift, &mean.neg()?)
     }
+}
+
+/// `variance` with its floor, and the mean of the others where `constant` is 1; 1 if there are no others.
+fn floored(variance: &Tensor, constant: &Tensor) -> Result<Tensor> {
+    let varying = constant.affine(-1.0, 1.0)?;
+    let none = varying.max_keepdim(1)?.affine(-1.0, 1.0)?;
+    let count = (varying.sum_keepdim(1)? + &none)?;
+    let mean = ((variance * &varying)?.sum_keepdim(1)? + none)?.div(&count)?;
+    let floor = (&mean * MIN_VARIANCE)?.maximum(MAX_INITIAL_SCALE.powi(-2))?;
+    (variance.broadcast_maximum(&floor)? * varying)? + constant.broadcast_mul(&mean)?
 }
 
 impl Bijection for ActNorm {

@@ -1,7 +1,7 @@
 //! A normalizing flow: a base distribution and a bijection from data to it.
 
 use crate::distribution::Distribution;
-use crate::{Bijection, Result};
+use crate::{Bijection, Chain, Result};
 use candle_core::Tensor;
 use std::sync::Arc;
 
@@ -31,6 +31,20 @@ impl<B: Bijection> Flow<B> {
         Self {
             bijection,
             base: Arc::new(base),
+        }
+    }
+
+    /// The flow of data that first pass through `first`, such as a [`Whiten`](crate::Whiten) of them.
+    #[allow(clippy::missing_panics_doc)] // It never does.
+    #[must_use]
+    pub fn after(self, first: impl Bijection + 'static) -> Flow<Chain>
+    where
+        B: 'static,
+    {
+        let parts: Vec<Box<dyn Bijection>> = vec![Box::new(first), Box::new(self.bijection)];
+        Flow {
+            bijection: Chain::new(parts).expect("there are two"),
+            base: self.base,
         }
     }
 

@@ -4,7 +4,7 @@ use crate::device::is_host;
 use crate::params::ParamStore;
 use crate::{Result, transfer};
 use candle_core::backprop::GradStore;
-use candle_core::{DType, Tensor, TensorId, Var, bail};
+use candle_core::{DType, Error, Tensor, TensorId, Var, bail};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -20,6 +20,16 @@ pub struct Gradients {
 struct Parameters {
     named: Vec<(String, Var)>,
     places: HashMap<TensorId, usize>,
+}
+
+impl Parameters {
+    fn unrelated(&self) -> Error {
+        let count = self.named.len();
+        Error::msg(format!(
+            "the loss depends on none of the {count} parameters of this ParamStore: the flow was built from \
+             another store, or from a frozen view of it"
+        ))
+    }
 }
 
 impl Gradients {
@@ -43,11 +53,40 @@ impl Gradients {
         }
     }
 
-    /// The gradient of the scalar `loss`, by automatic differentiation.
+    /// The gradient of the scalar `loss`, by automatic differentiation. Variables that are not in `params`
+    /// count as constants.
+    ///
+    /// # Errors
+    /// If the loss depends on none of `params`, although there are some.
     pub fn of(loss: &Tensor, params: &ParamStore) -> Result<Self> {
         let mut gradients = Self::new(params);
         gradients.add(&loss.backward()?)?;
+        if gradients.sums.is_empty() && !gradients.params.named.is_empty() {
+            return Err(gradients.params.unrelated());
+        }
         Ok(gradients)
+    }
+
+    /// # Errors
+    /// If `loss` depends on a variable that is not in `params`, or on none of them.
+    pub(crate) fn check(loss: &Tensor, params: &ParamStore) -> Result<()> {
+        let params = Self::new(params).params;
+        let variables = loss.sorted_nodes().into_iter();
+        let (known, foreign) = variables
+            .filter(|node| node.is_variable())
+            .partition::<Vec<_>, _>(|var| params.places.contains_key(&var.id()));
+        if known.is_empty() {
+            return Err(params.unrelated());
+        }
+        if let Some(var) = foreign.first() {
+            bail!(
+                "the flow trains {} parameters that are not in this ParamStore, such as one of shape {:?}; give \
+                 the store that it was built from, and build what shall not move from `ParamStore::frozen`",
+                foreign.len(),
+                var.shape()
+            );
+        }
+        Ok(())
     }
 
     /// Adds what `part` holds for the parameters; its other entries (constants that met a

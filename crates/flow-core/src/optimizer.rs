@@ -54,13 +54,14 @@ impl Moments {
     /// Moves every parameter that has a gradient, and then its average in `averages`, if there are any.
     ///
     /// # Errors
-    /// If a parameter has no average there.
+    /// If a parameter has no average there, or a number of `update` is not one: then nothing moves.
     pub fn update(
         &mut self,
         update: Update,
         grads: &Gradients,
         averages: Option<&ParamStore>,
     ) -> Result<()> {
+        update.check()?;
         let averages = averages.map(|store| store.vars().into_iter().collect::<BTreeMap<_, _>>());
         for (name, var, grad) in grads.iter() {
             if !self.0.contains_key(name) {
@@ -153,6 +154,25 @@ impl Update {
             gradient_scale: 1.0,
             average_decay: 0.0,
         }
+    }
+
+    fn check(self) -> Result<()> {
+        let numbers = [
+            ("learning_rate", self.learning_rate),
+            ("gradient_scale", self.gradient_scale),
+        ];
+        for (name, value) in numbers {
+            if !(value >= 0.0 && value.is_finite()) {
+                bail!("optimizer: {name} must be finite and not negative, not {value}");
+            }
+        }
+        if !(0.0..=1.0).contains(&self.average_decay) {
+            bail!(
+                "optimizer: average_decay must lie in 0..=1, not {}",
+                self.average_decay
+            );
+        }
+        Ok(())
     }
 
     /// m ← β₁·m + (1 − β₁)·g

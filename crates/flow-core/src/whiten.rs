@@ -9,8 +9,9 @@
 //! Learned priors are written in this form, so that the base distribution of every flow is one
 //! standard normal, and encoding, temperature and labels need no special cases.
 
+use crate::inspect::{check_finite, constant};
 use crate::{Bijection, Result};
-use candle_core::Tensor;
+use candle_core::{DType, Tensor, bail};
 use std::f64::consts::PI;
 
 /// A Gaussian with bound mean and standard deviation, as a bijection to the standard normal.
@@ -23,6 +24,40 @@ impl Whiten {
     /// `mean` and `log_std` broadcast to the shape of `x`.
     pub fn new(mean: Tensor, log_std: Tensor) -> Self {
         Self { mean, log_std }
+    }
+
+    /// The whitening of the rows of `x` `[N, …]`: every number loses its mean and is divided by its standard deviation.
+    /// In front of a flow ([`Flow::after`](crate::Flow::after)), densities stay in the units of the data.
+    ///
+    /// A number that is the same in all rows, but for rounding, keeps its scale;
+    /// [`constant_columns`](crate::constant_columns) names them.
+    ///
+    /// # Errors
+    /// If there are fewer than two rows, or a number is not finite: names its row and column.
+    pub fn fit(x: &Tensor) -> Result<Self> {
+        if x.rank() < 2 || x.dim(0)? < 2 {
+            bail!(
+                "whiten: needs at least two rows, not a shape of {:?}",
+                x.shape()
+            );
+        }
+        let x = x.detach();
+        check_finite("whiten", &x)?;
+        // Metal has no double precision.
+        let wide = if x.device().is_metal() {
+            x.dtype()
+        } else {
+            DType::F64
+        };
+        let wide = x.to_dtype(wide)?;
+        let mean = wide.mean_keepdim(0)?;
+        let variance = wide.broadcast_sub(&mean)?.sqr()?.mean_keepdim(0)?;
+        let constant = constant(&x.flatten_from(1)?.t()?)?.reshape(variance.shape())?;
+        let variance = constant.where_cond(&variance.ones_like()?, &variance)?;
+        Ok(Self {
+            mean: mean.to_dtype(x.dtype())?,
+            log_std: (variance.log()? * 0.5)?.to_dtype(x.dtype())?,
+        })
     }
 }
 

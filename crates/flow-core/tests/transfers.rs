@@ -40,9 +40,10 @@ fn copies(epochs: usize) -> [u64; 2] {
     })
 }
 
-/// The order of the samples goes there, and of each batch the loss and the norm of its gradient come back.
+/// The order of the samples goes there, and of each batch the loss and the norm of its gradient come back, and in
+/// the end the loss that the epoch has led to.
 #[test]
-fn an_epoch_sends_an_order_and_returns_two_numbers_a_batch() {
+fn an_epoch_sends_an_order_and_returns_two_numbers_a_batch_and_one_more() {
     let [two, three] = [2, 3].map(copies);
-    assert_eq!([three[0] - two[0], three[1] - two[1]], [1, 2 * 4]);
+    assert_eq!([three[0] - two[0], three[1] - two[1]], [1, 2 * 4 + 1]);
 }

@@ -1,5 +1,6 @@
 //! Samples and the contexts that belong to them.
 
+use crate::inspect::check_finite;
 use crate::{Bijection, Flow, Result, random, transfer};
 use candle_core::{DType, Tensor, bail};
 
@@ -13,7 +14,7 @@ pub struct Data {
 impl From<&Tensor> for Data {
     fn from(x: &Tensor) -> Self {
         Self {
-            x: x.clone(),
+            x: x.detach(),
             context: None,
         }
     }
@@ -23,8 +24,8 @@ impl From<(&Tensor, &Tensor)> for Data {
     /// Samples and their contexts.
     fn from((x, context): (&Tensor, &Tensor)) -> Self {
         Self {
-            x: x.clone(),
-            context: Some(context.clone()),
+            x: x.detach(),
+            context: Some(context.detach()),
         }
     }
 }
@@ -40,6 +41,22 @@ impl Data {
         self.x.dim(0)
     }
 
+    /// # Errors
+    /// If there are not as many contexts as samples, or a number is not finite: names its row and column.
+    pub(super) fn check(&self) -> Result<()> {
+        let count = self.count()?;
+        if let Some(context) = &self.context {
+            if context.dim(0)? != count {
+                bail!(
+                    "training: {count} samples have {} contexts",
+                    context.dim(0)?
+                );
+            }
+            check_finite("training: context", context)?;
+        }
+        check_finite("training", &self.x)
+    }
+
     pub(super) fn rows(&self, start: usize, count: usize) -> Result<Data> {
         self.map(|tensor| tensor.narrow(0, start, count))
     }
@@ -53,18 +70,10 @@ impl Data {
         self.map(|tensor| tensor.contiguous()?.index_select(&order, 0))
     }
 
-    /// What is trained on, and the given share of all, drawn by `seed`, that is held out.
+    /// The data to train on, and the given share of all, drawn by `seed`, that is held out.
     pub(super) fn split(&self, share: f64, seed: u64) -> Result<(Data, Option<Data>)> {
         let count = self.count()?;
         let held_out = (count as f64 * share).ceil() as usize;
-        if let Some(context) = &self.context
-            && context.dim(0)? != count
-        {
-            bail!(
-                "training: {count} samples have {} contexts",
-                context.dim(0)?
-            );
-        }
         if held_out >= count {
             bail!(
                 "training: of {count} samples {held_out} would be held out, and none are left to train on"
@@ -88,6 +97,22 @@ impl Data {
             Some(context) => work(&flow.given(context)?),
             None => work(&flow.unconditional()),
         }
+    }
+
+    /// `columns` copies of the row `good`, of which each has the number of row `bad` in another column.
+    pub(super) fn crossed(&self, good: usize, bad: usize) -> Result<Data> {
+        let columns = self.x.dim(1)?;
+        let cell = |index| u8::from(index / columns == index % columns);
+        let mask = (0..columns * columns).map(cell).collect();
+        let shape = (columns, columns);
+        let mask = transfer::upload(mask, shape, DType::U8, self.x.device())?;
+        let one = |tensor: &Tensor, row| tensor.narrow(0, row, 1)?.repeat((columns, 1));
+        let (good_x, bad_x) = (one(&self.x, good)?, one(&self.x, bad)?);
+        let context = self.context.as_ref().map(|context| one(context, good));
+        Ok(Data {
+            x: mask.where_cond(&bad_x, &good_x)?,
+            context: context.transpose()?,
+        })
     }
 
     fn map(&self, f: impl Fn(&Tensor) -> Result<Tensor> + Copy) -> Result<Data> {

@@ -2,17 +2,19 @@
 //!
 //! Nothing is printed; a callback sees how it goes after every epoch and can end it.
 
+mod cause;
 mod data;
+mod fitting;
 mod settings;
 
 pub use data::Data;
 pub use settings::{FitSettings, Schedule};
 
 use crate::device::is_host;
-use crate::optimizer::{Moments, Update};
 use crate::params::ParamStore;
-use crate::{Bijection, Flow, Gradients, Result, random, transfer};
+use crate::{Bijection, Flow, Gradients, Result, transfer};
 use candle_core::{Tensor, bail};
+use fitting::{Fitting, State};
 use rayon::prelude::*;
 use std::ops::ControlFlow;
 
@@ -29,7 +31,8 @@ pub struct Epoch {
     pub epoch: usize,
     /// Steps taken.
     pub steps: usize,
-    /// −ln p of the data trained on, the mean over this epoch while the weights moved; nats per sample.
+    /// −ln p of the data trained on, nats per sample. Where data are held out, the mean over this epoch while the
+    /// weights moved. Where none are, that of the weights after it, on at most 4,096 samples, the same in all epochs.
     pub train: f64,
     /// −ln p of the data held out, nats per sample, if there are any.
     pub validation: Option<f64>,
@@ -37,10 +40,10 @@ pub struct Epoch {
     pub best: bool,
 }
 
-/// What training has led to: the epoch whose weights the parameters now have, and how many there were.
+/// The result of a training: its best epoch, whose weights the parameters now have, and how many there were.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Fit {
-    /// The best epoch.
+    /// The best epoch. Where nothing is held out, its weights are kept, and `train` is the [`mean_loss`] of all data.
     pub best: Epoch,
     /// Epochs in all.
     pub epochs: usize,
@@ -52,93 +55,32 @@ pub struct Fit {
 /// same, bit for bit, on the same machine, whatever the number of threads.
 ///
 /// # Errors
-/// If there are no data or no steps to take, shapes do not fit, or the likelihood is no longer a number.
+/// If a setting cannot be, there are no data, shapes do not fit, or `params` are not those of the flow. If a number
+/// of the data or a likelihood is not finite: names rows and columns where these are the cause. After any error
+/// the parameters have the weights of the best epoch so far or, before there is one, those they began with.
 pub fn fit<B: Bijection>(
     flow: &Flow<B>,
     params: &ParamStore,
     data: impl Into<Data>,
     settings: &FitSettings,
-    mut progress: impl FnMut(&Epoch) -> ControlFlow<()>,
+    progress: impl FnMut(&Epoch) -> ControlFlow<()>,
 ) -> Result<Fit> {
     settings.check()?;
-    let (train, held_out) = data.into().split(settings.validation, settings.seed)?;
-    let batches = train.count()?.div_ceil(settings.batch_size);
-    let steps = settings
-        .max_steps
-        .min(batches.saturating_mul(settings.epochs));
-    if settings.initialize {
-        let batch = train.rows(0, settings.batch_size.min(train.count()?))?;
-        batch.bind(flow, |flow| flow.initialize(&batch.x))?;
-    }
-    let mut moments = Moments::default();
-    let mut kept = Vec::new();
-    let mut best: Option<Epoch> = None;
-    let mut step = 0;
-    let mut epoch = 0;
-    while step < steps {
-        epoch += 1;
-        let shuffled = train.shuffled(random::derive(settings.seed, &format!("epoch {epoch}")))?;
-        let (mut sum, mut rows) = (0.0, 0);
-        for start in (0..train.count()?).step_by(settings.batch_size) {
-            if step == steps {
-                break;
-            }
-            let batch = shuffled.rows(start, settings.batch_size.min(train.count()? - start))?;
-            let (loss, gradients) = gradient(flow, params, &batch)?;
-            let norm = gradients.global_norm()?;
-            if !(loss.is_finite() && norm.is_finite()) {
-                bail!(
-                    "training: at step {step} the loss is {loss} and its gradient {norm}; take a lower learning rate"
-                );
-            }
-            let rate = settings.learning_rate_at(step as f64 / steps as f64);
-            let update = Update {
-                gradient_scale: (settings.clip_norm / norm).min(1.0),
-                ..Update::new(settings.optimizer, step as u64, rate)
-            };
-            moments.update(update, &gradients, None)?;
-            sum += loss * batch.count()? as f64;
-            rows += batch.count()?;
-            step += 1;
+    let data = data.into();
+    data.check()?;
+    let fitting = Fitting::new(flow, params, settings, &data)?;
+    let mut state = State::new(params)?;
+    fitting.run(&mut state, progress).or_else(|error| {
+        state.restore()?;
+        match fitting.cause(&data, &state) {
+            Ok(Some(cause)) => bail!("training: {cause}"),
+            Ok(None) | Err(_) => Err(error),
         }
-        let mut report = Epoch {
-            epoch,
-            steps: step,
-            train: sum / rows as f64,
-            validation: held_out
-                .as_ref()
-                .map(|data| mean_loss(flow, data))
-                .transpose()?,
-            best: false,
-        };
-        report.best = best.is_none_or(|best| report.loss() < best.loss());
-        if report.best {
-            best = Some(report);
-            kept = if settings.keep_best {
-                copies(params)?
-            } else {
-                Vec::new()
-            };
-        }
-        let best_epoch = best.map_or(epoch, |best| best.epoch);
-        if progress(&report).is_break() || epoch - best_epoch >= settings.patience {
-            break;
-        }
-    }
-    for (var, value) in kept {
-        var.set(&value)?;
-    }
-    match best {
-        Some(best) => Ok(Fit {
-            best,
-            epochs: epoch,
-        }),
-        None => bail!("training: there are no steps to take"),
-    }
+    })
 }
 
 impl Epoch {
-    /// What is made small.
+    /// The loss by which epochs are compared.
     fn loss(&self) -> f64 {
         self.validation.unwrap_or(self.train)
     }
@@ -150,10 +92,14 @@ impl Epoch {
 /// If there are no data, or their shapes do not fit.
 pub fn mean_loss<B: Bijection>(flow: &Flow<B>, data: impl Into<Data>) -> Result<f64> {
     let data = data.into();
+    let count = data.count()?;
+    if count == 0 {
+        bail!("the mean loss of no data is not defined");
+    }
     let losses = in_runs(&data, |run| {
         Ok(-transfer::scalar(&log_prob(flow, &run)?.sum_all()?)?)
     })?;
-    Ok(losses.iter().sum::<f64>() / data.count()? as f64)
+    Ok(losses.iter().sum::<f64>() / count as f64)
 }
 
 /// The mean loss of a batch and its gradient. Runs are differentiated side by side and added in their order.
@@ -193,9 +139,4 @@ fn in_runs<T: Send>(data: &Data, work: impl Fn(Data) -> Result<T> + Send + Sync)
     } else {
         starts.into_iter().map(run).collect()
     }
-}
-
-fn copies(params: &ParamStore) -> Result<Vec<(candle_core::Var, Tensor)>> {
-    let copy = |(_, var): (String, candle_core::Var)| Ok((var.clone(), var.copy()?));
-    params.vars().into_iter().map(copy).collect()
 }

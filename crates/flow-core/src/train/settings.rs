@@ -30,13 +30,13 @@ pub struct FitSettings {
     pub schedule: Schedule,
     /// The optimiser.
     pub optimizer: Optimizer,
-    /// The norm, over all parameters, beyond which a gradient is shortened.
+    /// The norm, over all parameters, beyond which a gradient is shortened; `f64::MAX` for never.
     pub clip_norm: f64,
     /// The share of the data that is held out, in 0..1, drawn at random.
     pub validation: f64,
     /// After so many epochs without a better one training ends.
     pub patience: usize,
-    /// Whether the parameters get the weights of the best epoch in the end, and not those of the last.
+    /// Ends with the weights of the best epoch, and not with those of the last.
     pub keep_best: bool,
     /// Whether what depends on data, as ActNorm's statistics, is first set from a batch.
     pub initialize: bool,
@@ -66,18 +66,30 @@ impl Default for FitSettings {
 }
 
 impl FitSettings {
+    /// # Errors
+    /// If a setting cannot be: names it and its value.
     pub(super) fn check(&self) -> Result<()> {
-        if self.batch_size == 0 || self.epochs == 0 || self.max_steps == 0 {
-            bail!(
-                "training: batches of {}, {} epochs and {} steps must not be zero",
-                self.batch_size,
-                self.epochs,
-                self.max_steps
-            );
+        let counts = [
+            ("batch_size", self.batch_size),
+            ("epochs", self.epochs),
+            ("max_steps", self.max_steps),
+            ("patience", self.patience),
+        ];
+        if let Some((name, _)) = counts.iter().find(|(_, count)| *count == 0) {
+            bail!("training: {name} must be at least 1, not 0");
+        }
+        let sizes = [
+            ("learning_rate", self.learning_rate),
+            ("clip_norm", self.clip_norm),
+        ];
+        for (name, value) in sizes {
+            if !(value > 0.0 && value.is_finite()) {
+                bail!("training: {name} must be above 0 and finite, not {value}");
+            }
         }
         if !(0.0..1.0).contains(&self.validation) {
             bail!(
-                "training: the share {} that is held out is not in 0..1",
+                "training: validation, the share that is held out, must lie in 0..1, not {}",
                 self.validation
             );
         }

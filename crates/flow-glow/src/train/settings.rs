@@ -121,24 +121,36 @@ impl TrainSettings {
     /// # Errors
     /// [`Error::Config`] with the setting that cannot be.
     pub fn validate(&self) -> Result<()> {
+        let positive = |value: f64| value > 0.0 && value.is_finite();
         let requirements = [
-            (self.batch_size >= 1, "batch size must be at least 1"),
             (
-                self.learning_rate > 0.0 && self.learning_rate.is_finite(),
-                "learning rate must be above 0",
+                self.batch_size >= 1,
+                "batch size must be at least 1",
+                self.batch_size as f64,
             ),
-            (self.clip_norm > 0.0, "clip norm must be above 0"),
+            (
+                positive(self.learning_rate),
+                "learning rate must be above 0 and finite",
+                self.learning_rate,
+            ),
+            (
+                positive(self.clip_norm),
+                "clip norm must be above 0 and finite",
+                self.clip_norm,
+            ),
             (
                 (0.0..1.0).contains(&self.average_decay),
                 "average decay must lie in 0..1",
+                self.average_decay,
             ),
             (
                 self.classification >= 0.0 && self.classification.is_finite(),
-                "the weight of classification must be at least 0",
+                "the weight of classification must be at least 0 and finite",
+                self.classification,
             ),
         ];
-        match requirements.into_iter().find(|(met, _)| !met) {
-            Some((_, text)) => Err(Error::Config(text.into())),
+        match requirements.into_iter().find(|(met, ..)| !met) {
+            Some((_, text, value)) => Err(Error::Config(format!("{text}, not {value}"))),
             None => Ok(()),
         }
     }
@@ -215,6 +227,39 @@ impl Progress {
             Ok(())
         } else {
             Err(Error::Config("no training can stand where it says".into()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_cannot_be_are_named_with_their_value() {
+        type Set = fn(&mut TrainSettings, f64);
+        let fields: [(&str, Set); 4] = [
+            ("learning rate", |settings, value| {
+                settings.learning_rate = value;
+            }),
+            ("clip norm", |settings, value| {
+                settings.clip_norm = value;
+            }),
+            ("average decay", |settings, value| {
+                settings.average_decay = value;
+            }),
+            ("weight of classification", |settings, value| {
+                settings.classification = value;
+            }),
+        ];
+        for (name, set) in fields {
+            for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1e-3] {
+                let mut settings = TrainSettings::default();
+                set(&mut settings, value);
+                let message = settings.validate().unwrap_err().to_string();
+                assert!(message.contains(name), "{message}");
+                assert!(message.ends_with(&format!(", not {value}")), "{message}");
+            }
         }
     }
 }

@@ -1,0 +1,227 @@
+//! The loop behind [`fit`](super::fit).
+
+use super::{Data, Epoch, Fit, FitSettings, RUN, cause, gradient, log_prob, mean_loss};
+use crate::optimizer::{Moments, Update};
+use crate::params::ParamStore;
+use crate::{Bijection, Flow, Gradients, Result, random};
+use candle_core::{Tensor, Var, bail};
+use std::ops::ControlFlow;
+
+/// Rows on which the loss is measured after an epoch, where nothing is held out.
+const MEASURED: usize = 1 << 12;
+
+/// What stays the same while a flow is fitted.
+pub(super) struct Fitting<'a, B> {
+    flow: &'a Flow<B>,
+    params: &'a ParamStore,
+    settings: &'a FitSettings,
+    train: Data,
+    held_out: Option<Data>,
+    /// Where nothing is held out, what the epochs are compared by.
+    measured: Data,
+    /// Those that are planned.
+    steps: usize,
+}
+
+/// What changes.
+pub(super) struct State {
+    moments: Moments,
+    step: usize,
+    epoch: usize,
+    best: Option<Epoch>,
+    /// The best weights so far.
+    weights: Vec<(Var, Tensor)>,
+    /// Whether it was a gradient that was not finite, and not a loss.
+    gradient_failed: bool,
+}
+
+impl State {
+    pub(super) fn new(params: &ParamStore) -> Result<Self> {
+        Ok(Self {
+            moments: Moments::default(),
+            step: 0,
+            epoch: 0,
+            best: None,
+            weights: copies(params)?,
+            gradient_failed: false,
+        })
+    }
+
+    /// Weights that have not moved yet were not spoilt by the learning rate.
+    fn advice(&self) -> &'static str {
+        match self.step {
+            0 => "",
+            _ => "; take a lower learning rate",
+        }
+    }
+
+    /// Gives the parameters the best weights so far.
+    pub(super) fn restore(&self) -> Result<()> {
+        let mut weights = self.weights.iter();
+        weights.try_for_each(|(var, value)| var.set(value))
+    }
+}
+
+impl<'a, B: Bijection> Fitting<'a, B> {
+    /// # Errors
+    /// If nothing is left to train on, or `params` are not those of the flow.
+    pub(super) fn new(
+        flow: &'a Flow<B>,
+        params: &'a ParamStore,
+        settings: &'a FitSettings,
+        data: &Data,
+    ) -> Result<Self> {
+        let (train, held_out) = data.split(settings.validation, settings.seed)?;
+        let count = train.count()?;
+        let measured = if count > MEASURED {
+            let shuffled = train.shuffled(random::derive(settings.seed, "measured"))?;
+            shuffled.rows(0, MEASURED)?
+        } else {
+            train.clone()
+        };
+        let rows = train.rows(0, RUN.min(count))?;
+        Gradients::check(&log_prob(flow, &rows)?.sum_all()?, params)?;
+        let batches = count.div_ceil(settings.batch_size);
+        Ok(Self {
+            flow,
+            params,
+            settings,
+            train,
+            held_out,
+            measured,
+            steps: settings
+                .max_steps
+                .min(batches.saturating_mul(settings.epochs)),
+        })
+    }
+
+    pub(super) fn run(
+        &self,
+        state: &mut State,
+        mut progress: impl FnMut(&Epoch) -> ControlFlow<()>,
+    ) -> Result<Fit> {
+        if self.settings.initialize {
+            let count = self.settings.batch_size.min(self.train.count()?);
+            let batch = self.train.rows(0, count)?;
+            batch.bind(self.flow, |flow| flow.initialize(&batch.x))?;
+            self.finite_loss(&batch, state)?;
+            state.weights = copies(self.params)?;
+        }
+        loop {
+            state.epoch += 1;
+            let moving = self.epoch(state)?;
+            let report = self.measure(state, moving)?;
+            let best = match state.best {
+                Some(best) if !report.best => best,
+                _ => report,
+            };
+            if report.best {
+                state.weights = copies(self.params)?;
+            }
+            state.best = Some(best);
+            let patience = state.epoch - best.epoch >= self.settings.patience;
+            if progress(&report).is_break() || patience || state.step == self.steps {
+                return self.finish(state, best);
+            }
+        }
+    }
+
+    /// Passes over the data once, and returns the mean loss on the way.
+    fn epoch(&self, state: &mut State) -> Result<f64> {
+        let label = format!("epoch {}", state.epoch);
+        let shuffled = self
+            .train
+            .shuffled(random::derive(self.settings.seed, &label))?;
+        let (mut sum, mut rows) = (0.0, 0);
+        let count = self.train.count()?;
+        for start in (0..count).step_by(self.settings.batch_size) {
+            if state.step == self.steps {
+                break;
+            }
+            let batch = shuffled.rows(start, self.settings.batch_size.min(count - start))?;
+            sum += self.step(state, &batch)? * batch.count()? as f64;
+            rows += batch.count()?;
+        }
+        Ok(sum / rows as f64)
+    }
+
+    /// Moves the weights, and returns the loss before.
+    fn step(&self, state: &mut State, batch: &Data) -> Result<f64> {
+        let (loss, gradients) = gradient(self.flow, self.params, batch)?;
+        let norm = gradients.global_norm()?;
+        if !(loss.is_finite() && norm.is_finite()) {
+            state.gradient_failed = loss.is_finite();
+            bail!(
+                "training: at step {} the loss is {loss} and the norm of its gradient {norm}{}",
+                state.step,
+                state.advice()
+            );
+        }
+        let rate = self
+            .settings
+            .learning_rate_at(state.step as f64 / self.steps as f64);
+        let update = Update {
+            gradient_scale: (self.settings.clip_norm / norm).min(1.0),
+            ..Update::new(self.settings.optimizer, state.step as u64, rate)
+        };
+        state.moments.update(update, &gradients, None)?;
+        state.step += 1;
+        Ok(loss)
+    }
+
+    /// The report of an epoch with the mean loss `moving` while it went on.
+    fn measure(&self, state: &State, moving: f64) -> Result<Epoch> {
+        let data = self.held_out.as_ref().unwrap_or(&self.measured);
+        let loss = self.finite_loss(data, state)?;
+        let held_out = self.held_out.is_some();
+        Ok(Epoch {
+            epoch: state.epoch,
+            steps: state.step,
+            train: if held_out { moving } else { loss },
+            validation: held_out.then_some(loss),
+            best: state.best.is_none_or(|best| loss < best.loss()),
+        })
+    }
+
+    /// Keeps the weights that were asked for, and measures on all data what was measured on some.
+    fn finish(&self, state: &State, mut best: Epoch) -> Result<Fit> {
+        if self.settings.keep_best {
+            state.restore()?;
+            if self.held_out.is_none() && self.train.count()? > MEASURED {
+                best.train = self.finite_loss(&self.train, state)?;
+            }
+        }
+        Ok(Fit {
+            best,
+            epochs: state.epoch,
+        })
+    }
+
+    fn finite_loss(&self, data: &Data, state: &State) -> Result<f64> {
+        let loss = mean_loss(self.flow, data)?;
+        if !loss.is_finite() {
+            bail!(
+                "training: after {} steps the loss is {loss}{}",
+                state.step,
+                state.advice()
+            );
+        }
+        Ok(loss)
+    }
+
+    /// The cause of a failure, where it lies in the data and not in the weights.
+    pub(super) fn cause(&self, data: &Data, state: &State) -> Result<Option<String>> {
+        if let Some(cause) = cause::in_rows(self.flow, data)? {
+            return Ok(Some(cause));
+        }
+        match cause::in_columns(data)? {
+            None if state.gradient_failed => cause::in_gradients(self.flow, self.params, data),
+            cause => Ok(cause),
+        }
+    }
+}
+
+fn copies(params: &ParamStore) -> Result<Vec<(Var, Tensor)>> {
+    let copy = |(_, var): (String, Var)| Ok((var.clone(), var.copy()?));
+    params.vars().into_iter().map(copy).collect()
+}
