@@ -1,8 +1,9 @@
 //! Images in latent space that come back to the pixel.
 
 use anyhow::Result;
-use candle_core::{DType, Device, Tensor};
-use flow_glow::{Checkpoint, Glow, GlowConfig, Latents, quantize};
+use candle_core::{Device, Tensor};
+use flow_glow::quantize::{self, Change};
+use flow_glow::{Checkpoint, Glow, Latents};
 
 use crate::tensors;
 
@@ -39,12 +40,9 @@ impl<'a> Exact<'a> {
         if single.changes(images)?.is_empty() {
             return Ok(single);
         }
-        tracing::info!("single precision does not bring every image back; going on in double");
-        let model = Model::Double(Box::new(checkpoint.in_f64()?));
+        let model = Model::Double(Box::new(in_double(checkpoint)?));
         let double = Self::by(model, images, class, Device::Cpu)?;
-        for change in double.changes(images)? {
-            tracing::warn!("{change}; `flow verify` says more of the model's inverse");
-        }
+        warn(&double.changes(images)?, images)?;
         Ok(double)
     }
 
@@ -80,33 +78,30 @@ impl<'a> Exact<'a> {
         Ok(labels.transpose()?)
     }
 
-    /// A word on each image that does not come back.
-    fn changes(&self, images: &Tensor) -> Result<Vec<String>> {
-        let expected = kept(self.model().config(), images)?;
+    fn changes(&self, images: &Tensor) -> Result<Vec<Change>> {
         let returned = self.decode(&self.latents)?;
-        let pixels = |images: &Tensor| images.flatten_from(1)?.to_vec2::<u8>();
-        let pairs = pixels(&expected)?.into_iter().zip(pixels(&returned)?);
-        let mut changes = Vec::new();
-        for (i, (expected, returned)) in pairs.enumerate() {
-            let differences = expected.iter().zip(&returned);
-            let differences = differences.map(|(a, b)| a.abs_diff(*b));
-            let changed = differences.clone().filter(|&d| d > 0).count();
-            if changed > 0 {
-                changes.push(format!(
-                    "image {} of {} does not come back exactly: {changed} of {} pixels differ, by up to {} of 255",
-                    i + 1,
-                    images.dim(0)?,
-                    expected.len(),
-                    differences.max().unwrap_or(0)
-                ));
-            }
-        }
-        Ok(changes)
+        Ok(quantize::changes(self.model().config(), images, &returned)?)
     }
 }
 
-/// What a model of few bits keeps of images.
-fn kept(config: &GlowConfig, images: &Tensor) -> Result<Tensor> {
-    let x = quantize::center(config, images, DType::F32)?;
-    Ok(quantize::quantize(config, &x)?)
+/// The model in double precision, for images that single precision does not bring back.
+pub(crate) fn in_double(checkpoint: &Checkpoint) -> Result<Glow> {
+    tracing::info!("single precision does not bring every image back; going on in double");
+    Ok(checkpoint.in_f64()?)
+}
+
+/// Warns of each of the `images` `[N, C, H, W]` that does not come back in double precision either.
+pub(crate) fn warn(changes: &[Change], images: &Tensor) -> Result<()> {
+    let (count, channels, height, width) = images.dims4()?;
+    let pixels = channels * height * width;
+    for change in changes {
+        tracing::warn!(
+            "image {} of {count} does not come back exactly: {} of {pixels} pixels differ, by up to {} of 255; \
+             `flow verify` says more of the model's inverse",
+            change.image + 1,
+            change.pixels,
+            change.largest
+        );
+    }
+    Ok(())
 }

@@ -28,7 +28,7 @@ impl<'a> Tensors<'a> {
         tensor.with_context(|| format!("`{}` holds no tensor `{name}`", self.path.display()))
     }
 
-    /// A tensor of any float type, in f32.
+    /// A tensor of any float type, in f64 if that is its type, in f32 otherwise.
     pub(crate) fn numbers(&self, name: &str) -> Result<Tensor> {
         let tensor = self.get(name)?;
         ensure!(
@@ -37,6 +37,9 @@ impl<'a> Tensors<'a> {
             self.path.display(),
             tensor.dtype()
         );
+        if tensor.dtype() == DType::F64 {
+            return Ok(tensor.clone());
+        }
         Ok(tensor.to_dtype(DType::F32)?)
     }
 
@@ -127,7 +130,7 @@ pub(crate) fn in_batches(
     Ok(whole.collect::<candle_core::Result<_>>()?)
 }
 
-/// The latents of a model in a file, as many images in each.
+/// The latents of a model in a file, as many images in each: all in f64 if one is.
 pub(crate) fn latents(tensors: &Tensors, model: &Glow) -> Result<Vec<Tensor>> {
     let mut latents: Vec<Tensor> = Vec::new();
     for (level, shape) in model.latent_shapes().enumerate() {
@@ -150,6 +153,11 @@ pub(crate) fn latents(tensors: &Tensors, model: &Glow) -> Result<Vec<Tensor>> {
             latent.dims()
         );
         latents.push(latent);
+    }
+    if latents.iter().any(|latent| latent.dtype() == DType::F64) {
+        for latent in &mut latents {
+            *latent = latent.to_dtype(DType::F64)?;
+        }
     }
     Ok(latents)
 }

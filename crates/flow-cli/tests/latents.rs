@@ -22,14 +22,27 @@ impl Sandbox {
             classes,
             ..GlowConfig::small(image)
         };
+        sandbox.save_as(&config, 0.05);
+        sandbox
+    }
+
+    /// Makes the model another one, of so many steps with random weights of this spread.
+    fn save(&self, steps: usize, spread: f64) {
+        let config = GlowConfig {
+            steps,
+            ..self.model().config().clone()
+        };
+        self.save_as(&config, spread);
+    }
+
+    fn save_as(&self, config: &GlowConfig, spread: f64) {
         let store = ParamStore::new(1);
-        Glow::new(&config, store.builder(DType::F32, &Device::Cpu)).unwrap();
-        check::randomize(&store, 1, 0.05).unwrap();
+        Glow::new(config, store.builder(DType::F32, &Device::Cpu)).unwrap();
+        check::randomize(&store, 1, spread).unwrap();
         let tensors = store.vars().into_iter();
         let tensors = tensors.map(|(name, var)| (name, var.as_tensor().clone()));
-        let path = sandbox.path("model.safetensors");
-        Checkpoint::save(&path, &config, "mnist", tensors.collect()).unwrap();
-        sandbox
+        let path = self.path("model.safetensors");
+        Checkpoint::save(&path, config, "mnist", tensors.collect()).unwrap();
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -53,8 +66,8 @@ impl Sandbox {
         read_tensors(&self.path(name), &Device::Cpu).unwrap()
     }
 
-    /// The last line that `flow` prints to stderr, and whether it succeeded.
-    fn flow(&self, arguments: &str) -> (bool, String) {
+    /// What `flow` prints to stderr, and whether it succeeded.
+    fn run(&self, arguments: &str) -> (bool, String) {
         let output = Command::new(env!("CARGO_BIN_EXE_flow"))
             .args(arguments.split(' '))
             .args(["--checkpoint", "model.safetensors"])
@@ -65,10 +78,19 @@ impl Sandbox {
             .unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert!(!stderr.contains("panicked"), "{stderr}");
-        (
-            output.status.success(),
-            stderr.lines().last().unwrap_or_default().to_owned(),
-        )
+        (output.status.success(), stderr)
+    }
+
+    /// The last line of it, and whether it succeeded.
+    fn flow(&self, arguments: &str) -> (bool, String) {
+        let (ok, stderr) = self.run(arguments);
+        (ok, stderr.lines().last().unwrap_or_default().to_owned())
+    }
+
+    fn stderr(&self, arguments: &str) -> String {
+        let (ok, stderr) = self.run(arguments);
+        assert!(ok, "{arguments}: {stderr}");
+        stderr
     }
 
     fn ok(&self, arguments: &str) {
@@ -104,6 +126,62 @@ fn raw_numbers_come_back_with_their_density() {
         sandbox.ok("decode --raw --input z.safetensors --out back.safetensors");
         check::close(&sandbox.read("back.safetensors")["x"], &x, 1e-4).unwrap();
     }
+}
+
+/// Numbers in f64 are neither rounded on their way in nor on their way out.
+#[test]
+fn raw_numbers_in_double_precision_stay_so() {
+    let sandbox = Sandbox::new(ImageShape::new(1, 8, 8), None);
+    let x = random::normal(2, (5, 1, 8, 8), DType::F64, &Device::Cpu).unwrap();
+    sandbox.write("x.safetensors", &[("x", &x)]);
+    sandbox.ok("encode --raw --input x.safetensors --out z.safetensors");
+    let z = sandbox.read("z.safetensors");
+    let checkpoint = Checkpoint::load(&sandbox.path("model.safetensors"), &Device::Cpu).unwrap();
+    let expected = checkpoint.in_f64().unwrap().log_prob(&x, None).unwrap();
+    check::close(&z["log_prob"], &expected, 1e-14).unwrap();
+    sandbox.ok("decode --raw --input z.safetensors --out back.safetensors");
+    check::close(&sandbox.read("back.safetensors")["x"], &x, 1e-12).unwrap();
+    // One level in f64 is enough.
+    let single = z["z.0"].to_dtype(DType::F32).unwrap();
+    sandbox.write("mixed.safetensors", &[("z.0", &single), ("z.1", &z["z.1"])]);
+    sandbox.ok("decode --raw --input mixed.safetensors --out back.safetensors");
+    check::close(&sandbox.read("back.safetensors")["x"], &x, 1e-5).unwrap();
+}
+
+/// Random steps one after the other make an inverse that loses digits, and at last all of them.
+#[test]
+fn images_come_back_in_double_precision_or_are_named() {
+    let sandbox = Sandbox::new(ImageShape::new(1, 8, 8), None);
+    let images = random::uniform(3, (4, 1, 8, 8), DType::F32, &Device::Cpu).unwrap();
+    let images = (images * 256.0).unwrap().to_dtype(DType::U8).unwrap();
+    sandbox.write("x.safetensors", &[("x", &images)]);
+    let lost = |steps: usize, spread: f64| {
+        sandbox.save(steps, spread);
+        let stderr = sandbox.stderr("encode --input x.safetensors --out z.safetensors");
+        assert!(stderr.contains("going on in double"), "{stderr}");
+        sandbox.ok("decode --input z.safetensors --out back.safetensors");
+        let back = sandbox.read("back.safetensors")["x"].clone();
+        let pixels = |images: &Tensor| images.flatten_from(1).unwrap().to_vec2::<u8>().unwrap();
+        let pairs = pixels(&images).into_iter().zip(pixels(&back)).enumerate();
+        let lost = pairs.filter(|(_, (image, back))| image != back);
+        for (i, (image, back)) in lost.clone() {
+            let pixels = image.iter().zip(&back).filter(|(a, b)| a != b).count();
+            let told = format!(
+                "image {} of 4 does not come back exactly: {pixels} of 64",
+                i + 1
+            );
+            assert!(stderr.contains(&told), "{told}: {stderr}");
+        }
+        let lost = lost.count();
+        assert_eq!(
+            stderr.matches("does not come back").count(),
+            lost,
+            "{stderr}"
+        );
+        lost
+    };
+    assert_eq!(lost(4, 0.07), 0);
+    assert!(lost(32, 0.15) > 0);
 }
 
 #[test]

@@ -108,7 +108,9 @@ impl Latents {
 
 impl Glow {
     /// The latents of u8 images `[B, C, H, W]`, without noise: see [`quantize::center`]. `labels` are `[B]` in
-    /// u32, for a model with classes. [`decode_images`](Self::decode_images) gives the images back.
+    /// u32, for a model with classes. [`decode_images`](Self::decode_images) gives the images back, to the
+    /// pixel in f64; in f32 a few pixels of unusual images can be off by one
+    /// ([`Checkpoint::in_f64`](crate::Checkpoint::in_f64), [`quantize::changes`]).
     pub fn encode_images(&self, images: &Tensor, labels: Option<&Tensor>) -> Result<Latents> {
         self.check_images(images)?;
         let encode = |run: Run| {

@@ -289,16 +289,22 @@ impl Glow {
     /// Pixels `[B, C, H, W]` in u8 → x of the same shape in model space, and by how many nats the log-likelihood of
     /// the image differs from ln p(x), `[B]`. `seed` draws the noise; see [`quantize`].
     pub fn dequantize(&self, images: &Tensor, seed: u64) -> Result<(Tensor, Tensor)> {
+        let uniform = random::uniform(seed, images.shape(), self.dtype, &self.device)?;
+        self.dequantize_by(images, &uniform)
+    }
+
+    /// As [`dequantize`](Self::dequantize), by uniform numbers on [0, 1) of the shape of the images
+    /// and the type of the model, on its device.
+    pub fn dequantize_by(&self, images: &Tensor, uniform: &Tensor) -> Result<(Tensor, Tensor)> {
         self.check_images(images)?;
         let images = transfer::to_device(images, &self.device)?;
-        let uniform = random::uniform(seed, images.shape(), self.dtype, &self.device)?;
-        let of_run = |run: Run| self.dequantize_with(&run.of(&images)?, &run.of(&uniform)?);
+        let of_run = |run: Run| self.dequantize_with(&run.of(&images)?, &run.of(uniform)?);
         let runs = in_runs(&self.device, images.dim(0)?, RUN_LENGTH, of_run)?;
         let (x, offsets): (Vec<_>, Vec<_>) = runs.into_iter().unzip();
         Ok((Tensor::cat(&x, 0)?, Tensor::cat(&offsets, 0)?))
     }
 
-    /// As [`dequantize`](Self::dequantize), with uniform numbers of the shape of the images.
+    /// As [`dequantize_by`](Self::dequantize_by), of one run.
     pub(crate) fn dequantize_with(
         &self,
         images: &Tensor,
@@ -360,7 +366,8 @@ impl Glow {
         (0..self.config.levels).map(|level| latent_shape(&self.config, level))
     }
 
-    pub(crate) fn dtype(&self) -> DType {
+    /// The type of its parameters.
+    pub fn dtype(&self) -> DType {
         self.dtype
     }
 

@@ -16,6 +16,7 @@
 use crate::config::{GlowConfig, Preprocessing};
 use crate::equalization;
 use candle_core::{DType, Result, Tensor};
+use flow_core::transfer;
 use std::f64::consts::LN_2;
 
 /// Pixels `[B, C, H, W]` in u8 and u of that shape → x, and the last two terms of the bound, `[B]`.
@@ -82,6 +83,38 @@ pub fn quantize(config: &GlowConfig, x: &Tensor) -> Result<Tensor> {
     (values * (255.0 / (levels - 1.0)))?
         .round()?
         .to_dtype(DType::U8)
+}
+
+/// An image that is not what it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Its place in the batch, from 0.
+    pub image: usize,
+    /// Its numbers that differ: pixels of every channel.
+    pub pixels: usize,
+    /// The largest difference, of 255.
+    pub largest: u8,
+}
+
+/// The u8 images `[B, C, H, W]` of which `returned` differs from what the model keeps of `images`,
+/// which at 8 bits is all of it.
+pub fn changes(config: &GlowConfig, images: &Tensor, returned: &Tensor) -> Result<Vec<Change>> {
+    let kept = quantize(config, &center(config, images, DType::F32)?)?;
+    let pixels = |images: &Tensor| transfer::to_host(&images.flatten_from(1)?)?.to_vec2::<u8>();
+    let pairs = pixels(&kept)?.into_iter().zip(pixels(returned)?);
+    let change = |(image, (kept, returned)): (usize, (Vec<u8>, Vec<u8>))| {
+        let differences = kept.iter().zip(&returned).map(|(a, b)| a.abs_diff(*b));
+        let pixels = differences
+            .clone()
+            .filter(|&difference| difference > 0)
+            .count();
+        (pixels > 0).then(|| Change {
+            image,
+            pixels,
+            largest: differences.max().unwrap_or(0),
+        })
+    };
+    Ok(pairs.enumerate().filter_map(change).collect())
 }
 
 /// Bits per dimension of one image from those under each of several draws of noise, one or more: those of the

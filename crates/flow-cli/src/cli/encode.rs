@@ -16,7 +16,11 @@ use crate::pretrained::CheckpointArgs;
 The file holds z.0, z.1, …, a tensor [N, C, H, W] for each level, whose numbers are independent and
 standard normal under the model, and log_prob [N], in nats: of each image, the lower bound that
 `flow eval` reports in bits per dimension; with --raw, ln p(x) of the numbers themselves. For a model
-with classes it also holds labels [N]."
+with classes it also holds labels [N].
+
+`flow decode` gives the pixels back. Where single precision does not, the latents are written in
+double precision, which `flow decode` then uses too; images that do not come back even so are named.
+With --raw, numbers in f64 are encoded in f64."
 )]
 pub(crate) struct EncodeArgs {
     #[command(flatten)]

@@ -1,7 +1,8 @@
 //! `flow decode`: images from latents.
 
 use anyhow::{Result, bail, ensure};
-use flow_glow::{Latents, quantize};
+use candle_core::{DType, Device, Tensor};
+use flow_glow::{Glow, Latents, quantize};
 
 use crate::{
     cli::DecodeArgs,
@@ -33,18 +34,37 @@ pub(crate) fn run(args: &DecodeArgs) -> Result<()> {
     // Latents of a model with classes have labels.
     let with_classes = args.class.is_some() || input.get("labels").is_ok();
     let checkpoint = args.model.load(with_classes, &device)?;
-    let model = &checkpoint.model;
-    let latents = tensors::latents(&input, model)?;
-    let labels = input.labels(model.config(), args.class, latents[0].dim(0)?)?;
+    let latents = tensors::latents(&input, &checkpoint.model)?;
+    let labels = input.labels(checkpoint.model.config(), args.class, latents[0].dim(0)?)?;
     let output = Output::create(&args.out)?;
 
+    let x = if latents[0].dtype() == DType::F64 {
+        let model = checkpoint.in_f64()?;
+        decode(&model, &latents, labels.as_ref(), args.raw, &Device::Cpu)?
+    } else {
+        let model = &checkpoint.model;
+        decode(model, &latents, labels.as_ref(), args.raw, &device)?
+    };
+    if as_png {
+        return output.write(&tiles::png(&x)?);
+    }
+    output.write(&tensors::serialize(vec![("x".to_owned(), x)])?)
+}
+
+/// The images `[N, C, H, W]` of latents, in u8 or, if `raw`, as the model itself sees them, on the CPU.
+pub(super) fn decode(
+    model: &Glow,
+    latents: &[Tensor],
+    labels: Option<&Tensor>,
+    raw: bool,
+    device: &Device,
+) -> Result<Tensor> {
     let levels = latents.len();
-    let mut parts: Vec<_> = latents.iter().collect();
-    parts.extend(&labels);
-    let found = tensors::in_batches(&parts, &device, |parts| {
+    let parts: Vec<_> = latents.iter().chain(labels).collect();
+    let found = tensors::in_batches(&parts, device, |parts| {
         let (latents, labels) = parts.split_at(levels);
         let x = model.decode(&Latents(latents.to_vec()), labels.first())?;
-        let x = if args.raw {
+        let x = if raw {
             x
         } else {
             quantize::quantize(model.config(), &x)?
@@ -52,8 +72,5 @@ pub(crate) fn run(args: &DecodeArgs) -> Result<()> {
         Ok(vec![x])
     })?;
     let [x] = <[_; 1]>::try_from(found).expect("one tensor was asked for");
-    if as_png {
-        return output.write(&tiles::png(&x)?);
-    }
-    output.write(&tensors::serialize(vec![("x".to_owned(), x)])?)
+    Ok(x)
 }

@@ -3,14 +3,15 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use candle_core::{DType, Tensor};
-use flow_core::standard_normal_log_prob;
+use candle_core::{DType, Device, Tensor};
+use flow_core::{random, standard_normal_log_prob};
 use flow_data::DatasetName;
-use flow_glow::{Glow, GlowConfig, ImageShape};
+use flow_glow::{Checkpoint, Glow, GlowConfig, ImageShape, quantize};
 
+use super::decode;
 use crate::{
     cli::EncodeArgs,
-    data,
+    data, exact,
     files::Output,
     measure,
     tensors::{self, Tensors},
@@ -27,28 +28,18 @@ struct Images {
 pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
     let device = args.device.device.open()?;
     let checkpoint = args.model.load(args.class.is_some(), &device)?;
-    let model = &checkpoint.model;
-    let config = model.config();
+    let config = checkpoint.model.config();
     let images = match (&args.input, args.dataset) {
         (Some(path), _) => from_file(args, path, config)?,
         (None, name) => from_dataset(args, name.context("there are no images")?, config)?,
     };
     let output = Output::create(&args.out)?;
 
-    let mut parts = vec![&images.x];
-    parts.extend(&images.labels);
-    let mut batch = 0;
-    let mut found = tensors::in_batches(&parts, &device, |parts| {
-        let (x, offset) = if args.raw {
-            (parts[0].clone(), None)
-        } else {
-            let seed = measure::batch_seed(args.seed, batch);
-            let (x, offset) = model.dequantize(&parts[0], seed)?;
-            (x, Some(offset))
-        };
-        batch += 1;
-        encode(model, &x, parts.get(1), offset)
-    })?;
+    let mut found = if args.raw {
+        of_numbers(&checkpoint, &images, &device)?
+    } else {
+        of_pixels(args.seed, &checkpoint, &images, &device)?
+    };
     let log_prob = found.pop().context("a model has latents")?;
     let latents = found
         .into_iter()
@@ -60,23 +51,80 @@ pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
     output.write(&tensors::serialize(tensors)?)
 }
 
-/// The latents of a batch and, last, its log-likelihoods in nats.
+/// The latents of numbers of the model and, last, their log-likelihoods in nats, in the precision of the
+/// numbers.
+fn of_numbers(checkpoint: &Checkpoint, images: &Images, device: &Device) -> Result<Vec<Tensor>> {
+    let as_they_are = |_: &Glow, x: &Tensor, _| Ok((x.clone(), None));
+    if images.x.dtype() == DType::F64 {
+        encode(&checkpoint.in_f64()?, images, &Device::Cpu, as_they_are)
+    } else {
+        encode(&checkpoint.model, images, device, as_they_are)
+    }
+}
+
+/// The same of pixels, with noise: in single precision where that brings every image back to the pixel, in
+/// double precision otherwise. Warns of images that do not come back even so.
+fn of_pixels(
+    seed: u64,
+    checkpoint: &Checkpoint,
+    images: &Images,
+    device: &Device,
+) -> Result<Vec<Tensor>> {
+    let with_noise = |model: &Glow, x: &Tensor, batch: usize| {
+        let noise = noise(measure::batch_seed(seed, batch), x, model)?;
+        let (x, offset) = model.dequantize_by(x, &noise)?;
+        Ok((x, Some(offset)))
+    };
+    let changes = |model: &Glow, found: &[Tensor], device: &Device| {
+        let latents = &found[..found.len() - 1];
+        let returned = decode::decode(model, latents, images.labels.as_ref(), false, device)?;
+        anyhow::Ok(quantize::changes(model.config(), &images.x, &returned)?)
+    };
+    let model = &checkpoint.model;
+    let single = encode(model, images, device, with_noise)?;
+    if changes(model, &single, device)?.is_empty() {
+        return Ok(single);
+    }
+    let model = exact::in_double(checkpoint)?;
+    let double = encode(&model, images, &Device::Cpu, with_noise)?;
+    exact::warn(&changes(&model, &double, &Device::Cpu)?, &images.x)?;
+    Ok(double)
+}
+
+/// The uniform numbers that `flow eval` draws for pixels `x`. They are multiples of 2⁻²⁴; a model in double
+/// precision gets the middle of the step, since 0 lies on the edge to another pixel value.
+fn noise(seed: u64, x: &Tensor, model: &Glow) -> Result<Tensor> {
+    let noise = random::uniform(seed, x.shape(), DType::F32, x.device())?;
+    Ok(match model.dtype() {
+        DType::F64 => (noise.to_dtype(DType::F64)? + 2_f64.powi(-25))?,
+        _ => noise,
+    })
+}
+
+/// The latents of all images and, last, their log-likelihoods in nats, on the CPU. `prepare` gives the x of a
+/// batch, and by how many nats the log-likelihoods differ from ln p(x).
 fn encode(
     model: &Glow,
-    x: &Tensor,
-    labels: Option<&Tensor>,
-    offset: Option<Tensor>,
+    images: &Images,
+    device: &Device,
+    prepare: impl Fn(&Glow, &Tensor, usize) -> Result<(Tensor, Option<Tensor>)>,
 ) -> Result<Vec<Tensor>> {
-    let (latents, mut log_prob) = model.encode(x, labels)?;
-    for latent in &latents.0 {
-        log_prob = (log_prob + standard_normal_log_prob(latent)?)?;
-    }
-    if let Some(offset) = offset {
-        log_prob = (log_prob + offset)?;
-    }
-    let mut found = latents.0;
-    found.push(log_prob);
-    Ok(found)
+    let parts: Vec<_> = [&images.x].into_iter().chain(&images.labels).collect();
+    let mut batch = 0;
+    tensors::in_batches(&parts, device, |parts| {
+        let (x, offset) = prepare(model, &parts[0], batch)?;
+        batch += 1;
+        let (latents, mut log_prob) = model.encode(&x, parts.get(1))?;
+        for latent in &latents.0 {
+            log_prob = (log_prob + standard_normal_log_prob(latent)?)?;
+        }
+        if let Some(offset) = offset {
+            log_prob = (log_prob + offset)?;
+        }
+        let mut found = latents.0;
+        found.push(log_prob);
+        Ok(found)
+    })
 }
 
 fn from_dataset(args: &EncodeArgs, name: DatasetName, config: &GlowConfig) -> Result<Images> {
