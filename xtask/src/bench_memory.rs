@@ -94,9 +94,11 @@ fn peak_of_training(steps: &str, memory: &str) -> Result<f64> {
         .arg("train")
         .args(model)
         .args(training)
-        // A folder without data: the digits that `flow` brings along.
-        .arg("--data-dir")
-        .arg(folder.path())
+        // The digits that `flow` brings along, whatever was fetched.
+        .args([
+            "--data-dir",
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../assets"),
+        ])
         .arg("--out")
         .arg(folder.path().join("run"))
         .output()

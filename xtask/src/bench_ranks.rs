@@ -115,8 +115,12 @@ fn command(binary: &PathBuf, folder: &Path, options: &[&str], shared: bool) -> C
         .args(options)
         .arg("--out")
         .arg(folder)
-        // No fetched data set: the bundled one is everywhere.
-        .args(["--data-dir", "no-such-folder", "--overwrite"]);
+        // The bundled data set is everywhere, whatever was fetched.
+        .args([
+            "--data-dir",
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../assets"),
+        ])
+        .arg("--overwrite");
     if shared {
         command.args(["--distributed", "mpi", "--threads", "1"]);
     } else {

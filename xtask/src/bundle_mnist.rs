@@ -25,7 +25,7 @@ pub(crate) struct Options {
 /// Writes `assets/mnist/`.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let source = DatasetName::Mnist.source();
-    let whole = folder::read_all(&source, &options.data_dir.join(source.dataset.as_str()))
+    let whole = folder::read_all(&source, &options.data_dir)
         .map_err(|err| anyhow!("{err:#}; run `cargo xtask fetch-mnist` first"))?;
     let (splits, _) = whole.as_chunks::<2>();
     let mut subset = Vec::new();

@@ -3,30 +3,46 @@
 use std::{
     fs,
     io::{self, Read, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result, ensure};
 use flate2::{Compression, GzBuilder};
-use flow_data::source::{self, File, Files, Part, Source};
-use sha2::{Digest, Sha256};
+use flow_data::source::{self, File, Source, sha256};
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 
 /// More than any file of any data set holds: the largest has 47 million bytes.
 const LARGEST: u64 = 64 << 20;
 
+/// Bytes that are compressed before the bar moves.
+const CHUNK: usize = 1 << 16;
+
 /// A file and its uncompressed content.
 pub(crate) type Content = (File, Vec<u8>);
 
-/// Whether `folder` holds every file of the data set, as published.
-pub(crate) fn is_complete(source: &Source, folder: &Path) -> bool {
-    files(source).all(|file| read(&file, folder).is_ok())
+/// The folder below `root` that holds every file of the data set, as published.
+pub(crate) fn complete(source: &Source, root: &Path) -> Option<PathBuf> {
+    read_all(source, root).ok()?;
+    let paths = source.find(&source.train.files.all(), root).ok()?;
+    paths.first()?.parent().map(Path::to_owned)
 }
 
-/// Every file of the data set from `folder`, as published.
-pub(crate) fn read_all(source: &Source, folder: &Path) -> Result<Vec<Content>> {
-    files(source)
-        .map(|file| Ok((file, read(&file, folder)?)))
-        .collect()
+/// Every file of the data set from below `root`, as published. Shows how far it is.
+pub(crate) fn read_all(source: &Source, root: &Path) -> Result<Vec<Content>> {
+    let parts = [source.train, source.test];
+    let paths = parts.iter().map(|part| {
+        let files = part.files.all();
+        let paths = source.find(&files, root)?;
+        Ok(files.into_iter().zip(paths).collect::<Vec<_>>())
+    });
+    let paths = paths.collect::<flow_data::Result<Vec<_>>>()?;
+    let bytes = parts.iter().map(|part| {
+        let (c, h, w) = part.files.shape();
+        part.images * (c * h * w + 1)
+    });
+    let bar = progress("reading", bytes.sum());
+    let read = |(file, path): (File, PathBuf)| Ok((file, read(&file, &path, &bar)?));
+    paths.into_iter().flatten().map(read).collect()
 }
 
 /// An error if `content` is not that of `file` as published. `origin` is for the error's text.
@@ -62,38 +78,10 @@ pub(crate) fn write_all(contents: &[Content], folder: &Path) -> Result<()> {
         .with_context(|| format!("cannot write to `{}`", folder.display()))
 }
 
-/// SHA-256 of `content`, in lower-case hexadecimal digits.
-pub(crate) fn sha256(content: &[u8]) -> String {
-    let digits = Sha256::digest(content)
-        .into_iter()
-        .flat_map(|byte| [byte >> 4, byte & 15]);
-    digits
-        .map(|digit| char::from_digit(digit.into(), 16).expect("a nibble is a digit"))
-        .collect()
-}
-
-fn files(source: &Source) -> impl Iterator<Item = File> {
-    let of_part = |part: Part| match part.files {
-        Files::Idx { images, labels } => vec![images, labels],
-        Files::Cifar10(batches) => batches.to_vec(),
-    };
-    of_part(source.train)
-        .into_iter()
-        .chain(of_part(source.test))
-}
-
-fn read(file: &File, folder: &Path) -> Result<Vec<u8>> {
-    let missing = || {
-        format!(
-            "`{0}` holds neither `{1}` nor `{1}.gz`",
-            folder.display(),
-            file.name
-        )
-    };
-    let path = file.find(folder).with_context(missing)?;
+fn read(file: &File, path: &Path, bar: &ProgressBar) -> Result<Vec<u8>> {
     let mut content = Vec::new();
     let reading = || format!("cannot read `{}`", path.display());
-    source::open(&path)?
+    bar.wrap_read(source::open(path)?)
         .take(LARGEST)
         .read_to_end(&mut content)
         .with_context(reading)?;
@@ -101,10 +89,23 @@ fn read(file: &File, folder: &Path) -> Result<Vec<u8>> {
     Ok(content)
 }
 
+/// A bar on a terminal, nothing elsewhere.
+fn progress(what: &'static str, bytes: usize) -> ProgressBar {
+    let template = "{msg} {wide_bar} {bytes}/{total_bytes}";
+    let style = ProgressStyle::with_template(template).expect("the template is valid");
+    ProgressBar::new(bytes as u64)
+        .with_style(style)
+        .with_message(what)
+        .with_finish(ProgressFinish::AndClear)
+}
+
 fn stage(contents: &[Content], folder: &Path) -> io::Result<()> {
     fs::create_dir(folder)?;
+    let bytes = contents.iter().map(|(_, content)| content.len());
+    let bar = progress("writing", bytes.sum());
     for (file, content) in contents {
-        let (name, bytes) = stored(file, content)?;
+        let bytes = stored(file, content, &bar)?;
+        let name = stored_name(file);
         let mut output = fs::File::create(folder.join(name))?;
         output.write_all(&bytes)?;
         output.sync_all()?;
@@ -112,14 +113,27 @@ fn stage(contents: &[Content], folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Name and bytes of a file as it is stored: IDX under gzip, as its authors publish it.
-fn stored(file: &File, content: &[u8]) -> io::Result<(String, Vec<u8>)> {
+/// The name under which a file is stored: IDX under gzip, as its authors publish it.
+fn stored_name(file: &File) -> String {
     if is_binary(file) {
-        return Ok((file.name.to_owned(), content.to_owned()));
+        file.name.to_owned()
+    } else {
+        format!("{}.gz", file.name)
+    }
+}
+
+/// The bytes of a file as it is stored.
+fn stored(file: &File, content: &[u8], bar: &ProgressBar) -> io::Result<Vec<u8>> {
+    if is_binary(file) {
+        bar.inc(content.len() as u64);
+        return Ok(content.to_owned());
     }
     let mut encoder = GzBuilder::new().write(Vec::new(), Compression::best());
-    encoder.write_all(content)?;
-    Ok((format!("{}.gz", file.name), encoder.finish()?))
+    for chunk in content.chunks(CHUNK) {
+        encoder.write_all(chunk)?;
+        bar.inc(chunk.len() as u64);
+    }
+    encoder.finish()
 }
 
 fn is_binary(file: &File) -> bool {
@@ -140,19 +154,16 @@ fn move_into(new: &Path, folder: &Path) -> io::Result<()> {
     }
 }
 
-/// A file may lie there under gzip and without. The one that was not written would be found in place of
-/// the one that was, and it was there when the data set was not complete.
+/// A file may lie there under another name, such as without gzip. It was there when the data set was
+/// not complete, and would contradict the one that was written.
 fn remove_other_spellings(contents: &[Content], folder: &Path) -> io::Result<()> {
     for (file, _) in contents {
-        let compressed = format!("{}.gz", file.name);
-        let stale = if is_binary(file) {
-            &compressed
-        } else {
-            file.name
-        };
-        match fs::remove_file(folder.join(stale)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
+        let stored = stored_name(file);
+        let others = file.spellings().into_iter().filter(|name| *name != stored);
+        for path in others.map(|name| folder.join(name)) {
+            if path.is_file() {
+                fs::remove_file(path)?;
+            }
         }
     }
     Ok(())

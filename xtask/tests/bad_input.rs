@@ -8,7 +8,7 @@ use std::{fs, path::Path, process::Command};
 use tempfile::TempDir;
 
 /// What is typed, the status it ends with, and what the error says.
-const ROWS: [(&str, i32, &str); 27] = [
+const ROWS: [(&str, i32, &str); 29] = [
     ("fetch", 2, "required arguments were not provided"),
     (
         "fetch imagenet",
@@ -42,14 +42,19 @@ const ROWS: [(&str, i32, &str); 27] = [
     (
         "fetch mnist --from nowhere",
         1,
-        "`nowhere` holds neither `train-images-idx3-ubyte` nor",
+        "`nowhere` does not hold mnist: looked for `train-images-idx3-ubyte.gz`, ",
     ),
-    ("fetch mnist --from file", 1, "`file` holds neither"),
-    ("fetch mnist --from empty", 1, "`empty` holds neither"),
+    ("fetch mnist --from file", 1, "`file` does not hold mnist"),
+    ("fetch mnist --from empty", 1, "`empty` does not hold mnist"),
     (
         "fetch mnist --from folders",
         1,
-        "`folders/train-images-idx3-ubyte` is not a file",
+        "`folders` does not hold mnist",
+    ),
+    (
+        "fetch mnist --from part",
+        1,
+        "`part/MNIST/raw` holds a part of mnist, but not `train-labels-idx1-ubyte`",
     ),
     (
         "fetch mnist --from other",
@@ -62,6 +67,11 @@ const ROWS: [(&str, i32, &str); 27] = [
         "cannot read `broken/train-images-idx3-ubyte.gz`",
     ),
     (
+        "fetch mnist --from twice",
+        1,
+        "`twice/train-images-idx3-ubyte` and `twice/train-images.idx3-ubyte` are the same file by name",
+    ),
+    (
         "fetch fashion-mnist --from other",
         1,
         "is not the published `train-images-idx3-ubyte`",
@@ -69,7 +79,7 @@ const ROWS: [(&str, i32, &str); 27] = [
     (
         "fetch cifar10 --from other",
         1,
-        "`other` holds neither `data_batch_1.bin` nor `data_batch_1.bin.gz`",
+        "`other` does not hold cifar10: looked for `data_batch_1.bin.gz`, `data_batch_1.bin` in it",
     ),
     (
         "fetch-mnist --from other",
@@ -106,9 +116,20 @@ fn sandbox() -> TempDir {
         fs::write(path, content).unwrap();
     };
     write("file", b"no folder");
-    write("other/train-images-idx3-ubyte", b"no images");
-    // It begins as gzip does.
-    write("broken/train-images-idx3-ubyte.gz", &[0x1f, 0x8b, 8, 0]);
+    let files = [
+        "train-images-idx3",
+        "train-labels-idx1",
+        "t10k-images-idx3",
+        "t10k-labels-idx1",
+    ];
+    for file in files {
+        write(&format!("other/{file}-ubyte"), b"no images");
+        write(&format!("twice/{file}-ubyte"), b"no images");
+        // It begins as gzip does.
+        write(&format!("broken/{file}-ubyte.gz"), &[0x1f, 0x8b, 8, 0]);
+    }
+    write("twice/train-images.idx3-ubyte", b"no images either");
+    write("part/MNIST/raw/train-images-idx3-ubyte", b"no images");
     fs::create_dir(sandbox.path().join("empty")).unwrap();
     fs::create_dir_all(sandbox.path().join("folders/train-images-idx3-ubyte")).unwrap();
     sandbox

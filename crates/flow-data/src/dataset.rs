@@ -6,12 +6,13 @@ use std::{
 };
 
 use candle_core::{Device, Tensor};
-use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    DatasetName, Error, Result, Split, cifar10, idx,
-    source::{File, Files, Part, open},
+    DatasetName, Error, Result, Split, cifar10,
+    content::Gzip,
+    idx,
+    source::{Files, Part, open, owner_of_labels, sha256},
 };
 
 /// How many classes every data set here has.
@@ -28,6 +29,7 @@ const BUNDLED: [&[u8]; 4] = [
 #[derive(Clone, Debug)]
 pub struct Dataset {
     name: DatasetName,
+    folder: Option<PathBuf>,
     shape: (usize, usize, usize),
     pixels: Vec<u8>,
     labels: Vec<u8>,
@@ -45,41 +47,32 @@ pub struct Batch {
 }
 
 impl Dataset {
-    /// Reads a split from `<data_dir>/<name>/`. IDX files may be under gzip or not.
+    /// Reads a split from its files below `data_dir`: in `<data_dir>/<name>/`, where `fetch` puts them,
+    /// or as other programs lay them out ([`Source::find`](crate::source::Source::find)). They may be
+    /// under gzip or not.
     ///
     /// # Errors
     ///
-    /// [`Error::Missing`] if a file is not there, [`Error::Format`] if one is not what its name
+    /// [`Error::Missing`] if no file is there, [`Error::Incomplete`] if some are not,
+    /// [`Error::Ambiguous`] if two contradict each other, [`Error::Format`] if one is not what its name
     /// says.
     pub fn load(name: DatasetName, split: Split, data_dir: &Path) -> Result<Self> {
         let source = name.source();
         let Part { files, images, .. } = source.part(split);
-        let folder = data_dir.join(name.as_str());
-        let find = |file: &File| {
-            let missing = || Error::Missing {
-                dataset: name,
-                path: folder.join(file.name),
-            };
-            file.find(&folder).ok_or_else(missing)
+        let paths = source.find(&files.all(), data_dir)?;
+        let mut dataset = match (files, &*paths) {
+            (Files::Idx { .. }, [pixels, labels]) => {
+                let content = [(pixels, open(pixels)?), (labels, open(labels)?)];
+                let [pixels, labels] = content.map(|(path, content)| (&**path, content));
+                let dataset = read_idx(name, pixels, labels, *images)?;
+                dataset.ensure_own_labels(split, &paths[1])?;
+                dataset
+            }
+            _ => read_cifar10(name, &paths, *images)?,
         };
-        match files {
-            Files::Idx {
-                images: pixels,
-                labels,
-            } => {
-                let (pixels, labels) = (find(pixels)?, find(labels)?);
-                read_idx(
-                    name,
-                    (&pixels, open(&pixels)?),
-                    (&labels, open(&labels)?),
-                    *images,
-                )
-            }
-            Files::Cifar10(batches) => {
-                let batches = batches.iter().map(find).collect::<Result<Vec<_>>>()?;
-                read_cifar10(name, &batches, *images)
-            }
-        }
+        let folder = paths.first().and_then(|path| path.parent());
+        dataset.folder = folder.map(Path::to_owned);
+        Ok(dataset)
     }
 
     /// The subset of MNIST that is part of this crate: 10,000 training and 2,000 test images.
@@ -90,13 +83,18 @@ impl Dataset {
             Split::Test => (test_images, test_labels),
         };
         let most = DatasetName::Mnist.source().part(split).images;
-        let content = |bytes| (Path::new("bundled mnist"), MultiGzDecoder::new(bytes));
+        let content = |bytes| (Path::new("bundled mnist"), Gzip::new(bytes));
         read_idx(DatasetName::Mnist, content(images), content(labels), most)
     }
 
     /// Which data set it is.
     pub fn name(&self) -> DatasetName {
         self.name
+    }
+
+    /// The folder that was read; nothing for the bundled subset.
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
     }
 
     /// How many images it holds.
@@ -183,6 +181,19 @@ impl Dataset {
         kept
     }
 
+    /// An error if the labels, from the file at `path`, are those of another data set: files of MNIST and
+    /// Fashion-MNIST have the same names.
+    fn ensure_own_labels(&self, split: Split, path: &Path) -> Result<()> {
+        let digest = sha256(&idx::encode_labels(&self.labels));
+        match owner_of_labels(split, &digest) {
+            Some(other) if other != self.name => Err(Error::Format {
+                path: path.to_owned(),
+                reason: format!("belongs to {other}, not to {}", self.name),
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// As [`batch`](Self::batch), with left and right swapped in image `i` of the batch where
     /// `mirrored[i]`; an empty `mirrored` swaps none.
     pub(crate) fn batch_mirrored(&self, indices: &[usize], mirrored: &[bool]) -> Result<Batch> {
@@ -252,6 +263,7 @@ fn read_idx(
     let shape = (1, idx::SIDE, idx::SIDE);
     Ok(Dataset {
         name,
+        folder: None,
         shape,
         pixels,
         labels,
@@ -268,6 +280,7 @@ fn read_cifar10(name: DatasetName, files: &[PathBuf], most: usize) -> Result<Dat
     let shape = (cifar10::CHANNELS, cifar10::SIDE, cifar10::SIDE);
     Ok(Dataset {
         name,
+        folder: None,
         shape,
         pixels,
         labels,

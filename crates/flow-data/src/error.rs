@@ -1,8 +1,11 @@
 //! What can go wrong between a file on disk and a batch of tensors.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
-use crate::DatasetName;
+use crate::{DatasetName, source::File};
 
 /// The result of this crate's functions.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -11,13 +14,36 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A file of the data set is not there: fetch it.
-    #[error("`{path}` is missing; run `cargo xtask fetch {dataset}`")]
+    /// Nothing of the data set is there: fetch it.
+    #[error("{}", missing(*dataset, *file, root))]
     Missing {
-        /// The data set the file belongs to.
+        /// The data set.
         dataset: DatasetName,
-        /// Where the file was looked for.
-        path: PathBuf,
+        /// The first of the files that were looked for.
+        file: File,
+        /// The folder below which they were looked for.
+        root: PathBuf,
+    },
+    /// Some files of the data set are there, others are not: fetch it again.
+    #[error("`{}` holds a part of {dataset}, but not `{file}`", folder.display())]
+    Incomplete {
+        /// The data set.
+        dataset: DatasetName,
+        /// Where the others are.
+        folder: PathBuf,
+        /// The file that is missing.
+        file: &'static str,
+    },
+    /// A file is there twice: remove the wrong one.
+    #[error(
+        "`{}` and `{}` are the same file by name, but not by content; remove the wrong one",
+        first.display(), second.display()
+    )]
+    Ambiguous {
+        /// One of the two.
+        first: PathBuf,
+        /// The other one.
+        second: PathBuf,
     },
     /// A file is not what its name says: replace it.
     #[error("`{path}` {reason}")]
@@ -56,4 +82,18 @@ pub enum Error {
     /// A tensor could not be made.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),
+}
+
+/// Everything that was looked for, in one line.
+fn missing(dataset: DatasetName, file: File, root: &Path) -> String {
+    let lists = [file.spellings(), dataset.source().folders_inside()].map(|names| {
+        let names = names.iter().filter(|name| !name.is_empty());
+        let quoted = names.map(|name| format!("`{name}`"));
+        quoted.collect::<Vec<_>>().join(", ")
+    });
+    let [files, folders] = lists;
+    format!(
+        "`{}` does not hold {dataset}: looked for {files} in it and in its folders {folders}",
+        root.display()
+    )
 }

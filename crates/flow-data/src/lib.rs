@@ -4,8 +4,8 @@
 //! [`Batches`] shuffled by a seed for training, [`Dataset::in_order`] for evaluation. It knows
 //! nothing of flows; images are `[B, C, H, W]`, labels `[B]`.
 //!
-//! Reading order: [`source`] (which files there are), [`idx`] and [`cifar10`] (their formats), then
-//! [`Dataset`] and [`Batches`]; [`moments`] measures shapes.
+//! Reading order: [`source`] (which files there are, and where they may lie), [`idx`] and [`cifar10`]
+//! (their formats), then [`Dataset`] and [`Batches`]; [`moments`] measures shapes.
 //!
 //! ```
 //! use flow_data::{Batches, Dataset, Split};
@@ -22,9 +22,11 @@
 
 mod batches;
 pub mod cifar10;
+mod content;
 mod dataset;
 mod error;
 pub mod idx;
+mod layout;
 pub mod moments;
 mod name;
 pub mod source;

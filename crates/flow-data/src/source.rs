@@ -3,15 +3,11 @@
 //! Files keep the names their authors gave them. Digests are those of the uncompressed content, so
 //! they hold for a file as it is and for the same file under gzip.
 
-use std::{
-    fs,
-    io::{self, BufRead, BufReader, Read},
-    path::{Path, PathBuf},
-};
+use sha2::{Digest, Sha256};
 
-use flate2::bufread::MultiGzDecoder;
+use crate::{DatasetName, Split, cifar10, idx};
 
-use crate::{DatasetName, Error, Result, Split, cifar10, idx};
+pub use crate::content::{open, uncompressed};
 
 /// A data set as its authors and the hub publish it.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +16,9 @@ pub struct Source {
     pub dataset: DatasetName,
     /// Owner and name of its repository on the hub.
     pub repository: (&'static str, &'static str),
+    /// The folders below a data folder in which the files may lie, best first; the first is where
+    /// `fetch` puts them, others are torchvision's and those of the authors' archives.
+    pub folders: &'static [&'static str],
     /// The column of the hub's parquet files that holds the images; labels are in `label`.
     pub image_column: &'static str,
     /// The training images.
@@ -62,39 +61,19 @@ pub struct File {
     pub sha256: &'static str,
 }
 
-/// The first bytes of every gzip stream.
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
-
-/// The content of a file, uncompressed if it starts as gzip does.
-///
-/// # Errors
-///
-/// It is not a file, or cannot be read.
-pub fn open(path: &Path) -> Result<Box<dyn Read>> {
-    // A pipe may have no end, or nobody who writes to it.
-    if path.exists() && !path.is_file() {
-        return Err(Error::Format {
-            path: path.to_owned(),
-            reason: "is not a file".to_owned(),
-        });
-    }
-    fs::File::open(path)
-        .and_then(|file| uncompressed(BufReader::new(file)))
-        .map_err(|source| Error::Io {
-            path: path.to_owned(),
-            source,
-        })
+/// SHA-256 of `content`, in lower-case hexadecimal digits.
+pub fn sha256(content: &[u8]) -> String {
+    let digest = Sha256::digest(content);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// `content`, uncompressed if it starts as gzip does. What comes out may be a thousand times as large:
-/// whoever reads it sets the limit.
-pub fn uncompressed<'a>(mut content: impl BufRead + 'a) -> io::Result<Box<dyn Read + 'a>> {
-    let gzip = content.fill_buf()?.starts_with(&GZIP_MAGIC);
-    Ok(if gzip {
-        Box::new(MultiGzDecoder::new(content))
-    } else {
-        Box::new(content)
-    })
+/// The data set whose published labels of `split` have this digest.
+pub(crate) fn owner_of_labels(split: Split, digest: &str) -> Option<DatasetName> {
+    let is_owner = |name: &DatasetName| match name.source().part(split).files {
+        Files::Idx { labels, .. } => labels.sha256 == digest,
+        Files::Cifar10(_) => false,
+    };
+    DatasetName::ALL.into_iter().find(is_owner)
 }
 
 impl Source {
@@ -108,6 +87,14 @@ impl Source {
 }
 
 impl Files {
+    /// Every file, in order.
+    pub fn all(&self) -> Vec<File> {
+        match self {
+            Self::Idx { images, labels } => vec![*images, *labels],
+            Self::Cifar10(batches) => batches.to_vec(),
+        }
+    }
+
     /// Channels, height and width of an image.
     pub fn shape(&self) -> (usize, usize, usize) {
         match self {
@@ -117,19 +104,10 @@ impl Files {
     }
 }
 
-impl File {
-    /// Where it is in `folder`, compressed or not, if it is there.
-    pub fn find(&self, folder: &Path) -> Option<PathBuf> {
-        [format!("{}.gz", self.name), self.name.to_owned()]
-            .into_iter()
-            .map(|name| folder.join(name))
-            .find(|path| path.exists())
-    }
-}
-
 pub(crate) const MNIST: Source = Source {
     dataset: DatasetName::Mnist,
     repository: ("ylecun", "mnist"),
+    folders: &["mnist", "MNIST/raw", "MNIST", "raw", ""],
     image_column: "image",
     train: Part {
         parquet: "mnist/train-00000-of-00001.parquet",
@@ -164,6 +142,13 @@ pub(crate) const MNIST: Source = Source {
 pub(crate) const FASHION_MNIST: Source = Source {
     dataset: DatasetName::FashionMnist,
     repository: ("zalando-datasets", "fashion_mnist"),
+    folders: &[
+        "fashion-mnist",
+        "FashionMNIST/raw",
+        "FashionMNIST",
+        "raw",
+        "",
+    ],
     image_column: "image",
     train: Part {
         parquet: "fashion_mnist/train-00000-of-00001.parquet",
@@ -198,6 +183,7 @@ pub(crate) const FASHION_MNIST: Source = Source {
 pub(crate) const CIFAR10: Source = Source {
     dataset: DatasetName::Cifar10,
     repository: ("uoft-cs", "cifar10"),
+    folders: &["cifar10", "cifar-10-batches-bin", ""],
     image_column: "img",
     train: Part {
         parquet: "plain_text/train-00000-of-00001.parquet",
@@ -234,3 +220,22 @@ pub(crate) const CIFAR10: Source = Source {
         }]),
     },
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_tell_whose_they_are() {
+        for (source, other) in [(MNIST, FASHION_MNIST), (FASHION_MNIST, MNIST)] {
+            for split in [Split::Train, Split::Test] {
+                let labels = source.part(split).files.all()[1];
+                let owner = owner_of_labels(split, labels.sha256);
+                assert_eq!(owner, Some(source.dataset));
+                let labels = other.part(split).files.all()[1];
+                assert_ne!(owner_of_labels(split, labels.sha256), owner);
+            }
+        }
+        assert_eq!(owner_of_labels(Split::Test, &sha256(b"others")), None);
+    }
+}

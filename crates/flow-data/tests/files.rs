@@ -22,6 +22,13 @@ fn write_mnist(data_dir: &Path, image_content: &[u8], labels: &[u8]) {
     .unwrap();
 }
 
+/// Writes a file and the folders above it.
+fn write(folder: &Path, name: &str, content: &[u8]) {
+    let path = folder.join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, content).unwrap();
+}
+
 fn gzip(content: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(content).unwrap();
@@ -205,21 +212,26 @@ fn damaged_cifar10_is_an_error() {
 }
 
 #[test]
-fn a_missing_file_names_the_command() {
-    let err = Dataset::load(
-        DatasetName::FashionMnist,
-        Split::Train,
-        Path::new("nowhere"),
-    )
-    .unwrap_err();
-    let path = Path::new("nowhere")
-        .join("fashion-mnist")
-        .join("train-images-idx3-ubyte");
-    let expected = format!(
-        "`{}` is missing; run `cargo xtask fetch fashion-mnist`",
-        path.display()
+fn what_is_missing_is_listed() {
+    let error = |data: &Path| {
+        let error = Dataset::load(DatasetName::FashionMnist, Split::Train, data).unwrap_err();
+        error.to_string()
+    };
+    assert_eq!(
+        error(Path::new("nowhere")),
+        "`nowhere` does not hold fashion-mnist: looked for `train-images-idx3-ubyte.gz`, \
+         `train-images-idx3-ubyte`, `train-images.idx3-ubyte.gz`, `train-images.idx3-ubyte` in it and in its \
+         folders `fashion-mnist`, `FashionMNIST/raw`, `FashionMNIST`, `raw`, `fashion-mnist/fashion-mnist`, \
+         `fashion-mnist/FashionMNIST/raw`, `fashion-mnist/FashionMNIST`, `fashion-mnist/raw`"
     );
-    assert_eq!(err.to_string(), expected);
+    let data = tempfile::tempdir().unwrap();
+    let folder = data.path().join("FashionMNIST/raw");
+    write(&folder, "train-images-idx3-ubyte", &[]);
+    let expected = format!(
+        "`{}` holds a part of fashion-mnist, but not `train-labels-idx1-ubyte`",
+        folder.display()
+    );
+    assert_eq!(error(data.path()), expected);
 }
 
 /// The first labels are known, and so are the mean pixels of the whole: a subset that is not of all

@@ -5,7 +5,7 @@ use std::{fs, io, path::Path};
 use anyhow::{Error, Result, anyhow, ensure};
 use flow_data::{
     cifar10, idx,
-    source::{Files, Part, Source},
+    source::{Files, Part, Source, sha256},
 };
 use hf_hub::{
     HFClientSync, HFError,
@@ -100,7 +100,7 @@ fn check_transfer(path: &Path, content: &[u8]) -> Result<()> {
         .and_then(|name| name.to_str())
         .unwrap_or_default();
     if etag.len() == 64 {
-        let found = folder::sha256(content);
+        let found = sha256(content);
         ensure!(
             found == etag,
             "its SHA-256 is {found}, but the hub announced {etag}"

@@ -21,7 +21,7 @@ pub(crate) struct Options {
     data_dir: PathBuf,
 
     /// Take the data set's own files from this folder instead of the network: IDX, under gzip or
-    /// not, or the binary version of CIFAR-10.
+    /// not, or the binary version of CIFAR-10; also as torchvision lays them out.
     #[arg(long, value_name = "DIR")]
     from: Option<PathBuf>,
 }
@@ -29,8 +29,8 @@ pub(crate) struct Options {
 pub(crate) fn run(dataset: DatasetName, options: &Options) -> Result<()> {
     let source = dataset.source();
     let folder = options.data_dir.join(dataset.as_str());
-    if folder::is_complete(&source, &folder) {
-        println!("{dataset} is complete in `{}`", folder.display());
+    if let Some(complete) = folder::complete(&source, &options.data_dir) {
+        println!("{dataset} is complete in `{}`", complete.display());
         return Ok(());
     }
     match &options.from {

@@ -120,7 +120,7 @@ fn checkpoints(folder: &Path, name: &str, options: &str) -> Result<()> {
         ])
         .arg(run.path())
         // Of the bundled images, so that everybody's seeds are the same.
-        .args("--data-dir none --steps 1 --width 1 --dequantization uniform --batch-size 16 --max-steps 1".split(' '))
+        .args("--data-dir assets --steps 1 --width 1 --dequantization uniform --batch-size 16 --max-steps 1".split(' '))
         .args(options.split(' '))
         .current_dir(ROOT)
         .stdout(Stdio::null())

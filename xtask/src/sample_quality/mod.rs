@@ -143,7 +143,8 @@ fn row(name: &str, images: &Set, reference: &Set) -> Result<()> {
 }
 
 fn load(split: Split, data_dir: &Path) -> Result<Dataset> {
-    Ok(Dataset::load(DatasetName::Mnist, split, data_dir)?)
+    let dataset = Dataset::load(DatasetName::Mnist, split, data_dir);
+    dataset.context("cannot open the images; run `cargo xtask fetch-mnist` first")
 }
 
 /// `count` images, evenly spread over a data set.

@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use crate::folder::sha256;
+use flow_data::source::sha256;
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 

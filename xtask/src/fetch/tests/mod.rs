@@ -74,7 +74,7 @@ impl Setting {
     }
 
     fn is_complete(&self) -> bool {
-        folder::is_complete(&self.source, &self.folder())
+        folder::complete(&self.source, &self.folder()).is_some()
     }
 
     /// No file of the data set is there, nor anything unfinished beside where they belong.
@@ -252,7 +252,10 @@ fn files_at_hand_are_checked_and_taken() {
     fs::create_dir_all(&other).unwrap();
     fs::write(other.join("notes.txt"), "mine").unwrap();
     take(&setting.source, &at_hand, &other).unwrap();
-    assert!(folder::is_complete(&setting.source, &other));
+    assert_eq!(
+        folder::complete(&setting.source, &other),
+        Some(other.clone())
+    );
     assert_eq!(fs::read_to_string(other.join("notes.txt")).unwrap(), "mine");
 
     fs::write(at_hand.join("t10k-labels.gz"), "another").unwrap();

@@ -2,11 +2,11 @@
 
 use flow_data::{
     DatasetName, cifar10, idx,
-    source::{File, Files, Part, Source},
+    source::{File, Files, Part, Source, sha256},
 };
 use parquet::{basic::Compression, file::properties::WriterProperties};
 
-use crate::{folder::sha256, fuzz::parquet_file};
+use crate::fuzz::parquet_file;
 
 pub(super) const TRAIN: &str = "tiny/train.parquet";
 pub(super) const TEST: &str = "tiny/test.parquet";
@@ -38,6 +38,7 @@ pub(super) fn mnist(train: &Images, test: &Images) -> Source {
     Source {
         dataset: DatasetName::Mnist,
         repository: ("owner", "digits"),
+        folders: &["digits", "DIGITS/raw", ""],
         image_column: "image",
         train: part(TRAIN, train, ["train-images", "train-labels"]),
         test: part(TEST, test, ["t10k-images", "t10k-labels"]),
@@ -65,6 +66,7 @@ pub(super) fn cifar10(images: &Images) -> Source {
     Source {
         dataset: DatasetName::Cifar10,
         repository: ("owner", "photographs"),
+        folders: &["photographs", ""],
         image_column: "img",
         train: part(TRAIN, ["train_1.bin", "train_2.bin"]),
         test: part(TEST, ["test_1.bin", "test_2.bin"]),
