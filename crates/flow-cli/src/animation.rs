@@ -1,13 +1,13 @@
 //! Pictures that move: a walk through latent space, and samples that form during training.
 
-use std::{fs, path::Path as FilePath, time::Duration};
+use std::{path::Path as FilePath, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use candle_core::{Device, Tensor};
 use flow_core::random;
 use flow_glow::{Glow, Path};
 
-use crate::{image_grid, training::RunFolder};
+use crate::{image_files, image_grid, training::RunFolder};
 
 /// How long a picture stays.
 const STEP: Duration = Duration::from_millis(80);
@@ -65,14 +65,13 @@ pub(crate) fn of_training(checkpoint: &FilePath) -> Result<Vec<u8>> {
     let mut size = None;
     let pictures = pictures.into_iter().map(|path| {
         let mut read = || -> Result<_> {
-            let picture =
-                image::load_from_memory_with_format(&fs::read(&path)?, image::ImageFormat::Png)?;
-            let seen = (picture.width(), picture.height());
-            ensure!(
-                *size.get_or_insert(seen) == seen,
-                "it is not as large as the samples of earlier epochs"
-            );
-            Ok(picture)
+            image_files::open(&path, |width, height| {
+                ensure!(
+                    *size.get_or_insert((width, height)) == (width, height),
+                    "it is not as large as the samples of earlier epochs"
+                );
+                Ok(())
+            })
         };
         read().with_context(|| format!("cannot use `{}`", path.display()))
     });

@@ -1,13 +1,10 @@
 //! Images with names: a data set, or image files.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Instant,
-};
+use std::{path::PathBuf, time::Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use candle_core::{Device, Tensor};
-use flow_data::{DatasetName, Split};
+use flow_data::Split;
 use flow_glow::{
     Glow, GlowConfig,
     outliers::{Observation, observe},
@@ -16,8 +13,10 @@ use flow_glow::{
 use indicatif::HumanCount;
 
 use crate::{
+    cli::DataDirArgs,
     console::Progress,
-    data, image_files,
+    data::{self, Choice},
+    image_files::{self, Found},
     measure::{self, BATCH_SIZE},
 };
 
@@ -31,6 +30,8 @@ pub(crate) struct Collection {
     pub(crate) ids: Vec<String>,
     /// The class of each, if known.
     pub(crate) labels: Option<Vec<u32>>,
+    /// Files that were asked for and could not be read.
+    unread: usize,
     noise: Noise,
 }
 
@@ -45,39 +46,57 @@ enum Noise {
 impl Collection {
     /// Opens a split of a data set, evenly thinned out to `limit` images; `option` named it.
     pub(crate) fn of_dataset(
-        (name, option): (DatasetName, &str),
+        (choice, option): (Choice, &str),
         split: Split,
         limit: Option<usize>,
         config: &GlowConfig,
-        data_dir: &Path,
+        data_dir: &DataDirArgs,
     ) -> Result<Self> {
-        let [mut dataset] = data::open(name, [split], data_dir)?;
+        let [mut dataset] = data::open(choice, [split], data_dir)?;
         data::check_shape(config, &dataset, option)?;
         let places = dataset.thin_out(limit.unwrap_or(usize::MAX));
         let batch = dataset.batch(&(0..dataset.len()).collect::<Vec<_>>())?;
         Ok(Self {
-            name: format!("{name} {split}"),
+            name: format!("{} {split}", dataset.name()),
             images: batch.images,
             ids: places.iter().map(ToString::to_string).collect(),
             labels: Some(batch.labels.to_vec1()?),
+            unread: 0,
             noise: Noise::OfBatch,
         })
     }
 
-    /// Reads image files, and those in folders.
+    /// Reads image files, and those in folders; warns of those that cannot be read.
     pub(crate) fn of_files(paths: &[PathBuf], config: &GlowConfig) -> Result<Self> {
-        let files = image_files::find(paths)?;
+        let Found {
+            files,
+            images,
+            unread,
+        } = image_files::find(paths, config.image)?;
         let s = if files.len() == 1 { "" } else { "s" };
         Ok(Self {
             name: format!("{} image file{s}", HumanCount(files.len() as u64)),
-            images: image_files::read(&files, config.image)?,
+            images,
             ids: files
                 .iter()
                 .map(|file| file.display().to_string())
                 .collect(),
             labels: None,
+            unread,
             noise: Noise::Same,
         })
+    }
+
+    /// An error if files that were asked for could not be read: the last word of a command that went
+    /// on without them.
+    pub(crate) fn ensure_complete(&self) -> Result<()> {
+        ensure!(
+            self.unread == 0,
+            "{} of {} image files could not be read, as said above",
+            self.unread,
+            self.unread + self.len()
+        );
+        Ok(())
     }
 
     /// How many images there are.

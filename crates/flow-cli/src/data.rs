@@ -8,37 +8,75 @@ use flow_data::{Batch, Dataset, DatasetName, Error, Split};
 use flow_glow::GlowConfig;
 use indicatif::HumanCount;
 
-/// Opens splits of a data set: the full one where it was fetched; for MNIST, where there is nothing of
-/// it, the subset that is part of this binary. Says which.
+use crate::cli::DataDirArgs;
+
+/// The folder of data sets where none is named.
+const DATA_DIR: &str = "data";
+
+/// A data set, and who chose it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Choice {
+    /// Named on the command line.
+    Named(DatasetName),
+    /// Follows from the model, or from nothing.
+    Default(DatasetName),
+}
+
+impl Choice {
+    /// The data set that was `named`, or the one the model was `trained_on`.
+    pub(crate) fn of(named: Option<DatasetName>, trained_on: &str) -> Result<Self> {
+        match named {
+            Some(name) => Ok(Self::Named(name)),
+            None => trained_on.parse().map(Self::Default).with_context(|| {
+                format!("the model was trained on `{trained_on}`; name a `--dataset`")
+            }),
+        }
+    }
+
+    /// Which data set it is.
+    pub(crate) fn name(self) -> DatasetName {
+        match self {
+            Self::Named(name) | Self::Default(name) => name,
+        }
+    }
+}
+
+/// Opens splits of a data set, and says which images these are. Where neither a data set nor a folder
+/// was named and there is nothing of MNIST, that is the subset that is part of this binary.
 pub(crate) fn open<const N: usize>(
-    name: DatasetName,
+    choice: Choice,
     splits: [Split; N],
-    data_dir: &Path,
+    DataDirArgs { data_dir: asked }: &DataDirArgs,
 ) -> Result<[Dataset; N]> {
+    let name = choice.name();
+    let data_dir = asked.as_deref().unwrap_or(Path::new(DATA_DIR));
     ensure!(
         data_dir.is_dir() || !data_dir.exists(),
-        "`{}` is not a folder; name with `--data-dir` the one in which fetched data sets lie",
+        "`{}` is not a folder; name with `--data-dir` the one in which data sets lie",
         data_dir.display()
     );
-    let folder = data_dir.join(name.as_str());
+    let is_free = matches!(choice, Choice::Default(DatasetName::Mnist)) && asked.is_none();
     match load(splits, |split| Dataset::load(name, split, data_dir)) {
         Ok(datasets) => {
             tracing::info!(
-                "{name}: {} in `{}`",
+                "{name}: {} in {}",
                 counts(splits, &datasets),
-                folder.display()
+                folders(&datasets)
             );
             Ok(datasets)
         }
-        Err(Error::Missing { .. }) if name == DatasetName::Mnist && !folder.exists() => {
+        Err(Error::Missing { .. }) if is_free && !data_dir.join(name.as_str()).exists() => {
             let datasets =
                 load(splits, Dataset::bundled).context("cannot read the bundled images")?;
             tracing::info!(
                 "{name}: the bundled {}; the full data set is not in `{}`, `cargo xtask fetch-mnist` gets it",
                 counts(splits, &datasets),
-                folder.display()
+                data_dir.display()
             );
             Ok(datasets)
+        }
+        Err(error @ (Error::Missing { .. } | Error::Incomplete { .. })) => {
+            bail!("{error}; `cargo xtask fetch {name}` gets it")
         }
         Err(error) => Err(error).with_context(|| format!("cannot open the data set `{name}`")),
     }
@@ -95,6 +133,18 @@ fn load<const N: usize>(
         .map(load)
         .collect::<flow_data::Result<Vec<_>>>()?;
     Ok(datasets.try_into().expect("one data set for each split"))
+}
+
+/// Where the images are from, each folder once.
+fn folders(datasets: &[Dataset]) -> String {
+    let mut names: Vec<String> = Vec::new();
+    for folder in datasets.iter().filter_map(Dataset::folder) {
+        let name = format!("`{}`", folder.display());
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names.join(" and ")
 }
 
 /// Such as `60,000 train and 10,000 test images`.

@@ -1,126 +1,115 @@
 //! Image files and folders of them, as images that a model takes.
 
-use std::{
-    fs::{self, File},
-    io::BufReader,
-    path::{Path, PathBuf},
-};
+mod folder;
+mod picture;
 
-use anyhow::{Context, Error, Result, anyhow, bail, ensure};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
 use candle_core::{Device, Tensor};
 use flow_glow::ImageShape;
-use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 use rayon::prelude::*;
 
-/// How the names of image files end, in small letters.
-const EXTENSIONS: [&str; 3] = ["jpeg", "jpg", "png"];
+pub(crate) use picture::{has_extension, open, values};
 
-/// What a decoder may take beside the pixels, such as for color profiles.
-const MAX_MEMORY: u64 = 1 << 26;
-
-/// The image files that are meant by `paths`: a file is itself, a folder the image files that lie directly in
-/// it, by name.
-pub(crate) fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for path in paths {
-        if path.is_dir() {
-            files.extend(in_folder(path)?);
-        } else {
-            files.push(path.clone());
-        }
-    }
-    Ok(files)
+/// Images of files that somebody named, or that lie in folders that somebody named.
+pub(crate) struct Found {
+    /// The files that were read.
+    pub(crate) files: Vec<PathBuf>,
+    /// Their u8 images `[N, C, H, W]`, one of each file.
+    pub(crate) images: Tensor,
+    /// How many others could not be read; a warning has named each.
+    pub(crate) unread: usize,
 }
 
-/// Reads `files` as u8 images `[N, C, H, W]` of `shape`, where C is 1 or 3: colors become grey or grey becomes
-/// colors, whichever it takes. All are read, or it is an error.
+/// Reads the image files that `paths` mean: a file is itself, a folder all image files below it, by
+/// name. Warns of each that cannot be read and goes on.
+///
+/// # Errors
+/// If a folder holds no image file, or no file can be read.
+pub(crate) fn find(paths: &[PathBuf], shape: ImageShape) -> Result<Found> {
+    check_channels(shape)?;
+    let mut candidates = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            candidates.extend(folder::image_files(path)?);
+        } else {
+            candidates.push(Ok(path.clone()));
+        }
+    }
+    let read = |candidate: Result<PathBuf>| {
+        let file = candidate?;
+        let pixels = pixels(&file, shape)?;
+        Ok((file, pixels))
+    };
+    let results = candidates.into_par_iter().map(read);
+    let results = results.collect::<Vec<Result<_>>>();
+    let total = results.len();
+    let (mut files, mut images) = (Vec::new(), Vec::new());
+    for result in results {
+        match result {
+            Ok((file, pixels)) => {
+                files.push(file);
+                images.push(pixels);
+            }
+            Err(error) if total == 1 => return Err(error),
+            Err(error) => tracing::warn!("{error:#}"),
+        }
+    }
+    if files.is_empty() {
+        bail!("none of the {total} image files can be read");
+    }
+    Ok(Found {
+        unread: total - files.len(),
+        images: stack(&images, shape)?,
+        files,
+    })
+}
+
+/// Reads `files` as u8 images `[N, C, H, W]` of `shape`, where C is 1 or 3: colors become grey or
+/// grey becomes colors, whichever it takes. All are read, or it is an error.
 pub(crate) fn read(files: &[PathBuf], shape: ImageShape) -> Result<Tensor> {
+    check_channels(shape)?;
+    let images = files.par_iter().map(|file| pixels(file, shape));
+    stack(&images.collect::<Result<Vec<_>>>()?, shape)
+}
+
+/// An error unless image files can hold such images.
+pub(crate) fn check_channels(shape: ImageShape) -> Result<()> {
     ensure!(
         [1, 3].contains(&shape.channels),
         "the model takes images of {} channels, and image files have 1 or 3",
         shape.channels
     );
-    let images = files
-        .par_iter()
-        .map(|file| {
-            pixels(file, shape).with_context(|| format!("cannot read `{}`", file.display()))
-        })
-        .collect::<Result<Vec<_>>>()?;
+    Ok(())
+}
+
+/// The pixels of a file, row by row, the channels of a pixel side by side.
+fn pixels(path: &Path, shape: ImageShape) -> Result<Vec<u8>> {
+    let fits = |width: u32, height: u32| {
+        ensure!(
+            (height as usize, width as usize) == (shape.height, shape.width),
+            "it is {width}×{height} pixels, the model takes {}×{}; resize it first",
+            shape.width,
+            shape.height
+        );
+        Ok(())
+    };
+    let picture = open(path, fits).with_context(|| format!("cannot read `{}`", path.display()))?;
+    Ok(values(picture, shape.channels))
+}
+
+fn stack(images: &[Vec<u8>], shape: ImageShape) -> Result<Tensor> {
     let dimensions = (images.len(), shape.height, shape.width, shape.channels);
     let images = Tensor::from_vec(images.concat(), dimensions, &Device::Cpu)?;
     Ok(images.permute((0, 3, 1, 2))?.contiguous()?)
 }
 
-fn in_folder(folder: &Path) -> Result<Vec<PathBuf>> {
-    let cannot = || format!("cannot read the folder `{}`", folder.display());
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).with_context(cannot)? {
-        let path = entry.with_context(cannot)?.path();
-        let extension = path.extension().and_then(|extension| extension.to_str());
-        let extension = extension.map(str::to_ascii_lowercase);
-        if extension.is_some_and(|extension| EXTENSIONS.contains(&&*extension)) {
-            files.push(path);
-        }
-    }
-    ensure!(
-        !files.is_empty(),
-        "the folder `{}` holds no image files (PNG or JPEG)",
-        folder.display()
-    );
-    files.sort();
-    Ok(files)
-}
-
-/// The pixels of a file, row by row, the channels of a pixel side by side.
-fn pixels(path: &Path, shape: ImageShape) -> Result<Vec<u8>> {
-    // A pipe or a device might never end.
-    ensure!(fs::metadata(path)?.is_file(), "it is no file");
-    let mut reader = ImageReader::new(BufReader::new(File::open(path)?)).with_guessed_format()?;
-    ensure!(
-        matches!(reader.format(), Some(ImageFormat::Png | ImageFormat::Jpeg)),
-        "it is neither PNG nor JPEG"
-    );
-    let mut limits = Limits::default();
-    limits.max_alloc = Some(MAX_MEMORY);
-    reader.limits(limits);
-    let decoder = reader.into_decoder().map_err(reason)?;
-    let (width, height) = decoder.dimensions();
-    if (height as usize, width as usize) != (shape.height, shape.width) {
-        bail!(
-            "it is {width}×{height} pixels, the model takes {}×{}; resize it first",
-            shape.width,
-            shape.height
-        );
-    }
-    let picture = DynamicImage::from_decoder(decoder).map_err(reason)?;
-    if picture.color().has_alpha() {
-        let opaque = picture
-            .to_rgba16()
-            .pixels()
-            .all(|pixel| pixel.0[3] == u16::MAX);
-        ensure!(opaque, "parts of it are transparent");
-    }
-    Ok(match shape.channels {
-        1 => picture.into_luma8().into_raw(),
-        _ => picture.into_rgb8().into_raw(),
-    })
-}
-
-/// Why a decoder gave up, without its inner workings.
-fn reason(error: ImageError) -> Error {
-    match error {
-        ImageError::IoError(error) => error.into(),
-        ImageError::Limits(_) => anyhow!("it takes more memory than an image of its size should"),
-        ImageError::Unsupported(_) => {
-            anyhow!("it is of an unusual kind; save it as an ordinary PNG")
-        }
-        _ => anyhow!("it is damaged"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use image::{GrayImage, RgbImage, RgbaImage};
+    use std::fs;
+
+    use image::{GrayImage, ImageFormat, RgbImage, RgbaImage};
 
     use super::*;
 
@@ -141,14 +130,16 @@ mod tests {
             .unwrap();
         fs::write(path("notes.txt"), "no image").unwrap();
 
-        let files = find(&[folder.path().to_owned(), path("b.png")]).unwrap();
-        let names: Vec<_> = files
+        let paths = [folder.path().to_owned(), path("b.png")];
+        let found = find(&paths, ImageShape::new(3, 2, 3)).unwrap();
+        let names: Vec<_> = found
+            .files
             .iter()
             .map(|file| file.file_name().unwrap().to_str().unwrap())
             .collect();
         assert_eq!(names, ["a.PNG", "b.png", "c.png", "b.png"]);
 
-        let images = read(&files, ImageShape::new(3, 2, 3)).unwrap();
+        let images = found.images;
         assert_eq!(images.dims(), [4, 3, 2, 3]);
         let first = [
             0, 1, 2, 0, 1, 2, 0, 0, 0, 1, 1, 1, 200, 200, 200, 200, 200, 200,
@@ -159,7 +150,7 @@ mod tests {
             [0, 1, 2, 10, 11, 12].repeat(3)
         );
 
-        let images = read(&files[1..], ImageShape::new(1, 2, 3)).unwrap();
+        let images = read(&found.files[1..], ImageShape::new(1, 2, 3)).unwrap();
         assert_eq!(images.dims(), [3, 1, 2, 3]);
         assert_eq!(values(&images), [0, 1, 2, 10, 11, 12].repeat(3));
     }
@@ -170,8 +161,8 @@ mod tests {
         let path = folder.path().join("a.JPEG");
         let plain = RgbImage::from_pixel(16, 8, image::Rgb([200, 100, 50]));
         plain.save_with_format(&path, ImageFormat::Jpeg).unwrap();
-        let files = find(&[folder.path().to_owned()]).unwrap();
-        let images = read(&files, ImageShape::new(3, 8, 16)).unwrap();
+        let found = find(&[folder.path().to_owned()], ImageShape::new(3, 8, 16));
+        let images = found.unwrap().images;
         let expected = [[200; 128], [100; 128], [50; 128]].concat();
         let near = |(a, b): (u8, u8)| a.abs_diff(b) <= 4;
         assert!(values(&images).into_iter().zip(expected).all(near));

@@ -2,19 +2,8 @@
 
 use anyhow::{Result, bail};
 use candle_core::Tensor;
-use flow_data::{Dataset, DatasetName};
-use flow_glow::{Checkpoint, GlowConfig};
-
-/// The data set that was asked for, or the one the model was trained on.
-pub(crate) fn dataset_name(
-    asked: Option<DatasetName>,
-    checkpoint: &Checkpoint,
-) -> Result<DatasetName> {
-    match asked {
-        Some(name) => Ok(name),
-        None => Ok(checkpoint.header.dataset.parse::<DatasetName>()?),
-    }
-}
+use flow_data::Dataset;
+use flow_glow::GlowConfig;
 
 /// u8 images `[N, C, H, W]` of a data set by their places.
 pub(crate) fn by_index(dataset: &Dataset, indices: &[usize]) -> Result<Tensor> {

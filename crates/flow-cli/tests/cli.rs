@@ -277,7 +277,9 @@ fn colored_images_are_trained_on_and_drawn() {
         evaluation["standard_error"].is_null(),
         "one image has no spread"
     );
-    let error = sandbox.fails(1, &["eval", "--checkpoint", model, "--dataset", "mnist"]);
+    let assets = concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets");
+    let other = ["--dataset", "mnist", "--data-dir", assets];
+    let error = sandbox.fails(1, &[&["eval", "--checkpoint", model], &other[..]].concat());
     assert!(
         error.contains("1×28×28, the model takes 3×32×32"),
         "{error}"

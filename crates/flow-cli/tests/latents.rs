@@ -222,7 +222,7 @@ fn pictures_come_back_to_the_pixel() {
 #[test]
 fn a_data_set_is_encoded_with_its_bound() {
     let sandbox = Sandbox::new(ImageShape::new(1, 28, 28), None);
-    sandbox.ok("encode --dataset mnist --limit 20 --out z.safetensors");
+    sandbox.ok("encode --limit 20 --out z.safetensors");
     let z = sandbox.read("z.safetensors");
     assert_eq!(z["z.0"].dims(), [20, 2, 14, 14]);
     assert_eq!(z["z.1"].dims(), [20, 8, 7, 7]);

@@ -38,7 +38,7 @@ fn digits_at_once() {
 #[test]
 fn likelihoods_as_published() {
     let folder = tempfile::tempdir().unwrap();
-    let (stdout, _) = flow(folder.path(), "eval --dataset mnist --json");
+    let (stdout, _) = flow(folder.path(), "eval --json");
     let found: Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!(found["images"], 2000);
     let bits = found["bits_per_dim"].as_f64().unwrap();
@@ -64,7 +64,7 @@ fn classes_recognized_as_published() {
 fn latents_and_back() {
     let folder = tempfile::tempdir().unwrap();
     for class in ["", " --class 3"] {
-        let options = format!("encode --dataset mnist --limit 20 --out z.safetensors{class}");
+        let options = format!("encode --limit 20 --out z.safetensors{class}");
         flow(folder.path(), &options);
         flow(
             folder.path(),

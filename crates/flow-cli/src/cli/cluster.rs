@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use flow_data::{DatasetName, Split};
 
-use super::{DeviceArgs, values};
+use super::{DataDirArgs, DeviceArgs, values};
 use crate::pretrained::CheckpointArgs;
 
 /// Options of `flow cluster`.
@@ -59,9 +59,8 @@ pub(crate) struct ClusterArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 
-    /// The folder fetched data sets lie in
-    #[arg(long, value_name = "DIR", default_value = "data")]
-    pub(crate) data_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) data_dir: DataDirArgs,
 
     #[command(flatten)]
     pub(crate) device: DeviceArgs,

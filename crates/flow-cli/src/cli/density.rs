@@ -20,9 +20,14 @@ With --json each line is an object with these fields. All files meet the same no
 a file depend on it, the model and the options alone. Numbers that are not finite are NaN, inf or
 -inf in CSV, null in JSON, and how many there are is said.
 
-Files are PNG or JPEG, as large as the model's images; colors become grey, or grey becomes colors,
-whichever the model takes. For a model with classes, each class counts as equally likely unless
---class names one."
+Files are PNG or JPEG, as large as the model's images, and are turned as their EXIF orientation
+says. Colors become grey, or grey becomes colors, whichever the model takes: grey is 0.299 red +
+0.587 green + 0.114 blue (ITU-R BT.601), as in Pillow and torchvision. Alpha is left out where it is
+opaque; a picture that is transparent anywhere is refused. In folders, and in folders below them, the
+files count that end in .png, .jpg or .jpeg; those whose names begin with a dot are left out. A file
+that cannot be read is named, the others are measured, and the exit status is 1.
+
+For a model with classes, each class counts as equally likely unless --class names one."
 )]
 pub(crate) struct DensityArgs {
     /// Image files, and folders of them

@@ -5,7 +5,7 @@ use std::{path::PathBuf, str::FromStr};
 use clap::{ArgGroup, Args};
 use flow_data::{DatasetName, Split};
 
-use super::{DeviceArgs, values};
+use super::{DataDirArgs, DeviceArgs, values};
 use crate::pretrained::CheckpointArgs;
 
 /// Options of `flow edit`.
@@ -39,7 +39,7 @@ pub(crate) struct EditArgs {
     #[arg(long, value_name = "I,…", value_delimiter = ',', value_parser = values::whole::<0, usize>)]
     pub(crate) index: Vec<usize>,
 
-    /// The images to change: PNG files of the model's size
+    /// The images to change: PNG or JPEG files of the model's size, read as `flow density --help` says
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(crate) images: Vec<PathBuf>,
 
@@ -65,7 +65,7 @@ pub(crate) struct EditArgs {
     #[arg(long, value_name = "N", default_value_t = 9, value_parser = values::steps)]
     pub(crate) steps: usize,
 
-    /// A CSV file with a first line of names: a column `file` (PNG files, relative to the CSV file) or
+    /// A CSV file with a first line of names: a column `file` (image files, relative to the CSV file) or
     /// `index` (places among the training images), and columns of numbers
     #[arg(long, value_name = "FILE")]
     pub(crate) labels: Option<PathBuf>,
@@ -83,9 +83,8 @@ pub(crate) struct EditArgs {
     #[arg(long, value_name = "FILE", default_value = "edit.png")]
     pub(crate) out: PathBuf,
 
-    /// The folder fetched data sets lie in
-    #[arg(long, value_name = "DIR", default_value = "data")]
-    pub(crate) data_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) data_dir: DataDirArgs,
 
     #[command(flatten)]
     pub(crate) device: DeviceArgs,

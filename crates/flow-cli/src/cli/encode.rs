@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args};
 use flow_data::{DatasetName, Split};
 
-use super::{DeviceArgs, values};
+use super::{DataDirArgs, DeviceArgs, values};
 use crate::pretrained::CheckpointArgs;
 
 /// Options of `flow encode`.
 #[derive(Debug, Args)]
 #[command(
-    group = ArgGroup::new("images").required(true).args(["input", "dataset"]),
+    group = ArgGroup::new("images").args(["input", "dataset"]),
     after_help = "\
 The file holds z.0, z.1, …, a tensor [N, C, H, W] for each level, whose numbers are independent and
 standard normal under the model, and log_prob [N], in nats: of each image, the lower bound that
@@ -26,12 +26,13 @@ pub(crate) struct EncodeArgs {
     #[command(flatten)]
     pub(crate) model: CheckpointArgs,
 
-    /// The images: a PNG, cut row by row into images of the model's size; or a safetensors file with x
-    /// [N, C, H, W], pixels in u8, and labels, one each, if the model has classes
+    /// The images: a PNG or JPEG, read as `flow density --help` says and cut row by row into images of
+    /// the model's size; or a safetensors file with x [N, C, H, W], pixels in u8, and labels, one each, if the model has classes
     #[arg(long, value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,
 
-    /// The data set whose images to take
+    /// The data set whose images to take [default: the one the model was trained on, if there is no
+    /// --input]
     #[arg(long, value_parser = values::dataset())]
     pub(crate) dataset: Option<DatasetName>,
 
@@ -59,9 +60,8 @@ pub(crate) struct EncodeArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
 
-    /// The folder fetched data sets lie in
-    #[arg(long, value_name = "DIR", default_value = "data")]
-    pub(crate) data_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) data_dir: DataDirArgs,
 
     #[command(flatten)]
     pub(crate) device: DeviceArgs,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args};
 use flow_data::{DatasetName, Split};
 
-use super::{DeviceArgs, values};
+use super::{DataDirArgs, DeviceArgs, values};
 use crate::pretrained::CheckpointArgs;
 
 /// Options of `flow interpolate`.
@@ -33,8 +33,9 @@ pub(crate) struct InterpolateArgs {
     #[arg(long, value_name = "J,…", value_delimiter = ',', requires = "from", value_parser = values::whole::<0, usize>)]
     pub(crate) to: Vec<usize>,
 
-    /// The first and the last image of each row: PNG files of the model's size
-    #[arg(long, value_name = "FILE", num_args = 2.., conflicts_with_all = ["from", "dataset"])]
+    /// The first and the last image of each row: PNG or JPEG files of the model's size, read as
+    /// `flow density --help` says
+    #[arg(long, value_name = "FILE", num_args = 2.., conflicts_with_all = ["from", "dataset", "data_dir"])]
     pub(crate) images: Vec<PathBuf>,
 
     /// The data set [default: the one the model was trained on]
@@ -62,9 +63,8 @@ pub(crate) struct InterpolateArgs {
     #[arg(long, value_name = "FILE", default_value = "interpolation.png")]
     pub(crate) out: PathBuf,
 
-    /// The folder fetched data sets lie in
-    #[arg(long, value_name = "DIR", default_value = "data")]
-    pub(crate) data_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) data_dir: DataDirArgs,
 
     #[command(flatten)]
     pub(crate) device: DeviceArgs,

@@ -6,7 +6,7 @@ use clap::{ArgGroup, Args, builder::TypedValueParser};
 use flow_data::{DatasetName, Split};
 use flow_glow::outliers::{Compressor, Score};
 
-use super::{DeviceArgs, DistributedArgs, values};
+use super::{DataDirArgs, DeviceArgs, DistributedArgs, values};
 use crate::pretrained::CheckpointArgs;
 
 /// Options of `flow outliers`.
@@ -37,11 +37,13 @@ Scores, larger for stranger images; all but latent-norm are in bits per dimensio
   likelihood-ratio  -log p(x) less that under --background (arXiv:1906.02845)
   latent-norm       the root of the mean square of the latents
 
+Image files and folders are read as `flow density --help` says.
+
 Images without a finite score stay, as the strangest, and are counted. In JSON, numbers that are not
 finite are null."
 )]
 pub(crate) struct OutliersArgs {
-    /// Image files in question (PNG or JPEG, as large as the model's images), and folders of them
+    /// Image files in question, and folders of them
     #[arg(value_name = "IMAGES")]
     pub(crate) images: Vec<PathBuf>,
 
@@ -112,9 +114,8 @@ pub(crate) struct OutliersArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 
-    /// The folder fetched data sets lie in
-    #[arg(long, value_name = "DIR", default_value = "data")]
-    pub(crate) data_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) data_dir: DataDirArgs,
 
     #[command(flatten)]
     pub(crate) device: DeviceArgs,

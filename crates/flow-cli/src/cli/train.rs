@@ -9,7 +9,7 @@ use flow_glow::{
     UnsoundInversion,
 };
 
-use super::{DeviceArgs, DistributedArgs, values};
+use super::{DataDirArgs, DeviceArgs, DistributedArgs, values};
 use crate::training::{DEFAULT_EPOCHS, EXP_TANH, VARIATIONAL};
 
 /// Options of `flow train`.
@@ -68,14 +68,13 @@ pub(crate) struct TrainArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Data")]
 pub(crate) struct DataArgs {
-    /// The data set [default: mnist; with --from, that of the model]. `cargo xtask fetch NAME` gets it; without that, 10,000
-    /// bundled images of mnist are used
+    /// The data set, which `cargo xtask fetch NAME` gets [default: with --from that of the model, else
+    /// mnist; its 10,000 bundled images if it was not fetched and no --data-dir is given]
     #[arg(long, value_parser = values::dataset())]
     pub(crate) dataset: Option<DatasetName>,
 
-    /// The folder fetched data sets lie in
-    #[arg(long, value_name = "DIR", default_value = "data")]
-    pub(crate) data_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) data_dir: DataDirArgs,
 
     /// Measure N test images only, evenly spread, at the end of the training [default: all], and no more
     /// than 1,000 of them after each epoch

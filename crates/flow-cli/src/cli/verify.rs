@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use flow_data::DatasetName;
 
-use super::values;
+use super::{DataDirArgs, values};
 
 /// Options of `flow verify`.
 #[derive(Debug, Args)]
@@ -44,7 +44,6 @@ pub(crate) struct VerifyArgs {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// The folder fetched data sets lie in
-    #[arg(long, value_name = "DIR", default_value = "data")]
-    pub(crate) data_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) data_dir: DataDirArgs,
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     cli::{ClusterArgs, Method},
     clustering::{self, Agreement, Components},
-    data,
+    data::{self, Choice},
     files::Output,
     report, select, tensors,
 };
@@ -36,8 +36,8 @@ pub(crate) fn run(args: &ClusterArgs) -> Result<()> {
     let checkpoint = args.model.load(false, &device)?;
     let model = &checkpoint.model;
     let config = model.config();
-    let name = select::dataset_name(args.dataset, &checkpoint)?;
-    let [mut dataset] = data::open(name, [args.split], &args.data_dir)?;
+    let choice = Choice::of(args.dataset, &checkpoint.header.dataset)?;
+    let [mut dataset] = data::open(choice, [args.split], &args.data_dir)?;
     data::check_fit(config, &dataset)?;
     dataset.thin_out(args.limit.unwrap_or(usize::MAX));
     let batch = dataset.batch(&(0..dataset.len()).collect::<Vec<_>>())?;
@@ -78,7 +78,7 @@ pub(crate) fn run(args: &ClusterArgs) -> Result<()> {
             Method::Gaussians => "gaussians",
         },
         images: labels.len(),
-        dataset: name.as_str(),
+        dataset: dataset.name().as_str(),
         split: args.split.as_str(),
     };
     if args.json {

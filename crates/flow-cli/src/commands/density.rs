@@ -73,5 +73,5 @@ pub(crate) fn run(args: &DensityArgs, console: &Console) -> Result<()> {
             densities.len()
         );
     }
-    Ok(())
+    collection.ensure_complete()
 }

@@ -6,8 +6,12 @@ use flow_data::{Dataset, Measure, Split};
 use flow_glow::Checkpoint;
 
 use crate::{
-    attribute::Attribute, cli::EditArgs, data, exact::Exact, files::Output, image_files,
-    image_grid, select, tensors,
+    attribute::Attribute,
+    cli::EditArgs,
+    data::{self, Choice},
+    exact::Exact,
+    files::Output,
+    image_files, image_grid, select, tensors,
 };
 
 /// Draws a grid: a row for each image, a column for each strength.
@@ -62,19 +66,18 @@ fn images(
     attribute: &Attribute,
 ) -> Result<(Tensor, Option<Dataset>)> {
     let config = checkpoint.model.config();
+    let choice = || Choice::of(args.dataset, &checkpoint.header.dataset);
     let needs_examples = !matches!(attribute, Attribute::Files(..));
     if args.index.is_empty() {
         let images = image_files::read(&args.images, config.image)?;
         if !needs_examples {
             return Ok((images, None));
         }
-        let name = select::dataset_name(args.dataset, checkpoint)?;
-        let [examples] = data::open(name, [Split::Train], &args.data_dir)?;
+        let [examples] = data::open(choice()?, [Split::Train], &args.data_dir)?;
         data::check_fit(config, &examples)?;
         return Ok((images, Some(examples)));
     }
-    let name = select::dataset_name(args.dataset, checkpoint)?;
-    let [examples, shown] = data::open(name, [Split::Train, args.split], &args.data_dir)?;
+    let [examples, shown] = data::open(choice()?, [Split::Train, args.split], &args.data_dir)?;
     data::check_fit(config, &shown)?;
     let images = select::by_index(&shown, &args.index)?;
     Ok((images, needs_examples.then_some(examples)))

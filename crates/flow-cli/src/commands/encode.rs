@@ -5,15 +5,15 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use candle_core::{DType, Device, Tensor};
 use flow_core::{random, standard_normal_log_prob};
-use flow_data::DatasetName;
 use flow_glow::{Checkpoint, Glow, GlowConfig, ImageShape, quantize};
 
 use super::decode;
 use crate::{
     cli::EncodeArgs,
-    data, exact,
+    data::{self, Choice},
+    exact,
     files::Output,
-    measure,
+    image_files, measure,
     tensors::{self, Tensors},
     tiles,
 };
@@ -29,9 +29,12 @@ pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
     let device = args.device.device.open()?;
     let checkpoint = args.model.load(args.class.is_some(), &device)?;
     let config = checkpoint.model.config();
-    let images = match (&args.input, args.dataset) {
-        (Some(path), _) => from_file(args, path, config)?,
-        (None, name) => from_dataset(args, name.context("there are no images")?, config)?,
+    let images = match &args.input {
+        Some(path) => from_file(args, path, config)?,
+        None => {
+            let choice = Choice::of(args.dataset, &checkpoint.header.dataset)?;
+            from_dataset(args, choice, config)?
+        }
     };
     let output = Output::create(&args.out)?;
 
@@ -127,8 +130,8 @@ fn encode(
     })
 }
 
-fn from_dataset(args: &EncodeArgs, name: DatasetName, config: &GlowConfig) -> Result<Images> {
-    let [mut dataset] = data::open(name, [args.split], &args.data_dir)?;
+fn from_dataset(args: &EncodeArgs, choice: Choice, config: &GlowConfig) -> Result<Images> {
+    let [mut dataset] = data::open(choice, [args.split], &args.data_dir)?;
     data::check_fit(config, &dataset)?;
     dataset.thin_out(args.limit.unwrap_or(usize::MAX));
     let batch = dataset.batch(&(0..dataset.len()).collect::<Vec<_>>())?;
@@ -143,10 +146,10 @@ fn from_dataset(args: &EncodeArgs, name: DatasetName, config: &GlowConfig) -> Re
 }
 
 fn from_file(args: &EncodeArgs, path: &Path, config: &GlowConfig) -> Result<Images> {
-    if path.extension().is_some_and(|extension| extension == "png") {
+    if image_files::has_extension(path) {
         ensure!(
             !args.raw,
-            "a PNG holds pixels; `--raw` takes a safetensors file"
+            "a picture holds pixels; `--raw` takes a safetensors file"
         );
         let x = tiles::read(path, config.image)?;
         let labels = tensors::labels(config, args.class, x.dim(0)?)?;

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::{
     cli::EvalArgs,
     console::Console,
-    data,
+    data::{self, Choice},
     measure::{self, Measurement},
     ranks::Team,
     report,
@@ -41,7 +41,7 @@ pub(crate) fn run(args: &EvalArgs, console: &Console) -> Result<()> {
 }
 
 fn evaluate(args: &EvalArgs, console: &Console, team: &Team) -> Result<()> {
-    let (checkpoint, name, dataset) = team.agree(open(args, &team.device))?;
+    let (checkpoint, dataset) = team.agree(open(args, &team.device))?;
     let total = dataset.len() as u64;
     let mut progress = console.progress(0.0);
     let go_on = |images| {
@@ -71,7 +71,7 @@ fn evaluate(args: &EvalArgs, console: &Console, team: &Team) -> Result<()> {
         &*team.ranks,
     )?;
     team.lead(|| {
-        print(args, name, &measured, accuracy)?;
+        print(args, dataset.name(), &measured, accuracy)?;
         ensure!(
             measured.non_finite == 0,
             "{} of {total} images have no finite likelihood under {}; `flow verify` says why",
@@ -82,16 +82,13 @@ fn evaluate(args: &EvalArgs, console: &Console, team: &Team) -> Result<()> {
     })
 }
 
-fn open(args: &EvalArgs, device: &Device) -> Result<(Checkpoint, DatasetName, Dataset)> {
+fn open(args: &EvalArgs, device: &Device) -> Result<(Checkpoint, Dataset)> {
     let checkpoint = args.model.load(false, device)?;
-    let name = match args.dataset {
-        Some(name) => name,
-        None => checkpoint.header.dataset.parse::<DatasetName>()?,
-    };
-    let [mut dataset] = data::open(name, [args.split], &args.data_dir)?;
+    let choice = Choice::of(args.dataset, &checkpoint.header.dataset)?;
+    let [mut dataset] = data::open(choice, [args.split], &args.data_dir)?;
     data::check_fit(checkpoint.model.config(), &dataset)?;
     dataset.thin_out(args.limit.unwrap_or(usize::MAX));
-    Ok((checkpoint, name, dataset))
+    Ok((checkpoint, dataset))
 }
 
 fn print(

@@ -5,8 +5,11 @@ use candle_core::Tensor;
 use flow_glow::{Checkpoint, Latents, Path};
 
 use crate::{
-    cli::InterpolateArgs, data, exact::Exact, files::Output, image_files, image_grid, select,
-    tensors,
+    cli::InterpolateArgs,
+    data::{self, Choice},
+    exact::Exact,
+    files::Output,
+    image_files, image_grid, select, tensors,
 };
 
 /// Draws rows.
@@ -61,8 +64,8 @@ fn ends(args: &InterpolateArgs, checkpoint: &Checkpoint) -> Result<Tensor> {
         args.from.len(),
         args.to.len()
     );
-    let name = select::dataset_name(args.dataset, checkpoint)?;
-    let [dataset] = data::open(name, [args.split], &args.data_dir)?;
+    let choice = Choice::of(args.dataset, &checkpoint.header.dataset)?;
+    let [dataset] = data::open(choice, [args.split], &args.data_dir)?;
     data::check_fit(config, &dataset)?;
     select::by_index(&dataset, &[&args.from[..], &args.to].concat())
 }

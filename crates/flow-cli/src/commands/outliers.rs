@@ -16,7 +16,8 @@ use flow_glow::{Checkpoint, ImageShape, outliers::Score};
 
 use self::suspects::Witnesses;
 use crate::{
-    cli::OutliersArgs, collection::Collection, console::Console, files::Output, ranks::Team,
+    cli::OutliersArgs, collection::Collection, console::Console, data::Choice, files::Output,
+    ranks::Team,
 };
 
 /// What to do with the images in question.
@@ -81,19 +82,23 @@ fn tell_apart(
     }
     let (drawing, file) = (opened.drawing, opened.file);
     let nothing = "there are no images";
-    team.lead(|| match task {
-        Task::Compare => {
-            let (normal, strange) = normal.zip(questioned).context(nothing)?;
-            compare::run(args, scores, [&normal, &strange], entropy, drawing)
+    team.lead(|| {
+        let (normal, questioned) = (normal.as_ref(), questioned.as_ref());
+        match task {
+            Task::Compare => {
+                let (normal, strange) = normal.zip(questioned).context(nothing)?;
+                compare::run(args, scores, [normal, strange], entropy, drawing)?;
+            }
+            Task::Judge(share) => {
+                let normal = normal.context(nothing)?;
+                judge::run(args, share, scores[0], normal, questioned, file)?;
+            }
+            Task::Rank(count) => {
+                let suspects = questioned.or(normal).context(nothing)?;
+                rank::run(args, count, scores[0], suspects, drawing)?;
+            }
         }
-        Task::Judge(share) => {
-            let normal = normal.context(nothing)?;
-            judge::run(args, share, scores[0], &normal, questioned.as_ref(), file)
-        }
-        Task::Rank(count) => {
-            let suspects = questioned.or(normal).context(nothing)?;
-            rank::run(args, count, scores[0], &suspects, drawing)
-        }
+        questioned.map_or(Ok(()), |suspects| suspects.images.ensure_complete())
     })
 }
 
@@ -116,20 +121,15 @@ impl Opened {
         let background = background
             .map(|path| open_background(path, &team.device, config.image))
             .transpose()?;
-        let open = |name, option, split, limit| {
-            Collection::of_dataset((name, option), split, limit, config, &args.data_dir)
+        let open = |choice, option, split, limit| {
+            Collection::of_dataset((choice, option), split, limit, config, &args.data_dir)
         };
-        let open_normal = |split, limit| match args.dataset {
-            Some(name) => open(name, "--dataset", split, limit),
-            None => open(
-                checkpoint.header.dataset.parse()?,
-                "--dataset",
-                split,
-                limit,
-            ),
+        let open_normal = |split, limit| {
+            let choice = Choice::of(args.dataset, &checkpoint.header.dataset)?;
+            open(choice, "--dataset", split, limit)
         };
-        let questioned = match args.against {
-            Some(name) => Some(open(name, "--against", args.split, args.limit)?),
+        let questioned = match args.against.map(Choice::Named) {
+            Some(choice) => Some(open(choice, "--against", args.split, args.limit)?),
             None if args.images.is_empty() => None,
             None => Some(Collection::of_files(&args.images, config)?),
         };

@@ -4,14 +4,18 @@ use std::fmt::Write as _;
 
 use anyhow::{Result, ensure};
 use candle_core::Device;
-use flow_data::{DatasetName, Split};
+use flow_data::Split;
 use flow_glow::{
     Checkpoint,
     verify::{self, Layer, Range, Report, Verdict},
 };
 use serde::Serialize;
 
-use crate::{cli::VerifyArgs, data, report};
+use crate::{
+    cli::VerifyArgs,
+    data::{self, Choice},
+    report,
+};
 
 #[derive(Serialize)]
 struct Verification<'a> {
@@ -47,11 +51,8 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<()> {
     // Only the CPU computes in double precision everywhere.
     let checkpoint = Checkpoint::load(&args.checkpoint, &Device::Cpu)?;
     let config = checkpoint.model.config();
-    let name = match args.dataset {
-        Some(name) => name,
-        None => checkpoint.header.dataset.parse::<DatasetName>()?,
-    };
-    let [mut dataset] = data::open(name, [Split::Test], &args.data_dir)?;
+    let choice = Choice::of(args.dataset, &checkpoint.header.dataset)?;
+    let [mut dataset] = data::open(choice, [Split::Test], &args.data_dir)?;
     data::check_fit(config, &dataset)?;
     dataset.thin_out(args.limit);
     let batch = dataset.batch(&(0..dataset.len()).collect::<Vec<_>>())?;
@@ -71,7 +72,7 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<()> {
             passed: failed == 0,
             verdicts: found.verdicts.iter().map(VerdictRecord::from).collect(),
             layers: found.layers.iter().map(LayerRecord::from).collect(),
-            dataset: name.as_str(),
+            dataset: dataset.name().as_str(),
             images: dataset.len(),
         })?;
     } else {

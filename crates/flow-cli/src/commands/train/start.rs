@@ -10,7 +10,8 @@ use indicatif::HumanCount;
 
 use crate::{
     cli::TrainArgs,
-    data, pretrained,
+    data::{self, Choice},
+    pretrained,
     ranks::Team,
     training::{self, Images, Journal, Limits, Notes, RunFolder},
 };
@@ -204,7 +205,8 @@ fn open_images(
         !(args.data.flip || flip) || name == DatasetName::Cifar10,
         "`--flip` is for `cifar10`: what `{name}` shows has a left and a right"
     );
-    let [train, test] = data::open(name, [Split::Train, Split::Test], &args.data.data_dir)?;
+    let choice = Choice::of(args.data.dataset, name.as_str())?;
+    let [train, test] = data::open(choice, [Split::Train, Split::Test], &args.data.data_dir)?;
     Ok(Images::new(train, test, (flip, mutate), eval_images))
 }
 
