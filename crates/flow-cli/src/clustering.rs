@@ -14,10 +14,10 @@ use linfa_clustering::{GaussianMixtureModel, KMeans};
 use ndarray::{Array1, Array2, Axis};
 use rand_xoshiro::{Xoshiro256Plus, rand_core::SeedableRng};
 
-use crate::cli::Method;
+use crate::{cli::Method, words::count};
 
 pub(crate) use agreement::Agreement;
-pub(crate) use scatter::png;
+pub(crate) use scatter::picture;
 
 /// Beginnings of which the best result counts, and steps from each.
 const RUNS: usize = 5;
@@ -37,7 +37,11 @@ impl Components {
         let vectors = vectors.to_device(&Device::Cpu)?.to_dtype(DType::F64)?;
         let vectors = vectors.flatten_from(1)?;
         let (n, dimensions) = vectors.dims2()?;
-        ensure!(n >= 3, "{n} images are too few to find groups among them");
+        ensure!(
+            n >= 3,
+            "{} cannot be put into groups: three or more are needed",
+            count(n, "image")
+        );
         ensure!(
             vectors.abs()?.max_all()?.to_scalar::<f64>()?.is_finite(),
             "some latents are not finite; `flow verify` says why"

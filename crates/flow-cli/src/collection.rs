@@ -18,6 +18,7 @@ use crate::{
     data::{self, Choice},
     image_files::{self, Found},
     measure::{self, BATCH_SIZE},
+    words::count,
 };
 
 /// Images with names.
@@ -73,9 +74,8 @@ impl Collection {
             images,
             unread,
         } = image_files::find(paths, config.image)?;
-        let s = if files.len() == 1 { "" } else { "s" };
         Ok(Self {
-            name: format!("{} image file{s}", HumanCount(files.len() as u64)),
+            name: count(files.len(), "image file"),
             images,
             ids: files
                 .iter()
@@ -92,9 +92,9 @@ impl Collection {
     pub(crate) fn ensure_complete(&self) -> Result<()> {
         ensure!(
             self.unread == 0,
-            "{} of {} image files could not be read, as said above",
+            "{} of {} could not be read, as said above",
             self.unread,
-            self.unread + self.len()
+            count(self.unread + self.len(), "image file")
         );
         Ok(())
     }

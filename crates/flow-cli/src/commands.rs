@@ -21,6 +21,7 @@ use rayon::ThreadPoolBuilder;
 use crate::{
     cli::{Cli, Command},
     console::Console,
+    words::count,
 };
 
 /// Does what the command line says.
@@ -31,7 +32,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         ThreadPoolBuilder::new()
             .num_threads(threads)
             .build_global()
-            .with_context(|| format!("cannot start {threads} threads"))?;
+            .with_context(|| format!("cannot start {}", count(threads, "thread")))?;
     }
     match cli.command {
         Command::Train(args) => train::run(&args, console),

@@ -8,7 +8,7 @@ use flow_data::{Batch, Dataset, DatasetName, Error, Split};
 use flow_glow::GlowConfig;
 use indicatif::HumanCount;
 
-use crate::cli::DataDirArgs;
+use crate::{cli::DataDirArgs, words::plural};
 
 /// The folder of data sets where none is named.
 const DATA_DIR: &str = "data";
@@ -154,5 +154,6 @@ fn counts(splits: impl IntoIterator<Item = Split>, datasets: &[Dataset]) -> Stri
         .zip(datasets)
         .map(|(split, dataset)| format!("{} {split}", HumanCount(dataset.len() as u64)))
         .collect::<Vec<_>>();
-    format!("{} images", counts.join(" and "))
+    let last = datasets.last().map_or(0, Dataset::len);
+    format!("{} {}", counts.join(" and "), plural(last, "image"))
 }

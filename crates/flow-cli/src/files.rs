@@ -61,6 +61,27 @@ impl Output {
     }
 }
 
+/// Which of `known` extensions the name of a file to write has, in letters of either case; nothing if
+/// it has none.
+///
+/// # Errors
+/// If it has another one, whose format cannot be written.
+pub(crate) fn extension(path: &Path, known: &[&'static str]) -> Result<Option<&'static str>> {
+    let Some(found) = path.extension() else {
+        return Ok(None);
+    };
+    let mut matching = known.iter().filter(|name| found.eq_ignore_ascii_case(name));
+    let extension = matching.next().copied().with_context(|| {
+        let known = known.iter().map(|name| format!("`.{name}`"));
+        let known = known.collect::<Vec<_>>().join(", ");
+        format!(
+            "cannot write `{}`: its name may end in {known}",
+            path.display()
+        )
+    });
+    extension.map(Some)
+}
+
 /// Replaces the file at `path`, or makes it.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<()> {
     Output::create(path)?.write(content)

@@ -2,14 +2,11 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use candle_core::{Device, Tensor};
 use image::{
-    Delay, DynamicImage, ExtendedColorType, Frame, GrayImage, ImageEncoder, RgbImage,
-    codecs::{
-        gif::{GifEncoder, Repeat},
-        png::PngEncoder,
-    },
+    Delay, DynamicImage, Frame, GrayImage, RgbImage,
+    codecs::gif::{GifEncoder, Repeat},
 };
 
 /// Images are enlarged by a whole number to about this many pixels a side, so that people can see
@@ -25,15 +22,15 @@ const GAP: usize = 4;
 /// Lighter than the background of digits, darker than that of most photographs.
 const GAP_VALUE: u8 = 96;
 
-/// Encodes u8 images `[N, C, H, W]` (C is 1 or 3) as one PNG: a square grid, row by row.
-pub(crate) fn png(images: &Tensor) -> Result<Vec<u8>> {
+/// u8 images `[N, C, H, W]` (C is 1 or 3) in a square grid, row by row.
+pub(crate) fn square(images: &Tensor) -> Result<DynamicImage> {
     let columns = columns(images.dim(0)?);
-    paint(images, columns, columns)?.png()
+    paint(images, columns, columns)
 }
 
-/// As [`png`], in rows of `columns` images.
-pub(crate) fn png_of_rows(images: &Tensor, columns: usize) -> Result<Vec<u8>> {
-    paint(images, images.dim(0)?.div_ceil(columns), columns)?.png()
+/// As [`square`], in rows of `columns` images.
+pub(crate) fn rows(images: &Tensor, columns: usize) -> Result<DynamicImage> {
+    paint(images, images.dim(0)?.div_ceil(columns), columns)
 }
 
 /// Encodes grids of u8 images, `[N, C, H, W]` each, as one GIF that begins again at its end, a frame each
@@ -42,12 +39,7 @@ pub(crate) fn gif(
     frames: impl Iterator<Item = Result<Tensor>>,
     interval: Duration,
 ) -> Result<Vec<u8>> {
-    let pictures = frames.map(|images| {
-        let images = images?;
-        let columns = columns(images.dim(0)?);
-        paint(&images, columns, columns)?.color_image()
-    });
-    gif_of_pictures(pictures, interval)
+    gif_of_pictures(frames.map(|images| square(&images?)), interval)
 }
 
 /// As [`gif`], of pictures.
@@ -66,40 +58,12 @@ pub(crate) fn gif_of_pictures(
     Ok(encoded)
 }
 
-/// A grid as pixels, row by row.
-struct Picture {
-    pixels: Vec<u8>,
-    width: u32,
-    height: u32,
-    color: ExtendedColorType,
-}
-
-impl Picture {
-    fn png(&self) -> Result<Vec<u8>> {
-        let mut encoded = Vec::new();
-        let encoder = PngEncoder::new(&mut encoded);
-        encoder.write_image(&self.pixels, self.width, self.height, self.color)?;
-        Ok(encoded)
-    }
-
-    fn color_image(self) -> Result<DynamicImage> {
-        let (width, height) = (self.width, self.height);
-        let image = if self.color == ExtendedColorType::L8 {
-            GrayImage::from_raw(width, height, self.pixels).map(DynamicImage::from)
-        } else {
-            RgbImage::from_raw(width, height, self.pixels).map(DynamicImage::from)
-        };
-        image.context("a picture has as many pixels as its size says")
-    }
-}
-
-fn paint(images: &Tensor, rows: usize, columns: usize) -> Result<Picture> {
+fn paint(images: &Tensor, rows: usize, columns: usize) -> Result<DynamicImage> {
     let (_, c, h, w) = images.dims4()?;
-    let color = match c {
-        1 => ExtendedColorType::L8,
-        3 => ExtendedColorType::Rgb8,
-        _ => bail!("images of {c} channels cannot be shown; 1 or 3 are needed"),
-    };
+    ensure!(
+        [1, 3].contains(&c),
+        "images of {c} channels cannot be shown; 1 or 3 are needed"
+    );
     let most = rows.max(columns) * h.max(w);
     let scale = (SIDE / h.max(w)).clamp(1, (PICTURE / most).max(1));
     let (tile_h, tile_w) = (h * scale + GAP, w * scale + GAP);
@@ -124,12 +88,13 @@ fn paint(images: &Tensor, rows: usize, columns: usize) -> Result<Picture> {
             }
         }
     }
-    Ok(Picture {
-        pixels,
-        width: width as u32,
-        height: height as u32,
-        color,
-    })
+    let (width, height) = (width as u32, height as u32);
+    let picture = if c == 1 {
+        GrayImage::from_raw(width, height, pixels).map(DynamicImage::from)
+    } else {
+        RgbImage::from_raw(width, height, pixels).map(DynamicImage::from)
+    };
+    picture.context("a picture has as many pixels as its size says")
 }
 
 /// The smallest square that holds `count` images has this many a side.
@@ -157,7 +122,7 @@ mod tests {
         let (n, h, w) = (7, 28, 28);
         let values = (0..n * h * w).map(|i| (i % 251) as u8).collect::<Vec<_>>();
         let images = Tensor::from_vec(values.clone(), (n, 1, h, w), &Device::Cpu).unwrap();
-        let picture = decode(&png(&images).unwrap()).to_luma8();
+        let picture = square(&images).unwrap().to_luma8();
         assert_eq!(picture.dimensions(), (3 * 116 + 4, 3 * 116 + 4));
         for (i, value) in values.iter().enumerate() {
             let (image, y, x) = (i / (h * w), i / w % h, i % w);
@@ -176,7 +141,7 @@ mod tests {
     fn rows_are_as_long_as_asked_and_frames_keep_their_pixels() {
         let images = Tensor::arange(0u8, 6 * 16, &Device::Cpu).unwrap();
         let images = images.reshape((6, 1, 4, 4)).unwrap();
-        let rows = decode(&png_of_rows(&images, 3).unwrap()).to_luma8();
+        let rows = super::rows(&images, 3).unwrap().to_luma8();
         assert_eq!(rows.dimensions(), (3 * 116 + 4, 2 * 116 + 4));
         assert_eq!(rows.get_pixel(4, 120).0, [48]);
 
@@ -199,7 +164,7 @@ mod tests {
     #[test]
     fn colors_keep_their_channels() {
         let image = Tensor::from_vec(vec![10u8, 20, 30], (1, 3, 1, 1), &Device::Cpu).unwrap();
-        let picture = decode(&png(&image).unwrap()).to_rgb8();
+        let picture = square(&image).unwrap().to_rgb8();
         assert_eq!(picture.get_pixel(10, 10).0, [10, 20, 30]);
         let frames = std::iter::once(Ok(image));
         let picture = decode(&gif(frames, Duration::from_millis(80)).unwrap()).to_rgb8();
@@ -209,7 +174,7 @@ mod tests {
     #[test]
     fn two_channels_are_an_error() {
         let images = Tensor::zeros((1, 2, 4, 4), DType::U8, &Device::Cpu).unwrap();
-        let error = png(&images).unwrap_err();
+        let error = square(&images).unwrap_err();
         assert!(error.to_string().contains("2 channels"));
     }
 }

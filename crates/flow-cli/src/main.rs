@@ -5,6 +5,7 @@
 
 mod animation;
 mod attribute;
+mod classes;
 mod cli;
 mod clustering;
 mod collection;
@@ -21,6 +22,7 @@ mod image_files;
 mod image_grid;
 mod measure;
 mod memory;
+mod picture_file;
 mod plot;
 mod pretrained;
 mod ranks;
@@ -30,6 +32,7 @@ mod select;
 mod tensors;
 mod tiles;
 mod training;
+mod words;
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! Diagrams as PNG, with smooth lines and a font of our own.
+//! Diagrams, with smooth lines and a font of our own.
 
 use anyhow::{Result, anyhow};
 use image::{ExtendedColorType, ImageEncoder, RgbImage, codecs::png::PngEncoder, imageops};
@@ -27,11 +27,22 @@ pub(crate) fn text(size: i32, color: RGBColor) -> TextStyle<'static> {
         .color(&color)
 }
 
-/// A diagram of `width` × `height` pixels that `draw` draws on white, [`OVERSAMPLING`] times as large.
+/// As [`picture`], encoded as a PNG.
 pub(crate) fn png(
     (width, height): (u32, u32),
     draw: impl FnOnce(&Canvas) -> Result<(), Box<dyn std::error::Error>>,
 ) -> Result<Vec<u8>> {
+    let picture = picture((width, height), draw)?;
+    let mut encoded = Vec::new();
+    PngEncoder::new(&mut encoded).write_image(&picture, width, height, ExtendedColorType::Rgb8)?;
+    Ok(encoded)
+}
+
+/// A diagram of `width` × `height` pixels that `draw` draws on white, [`OVERSAMPLING`] times as large.
+pub(crate) fn picture(
+    (width, height): (u32, u32),
+    draw: impl FnOnce(&Canvas) -> Result<(), Box<dyn std::error::Error>>,
+) -> Result<RgbImage> {
     let size = (width * OVERSAMPLING, height * OVERSAMPLING);
     let mut pixels = vec![0; size.0 as usize * size.1 as usize * 3];
     let paint = |pixels: &mut [u8]| {
@@ -44,8 +55,5 @@ pub(crate) fn png(
     };
     paint(&mut pixels).map_err(|error| anyhow!("cannot draw the diagram: {error}"))?;
     let large = RgbImage::from_raw(size.0, size.1, pixels).expect("the size was computed above");
-    let small = imageops::thumbnail(&large, width, height);
-    let mut encoded = Vec::new();
-    PngEncoder::new(&mut encoded).write_image(&small, width, height, ExtendedColorType::Rgb8)?;
-    Ok(encoded)
+    Ok(imageops::thumbnail(&large, width, height))
 }

@@ -7,6 +7,8 @@ use candle_core::Device;
 use clap::Args;
 use flow_glow::Checkpoint;
 
+use crate::classes;
+
 /// Which model a command takes.
 #[derive(Debug, Args)]
 pub(crate) struct CheckpointArgs {
@@ -34,8 +36,24 @@ pub(crate) fn shipped(with_classes: bool, device: &Device) -> Result<(&'static s
 }
 
 impl CheckpointArgs {
-    /// The model of the file, or one that ships, which knows classes if it should.
-    pub(crate) fn load(&self, with_classes: bool, device: &Device) -> Result<Checkpoint> {
+    /// The model of the file, or one that ships, which knows classes if it should or one is asked for.
+    ///
+    /// # Errors
+    /// If it cannot be read, or does not know `class`.
+    pub(crate) fn load(
+        &self,
+        with_classes: bool,
+        class: Option<u32>,
+        device: &Device,
+    ) -> Result<Checkpoint> {
+        let checkpoint = self.open(with_classes || class.is_some(), device)?;
+        if let Some(class) = class {
+            classes::check(&checkpoint.header, class)?;
+        }
+        Ok(checkpoint)
+    }
+
+    fn open(&self, with_classes: bool, device: &Device) -> Result<Checkpoint> {
         if let Some(path) = &self.checkpoint {
             return Ok(Checkpoint::load(path, device)?);
         }

@@ -126,9 +126,9 @@ impl Engine {
                 let ranks = flow_glow::ranks::Mpi::join(&device, stop)?;
                 if ranks.size() != launch.size {
                     bail!(
-                        "the launcher has started {} processes, but MPI sees {}; launch with that of the MPI \
-                         this binary was built with",
-                        launch.size,
+                        "the launcher has started {}, but MPI sees {}; launch with that of the MPI this \
+                         binary was built with",
+                        crate::words::count(launch.size, "process"),
                         ranks.size()
                     );
                 }

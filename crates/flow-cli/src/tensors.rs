@@ -4,7 +4,12 @@ use std::{collections::BTreeMap, path::Path};
 
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::{DType, Device, Tensor};
-use flow_glow::{Glow, GlowConfig};
+use flow_glow::{Glow, GlowConfig, Header};
+
+use crate::{
+    classes,
+    files::{self, Output},
+};
 
 /// Images that go through a model at once; as many as `measure` takes, so that the noise is the same.
 const BATCH: usize = 100;
@@ -47,10 +52,11 @@ impl<'a> Tensors<'a> {
     /// for all.
     pub(crate) fn labels(
         &self,
-        config: &GlowConfig,
+        header: &Header,
         class: Option<u32>,
         count: usize,
     ) -> Result<Option<Tensor>> {
+        let config = &header.model;
         let labels = match (config.classes, class) {
             (None, _) | (_, Some(_)) => return self::labels(config, class, count),
             (Some(_), None) => self.get("labels"),
@@ -58,43 +64,28 @@ impl<'a> Tensors<'a> {
         let labels = labels.context("the model has classes: give `--class`")?;
         ensure!(
             labels.dims() == [count],
-            "tensor `labels` of `{}` has shape {:?}, but there are {count} images",
+            "tensor `labels` of `{}` has shape {:?}, but should have [{count}], a label of each image",
             self.path.display(),
             labels.dims()
         );
         let labels = labels.to_dtype(DType::U32)?;
-        check(config, &labels)?;
+        for label in labels.to_vec1()? {
+            classes::check(header, label)?;
+        }
         Ok(Some(labels))
     }
 }
 
-/// `class` as the labels of `count` images, if the model has classes.
+/// `class`, which the model knows, as the labels of `count` images, if the model has classes.
 pub(crate) fn labels(
     config: &GlowConfig,
     class: Option<u32>,
     count: usize,
 ) -> Result<Option<Tensor>> {
     match (config.classes, class) {
-        (None, None) => Ok(None),
-        (None, Some(_)) => bail!("the model knows no classes; leave out `--class`"),
+        (None, _) => Ok(None),
         (Some(_), None) => bail!("the model has classes: give `--class`"),
-        (Some(_), Some(class)) => {
-            let labels = Tensor::full(class, count, &Device::Cpu)?;
-            check(config, &labels)?;
-            Ok(Some(labels))
-        }
-    }
-}
-
-fn check(config: &GlowConfig, labels: &Tensor) -> Result<()> {
-    let classes = config.classes.unwrap_or(0);
-    match labels
-        .to_vec1::<u32>()?
-        .into_iter()
-        .find(|&label| label as usize >= classes)
-    {
-        Some(label) => bail!("there is no class {label}: the model knows {classes}, from 0"),
-        None => Ok(()),
+        (Some(_), Some(class)) => Ok(Some(Tensor::full(class, count, &Device::Cpu)?)),
     }
 }
 
@@ -160,6 +151,12 @@ pub(crate) fn latents(tensors: &Tensors, model: &Glow) -> Result<Vec<Tensor>> {
         }
     }
     Ok(latents)
+}
+
+/// Prepares to write a safetensors file, whose name ends so or has no extension.
+pub(crate) fn create(path: &Path) -> Result<Output> {
+    files::extension(path, &["safetensors"])?;
+    Output::create(path)
 }
 
 /// The bytes of a safetensors file.

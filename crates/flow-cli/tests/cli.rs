@@ -222,7 +222,7 @@ fn a_class_can_be_asked_for_where_there_are_classes() {
     ]);
     let error = sandbox.fails(1, &["sample", "--checkpoint", model, "--class", "10"]);
     assert!(
-        error.contains("no class 10: the model knows 10, 0 to 9"),
+        error.contains("there is no class 10: the model knows the classes 0 to 9"),
         "{error}"
     );
     assert!(!sandbox.path("samples.png").exists());

@@ -306,7 +306,7 @@ fn what_does_not_fit_is_refused_and_nothing_is_written() {
     }
     sandbox.fails(
         "decode --input half.safetensors --out out.jpg",
-        "neither a `.png` nor a `.safetensors`",
+        "cannot write `out.jpg`: its name may end in `.png`, `.safetensors`",
     );
     sandbox.fails(
         "decode --input half.safetensors --raw --out out.png",
@@ -314,7 +314,7 @@ fn what_does_not_fit_is_refused_and_nothing_is_written() {
     );
     sandbox.fails(
         "encode --raw --input images.png --out out.safetensors",
-        "a PNG holds pixels",
+        "a picture holds pixels",
     );
 }
 

@@ -103,7 +103,7 @@ fn read(path: &Path, mut content: impl Read, item: &[usize], most: usize) -> Res
             found.to_string()
         };
         return Err(format(format!(
-            "announces {expected} bytes of {} but holds {found}",
+            "announces {expected} B of {} but holds {found}",
             kind(item)
         )));
     }

@@ -3,6 +3,8 @@
 //! Files keep the names their authors gave them. Digests are those of the uncompressed content, so
 //! they hold for a file as it is and for the same file under gzip.
 
+use std::fmt::Write as _;
+
 use sha2::{Digest, Sha256};
 
 use crate::{DatasetName, Split, cifar10, idx};
@@ -64,7 +66,10 @@ pub struct File {
 /// SHA-256 of `content`, in lower-case hexadecimal digits.
 pub fn sha256(content: &[u8]) -> String {
     let digest = Sha256::digest(content);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    digest.iter().fold(String::new(), |mut digits, byte| {
+        let _ = write!(digits, "{byte:02x}");
+        digits
+    })
 }
 
 /// The data set whose published labels of `split` have this digest.

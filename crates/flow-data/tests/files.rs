@@ -140,15 +140,15 @@ fn damaged_images_are_errors() {
         ),
         (
             with(4, &[0, 0, 0x27, 0x10]),
-            "announces 7840000 bytes of images but holds 1568",
+            "announces 7840000 B of images but holds 1568",
         ),
         (
             good[..good.len() - 1].to_vec(),
-            "announces 1568 bytes of images but holds 1567",
+            "announces 1568 B of images but holds 1567",
         ),
         (
             [&good[..], &[0]].concat(),
-            "announces 1568 bytes of images but holds more",
+            "announces 1568 B of images but holds more",
         ),
     ];
     for (content, reason) in cases {
@@ -174,7 +174,7 @@ fn broken_gzip_is_an_error_of_reading() {
 #[test]
 fn labels_must_be_classes_one_an_image() {
     for (labels, reason) in [
-        (&[1][..], "holds 1 labels for 2 images"),
+        (&[1][..], "does not go with its images: 1 against 2"),
         (&[1, 10], "labels image 1 as 10, not 0 to 9"),
     ] {
         let data = tempfile::tempdir().unwrap();

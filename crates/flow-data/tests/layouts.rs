@@ -199,6 +199,6 @@ fn zeros_behind_gzip_are_padding() {
     let (error, _, path) = load(&[&*gzip(front), &*gzip(front)].concat()).unwrap_err();
     assert_eq!(
         error,
-        format!("`{path}` announces 1568 bytes of images but holds 984")
+        format!("`{path}` announces 1568 B of images but holds 984")
     );
 }

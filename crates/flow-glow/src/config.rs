@@ -257,7 +257,7 @@ impl GlowConfig {
         }
         if self.parameter_bound() > MAX_PARAMETERS {
             return refuse(format!(
-                "{} levels of {} steps, width {}, have more parameters than fit into memory",
+                "{} × {} steps of width {} have more parameters than fit into memory",
                 self.levels, self.steps, self.width
             ));
         }
@@ -292,9 +292,8 @@ impl GlowConfig {
         let refuse = |reason: String| Err(Error::Config(reason));
         if shares.len() != 1 << self.bits {
             return refuse(format!(
-                "equalization has shares for {} pixel values, but {} bits make {}",
+                "equalization has shares for {} pixel values, and there are {}",
                 shares.len(),
-                self.bits,
                 1 << self.bits
             ));
         }

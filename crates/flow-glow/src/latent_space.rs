@@ -39,7 +39,7 @@ impl Path {
     /// If there are fewer than two steps, or the two are not of the same shape.
     pub fn between(self, from: &Latents, to: &Latents, steps: usize) -> Result<Latents> {
         if steps < 2 {
-            let reason = format!("a path of {steps} steps has no two ends");
+            let reason = format!("a path takes two steps or more, not {steps}");
             return Err(Error::Config(reason));
         }
         let times = (0..steps).map(|step| step as f64 / (steps - 1) as f64);

@@ -210,7 +210,7 @@ impl Glow {
         else {
             let (got, needed) = (latents.0.len(), self.levels.len());
             return Err(Error::Config(format!(
-                "a model of {needed} levels decodes {needed} latents, not {got}"
+                "the model decodes a latent of each level: {needed} of them, not {got}"
             )));
         };
         for (latent, shape) in latents.0.iter().zip(self.latent_shapes()) {

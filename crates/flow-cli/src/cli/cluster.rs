@@ -55,7 +55,7 @@ pub(crate) struct ClusterArgs {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// A PNG to write: the first two principal components of the latents, by label and by cluster
+    /// A picture to write, a .png, .jpg or .gif: the first two principal components of the latents, by label and by cluster
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 

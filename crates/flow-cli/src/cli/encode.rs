@@ -56,7 +56,7 @@ pub(crate) struct EncodeArgs {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
 
-    /// The safetensors file to write; `-` is stdout
+    /// The .safetensors file to write; `-` is stdout
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
 

@@ -59,7 +59,7 @@ pub(crate) struct InterpolateArgs {
     #[arg(long, value_name = "K", value_parser = values::whole::<0, u32>)]
     pub(crate) class: Option<u32>,
 
-    /// The PNG to write; `-` is stdout
+    /// The picture to write: a .png, .jpg or .gif; `-` is stdout, a PNG
     #[arg(long, value_name = "FILE", default_value = "interpolation.png")]
     pub(crate) out: PathBuf,
 

@@ -109,7 +109,7 @@ pub(crate) struct OutliersArgs {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// The picture (.png) or report (.html) to write; with --threshold-quantile where to write the
+    /// The picture (.png, .jpg or .gif) or report (.html) to write; with --threshold-quantile where to write the
     /// verdicts, in place of stdout
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,

@@ -55,11 +55,12 @@ pub(crate) struct SampleArgs {
     #[arg(long, value_name = "N", default_value_t = 48, value_parser = values::count_up_to::<1000>)]
     pub(crate) frames: usize,
 
-    /// The PNG to write, or the GIF; `-` is stdout [default: samples.png or samples.gif]
+    /// The picture to write: a .png, .jpg or .gif, with --animate a .gif; `-` is stdout [default:
+    /// samples.png or samples.gif]
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 
-    /// Also write a safetensors file with x [N, C, H, W], pixels in u8, and labels, one each, if the
+    /// Also write a .safetensors file with x [N, C, H, W], pixels in u8, and labels, one each, if the
     /// model has classes
     #[arg(long, value_name = "FILE", conflicts_with = "animate")]
     pub(crate) out_tensor: Option<PathBuf>,

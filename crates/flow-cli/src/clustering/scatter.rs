@@ -1,6 +1,7 @@
 //! Points in the plane in the colors of their groups.
 
 use anyhow::Result;
+use image::RgbImage;
 use plotters::prelude::*;
 
 use crate::plot::{self, Canvas, INK, OVERSAMPLING, RULE, text};
@@ -25,9 +26,9 @@ const COLORS: [RGBColor; 10] = [
 /// This share of the points on each side does not stretch the scale.
 const OUTLIERS: f64 = 0.002;
 
-/// Draws the same points twice as a PNG, once for each title and grouping.
-pub(crate) fn png(points: &[(f64, f64)], panels: [(&str, &[usize]); 2]) -> Result<Vec<u8>> {
-    plot::png(SIZE, |canvas| {
+/// Draws the same points twice, once for each title and grouping.
+pub(crate) fn picture(points: &[(f64, f64)], panels: [(&str, &[usize]); 2]) -> Result<RgbImage> {
+    plot::picture(SIZE, |canvas| {
         for (area, (title, groups)) in canvas.split_evenly((1, 2)).iter().zip(panels) {
             draw(area, title, points, groups)?;
         }
@@ -103,8 +104,7 @@ mod tests {
         let points = points.collect::<Vec<_>>();
         let by_column = (0..200).map(|i| i % 20 / 10).collect::<Vec<_>>();
         let one = vec![3; 200];
-        let encoded = png(&points, [("by column", &by_column), ("one", &one)]).unwrap();
-        let picture = image::load_from_memory(&encoded).unwrap().to_rgb8();
+        let picture = picture(&points, [("by column", &by_column), ("one", &one)]).unwrap();
         assert_eq!(picture.dimensions(), SIZE);
         let count = |color: RGBColor, right: bool| {
             let color = [color.0, color.1, color.2];

@@ -8,7 +8,7 @@ use flow_glow::{Dequantization, GlowConfig, ImageShape, TrainSettings, Trainer};
 use serde::Serialize;
 use std::{env, hint::black_box, time::Instant};
 
-use crate::{cli::BenchArgs, memory, report, training};
+use crate::{cli::BenchArgs, memory, report, training, words::count};
 
 /// Sides of the matrices whose product shows what the machine can do.
 const MATRIX: usize = 1024;
@@ -114,8 +114,10 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
         (
             "model",
             format!(
-                "{} levels of {} steps, width {}, images of {image}",
-                result.levels, result.steps, result.width
+                "{} of {}, width {}, images of {image}",
+                count(result.levels, "level"),
+                count(result.steps, "step"),
+                result.width
             ),
         ),
         ("training", format!("{} images/s", result.train_img_s)),
@@ -137,8 +139,10 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
         (
             "device",
             format!(
-                "{}, {} copies a step; {} threads",
-                result.device, result.copies_a_step, result.threads
+                "{}, copies in a step: {}; {}",
+                result.device,
+                result.copies_a_step,
+                count(result.threads, "thread")
             ),
         ),
     ])

@@ -2,15 +2,15 @@
 
 use anyhow::Result;
 use candle_core::Tensor;
-use indicatif::HumanCount;
 use serde::Serialize;
 
 use crate::{
     cli::{ClusterArgs, Method},
     clustering::{self, Agreement, Components},
     data::{self, Choice},
-    files::Output,
+    picture_file::PictureFile,
     report, select, tensors,
+    words::count,
 };
 
 /// What was found.
@@ -33,7 +33,7 @@ struct Clustering {
 /// Finds clusters and judges them.
 pub(crate) fn run(args: &ClusterArgs) -> Result<()> {
     let device = args.device.device.open()?;
-    let checkpoint = args.model.load(false, &device)?;
+    let checkpoint = args.model.load(false, None, &device)?;
     let model = &checkpoint.model;
     let config = model.config();
     let choice = Choice::of(args.dataset, &checkpoint.header.dataset)?;
@@ -44,7 +44,7 @@ pub(crate) fn run(args: &ClusterArgs) -> Result<()> {
     let labels = batch.labels.to_vec1::<u32>()?;
     let labels = labels.into_iter().map(|label| label as usize);
     let labels = labels.collect::<Vec<_>>();
-    let output = args.out.as_deref().map(Output::create).transpose()?;
+    let output = args.out.as_deref().map(PictureFile::create).transpose()?;
 
     let class = select::common_class(config, None);
     let classes = tensors::labels(config, class, labels.len())?;
@@ -65,7 +65,7 @@ pub(crate) fn run(args: &ClusterArgs) -> Result<()> {
             ("latents, colored by label", &labels[..]),
             ("latents, colored by cluster", &found),
         ];
-        output.write(&clustering::png(&components.plane(), panels)?)?;
+        output.write(&clustering::picture(&components.plane(), panels)?.into())?;
     }
     let result = Clustering {
         latents: Agreement::of(&found, &labels),
@@ -93,7 +93,6 @@ fn print(result: &Clustering) -> Result<()> {
         let Agreement { purity, nmi } = agreement;
         format!("purity {purity:.3}, NMI {nmi:.3}")
     };
-    let images = HumanCount(result.images as u64);
     report::table(&[
         ("latents", agreement(result.latents)),
         ("pixels", agreement(result.pixels)),
@@ -111,7 +110,11 @@ fn print(result: &Clustering) -> Result<()> {
         ),
         (
             "data",
-            format!("{images} {} images of {}", result.split, result.dataset),
+            format!(
+                "{} of {}",
+                count(result.images, &format!("{} image", result.split)),
+                result.dataset
+            ),
         ),
     ])
 }

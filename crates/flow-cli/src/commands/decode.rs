@@ -6,21 +6,18 @@ use flow_glow::{Glow, Latents, quantize};
 
 use crate::{
     cli::DecodeArgs,
-    files::Output,
+    files::{self, Output},
     tensors::{self, Tensors},
     tiles,
 };
 
 /// Writes images.
 pub(crate) fn run(args: &DecodeArgs) -> Result<()> {
-    let as_png = match args
-        .out
-        .extension()
-        .and_then(|extension| extension.to_str())
-    {
+    // Other formats of pictures lose pixels.
+    let as_png = match files::extension(&args.out, &["png", "safetensors"])? {
         Some("png") => true,
-        Some("safetensors") => false,
-        _ => bail!(
+        Some(_) => false,
+        None => bail!(
             "`{}` is neither a `.png` nor a `.safetensors`",
             args.out.display()
         ),
@@ -32,10 +29,10 @@ pub(crate) fn run(args: &DecodeArgs) -> Result<()> {
     let device = args.device.device.open()?;
     let input = Tensors::read(&args.input)?;
     // Latents of a model with classes have labels.
-    let with_classes = args.class.is_some() || input.get("labels").is_ok();
-    let checkpoint = args.model.load(with_classes, &device)?;
+    let with_classes = input.get("labels").is_ok();
+    let checkpoint = args.model.load(with_classes, args.class, &device)?;
     let latents = tensors::latents(&input, &checkpoint.model)?;
-    let labels = input.labels(checkpoint.model.config(), args.class, latents[0].dim(0)?)?;
+    let labels = input.labels(&checkpoint.header, args.class, latents[0].dim(0)?)?;
     let output = Output::create(&args.out)?;
 
     let x = if latents[0].dtype() == DType::F64 {

@@ -12,7 +12,7 @@ use crate::{
     console::Console,
     files::Output,
     records::{self, Format},
-    report, tensors,
+    report,
 };
 
 /// In JSON, numbers that are not finite are `null`.
@@ -26,12 +26,9 @@ struct Density<'a> {
 /// Measures image files.
 pub(crate) fn run(args: &DensityArgs, console: &Console) -> Result<()> {
     let device = args.device.device.open()?;
-    let checkpoint = args.model.load(args.class.is_some(), &device)?;
+    let checkpoint = args.model.load(false, args.class, &device)?;
     let model = &checkpoint.model;
     let config = model.config();
-    if args.class.is_some() {
-        tensors::labels(config, args.class, 1)?;
-    }
     let collection = Collection::of_files(&args.images, config)?;
     let output = args.out.as_deref().map(Output::create).transpose()?;
 

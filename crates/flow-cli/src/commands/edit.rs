@@ -10,34 +10,34 @@ use crate::{
     cli::EditArgs,
     data::{self, Choice},
     exact::Exact,
-    files::Output,
-    image_files, image_grid, select, tensors,
+    image_files, image_grid,
+    picture_file::PictureFile,
+    select, words,
 };
 
 /// Draws a grid: a row for each image, a column for each strength.
 pub(crate) fn run(args: &EditArgs) -> Result<()> {
     let device = args.device.device.open()?;
-    let checkpoint = args.model.load(args.class.is_some(), &device)?;
+    let checkpoint = args.model.load(false, args.class, &device)?;
     let model = &checkpoint.model;
     let config = model.config();
     let attribute = Attribute::named(&args.attribute, args.labels.as_deref())?;
     let class = select::common_class(config, args.class);
     let (images, mut examples) = images(args, &checkpoint, &attribute)?;
     let count = images.dim(0)?;
-    tensors::labels(config, class, count)?;
     if let Some(examples) = &mut examples
         && attribute.is_sought()
     {
         examples.thin_out(args.examples);
     }
     let contrast = attribute.contrast(examples.as_ref(), config)?;
-    let output = Output::create(&args.out)?;
+    let output = PictureFile::create(&args.out)?;
 
     tracing::info!(
-        "{}: from {} images to {} others",
+        "{}: from {} to {}",
         args.attribute,
-        contrast.from.dim(0)?,
-        contrast.to.dim(0)?
+        words::count(contrast.from.dim(0)?, "image"),
+        words::count(contrast.to.dim(0)?, "image")
     );
     let direction = model.attribute(&contrast.from, &contrast.to, class)?;
     let images = Exact::encode(&checkpoint, &images, class, &device)?;
@@ -50,10 +50,11 @@ pub(crate) fn run(args: &EditArgs) -> Result<()> {
         columns.push(edited);
     }
     let rows = Tensor::stack(&columns, 1)?.flatten(0, 1)?;
-    output.write(&image_grid::png_of_rows(&rows, args.steps)?)?;
+    output.write(&image_grid::rows(&rows, args.steps)?)?;
     tracing::info!(
-        "{count} rows of {} images in `{}`",
-        args.steps,
+        "{} of {} in `{}`",
+        words::count(count, "row"),
+        words::count(args.steps, "image"),
         args.out.display()
     );
     Ok(())
@@ -93,8 +94,8 @@ fn tell(measure: Measure, strength: f64, images: &Tensor) -> Result<()> {
     }
     let mean = values.iter().sum::<f64>() / values.len() as f64;
     tracing::info!(
-        "strength {strength:>6.2}: mean {measure} {mean:.3} of {} images that are not black",
-        values.len()
+        "strength {strength:>6.2}: mean {measure} {mean:.3} of {}, without black ones",
+        words::count(values.len(), "image")
     );
     Ok(())
 }

@@ -5,14 +5,13 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use candle_core::{DType, Device, Tensor};
 use flow_core::{random, standard_normal_log_prob};
-use flow_glow::{Checkpoint, Glow, GlowConfig, ImageShape, quantize};
+use flow_glow::{Checkpoint, Glow, GlowConfig, Header, ImageShape, quantize};
 
 use super::decode;
 use crate::{
     cli::EncodeArgs,
     data::{self, Choice},
     exact,
-    files::Output,
     image_files, measure,
     tensors::{self, Tensors},
     tiles,
@@ -27,16 +26,15 @@ struct Images {
 /// Writes latents.
 pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
     let device = args.device.device.open()?;
-    let checkpoint = args.model.load(args.class.is_some(), &device)?;
+    let checkpoint = args.model.load(false, args.class, &device)?;
     let config = checkpoint.model.config();
-    let images = match &args.input {
-        Some(path) => from_file(args, path, config)?,
-        None => {
-            let choice = Choice::of(args.dataset, &checkpoint.header.dataset)?;
-            from_dataset(args, choice, config)?
-        }
+    let images = if let Some(path) = &args.input {
+        from_file(args, path, &checkpoint.header)?
+    } else {
+        let choice = Choice::of(args.dataset, &checkpoint.header.dataset)?;
+        from_dataset(args, choice, config)?
     };
-    let output = Output::create(&args.out)?;
+    let output = tensors::create(&args.out)?;
 
     let mut found = if args.raw {
         of_numbers(&checkpoint, &images, &device)?
@@ -145,7 +143,8 @@ fn from_dataset(args: &EncodeArgs, choice: Choice, config: &GlowConfig) -> Resul
     })
 }
 
-fn from_file(args: &EncodeArgs, path: &Path, config: &GlowConfig) -> Result<Images> {
+fn from_file(args: &EncodeArgs, path: &Path, header: &Header) -> Result<Images> {
+    let config = &header.model;
     if image_files::has_extension(path) {
         ensure!(
             !args.raw,
@@ -180,6 +179,6 @@ fn from_file(args: &EncodeArgs, path: &Path, config: &GlowConfig) -> Result<Imag
         path.display(),
         x.dims()
     );
-    let labels = tensors.labels(config, args.class, x.dim(0)?)?;
+    let labels = tensors.labels(header, args.class, x.dim(0)?)?;
     Ok(Images { x, labels })
 }

@@ -16,6 +16,7 @@ use crate::{
     measure::{self, Measurement},
     ranks::Team,
     report,
+    words::count,
 };
 
 /// Numbers that are not finite are `null`.
@@ -83,7 +84,7 @@ fn evaluate(args: &EvalArgs, console: &Console, team: &Team) -> Result<()> {
 }
 
 fn open(args: &EvalArgs, device: &Device) -> Result<(Checkpoint, Dataset)> {
-    let checkpoint = args.model.load(false, device)?;
+    let checkpoint = args.model.load(false, None, device)?;
     let choice = Choice::of(args.dataset, &checkpoint.header.dataset)?;
     let [mut dataset] = data::open(choice, [args.split], &args.data_dir)?;
     data::check_fit(checkpoint.model.config(), &dataset)?;
@@ -109,14 +110,17 @@ fn print(
             split: args.split.as_str(),
         });
     }
-    let images = HumanCount(measured.images as u64);
+    let images = count(measured.images, &format!("{} image", args.split));
     let noise = match args.importance_samples {
         1 => "1 draw for each image".to_owned(),
-        samples => format!("{samples} draws for each image, importance-weighted"),
+        samples => format!(
+            "{} for each image, importance-weighted",
+            count(samples, "draw")
+        ),
     };
     let mut rows = vec![
         ("result", measured.to_string()),
-        ("data", format!("{images} {} images of {name}", args.split)),
+        ("data", format!("{images} of {name}")),
         ("noise", noise),
     ];
     if let Some(accuracy) = accuracy.filter(|accuracy| accuracy.is_finite()) {

@@ -10,7 +10,7 @@ use flow_glow::{
 use indicatif::HumanCount;
 use serde::Serialize;
 
-use crate::{cli::InspectArgs, report};
+use crate::{cli::InspectArgs, report, words::count};
 
 #[derive(Serialize)]
 struct Inspection<'a> {
@@ -37,8 +37,11 @@ pub(crate) fn run(args: &InspectArgs) -> Result<()> {
         (
             "images",
             format!(
-                "{}×{}×{}, {} bits",
-                model.image.channels, model.image.height, model.image.width, model.bits
+                "{}×{}×{}, {}",
+                model.image.channels,
+                model.image.height,
+                model.image.width,
+                count(model.bits as usize, "bit")
             ),
         ),
         ("levels", model.levels.to_string()),
@@ -65,7 +68,7 @@ pub(crate) fn run(args: &InspectArgs) -> Result<()> {
             match model.dequantization {
                 Dequantization::Uniform => "uniform".to_owned(),
                 Dequantization::Variational { steps, width } => {
-                    format!("variational, {steps} steps, width {width}")
+                    format!("variational, {}, width {width}", count(steps, "step"))
                 }
             },
         ),
@@ -107,19 +110,19 @@ fn training_rows(training: &TrainingRecord) -> Result<[(&'static str, String); 5
         (
             "trained for",
             format!(
-                "{} steps, {} whole epochs, {}",
-                HumanCount(progress.step),
-                progress.epoch,
+                "{}, {}, {}",
+                count(progress.step as usize, "step"),
+                count(progress.epoch as usize, "whole epoch"),
                 humantime::format_duration(time)
             ),
         ),
         (
             "optimizer",
             format!(
-                "{}, learning rate {}, {} warm-up steps, gradient norm up to {}",
+                "{}, learning rate {}, {}, gradient norm up to {}",
                 name(&settings.optimizer)?,
                 settings.learning_rate,
-                settings.warmup_steps,
+                count(settings.warmup_steps as usize, "warm-up step"),
                 settings.clip_norm
             ),
         ),

@@ -8,19 +8,20 @@ use crate::{
     cli::InterpolateArgs,
     data::{self, Choice},
     exact::Exact,
-    files::Output,
-    image_files, image_grid, select, tensors,
+    image_files, image_grid,
+    picture_file::PictureFile,
+    select,
+    words::count,
 };
 
 /// Draws rows.
 pub(crate) fn run(args: &InterpolateArgs) -> Result<()> {
     let device = args.device.device.open()?;
-    let checkpoint = args.model.load(args.class.is_some(), &device)?;
+    let checkpoint = args.model.load(false, args.class, &device)?;
     let config = checkpoint.model.config();
     let class = select::common_class(config, args.class);
     let ends = ends(args, &checkpoint)?;
-    tensors::labels(config, class, ends.dim(0)?)?;
-    let output = Output::create(&args.out)?;
+    let output = PictureFile::create(&args.out)?;
 
     let ends = Exact::encode(&checkpoint, &ends, class, &device)?;
     let pairs = ends.latents.count()? / 2;
@@ -35,10 +36,11 @@ pub(crate) fn run(args: &InterpolateArgs) -> Result<()> {
     };
     let latents = path.between(&half(0)?, &half(pairs)?, args.steps)?;
     let rows = ends.decode(&latents)?;
-    output.write(&image_grid::png_of_rows(&rows, args.steps)?)?;
+    output.write(&image_grid::rows(&rows, args.steps)?)?;
     tracing::info!(
-        "{pairs} rows of {} images in `{}`",
-        args.steps,
+        "{} of {} in `{}`",
+        count(pairs, "row"),
+        count(args.steps, "image"),
         args.out.display()
     );
     Ok(())
@@ -50,18 +52,18 @@ fn ends(args: &InterpolateArgs, checkpoint: &Checkpoint) -> Result<Tensor> {
     if !args.images.is_empty() {
         ensure!(
             args.images.len().is_multiple_of(2),
-            "`--images` names {} files, but a row has two ends",
-            args.images.len()
+            "`--images` names {}, but a row has two ends",
+            count(args.images.len(), "file")
         );
         let images = image_files::read(&args.images, config.image)?;
-        let count = args.images.len() as u32;
-        let order = (0..count).step_by(2).chain((1..count).step_by(2));
+        let ends = args.images.len() as u32;
+        let order = (0..ends).step_by(2).chain((1..ends).step_by(2));
         return Ok(images.index_select(&Tensor::from_iter(order, images.device())?, 0)?);
     }
     ensure!(
         args.from.len() == args.to.len(),
-        "`--from` names {} images and `--to` {}, but a row has two ends",
-        args.from.len(),
+        "`--from` names {} and `--to` {}, but a row has two ends",
+        count(args.from.len(), "image"),
         args.to.len()
     );
     let choice = Choice::of(args.dataset, &checkpoint.header.dataset)?;

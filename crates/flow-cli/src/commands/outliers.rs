@@ -9,14 +9,19 @@ mod suspects;
 
 use std::{path::Path, sync::Arc};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use candle_core::Device;
 use flow_data::Split;
 use flow_glow::{Checkpoint, ImageShape, outliers::Score};
 
 use self::suspects::Witnesses;
 use crate::{
-    cli::OutliersArgs, collection::Collection, console::Console, data::Choice, files::Output,
+    cli::OutliersArgs,
+    collection::Collection,
+    console::Console,
+    data::Choice,
+    files::{self, Output},
+    picture_file::{self, PictureFile},
     ranks::Team,
 };
 
@@ -30,7 +35,7 @@ enum Task {
 
 /// A file of pictures.
 enum Drawing {
-    Png(Output),
+    Picture(PictureFile),
     Html(Output),
 }
 
@@ -115,7 +120,7 @@ struct Opened {
 
 impl Opened {
     fn of(args: &OutliersArgs, task: Task, scores: &[Score], team: &Team) -> Result<Self> {
-        let checkpoint = args.model.load(false, &team.device)?;
+        let checkpoint = args.model.load(false, None, &team.device)?;
         let config = checkpoint.model.config();
         let background = args.background.as_deref();
         let background = background
@@ -203,10 +208,10 @@ fn scores(args: &OutliersArgs, task: Task) -> Result<Vec<Score>> {
 
 impl Drawing {
     fn create(path: &Path) -> Result<Self> {
-        match path.extension().and_then(|extension| extension.to_str()) {
-            Some("png") => Ok(Self::Png(Output::create(path)?)),
+        let known = [&picture_file::EXTENSIONS[..], &["html"]].concat();
+        match files::extension(path, &known)? {
             Some("html") => Ok(Self::Html(Output::create(path)?)),
-            _ => bail!("`{}` is neither a `.png` nor a `.html`", path.display()),
+            _ => Ok(Self::Picture(PictureFile::create(path)?)),
         }
     }
 }

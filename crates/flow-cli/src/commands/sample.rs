@@ -1,6 +1,6 @@
 //! `flow sample`: new images from a trained model, as one PNG or as a GIF.
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use candle_core::{Device, Tensor};
 use flow_glow::Glow;
 
@@ -8,8 +8,10 @@ use crate::{
     animation,
     cli::{Motion, SampleArgs},
     draw,
-    files::Output,
-    image_grid, tensors,
+    files::{self, Output},
+    image_grid,
+    picture_file::PictureFile,
+    tensors, words,
 };
 
 /// Images in a square, or in each of several rows.
@@ -26,17 +28,19 @@ pub(crate) fn run(args: &SampleArgs) -> Result<()> {
         args.model.file()?;
     }
     // Digits of a class are the better ones, also where no class is asked for.
-    let checkpoint = args.model.load(true, &device)?;
+    let checkpoint = args.model.load(true, args.class, &device)?;
     let model = &checkpoint.model;
-    check_class(model, args.class)?;
     ensure!(
         args.animate.is_none() || args.temperature.len() == 1,
         "an animation has one `--temperature`, not {}",
         args.temperature.len()
     );
-    let output = Output::create(args.out())?;
+    if args.animate.is_some() {
+        files::extension(args.out(), &["gif"])?;
+    }
+    let create = || Output::create(args.out());
     match args.animate {
-        None => draw_grid(args, model, output, &device),
+        None => draw_grid(args, model, &device),
         Some(Motion::Walk) => {
             let count = args.count.unwrap_or(IN_SQUARE);
             ensure!(
@@ -50,16 +54,25 @@ pub(crate) fn run(args: &SampleArgs) -> Result<()> {
                 temperature: args.temperature[0],
                 seed: args.seed,
             };
-            output.write(&walk.gif(args.frames)?)?;
-            tracing::info!("{} pictures in `{}`", args.frames, args.out().display());
+            create()?.write(&walk.gif(args.frames)?)?;
+            tracing::info!(
+                "{} in `{}`",
+                words::count(args.frames, "picture"),
+                args.out().display()
+            );
             Ok(())
         }
-        Some(Motion::Training) => output.write(&animation::of_training(args.model.file()?)?),
+        Some(Motion::Training) => create()?.write(&animation::of_training(args.model.file()?)?),
     }
 }
 
-fn draw_grid(args: &SampleArgs, model: &Glow, output: Output, device: &Device) -> Result<()> {
-    let tensor_output = args.out_tensor.as_deref().map(Output::create).transpose()?;
+fn draw_grid(args: &SampleArgs, model: &Glow, device: &Device) -> Result<()> {
+    let output = PictureFile::create(args.out())?;
+    let tensor_output = args
+        .out_tensor
+        .as_deref()
+        .map(tensors::create)
+        .transpose()?;
     let rows = args.temperature.len();
     let count = args
         .count
@@ -73,9 +86,9 @@ fn draw_grid(args: &SampleArgs, model: &Glow, output: Output, device: &Device) -
     let images = args.temperature.iter().map(row);
     let images = Tensor::cat(&images.collect::<Result<Vec<_>>>()?, 0)?;
     output.write(&if rows == 1 {
-        image_grid::png(&images)?
+        image_grid::square(&images)?
     } else {
-        image_grid::png_of_rows(&images, count)?
+        image_grid::rows(&images, count)?
     })?;
     if let Some(tensor_output) = tensor_output {
         let labels = draw::labels(model, count, args.class, &Device::Cpu)?;
@@ -84,19 +97,10 @@ fn draw_grid(args: &SampleArgs, model: &Glow, output: Output, device: &Device) -
         content.extend(labels.map(|labels| ("labels".to_owned(), labels)));
         tensor_output.write(&tensors::serialize(content)?)?;
     }
-    tracing::info!("{} samples in `{}`", count * rows, args.out().display());
+    tracing::info!(
+        "{} in `{}`",
+        words::count(count * rows, "sample"),
+        args.out().display()
+    );
     Ok(())
-}
-
-fn check_class(model: &Glow, class: Option<u32>) -> Result<()> {
-    match (class, model.config().classes) {
-        (Some(_), None) => {
-            bail!("the model knows no classes; leave out `--class`, or train one with `--classes`")
-        }
-        (Some(class), Some(classes)) if class as usize >= classes => bail!(
-            "there is no class {class}: the model knows {classes}, 0 to {}",
-            classes - 1
-        ),
-        _ => Ok(()),
-    }
 }

@@ -17,6 +17,7 @@ use crate::{
     ranks::Team,
     report,
     training::{self, EventLog, Follower, Interrupt, Limits, MetricsLog, Outcome, Session},
+    words::count,
 };
 
 /// Trains a model.
@@ -78,7 +79,7 @@ fn train(args: &TrainArgs, console: Console, interrupt: Interrupt, team: &Team) 
         session.folder.path().display(),
         match ranks.size() {
             1 => String::new(),
-            size => format!(", shared by {size} processes"),
+            size => format!(", shared by {}", count(size, "process")),
         }
     );
     if session.share() >= 1.0 {
@@ -96,11 +97,11 @@ fn train(args: &TrainArgs, console: Console, interrupt: Interrupt, team: &Team) 
     match outcome {
         Outcome::Measured(measured) => return print(&session, &measured),
         Outcome::Unmeasured => tracing::info!(
-            "the training is complete after step {} and saved to `{}`; skipped measuring {} test images: \
-             `--resume` or `flow eval --checkpoint {}` does it",
+            "the training is complete after step {} and saved to `{}`; skipped measuring {}: `--resume` or \
+             `flow eval --checkpoint {}` does it",
             HumanCount(step),
             folder.display(),
-            HumanCount(session.images.test.len() as u64),
+            count(session.images.test.len(), "test image"),
             session.folder.model().display()
         ),
         Outcome::Stopped => tracing::info!(
@@ -136,16 +137,13 @@ fn print(session: &Session<'_>, measured: &Measurement) -> Result<()> {
     report::table(&[
         (
             "result",
-            format!(
-                "{measured} on {} test images",
-                HumanCount(measured.images as u64)
-            ),
+            format!("{measured} on {}", count(measured.images, "test image")),
         ),
         (
             "training",
             format!(
-                "{} steps ({epochs:.1} epochs) in {}, {:.0} images/s",
-                HumanCount(progress.step),
+                "{} ({epochs:.1} epochs) in {}, {:.0} images/s",
+                count(progress.step as usize, "step"),
                 humantime::format_duration(whole_seconds),
                 images as f64 / progress.seconds
             ),

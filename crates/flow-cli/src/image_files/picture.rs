@@ -81,7 +81,7 @@ pub(crate) fn values(picture: DynamicImage, channels: usize) -> Vec<u8> {
     match channels {
         1 if picture.color().has_color() => {
             let colors = picture.into_rgb8().into_raw();
-            colors.as_chunks::<3>().0.iter().map(luma).collect()
+            colors.as_chunks().0.iter().copied().map(luma).collect()
         }
         1 => picture.into_luma8().into_raw(),
         _ => picture.into_rgb8().into_raw(),
@@ -90,7 +90,7 @@ pub(crate) fn values(picture: DynamicImage, channels: usize) -> Vec<u8> {
 
 /// Grey of red, green and blue by the weights 0.299, 0.587 and 0.114 (ITU-R BT.601), in the
 /// arithmetic of Pillow's `convert("L")`, and so of torchvision's `Grayscale`.
-fn luma(&[red, green, blue]: &[u8; 3]) -> u8 {
+fn luma([red, green, blue]: [u8; 3]) -> u8 {
     let weighted = 19_595 * u32::from(red) + 38_470 * u32::from(green) + 7471 * u32::from(blue);
     ((weighted + 0x8000) >> 16) as u8
 }
@@ -183,7 +183,7 @@ mod tests {
         }
         // Grey that is saved in colors stays what it is.
         for value in 0..=255 {
-            assert_eq!(luma(&[value; 3]), value);
+            assert_eq!(luma([value; 3]), value);
         }
     }
 }

@@ -3,10 +3,9 @@
 use std::{fmt, time::Duration};
 
 use flow_glow::Progress;
-use indicatif::HumanCount;
 use serde::{Deserialize, Serialize};
 
-use crate::cli::LimitArgs;
+use crate::{cli::LimitArgs, words::count};
 
 /// How often the training images are seen if no limit is given.
 pub(crate) const DEFAULT_EPOCHS: u64 = 12;
@@ -59,10 +58,8 @@ impl Default for Limits {
 impl fmt::Display for Limits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let limits = [
-            self.epochs
-                .map(|epochs| format!("{} epochs", HumanCount(epochs))),
-            self.steps
-                .map(|steps| format!("{} steps", HumanCount(steps))),
+            self.epochs.map(|epochs| count(epochs as usize, "epoch")),
+            self.steps.map(|steps| count(steps as usize, "step")),
             self.time
                 .map(|time| humantime::format_duration(time).to_string()),
         ];
@@ -132,5 +129,6 @@ mod tests {
             format!("{DEFAULT_EPOCHS} epochs")
         );
         assert_eq!(limits(None, Some(3), None).to_string(), "3 steps");
+        assert_eq!(limits(Some(1), None, None).to_string(), "1 epoch");
     }
 }

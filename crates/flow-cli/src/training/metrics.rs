@@ -14,7 +14,7 @@ use anyhow::{Context, Result};
 use flow_glow::{Divergence, Progress, StepReport};
 use serde::{Deserialize, Serialize};
 
-use crate::files;
+use crate::{files, words::count};
 
 /// Steps from one line to the next.
 const RECORD_STEPS: u64 = 20;
@@ -138,9 +138,9 @@ impl MetricsLog {
         }
         if lines < journal.lines {
             tracing::warn!(
-                "`{}` holds {lines} of the {} lines it had; the rest of the course is lost",
+                "`{}` holds {lines} of {} that it had; the rest of the course is lost",
                 path.display(),
-                journal.lines
+                count(journal.lines as usize, "line")
             );
         }
         files::replace(path, content.as_bytes())?;

@@ -5,6 +5,7 @@ use flow_glow::Trainer;
 use serde::{Deserialize, Serialize};
 
 use super::{Images, Limits, images::Digests, metrics::Journal};
+use crate::words;
 
 /// Everything about a run that a resumed one must find again.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -47,9 +48,9 @@ impl Notes {
         let (count, name) = (images.train.len(), images.train.name());
         if count != self.images {
             bail!(
-                "the training to resume was begun on {} images of `{name}`, and here are {count}; \
-                 name the folder of those with `--data-dir`",
-                self.images
+                "the training to resume was begun on {} of `{name}`, and here are {count}; name the folder \
+                 of those with `--data-dir`",
+                words::count(self.images, "image")
             );
         }
         let Some(digests) = &self.digests else {

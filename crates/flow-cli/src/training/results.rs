@@ -8,6 +8,8 @@ use super::{Session, current_epoch, order::Order};
 use crate::{
     curve, draw, files, image_grid,
     measure::{self, Measurement},
+    picture_file,
+    words::count,
 };
 
 /// The picture of samples after each epoch.
@@ -85,7 +87,7 @@ impl Session<'_> {
     fn measure(&self, test: &Dataset) -> Result<Option<Measurement>> {
         let mut bar = self.console.progress(0.0);
         let total = test.len() as u64;
-        let message = format!("measuring {} test images", HumanCount(total));
+        let message = format!("measuring {}", count(test.len(), "test image"));
         let model = self.trainer.model()?;
         let ranks = self.exchange.ranks();
         let measured = measure::bits_per_dim(&model, test, &self.device, SEED, ranks, |images| {
@@ -115,7 +117,7 @@ impl Session<'_> {
             SEED,
             &self.device,
         )?;
-        let png = image_grid::png(&images)?;
+        let png = picture_file::png(&image_grid::square(&images)?)?;
         files::replace(&self.folder.samples(epoch), &png)?;
         match &mut self.events {
             Some(events) => events.add_samples(self.trainer.progress.step, png),
@@ -126,10 +128,10 @@ impl Session<'_> {
     pub(super) fn draw_curve(&self) -> Result<()> {
         let config = self.trainer.config();
         let title = format!(
-            "Glow on {}: {} levels of {} steps, width {}",
+            "Glow on {}: {} of {}, width {}",
             self.trainer.dataset(),
-            config.levels,
-            config.steps,
+            count(config.levels, "level"),
+            count(config.steps, "step"),
             config.width
         );
         match curve::png(&title, self.log.records())? {

@@ -3,6 +3,7 @@
 //! The crate safetensors wants the whole file in memory and takes memory for whatever a header says.
 //! Here the [`header`] is checked against the file's size first, and tensors are read one by one.
 
+mod foreign;
 mod header;
 mod scratch;
 mod write;
@@ -48,7 +49,7 @@ pub(crate) fn read_from<T>(
     parse: impl FnOnce(Option<&str>) -> std::result::Result<T, String>,
 ) -> Result<(T, BTreeMap<String, Tensor>)> {
     let load = || {
-        let text = header_text(&mut source, size)?;
+        let text = header_text(&mut source, size, name)?;
         let header = Header::parse(&text, size).map_err(Fault::Format)?;
         let data = size - PREFIX - text.len() as u64;
         header.check(data).map_err(Fault::Format)?;
@@ -98,6 +99,15 @@ enum Fault {
 }
 
 impl Fault {
+    /// Of a file that begins with `bytes`, whose header is wrong for a `reason` unless it is of another
+    /// format.
+    fn unreadable(bytes: &[u8], path: &Path, reason: String) -> Self {
+        match foreign::explain(bytes, path) {
+            Some(explanation) => Self::Refused(explanation),
+            None => Self::Format(reason),
+        }
+    }
+
     fn of(self, path: &Path) -> Error {
         let path = path.to_owned();
         let reason = match self {
@@ -119,6 +129,10 @@ impl Fault {
 /// A file and its size.
 fn open(path: &Path) -> std::result::Result<(File, u64), Fault> {
     // A device or a pipe has no size, and a pipe may have nobody who writes to it.
+    if path.is_dir() {
+        let reason = "it is a folder; name the file in it, such as `model.safetensors`";
+        return Err(Fault::Refused(reason.to_owned()));
+    }
     if path.exists() && !path.is_file() {
         return Err(Fault::Refused("it is not a file".to_owned()));
     }
@@ -127,25 +141,37 @@ fn open(path: &Path) -> std::result::Result<(File, u64), Fault> {
     Ok((file, size))
 }
 
-fn header_text(source: &mut impl Read, size: u64) -> std::result::Result<String, Fault> {
-    if size < PREFIX {
-        let empty = if size == 0 {
-            "it is empty"
-        } else {
-            "its header is cut off"
+fn header_text(
+    source: &mut impl Read,
+    size: u64,
+    path: &Path,
+) -> std::result::Result<String, Fault> {
+    let mut start = Vec::new();
+    let prefix = source.by_ref().take(PREFIX).read_to_end(&mut start);
+    prefix.map_err(Fault::Io)?;
+    let Some(length) = start.first_chunk().copied().map(u64::from_le_bytes) else {
+        let reason = match size {
+            0 => "it is empty",
+            _ => "its header is cut off",
         };
-        return Err(Fault::Format(empty.to_owned()));
-    }
-    let mut length = [0; PREFIX as usize];
-    source.read_exact(&mut length).map_err(Fault::Io)?;
-    let length = u64::from_le_bytes(length);
+        return Err(Fault::unreadable(&start, path, reason.to_owned()));
+    };
     if length > size - PREFIX {
+        let more = source
+            .by_ref()
+            .take(foreign::ENOUGH)
+            .read_to_end(&mut start);
+        more.map_err(Fault::Io)?;
         let reason = format!("it announces a header of {length} bytes but holds {size}");
-        return Err(Fault::Format(reason));
+        return Err(Fault::unreadable(&start, path, reason));
     }
     let mut text = vec![0; length as usize];
     source.read_exact(&mut text).map_err(Fault::Io)?;
-    String::from_utf8(text).map_err(|_| Fault::Format("its header is no text".to_owned()))
+    String::from_utf8(text).map_err(|error| {
+        let rest = error.as_bytes().iter().take(foreign::ENOUGH as usize);
+        start.extend(rest);
+        Fault::unreadable(&start, path, "its header is no text".to_owned())
+    })
 }
 
 /// Reads the numbers of a tensor, at whose beginning `source` stands.

@@ -259,7 +259,7 @@ fn precision_gap(
     Ok(Measured {
         value: worst(gaps) / dimensions,
         detail: format!(
-            "nats a dimension, the largest of {count} images; {:.1e} in the mean",
+            "nats a dimension, the largest of all images ({count}); {:.1e} in the mean",
             mean / dimensions
         ),
     })

@@ -23,7 +23,7 @@ pub(crate) fn read(content: &[u8], image_column: &str, part: &Part) -> Result<(V
     let footer = Footer::read(content, [&[image_column, "bytes"], &["label"]], part.images)?;
     ensure!(
         usize::try_from(footer.rows) == Ok(part.images),
-        "it holds {} images, not {}",
+        "the number of its images is {}, not {}",
         footer.rows,
         part.images
     );

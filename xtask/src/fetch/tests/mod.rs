@@ -216,7 +216,7 @@ fn parquet_of_another_form_is_an_error() {
         (b"no parquet at all".to_vec(), "it is no parquet file"),
         (
             tiny::parquet(&few, "image", MNIST),
-            "it holds 1 images, not 6",
+            "the number of its images is 1, not 6",
         ),
         (
             tiny::parquet(&good, "img", MNIST),

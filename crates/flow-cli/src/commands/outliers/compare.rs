@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use flow_glow::outliers::{Detection, Interval, Score, batch_typicality, bootstrap};
+use image::DynamicImage;
 use indicatif::HumanCount;
 use serde::Serialize;
 
@@ -10,7 +11,7 @@ use super::{
     picture::{self, Panel, Strip},
     suspects::{Suspects, by_strangeness},
 };
-use crate::{cli::OutliersArgs, report};
+use crate::{cli::OutliersArgs, picture_file, report};
 
 /// Most and least likely images of each set that are shown.
 const SHOWN: usize = 12;
@@ -116,9 +117,9 @@ pub(super) fn run(
         scores: found.collect::<Result<_>>()?,
     };
     match drawing {
-        Some(Drawing::Png(output)) => output.write(&picture(&comparison, &scored, sides)?)?,
+        Some(Drawing::Picture(output)) => output.write(&picture(&comparison, &scored, sides)?)?,
         Some(Drawing::Html(output)) => {
-            let picture = picture(&comparison, &scored, sides)?;
+            let picture = picture_file::png(&picture(&comparison, &scored, sides)?)?;
             output.write(page(args, &comparison, &picture).as_bytes())?;
         }
         None => {}
@@ -145,7 +146,11 @@ fn of_batches(args: &OutliersArgs, sides: [&Suspects; 2], entropy: f64) -> Resul
     }))
 }
 
-fn picture(comparison: &Comparison, scored: &[Scored], sides: [&Suspects; 2]) -> Result<Vec<u8>> {
+fn picture(
+    comparison: &Comparison,
+    scored: &[Scored],
+    sides: [&Suspects; 2],
+) -> Result<DynamicImage> {
     let panels = comparison
         .scores
         .iter()
@@ -172,7 +177,7 @@ fn picture(comparison: &Comparison, scored: &[Scored], sides: [&Suspects; 2]) ->
         }
     }
     let names = sides.map(|side| &*side.images.name);
-    picture::png(names, &panels.collect::<Vec<_>>(), &strips)
+    Ok(picture::draw(names, &panels.collect::<Vec<_>>(), &strips)?.into())
 }
 
 fn page(args: &OutliersArgs, comparison: &Comparison, picture: &[u8]) -> String {

@@ -2,7 +2,6 @@
 
 use anyhow::{Result, ensure};
 use flow_glow::outliers::{Score, quantile, strangeness};
-use indicatif::HumanCount;
 use serde::Serialize;
 
 use super::suspects::Suspects;
@@ -11,6 +10,7 @@ use crate::{
     files::Output,
     records::{self, Format},
     report,
+    words::count,
 };
 
 /// In JSON, numbers that are not finite are `null`.
@@ -63,13 +63,12 @@ pub(super) fn run(
     }
     let outliers = scores.iter().filter(|&&score| is_outlier(score)).count();
     tracing::info!(
-        "{} of {} images of {} are outliers: their {} is above {threshold:.4}, which that of {share} of the {} \
-         images of {} is not",
-        HumanCount(outliers as u64),
-        HumanCount(scores.len() as u64),
+        "{} among {} of {}: a {} above {threshold:.4}, which is not reached by a share of {share} of {} of {}",
+        count(outliers, "outlier"),
+        count(scores.len(), "image"),
         questioned.images.name,
         score.as_str(),
-        HumanCount(normal.images.len() as u64),
+        count(normal.images.len(), "image"),
         normal.images.name
     );
     Ok(())

@@ -46,8 +46,8 @@ const SHOWN: [f64; 2] = [0.002, 0.998];
 const NORMAL: RGBColor = RGBColor(90, 140, 190);
 const STRANGE: RGBColor = RGBColor(200, 80, 40);
 
-/// Draws panels, then strips, as a PNG; `names` are those of normal and strange images.
-pub(super) fn png(names: [&str; 2], panels: &[Panel], strips: &[Strip]) -> Result<Vec<u8>> {
+/// Draws panels, then strips; `names` are those of normal and strange images.
+pub(super) fn draw(names: [&str; 2], panels: &[Panel], strips: &[Strip]) -> Result<RgbImage> {
     let rows = panels.len().div_ceil(COLUMNS);
     let strip_height = CAPTION_HEIGHT + TILE;
     let height =
@@ -56,7 +56,7 @@ pub(super) fn png(names: [&str; 2], panels: &[Panel], strips: &[Strip]) -> Resul
         .iter()
         .map(|strip| tiles(&strip.images))
         .collect::<Result<Vec<_>>>()?;
-    plot::png((WIDTH, height), |canvas| {
+    plot::picture((WIDTH, height), |canvas| {
         let (head, rest) = canvas.split_vertically(HEAD_HEIGHT * OVERSAMPLING);
         draw_legend(&head, names)?;
         let (plots, rest) = rest.split_vertically(rows as u32 * PANEL_HEIGHT * OVERSAMPLING);

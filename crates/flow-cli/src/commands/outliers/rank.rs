@@ -8,7 +8,7 @@ use super::{
     Drawing, html,
     suspects::{Suspects, by_strangeness},
 };
-use crate::{cli::OutliersArgs, image_grid, report, tiles};
+use crate::{cli::OutliersArgs, image_grid, report, tiles, words::count};
 
 #[derive(Serialize)]
 struct Ranking<'a> {
@@ -54,7 +54,9 @@ pub(super) fn run(
         strangest: places.iter().map(ranked).collect(),
     };
     match drawing {
-        Some(Drawing::Png(output)) => output.write(&image_grid::png(&images.pick(&places)?)?)?,
+        Some(Drawing::Picture(output)) => {
+            output.write(&image_grid::square(&images.pick(&places)?)?)?;
+        }
         Some(Drawing::Html(output)) => {
             output.write(report(&ranking, suspects, &places)?.as_bytes())?;
         }
@@ -73,9 +75,9 @@ fn report(ranking: &Ranking, suspects: &Suspects, places: &[usize]) -> Result<St
     let title = format!("The strangest of {}", ranking.images_of);
     let mut page = html::Page::new(&title);
     page.paragraph(&format!(
-        "{} of {} images, the strangest first, by {}; {} have no finite likelihood.",
+        "{} of {}, the strangest first, by {}; without a finite likelihood: {}.",
         places.len(),
-        ranking.images,
+        count(ranking.images, "image"),
         ranking.score,
         ranking.non_finite
     ));

@@ -14,6 +14,7 @@ use crate::{
     pretrained,
     ranks::Team,
     training::{self, Images, Journal, Limits, Notes, RunFolder},
+    words,
 };
 
 /// The data-dependent initialisation sees this many images.
@@ -55,7 +56,9 @@ impl Start {
         let (batch_size, size) = (trainer.settings().batch_size, team.ranks.size());
         ensure!(
             batch_size >= size,
-            "a batch of {batch_size} images is too small for {size} processes; choose a larger `--batch-size`"
+            "a batch of {} is too small for {}; choose a larger `--batch-size`",
+            words::count(batch_size, "image"),
+            words::count(size, "process")
         );
         // Only now is it certain that there will be a training in place of what lies there.
         if leads && !args.output.resume {
@@ -213,8 +216,9 @@ fn open_images(
 fn check_batch_size(batch_size: usize, train: &Dataset) -> Result<()> {
     ensure!(
         batch_size <= train.len(),
-        "a batch of {batch_size} images is more than the {} training images; choose a smaller `--batch-size`",
-        train.len()
+        "a batch of {} is more than the {}; choose a smaller `--batch-size`",
+        words::count(batch_size, "image"),
+        words::count(train.len(), "training image")
     );
     Ok(())
 }
