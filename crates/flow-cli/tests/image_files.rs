@@ -312,6 +312,11 @@ fn folders_are_searched_and_what_is_broken_is_named() {
     sandbox.write("mine/labels.csv", "file,smile\n");
     sandbox.write("mine/a/empty.png", "");
     sandbox.write("mine/broken.png", &good[..good.len() / 2]);
+    // With a thumbnail that has an end of its own.
+    let jpeg = encoded(&upright(), ImageFormat::Jpeg);
+    let jpeg = with_app1(&jpeg, &jpeg);
+    sandbox.write("cut/whole.jpg", &jpeg);
+    sandbox.write("mine/cut.jpg", &jpeg[..jpeg.len() - 20]);
     symlink("nowhere.png", sandbox.path("mine/gone.png")).unwrap();
     symlink("nowhere", sandbox.path("mine/latest")).unwrap();
     symlink("nowhere.png", sandbox.path("mine/.gone.png")).unwrap();
@@ -324,15 +329,17 @@ fn folders_are_searched_and_what_is_broken_is_named() {
     let measured = measured.map(|name| format!("mine/{name}"));
     assert_eq!(cells(&table, 0), measured);
     let alone = sandbox.density("mine/.hidden.png");
+    sandbox.density("cut/whole.jpg");
     assert!(cells(&table, 1).iter().all(|cell| *cell == alone));
     let messages: Vec<_> = messages.lines().collect();
     let expected = [
         "files in `mine` that are no images by name, and are left out: 1",
         "warning: cannot read `mine/a/empty.png`: it is empty",
         "warning: cannot read `mine/broken.png`: ",
+        "warning: cannot read `mine/cut.jpg`: it is cut off",
         "warning: cannot read `mine/gone.png`: it is a link to a file that is not there",
         "warning: cannot read `mine/itself.png`: ",
-        "error: 4 of 8 image files could not be read",
+        "error: 5 of 9 image files could not be read",
     ];
     assert_eq!(messages.len(), expected.len(), "{messages:?}");
     for (message, expected) in messages.iter().zip(expected) {
@@ -343,7 +350,7 @@ fn folders_are_searched_and_what_is_broken_is_named() {
     assert_eq!(status, Some(1), "{messages}");
     let ranking: serde_json::Value = serde_json::from_str(&ranking).unwrap();
     assert_eq!(ranking["images"], 4);
-    assert!(messages.contains("error: 4 of 8 image files"), "{messages}");
+    assert!(messages.contains("error: 5 of 9 image files"), "{messages}");
 }
 
 /// Files that are named are treated alike, and nothing is printed if none can be read.

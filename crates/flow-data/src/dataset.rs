@@ -254,7 +254,10 @@ fn read_idx(
     let labels = idx::read_labels(labels_path, labels, most)?;
     let images = pixels.len() / (idx::SIDE * idx::SIDE);
     if labels.len() != images {
-        let reason = format!("does not go with its images: {} against {images}", labels.len());
+        let reason = format!(
+            "does not go with its images: {} against {images}",
+            labels.len()
+        );
         return Err(Error::Format {
             path: labels_path.to_owned(),
             reason,

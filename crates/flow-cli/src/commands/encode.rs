@@ -11,8 +11,7 @@ use super::decode;
 use crate::{
     cli::EncodeArgs,
     data::{self, Choice},
-    exact,
-    image_files, measure,
+    exact, image_files, measure,
     tensors::{self, Tensors},
     tiles,
 };

@@ -49,6 +49,10 @@ pub(crate) fn open(path: &Path, fits: impl FnOnce(u32, u32) -> Result<()>) -> Re
         matches!(format, Some(ImageFormat::Png | ImageFormat::Jpeg)),
         "it is neither PNG nor JPEG"
     );
+    if format == Some(ImageFormat::Jpeg) {
+        // The decoder fills up with grey what is missing.
+        ensure!(has_end(&fs::read(path)?), "it is cut off");
+    }
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_MEMORY);
     reader.limits(limits);
@@ -118,6 +122,24 @@ fn exif_of_png(mut file: impl BufRead + Seek) -> Result<Option<Vec<u8>>> {
         file.seek_relative(i64::from(length) + 4)?;
     }
     Ok(None)
+}
+
+/// True if the segments of a JPEG lead to its end marker. Between segments stands compressed data, in
+/// which a byte 255 is followed by 0 or by the number of a restart.
+fn has_end(jpeg: &[u8]) -> bool {
+    let mut rest = jpeg.get(2..).unwrap_or_default();
+    let is_marker = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0 | 1 | 0xd0..=0xd7 | 0xff);
+    while let Some(at) = rest.windows(2).position(is_marker) {
+        let [_, marker, length @ ..] = &rest[at..] else {
+            return false;
+        };
+        if *marker == 0xd9 {
+            return true;
+        }
+        let length = length.first_chunk().copied().map_or(0, u16::from_be_bytes);
+        rest = rest.get(at + 2 + usize::from(length)..).unwrap_or_default();
+    }
+    false
 }
 
 /// What lies below a transparent pixel is nowhere defined, so there is nothing to put in its place.
