@@ -33,6 +33,22 @@ class GainConv(nn.Module):
         return self.conv(x) * torch.exp(3 * self.scale)
 
 
+class BoundedScale(nn.Module):
+    """What a network says of scales, bounded: bound * tanh(raw / bound). They stand in the odd channels, as in
+    normflows, or in the second half, as in nflows."""
+
+    def __init__(self, bound, odd):
+        super().__init__()
+        self.odd = odd
+        self.register_buffer("bound", torch.tensor(bound))
+
+    def forward(self, h):
+        half = slice(1, None, 2) if self.odd else slice(h.shape[1] // 2, None)
+        bounded = h.clone()
+        bounded[:, half] = self.bound * torch.tanh(h[:, half] / self.bound)
+        return bounded
+
+
 class Peer:
     """A model, and what it makes of images and latents in its own model space."""
 
@@ -40,18 +56,40 @@ class Peer:
         self.module, self.log_prob, self.decode, self.latents = module, log_prob, decode, latents
 
 
+def sides(size):
+    """Height and width of images; one number if they are square."""
+    return size if isinstance(size, (list, tuple)) else (size, size)
+
+
 def nflows(levels, steps, hidden, size, channels, *, gain=True, mask="alternating", end=False, pixels=False,
-           additive=False, softplus=False):
+           additive=False, softplus=False, inverse=False, bound=None, split_prior=False, affine=False, classes=None):
+    """The last five: couplings by e^raw, inverted; a bound of their scales; a convolution that predicts what a split
+    takes out; a mean and a scale of each latent; and those of each class."""
     from nflows import distributions, flows, transforms
     from nflows.utils import torchutils
+
+    class ExpCoupling(transforms.AffineCouplingTransform):
+        """Later versions have the argument `scale_activation=torch.exp`."""
+
+        def _scale_and_shift(self, h):
+            half = self.num_transform_features
+            return torch.exp(h[:, half:]), h[:, :half]
 
     def coupling(c, step):
         bits = torchutils.create_mid_split_binary_mask(c)
         if mask == "alternating":
             bits = torchutils.create_alternating_binary_mask(c, even=step % 2 == 1)
-        net = lambda i, o: ConvNet(i, hidden, o, gain)
+
+        def net(i, o):
+            net = ConvNet(i, hidden, o, gain)
+            if bound is not None:
+                net.net.append(BoundedScale(bound, odd=False))
+            return net
+
         if additive:
             return transforms.AdditiveCouplingTransform(bits, net)
+        if inverse:
+            return transforms.InverseTransform(ExpCoupling(bits, net))
         coupling = transforms.AffineCouplingTransform(bits, net)
         if softplus:
             # Later versions call it GENERAL_SCALE_ACTIVATION.
@@ -60,9 +98,18 @@ def nflows(levels, steps, hidden, size, channels, *, gain=True, mask="alternatin
                 (nn.functional.softplus(h[:, half:]) + 1e-3).clamp(0, 3), h[:, :half])
         return coupling
 
+    class Predict(nn.Module):
+        def __init__(self, inputs, outputs):
+            super().__init__()
+            self.net = nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1))
+
+        def forward(self, x, context=None):
+            return self.net(x)
+
     multiscale = transforms.MultiscaleCompositeTransform(levels)
-    c, h, w = channels, size, size
-    for _ in range(levels):
+    c, (h, w) = channels, sides(size)
+    dimensions = c * h * w
+    for level in range(levels):
         squeeze = transforms.SqueezeTransform()
         c, h, w = squeeze.get_output_shape(c, h, w)
         members = [squeeze]
@@ -71,36 +118,57 @@ def nflows(levels, steps, hidden, size, channels, *, gain=True, mask="alternatin
                 [transforms.ActNorm(c), transforms.OneByOneConvolution(c), coupling(c, step)]))
         if end:
             members.append(transforms.OneByOneConvolution(c))
+        if split_prior and level + 1 < levels:
+            bits = torchutils.create_mid_split_binary_mask(c)
+            members.append(transforms.InverseTransform(ExpCoupling(bits, Predict)))
         c, h, w = multiscale.add_transform(transforms.CompositeTransform(members), (c, h, w)) or (c, h, w)
-    transform = multiscale
+    body = multiscale
+    if affine:
+        each = transforms.PointwiseAffineTransform(torch.zeros(dimensions), torch.ones(dimensions))
+        body = transforms.CompositeTransform([multiscale, each])
+    transform = body
     if pixels:
         scale = transforms.AffineScalarTransform(scale=1.0 / 256, shift=-0.5)
-        transform = transforms.CompositeTransform([scale, multiscale])
-    dimensions = channels * size * size
-    flow = flows.Flow(transform, distributions.StandardNormal([dimensions]))
+        transform = transforms.CompositeTransform([scale, body])
+    base = distributions.StandardNormal([dimensions])
+    if classes:
+        table = nn.Embedding(classes, 2 * dimensions)
+        base = distributions.ConditionalDiagonalNormal([dimensions], context_encoder=table)
+    flow = flows.Flow(transform, base)
 
     def log_prob(x, labels):
-        z, log_det = multiscale(x)
-        return flow._distribution.log_prob(z) + log_det
+        z, log_det = body(x)
+        return flow._distribution.log_prob(z, labels) + log_det
 
     def latents(count):
         return {"z_in": torch.randn(count, dimensions)}
 
-    return Peer(flow, log_prob, lambda z, labels: multiscale.inverse(z["z_in"])[0], latents)
+    return Peer(flow, log_prob, lambda z, labels: body.inverse(z["z_in"])[0], latents)
 
 
 def normflows(levels, steps, hidden, size, channels, *, lu=True, scale_map="sigmoid", additive=False, base="diagonal",
-              classes=None, net_actnorm=False, split_mode="channel"):
+              classes=None, net_actnorm=False, split_mode="channel", bound=None, split_prior=False):
+    """The last two: a bound of the scales; a convolution that predicts what a split takes out."""
     import normflows as nf
 
+    def block(c):
+        block = nf.flows.GlowBlock(c, hidden, scale=not additive, scale_map=scale_map, split_mode=split_mode,
+                                   use_lu=lu, net_actnorm=net_actnorm)
+        if bound is not None:
+            block.flows[0].flows[1].param_map.net.append(BoundedScale(bound, odd=True))
+        return block
+
     bases, flow_levels, merges, shapes = [], [], [], []
+    height, width = sides(size)
     for level in range(levels):
         c = channels * 2 ** (levels + 1 - level)
-        blocks = [nf.flows.GlowBlock(c, hidden, scale=not additive, scale_map=scale_map, split_mode=split_mode,
-                                     use_lu=lu, net_actnorm=net_actnorm) for _ in range(steps)]
+        blocks = [block(c) for _ in range(steps)]
+        if split_prior and level > 0:
+            predict = nf.nets.ConvNet2d((c // 2, c), (3,))
+            blocks.insert(0, nf.flows.AffineCouplingBlock(predict, scale_map="exp"))
         flow_levels.append(blocks + [nf.flows.Squeeze()])
-        side = size // 2 ** (levels - level)
-        shape = (c // (2 if level > 0 else 1), side, side)
+        halvings = 2 ** (levels - level)
+        shape = (c // (2 if level > 0 else 1), height // halvings, width // halvings)
         if level > 0:
             merges.append(nf.flows.Merge())
         shapes.append(shape)
@@ -135,8 +203,9 @@ def rosinality(levels, steps, hidden, size, channels, *, lu=True, affine=True):
         return glow.reverse([z[f"z_in.{level}"] for level in range(levels)])
 
     def latents(count):
-        shapes = [(channels * 2 ** (l + (2 if l + 1 == levels else 1)), size >> (l + 1)) for l in range(levels)]
-        return {f"z_in.{l}": torch.randn(count, c, side, side) for l, (c, side) in enumerate(shapes)}
+        height, width = sides(size)
+        shapes = [channels * 2 ** (l + (2 if l + 1 == levels else 1)) for l in range(levels)]
+        return {f"z_in.{l}": torch.randn(count, c, height >> (l + 1), width >> (l + 1)) for l, c in enumerate(shapes)}
 
     return Peer(glow, log_prob, decode, latents)
 

@@ -14,7 +14,7 @@ mod verify;
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, error::ErrorKind};
 use flow_data::{DatasetName, Split};
 use flow_glow::{Memory, Precision};
 
@@ -31,7 +31,7 @@ pub(crate) use train::{
 };
 pub(crate) use verify::VerifyArgs;
 
-use crate::{device::DeviceChoice, pretrained::CheckpointArgs, ranks::Engine};
+use crate::{device::DeviceChoice, pretrained::CheckpointArgs, ranks::Engine, training};
 
 /// Train, evaluate and sample Glow, a normalizing flow for images
 #[derive(Debug, Parser)]
@@ -61,6 +61,23 @@ pub(crate) struct Cli {
     /// Show more messages; -vv shows all of them
     #[arg(short, long, action = ArgAction::Count, global = true, display_order = 100)]
     pub(crate) verbose: u8,
+}
+
+impl Cli {
+    /// What was typed; ends the program with status 2 if it is no command.
+    pub(crate) fn read() -> Self {
+        let cli = Self::parse();
+        let model = match &cli.command {
+            Command::Train(args) => Some(&args.model),
+            Command::Bench(args) => Some(&args.model),
+            _ => None,
+        };
+        if let Some(Err(reason)) = model.map(training::check_peer) {
+            let mut command = Self::command();
+            command.error(ErrorKind::ArgumentConflict, reason).exit();
+        }
+        cli
+    }
 }
 
 /// One file in `commands` each.

@@ -36,10 +36,8 @@ mod words;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
+    let cli = cli::Cli::read();
     match commands::run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if report::is_closed_pipe(&error) => ExitCode::SUCCESS,

@@ -27,5 +27,5 @@ pub(crate) use notes::Notes;
 pub(crate) use same::{check_form, check_same};
 pub(crate) use session::{Outcome, Session};
 pub(crate) use settings::{
-    EXP_TANH, VARIATIONAL, config, config_from, config_of, settings, settings_from,
+    EXP_TANH, VARIATIONAL, check_peer, config, config_from, config_of, settings, settings_from,
 };

@@ -305,6 +305,83 @@ fn a_finished_training_is_measured_again_or_extended() {
     assert_eq!(steps(), [2]);
 }
 
+/// The settings that a program's Glow has are those of the model; a training is resumed by the same command.
+#[test]
+fn a_model_for_another_program_has_its_settings() {
+    let sandbox = Sandbox::new();
+    let rows = [
+        ("nflows", "sigmoid-offset", "unit", "standard"),
+        ("normflows", "sigmoid", "unit", "element"),
+        ("rosinality", "sigmoid", "centered", "convolution"),
+    ];
+    for (peer, scale_map, preprocessing, top_prior) in rows {
+        let options = ["--for", peer, "--preset", "small"];
+        sandbox.train(peer, "1", &options);
+        let file = format!("{peer}/model.safetensors");
+        let config = &json(&sandbox.ok(&["inspect", "--json", &file]))["model"];
+        assert_eq!(config["scale_map"], scale_map);
+        assert_eq!(config["preprocessing"], preprocessing);
+        assert_eq!(config["dequantization"], "uniform");
+        assert_eq!(config["conventions"]["top_prior"], top_prior);
+        assert_eq!(config["width"], 8);
+        sandbox.train(peer, "2", &[&options[..], &["--resume"]].concat());
+    }
+    let other = [
+        "train",
+        "--out",
+        "nflows",
+        "--resume",
+        "--for",
+        "rosinality",
+    ];
+    assert!(sandbox.fails(1, &other).contains("`--for`"));
+}
+
+#[test]
+fn what_another_program_does_not_have_is_refused_beside_its_name() {
+    let sandbox = Sandbox::new();
+    let rows = [
+        ("nflows", "--classes", "`--classes`"),
+        ("nflows", "--scale-map exp-tanh", "`--scale-map`"),
+        (
+            "nflows",
+            "--scale-map sigmoid --classes",
+            "`--scale-map`, `--classes`",
+        ),
+        ("nflows", "--preprocessing equalized", "`--preprocessing`"),
+        ("normflows", "--scale-map sigmoid-offset", "`--scale-map`"),
+        (
+            "normflows",
+            "--dequantization variational",
+            "`--dequantization`",
+        ),
+        (
+            "rosinality",
+            "--classes --preprocessing logit",
+            "`--classes`, `--preprocessing`",
+        ),
+        (
+            "rosinality",
+            "--scale-map exp-tanh --levels 1",
+            "`--scale-map`",
+        ),
+    ];
+    for (peer, options, named) in rows {
+        for command in ["train", "bench"] {
+            let args = [
+                &[command, "--for", peer],
+                &*options.split(' ').collect::<Vec<_>>(),
+            ];
+            let error = sandbox.fails(2, &args.concat());
+            assert!(
+                error.contains(&format!("leave out {named} or `--for {peer}`")),
+                "{error}"
+            );
+        }
+    }
+    assert!(!sandbox.path("runs").exists());
+}
+
 #[test]
 fn a_picture_goes_to_stdout_if_asked() {
     let sandbox = Sandbox::new();

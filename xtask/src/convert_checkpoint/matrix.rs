@@ -3,7 +3,7 @@
 //! Signs are moved, not computed: with D = diag(±1), D·L·D is unit lower triangular if L is, and P·D is as
 //! orthogonal as P, so that P·L·U = (P·D)·(D·L·D)·(D·U), bit for bit.
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use candle_core::{DType, Device, Tensor};
 
 type Rows = Vec<Vec<f64>>;
@@ -124,71 +124,45 @@ impl Qlu {
     }
 }
 
-/// `matrix` = L·U·P with a diagonal of U above `least`, P by the column that comes to each place: elimination
-/// whose choice is that of the columns. The entries of L are bounded, since rounding grows with them.
-pub(super) fn lower_upper_permutation(
-    matrix: &Rows,
-    least: f64,
-) -> Result<(Rows, Rows, Vec<usize>)> {
-    const BOUNDS: [f64; 4] = [1.0, 2.0, 4.0, 8.0];
-    const MAX_TRIES: usize = 10_000;
-    for most in BOUNDS {
-        let mut search = Search {
-            least,
-            most,
-            tries: MAX_TRIES,
-        };
-        let order: Vec<usize> = (0..matrix.len()).collect();
-        if let Some((rows, order)) = search.choose_columns(matrix, &order, 0) {
-            let mut upper = strict(&rows, Triangle::Upper);
-            for (i, row) in rows.iter().enumerate() {
-                upper[i][i] = row[i];
-            }
-            return Ok((strict(&rows, Triangle::Lower), upper, order));
-        }
-    }
-    bail!(
-        "a matrix is no product of L, U with a positive diagonal, and a permutation, or only of such that \
-         rounding would change it"
-    )
+/// diag(signs)·`matrix` = L·U·P with a positive diagonal of U: elimination with the largest pivot of each row. P
+/// is given by the column that comes to each place.
+pub(super) struct Lup {
+    pub(super) lower: Rows,
+    /// With its diagonal.
+    pub(super) upper: Rows,
+    pub(super) columns: Vec<usize>,
+    pub(super) signs: Vec<f64>,
 }
 
-struct Search {
-    least: f64,
-    most: f64,
-    tries: usize,
-}
-
-impl Search {
-    fn choose_columns(
-        &mut self,
-        rows: &Rows,
-        order: &[usize],
-        k: usize,
-    ) -> Option<(Rows, Vec<usize>)> {
+impl Lup {
+    /// Any invertible matrix.
+    pub(super) fn factorize(mut rows: Rows) -> Result<Self> {
         let n = rows.len();
-        if k == n {
-            return Some((rows.clone(), order.to_vec()));
-        }
-        let mut choices: Vec<usize> = (k..n).filter(|&j| rows[k][j] > self.least).collect();
-        choices.sort_by(|&i, &j| rows[k][j].total_cmp(&rows[k][i]));
-        for column in choices {
-            self.tries = self.tries.checked_sub(1)?;
-            let (mut rows, mut order) = (rows.clone(), order.to_vec());
+        let mut columns: Vec<usize> = (0..n).collect();
+        for k in 0..n {
+            let largest = (k..n).max_by(|&i, &j| rows[k][i].abs().total_cmp(&rows[k][j].abs()));
+            let pivot = largest.expect("k < n");
             for row in &mut rows {
-                row.swap(k, column);
+                row.swap(k, pivot);
             }
-            order.swap(k, column);
+            columns.swap(k, pivot);
+            ensure!(
+                rows[k][k] != 0.0 && rows[k][k].is_finite(),
+                "a matrix of a 1×1 convolution has no inverse"
+            );
             eliminate(&mut rows, k);
-            if rows[k + 1..].iter().any(|row| row[k].abs() > self.most) {
-                continue;
-            }
-            let found = self.choose_columns(&rows, &order, k + 1);
-            if found.is_some() {
-                return found;
-            }
         }
-        None
+        let signs: Vec<f64> = (0..n).map(|i| rows[i][i].signum()).collect();
+        let mut upper = strict(&rows, Triangle::Upper);
+        for (i, row) in rows.iter().enumerate() {
+            upper[i][i] = row[i];
+        }
+        Ok(Self {
+            lower: scaled(&strict(&rows, Triangle::Lower), &signs, &signs),
+            upper: scaled(&upper, &signs, &vec![1.0; n]),
+            columns,
+            signs,
+        })
     }
 }
 
@@ -297,7 +271,7 @@ pub(super) fn zeros_tensor(shape: &[usize]) -> Result<Tensor> {
     Ok(Tensor::zeros(shape, DType::F64, &Device::Cpu)?)
 }
 
-/// The number one, as a tensor.
-pub(super) fn one() -> Result<Tensor> {
-    Ok(Tensor::new(1.0, &Device::Cpu)?)
+/// A number as a tensor.
+pub(super) fn scalar(value: f64) -> Result<Tensor> {
+    Ok(Tensor::new(value, &Device::Cpu)?)
 }

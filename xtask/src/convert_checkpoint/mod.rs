@@ -7,6 +7,7 @@
 mod choice;
 mod dialects;
 mod facts;
+mod fold;
 mod matrix;
 mod parameters;
 mod source;
@@ -15,6 +16,7 @@ mod state_dict;
 mod tests;
 
 use std::{
+    collections::HashMap,
     ffi::OsStr,
     io::Write,
     path::{Path, PathBuf},
@@ -22,12 +24,14 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use candle_core::Device;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
-use flow_glow::Checkpoint;
+use flow_glow::{Checkpoint, Dequantization, Fit, GlowConfig, Peer, Preprocessing};
+use serde_json::json;
 use tempfile::NamedTempFile;
 
 use choice::Choice;
-use dialects::{Dialect, Peer};
+use dialects::Dialect;
 use facts::Facts;
 use parameters::{Model, Parameters};
 use source::Source;
@@ -43,7 +47,10 @@ a file by the same names and `kind`, `levels`, `steps`, `hidden`.
 
 With --to, OUT is a safetensors file of which
   model.load_state_dict(safetensors.torch.load_file(OUT))
-works in the peer. nflows' is a `Flow` of a `MultiscaleCompositeTransform`.")]
+works in the peer. Its metadata say how the model is built (`model`: what `build` in
+assets/reference/peers.py takes) and what becomes of pixels first (`preprocessing`), which is not in
+a state dict. Models of `flow train --for PROGRAM` need nothing but the program's own Glow; others
+may need parts that it has beside that, which docs/conversion.md shows.")]
 pub(crate) struct Options {
     /// The file to read
     #[arg(value_name = "IN")]
@@ -59,7 +66,7 @@ pub(crate) struct Options {
     from: From,
 
     /// Convert a checkpoint of this project for another program
-    #[arg(long, value_name = "PROGRAM", conflicts_with_all = IMPORT)]
+    #[arg(long, value_name = "PROGRAM", conflicts_with_all = IMPORT, value_parser = peer())]
     to: Option<Peer>,
 
     /// A JSON file that says what IN does not
@@ -106,6 +113,15 @@ fn program(text: &str) -> Result<From, String> {
     found.map(|dialect| From(Some(dialect))).map_err(|_| {
         let names: Vec<_> = Dialect::value_variants().iter().map(name).collect();
         format!("expected auto, {}", names.join(", "))
+    })
+}
+
+/// What `--to` takes.
+fn peer() -> impl TypedValueParser<Value = Peer> {
+    PossibleValuesParser::new(Peer::ALL.map(Peer::as_str)).map(|name| {
+        let mut all = Peer::ALL.into_iter();
+        let found = all.find(|peer| peer.as_str() == name);
+        found.expect("it is one of the names")
     })
 }
 
@@ -169,13 +185,54 @@ fn export(input: &Path, output: &Path, peer: Peer) -> Result<()> {
         parameters: Parameters::of(&checkpoint.weights)?,
     };
     let cannot = || format!("cannot convert `{}`", input.display());
-    let bytes = peer
-        .write(&model)
-        .and_then(|export| export.serialize())
-        .with_context(cannot)?;
+    let export = dialects::write(peer, &model).with_context(cannot)?;
+    let preprocessing = json!({
+        "bits": model.config.bits,
+        "preprocessing": model.config.preprocessing,
+    });
+    let metadata = HashMap::from([
+        ("format".to_owned(), "pt".to_owned()),
+        ("model".to_owned(), export.model()),
+        ("preprocessing".to_owned(), preprocessing.to_string()),
+    ]);
+    let bytes = export.serialize(metadata).with_context(cannot)?;
     write(output, &bytes).with_context(|| format!("cannot write `{}`", output.display()))?;
-    println!("{} -> `{}`", name(&peer), output.display());
+    println!("{} -> `{}`", peer.as_str(), output.display());
+    tell(&model.config, peer);
     Ok(())
+}
+
+/// What whoever uses the file has to know.
+fn tell(config: &GlowConfig, peer: Peer) {
+    let pixels = match &config.preprocessing {
+        Preprocessing::Unit => "p itself".to_owned(),
+        Preprocessing::Centered => "p - 1/2".to_owned(),
+        Preprocessing::Logit { alpha } => format!("logit({alpha} + {} p)", 1.0 - 2.0 * alpha),
+        Preprocessing::Equalized { .. } => {
+            "its logit after equalization, of which the metadata have the shares".to_owned()
+        }
+    };
+    println!(
+        "the model sees of a pixel p in [0, 1), of {} bits: {pixels}",
+        config.bits
+    );
+    if config.dequantization != Dequantization::Uniform {
+        println!(
+            "the learned noise of its pixels is left behind: it is no part of the density of x"
+        );
+    }
+    let parts = peer.differences(config).into_iter();
+    let parts: Vec<_> = parts
+        .filter(|(_, fit)| *fit == Fit::Part)
+        .map(|(setting, _)| format!("`{}`", setting.name()))
+        .collect();
+    if !parts.is_empty() {
+        println!(
+            "parts of {} beside its own Glow make up for {}: see docs/conversion.md",
+            peer.as_str(),
+            parts.join(", ")
+        );
+    }
 }
 
 /// Writes a file that appears whole or not at all.

@@ -14,13 +14,14 @@ use super::matrix::{self, Plu, Qlu};
 const GAIN_RATE: f64 = 3.0;
 
 /// A model of ours.
+#[derive(Clone)]
 pub(super) struct Model {
     pub(super) config: GlowConfig,
     pub(super) parameters: Parameters,
 }
 
 /// Tensors by name.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Parameters(BTreeMap<String, Tensor>);
 
 impl Parameters {
@@ -47,6 +48,10 @@ impl Parameters {
 
     pub(super) fn put(&mut self, name: String, tensor: Tensor) {
         self.0.insert(name, tensor);
+    }
+
+    pub(super) fn remove(&mut self, name: &str) {
+        self.0.remove(name);
     }
 
     pub(super) fn get(&self, name: &str) -> Result<&Tensor> {
@@ -208,7 +213,8 @@ impl Rows {
     }
 }
 
-fn select(tensor: &Tensor, rows: &[u32]) -> Result<Tensor> {
+/// These rows.
+pub(super) fn select(tensor: &Tensor, rows: &[u32]) -> Result<Tensor> {
     let rows = Tensor::new(rows, &Device::Cpu)?;
     Ok(tensor.contiguous()?.index_select(&rows, 0)?)
 }
@@ -221,6 +227,13 @@ pub(super) fn negated(tensor: &Tensor, all: bool) -> Result<Tensor> {
     let half = tensor.dim(0)? / 2;
     let first = tensor.narrow(0, 0, half)?.neg()?;
     Ok(Tensor::cat(&[first, tensor.narrow(0, half, half)?], 0)?)
+}
+
+/// Each entry of dimension 1 times a factor.
+pub(super) fn scaled_columns(tensor: &Tensor, factors: &Tensor) -> Result<Tensor> {
+    let mut shape = vec![1; tensor.rank()];
+    shape[1] = factors.elem_count();
+    Ok(tensor.broadcast_mul(&factors.reshape(shape)?)?)
 }
 
 /// Each row of a convolution's weight or bias times a factor.

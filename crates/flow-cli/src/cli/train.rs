@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, ValueEnum, builder::TypedValueParser};
 use flow_data::DatasetName;
 use flow_glow::{
-    Coupling, Dequantization, Memory, Optimizer, Precision, ScaleMap, TrainSettings,
+    Coupling, Dequantization, Memory, Optimizer, Peer, Precision, ScaleMap, TrainSettings,
     UnsoundInversion,
 };
 
@@ -38,7 +38,8 @@ Examples
                                                   an hour more
   flow train --from --dataset fashion-mnist --lr 1e-3 --epochs 3
                                                   the model that ships, fitted to other images
-  flow train --dataset cifar10 --classes --flip   in colors, with a class for each image"
+  flow train --dataset cifar10 --classes --flip   in colors, with a class for each image
+  flow train --for nflows                         a model that nflows can load"
 )]
 pub(crate) struct TrainArgs {
     // First, as the headings of the others hold for what follows them.
@@ -163,6 +164,12 @@ pub(crate) struct ModelArgs {
     /// Size and form of the model [default: small]; the options below change parts of it
     #[arg(long)]
     pub(crate) preset: Option<Preset>,
+
+    /// Give the model the form that a Glow of this program has, so that `cargo xtask convert-checkpoint
+    /// --to PROGRAM` can write it: scale map, order, priors, splits, preprocessing and even noise; its size
+    /// stays the preset's
+    #[arg(long = "for", value_name = "PROGRAM", value_parser = peer())]
+    pub(crate) peer: Option<Peer>,
 
     /// Levels, each at half the height and width of the one before (L) [default: the preset's]
     #[arg(long, value_name = "N", value_parser = values::count_up_to::<16>)]
@@ -389,6 +396,11 @@ impl Preset {
 /// What `--precision` takes.
 pub(super) fn precision() -> impl TypedValueParser<Value = Precision> {
     values::choice([("f32", Precision::F32), ("bf16", Precision::Bf16)])
+}
+
+/// What `--for` takes.
+fn peer() -> impl TypedValueParser<Value = Peer> {
+    values::choice(Peer::ALL.map(|peer| (peer.as_str(), peer)))
 }
 
 /// What `--memory` takes.

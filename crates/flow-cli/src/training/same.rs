@@ -103,12 +103,19 @@ pub(crate) fn check_form(args: &ModelArgs, config: &GlowConfig, name: &str) -> R
 /// The options of size and form that ask for something else than `config`.
 fn other_form(args: &ModelArgs, config: &GlowConfig) -> Vec<&'static str> {
     let base = match args.preset {
-        Some(name) => preset(name, config.image),
+        Some(name) => preset(name, args.peer, config.image),
         None => config.clone(),
     };
     // Classes are no matter of form.
     let asked = change_config(args, 0, base);
     let different = [
+        (
+            "--for",
+            args.peer.is_some_and(|peer| {
+                let asked = peer.adapt(config.clone()).conventions;
+                differ(&asked, &config.conventions)
+            }),
+        ),
         ("--levels", differ(&asked.levels, &config.levels)),
         ("--steps", differ(&asked.steps, &config.steps)),
         ("--width", differ(&asked.width, &config.width)),

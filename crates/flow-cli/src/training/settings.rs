@@ -2,7 +2,7 @@
 
 use flow_data::Dataset;
 use flow_glow::{
-    Dequantization, GlowConfig, Header, ImageShape, Preprocessing, ScaleMap, TrainSettings,
+    Dequantization, GlowConfig, Header, ImageShape, Peer, Preprocessing, ScaleMap, TrainSettings,
 };
 
 use crate::cli::{ModelArgs, OptimizationArgs, PreprocessingChoice, Preset, TrainArgs};
@@ -27,9 +27,12 @@ pub(crate) fn config(args: &ModelArgs, dataset: &Dataset) -> GlowConfig {
     let (channels, height, width) = dataset.shape();
     let image = ImageShape::new(channels, height, width);
     let config = config_of(args, image, dataset.classes(), || dataset.histogram());
-    let learned = args.preset.unwrap_or_default().dequantization();
+    let preset = match args.peer {
+        Some(_) => config.dequantization,
+        None => args.preset.unwrap_or_default().dequantization(),
+    };
     GlowConfig {
-        dequantization: args.dequantization.unwrap_or(learned),
+        dequantization: args.dequantization.unwrap_or(preset),
         ..config
     }
 }
@@ -43,12 +46,43 @@ pub(crate) fn config_of(
     histogram: impl Fn() -> [u64; 256],
 ) -> GlowConfig {
     let name = args.preset.unwrap_or_default();
-    let config = change_config(args, classes, preset(name, image));
-    let choice = args.preprocessing.unwrap_or(name.preprocessing());
+    let config = change_config(args, classes, preset(name, args.peer, image));
+    let choice = match (args.preprocessing, args.peer) {
+        (Some(choice), _) => choice,
+        (None, Some(_)) => return config,
+        (None, None) => name.preprocessing(),
+    };
     GlowConfig {
         preprocessing: preprocessing(choice, config.bits, histogram),
         ..config
     }
+}
+
+/// The options beside `--for` that ask for what a Glow of the program does not have.
+///
+/// # Errors
+/// If there are any, with their names.
+pub(crate) fn check_peer(args: &ModelArgs) -> Result<(), String> {
+    let Some(peer) = args.peer else { return Ok(()) };
+    // Neither size nor data count.
+    let config = config_of(args, ImageShape::new(1, 32, 32), 10, || [1; 256]);
+    let foreign = peer.differences(&config).into_iter();
+    let options: Vec<_> = foreign
+        .map(|(setting, _)| format!("`--{}`", setting.name().replace('_', "-")))
+        .collect();
+    if options.is_empty() {
+        return Ok(());
+    }
+    let name = peer.as_str();
+    Err(format!(
+        "a Glow of {name} has no such {}: leave out {} or `--for {name}`",
+        if options.len() == 1 {
+            "setting"
+        } else {
+            "settings"
+        },
+        options.join(", "),
+    ))
 }
 
 /// The training the options ask for.
@@ -107,11 +141,15 @@ pub(crate) fn settings_from(
     change_settings(&args.optimization, base)
 }
 
-pub(super) fn preset(preset: Preset, image: ImageShape) -> GlowConfig {
-    match preset {
+pub(super) fn preset(preset: Preset, peer: Option<Peer>, image: ImageShape) -> GlowConfig {
+    let config = match preset {
         Preset::Small => GlowConfig::small(image),
         Preset::Base => GlowConfig::base(image),
         Preset::Paper => GlowConfig::paper(image),
+    };
+    match peer {
+        Some(peer) => peer.adapt(config),
+        None => config,
     }
 }
 

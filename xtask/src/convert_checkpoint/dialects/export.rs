@@ -1,18 +1,22 @@
-//! A state dict for a peer, and why there may be none.
+//! A state dict for a peer, and the model that it belongs to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use candle_core::Tensor;
-use flow_glow::{AffineOrder, Coupling, GlowConfig, PassingChannels, ScaleMap};
+use flow_glow::GlowConfig;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 
 use crate::convert_checkpoint::parameters::to_single;
 
-/// Tensors by name, as bytes.
-#[derive(Default)]
-pub(in crate::convert_checkpoint) struct Export(BTreeMap<String, Raw>);
+/// Tensors by name, as bytes, and what the peer's model is built with.
+pub(in crate::convert_checkpoint) struct Export {
+    tensors: BTreeMap<String, Raw>,
+    model: Map<String, Value>,
+}
 
 struct Raw {
     dtype: Dtype,
@@ -21,6 +25,31 @@ struct Raw {
 }
 
 impl Export {
+    /// For a model of `kind` and of this size.
+    pub(super) fn new(kind: &str, config: &GlowConfig) -> Self {
+        let mut export = Self {
+            tensors: BTreeMap::new(),
+            model: Map::new(),
+        };
+        export.tell("kind", kind);
+        export.tell("levels", config.levels);
+        export.tell("steps", config.steps);
+        export.tell("hidden", config.width);
+        export.tell("channels", config.image.channels);
+        export.tell("size", [config.image.height, config.image.width]);
+        export
+    }
+
+    /// One more fact of the model.
+    pub(super) fn tell(&mut self, name: &str, value: impl Serialize) {
+        self.model.insert(name.to_owned(), json!(value));
+    }
+
+    /// The facts, as JSON.
+    pub(in crate::convert_checkpoint) fn model(&self) -> String {
+        json!(self.model).to_string()
+    }
+
     /// A tensor in f32.
     pub(super) fn single(&mut self, name: String, tensor: &Tensor) -> Result<()> {
         let single = to_single(tensor).with_context(|| format!("tensor `{name}` of the peer"))?;
@@ -51,7 +80,7 @@ impl Export {
 
     fn raw(&mut self, name: String, dtype: Dtype, shape: &[usize], bytes: Vec<u8>) {
         let shape = shape.to_vec();
-        self.0.insert(
+        self.tensors.insert(
             name,
             Raw {
                 dtype,
@@ -61,54 +90,16 @@ impl Export {
         );
     }
 
-    /// The bytes of a safetensors file.
-    pub(in crate::convert_checkpoint) fn serialize(&self) -> Result<Vec<u8>> {
-        let views = self.0.iter().map(|(name, raw)| {
+    /// The bytes of a safetensors file with this metadata.
+    pub(in crate::convert_checkpoint) fn serialize(
+        &self,
+        metadata: HashMap<String, String>,
+    ) -> Result<Vec<u8>> {
+        let views = self.tensors.iter().map(|(name, raw)| {
             let view = TensorView::new(raw.dtype, raw.shape.clone(), &raw.bytes)?;
             Ok((name, view))
         });
         let views = views.collect::<Result<Vec<_>>>()?;
-        Ok(safetensors::serialize(views, None)?)
-    }
-}
-
-/// Refuses models that a peer does not have.
-pub(super) struct Refusal<'a> {
-    peer: &'static str,
-    config: &'a GlowConfig,
-}
-
-impl<'a> Refusal<'a> {
-    pub(super) fn new(peer: &'static str, config: &'a GlowConfig) -> Self {
-        Self { peer, config }
-    }
-
-    /// An error that names a setting unless `can`.
-    pub(super) fn unless(&self, setting: &str, can: bool) -> Result<()> {
-        if can {
-            return Ok(());
-        }
-        bail!("{} has no models with the {setting} of this one", self.peer)
-    }
-
-    pub(super) fn unless_affine(&self, order: AffineOrder, maps: &[ScaleMap]) -> Result<()> {
-        if self.config.coupling == Coupling::Additive {
-            return Ok(());
-        }
-        self.unless("`scale_map`", maps.contains(&self.config.scale_map))?;
-        self.unless(
-            "`affine_order`",
-            self.config.conventions.affine_order == order,
-        )
-    }
-
-    /// For a peer whose steps all pass the same channels.
-    pub(super) fn unless_passing(&self, choices: &[PassingChannels]) -> Result<()> {
-        let conventions = &self.config.conventions;
-        self.unless("`passing`", choices.contains(&conventions.passing))?;
-        self.unless(
-            "`alternating`",
-            !conventions.alternating || self.config.steps == 1,
-        )
+        Ok(safetensors::serialize(views, Some(metadata))?)
     }
 }

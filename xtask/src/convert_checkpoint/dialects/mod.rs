@@ -8,11 +8,13 @@ mod prefix;
 mod rosinality;
 mod y0ast;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use clap::ValueEnum;
-use flow_glow::Conv1x1Form;
+use flow_glow::{Conv1x1Form, Peer};
 
 pub(super) use export::Export;
+#[cfg(test)]
+pub(super) use nflows::turned;
 pub(super) use prefix::unwrapped;
 
 use super::facts::Facts;
@@ -37,14 +39,6 @@ pub(super) enum Dialect {
     Normflows,
     Y0ast,
     Chrischute,
-}
-
-/// A program that state dicts are written for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Peer {
-    Nflows,
-    Rosinality,
-    Normflows,
 }
 
 impl Dialect {
@@ -91,16 +85,25 @@ impl Dialect {
     }
 }
 
-impl Peer {
-    /// The state dict of a model.
-    ///
-    /// # Errors
-    /// If the program has no such models.
-    pub(super) fn write(self, model: &Model) -> Result<Export> {
-        match self {
-            Self::Nflows => nflows::write(model),
-            Self::Rosinality => rosinality::write(model),
-            Self::Normflows => normflows::write(model),
-        }
+/// The state dict of a model for a peer.
+///
+/// # Errors
+/// If the peer has no such models: all settings in its way are named, each with what avoids it.
+pub(super) fn write(peer: Peer, model: &Model) -> Result<Export> {
+    let obstacles = peer.obstacles(&model.config).into_iter();
+    let obstacles: Vec<_> = obstacles
+        .map(|setting| format!("`{}` ({})", setting.name(), peer.remedy(setting)))
+        .collect();
+    let name = peer.as_str();
+    ensure!(
+        obstacles.is_empty(),
+        "{name} has no models with these settings: {}; in brackets what `flow train` avoids each with; \
+         `flow train --for {name}` avoids all",
+        obstacles.join(", ")
+    );
+    match peer {
+        Peer::Nflows => nflows::write(model),
+        Peer::Rosinality => rosinality::write(model),
+        Peer::Normflows => normflows::write(model),
     }
 }

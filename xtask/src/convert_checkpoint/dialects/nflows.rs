@@ -7,6 +7,7 @@
 
 mod conv1x1;
 mod mask;
+mod signs;
 mod write;
 
 use anyhow::{Context, Result, ensure};
@@ -23,6 +24,8 @@ use crate::convert_checkpoint::matrix;
 use crate::convert_checkpoint::parameters::{Model, Parameters};
 use crate::convert_checkpoint::source::Source;
 
+#[cfg(test)]
+pub(in crate::convert_checkpoint) use signs::turned;
 pub(super) use write::write;
 
 /// The scale maps of its couplings, its default first.

@@ -9,12 +9,11 @@ mod write;
 
 use anyhow::{Result, ensure};
 use candle_core::Tensor;
-use flow_glow::{
-    Conventions, Coupling, GlowConfig, ImageShape, PassingChannels, Preprocessing, ScaleMap,
-};
+use flow_glow::{Conventions, Coupling, GlowConfig, PassingChannels, Preprocessing, ScaleMap};
 
 use super::conv1x1_form;
 use crate::convert_checkpoint::facts::Facts;
+use crate::convert_checkpoint::fold;
 use crate::convert_checkpoint::matrix::{self, Plu};
 use crate::convert_checkpoint::parameters::{Model, Parameters, Rows, negated, scaled_rows};
 use crate::convert_checkpoint::source::Source;
@@ -113,7 +112,7 @@ pub(super) fn read(source: &mut Source, facts: &Facts) -> Result<Model> {
         } else {
             format!("levels.{level}.split")
         };
-        let shape = latent_shape(&config, level);
+        let shape = fold::latent_shape(&config, level);
         let from = format!("q0.{deepest}");
         let of_level = bases[deepest].classes;
         let gaussian = read_base(source, &mut parameters, [&from, &to], shape, of_level)?;
@@ -128,21 +127,6 @@ pub(super) fn read(source: &mut Source, facts: &Facts) -> Result<Model> {
         }
     }
     Ok(Model { config, parameters })
-}
-
-fn latent_shape(config: &GlowConfig, level: usize) -> ImageShape {
-    let split = if level + 1 < config.levels { 2 } else { 4 };
-    let ImageShape {
-        channels,
-        height,
-        width,
-    } = config.image;
-    let halvings = level + 1;
-    ImageShape::new(
-        (channels << level) * split,
-        height >> halvings,
-        width >> halvings,
-    )
 }
 
 /// Where the layers of a network stand in its list, which may have ActNorms in it.
@@ -254,5 +238,5 @@ fn read_network(
 
 /// Its `exp` divides data by e^raw.
 fn negates_scale(config: &GlowConfig) -> bool {
-    config.scale_map == ScaleMap::Exp
+    matches!(config.scale_map, ScaleMap::Exp | ScaleMap::ExpTanh { .. })
 }

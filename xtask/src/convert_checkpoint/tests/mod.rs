@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod containers;
+mod export;
 mod peers;
 mod round_trip;
 

@@ -16,7 +16,7 @@ use super::{convert, difference, fixtures, folder, import, tensors, values};
 /// Relative.
 const OTHER_FORM: f64 = 1e-6;
 
-fn export(checkpoint: &Path, peer: &str) -> anyhow::Result<PathBuf> {
+pub(super) fn export(checkpoint: &Path, peer: &str) -> anyhow::Result<PathBuf> {
     let output = checkpoint.with_extension(format!("{peer}.safetensors"));
     let arguments = [
         checkpoint.as_os_str(),
@@ -186,11 +186,6 @@ proptest! {
         Checkpoint::save(&first, &config, "none", tensors.collect()).unwrap();
 
         let exported = export(&first, peer);
-        // Some matrices of four channels have no factors with a positive diagonal in any order of the columns.
-        if peer == "nflows" && let Err(error) = &exported {
-            prop_assert!(format!("{error:#}").contains("no product of L"), "{error:#}");
-            return Ok(());
-        }
         let second = work.path().join("second.safetensors");
         let scale_map = serde_json::to_value(config.scale_map).unwrap();
         let exported = exported.unwrap();
@@ -217,35 +212,9 @@ proptest! {
             (Tensor::cat(&flat, 1).unwrap(), log_det)
         };
         let ((z, log_det), (other_z, other_log_det)) = (encode(&first), encode(&second));
+        // A sign of a channel is moved on until it is a latent's.
+        let [z, other_z] = [z, other_z].map(|z| if peer == "nflows" { z.abs().unwrap() } else { z });
         prop_assert!(difference(&z, &other_z) < 1e-4);
         prop_assert!(difference(&log_det, &other_log_det) < 1e-5 * config.image.dimensions() as f64);
-    }
-}
-
-#[test]
-fn a_model_that_a_peer_does_not_have_is_refused_with_the_setting() {
-    let work = tempfile::tempdir().unwrap();
-    let config = GlowConfig {
-        steps: 1,
-        width: 2,
-        ..GlowConfig::small(ImageShape::new(1, 4, 4))
-    };
-    let store = ParamStore::new(0);
-    Glow::new(&config, store.builder(DType::F32, &Device::Cpu)).unwrap();
-    let path = work.path().join("own.safetensors");
-    let tensors = store
-        .vars()
-        .into_iter()
-        .map(|(name, var)| (name, var.as_tensor().clone()));
-    Checkpoint::save(&path, &config, "none", tensors.collect()).unwrap();
-    for peer in ["nflows", "normflows", "rosinality"] {
-        let error = format!("{:#}", export(&path, peer).unwrap_err());
-        assert!(
-            error.contains(&format!(
-                "{peer} has no models with the `scale_map` of this one"
-            )),
-            "{error}"
-        );
-        assert!(!path.with_extension(format!("{peer}.safetensors")).exists());
     }
 }

@@ -8,7 +8,7 @@ use crate::convert_checkpoint::parameters::Parameters;
 use crate::convert_checkpoint::source::Source;
 
 /// What nflows adds to the softplus that is the diagonal of U.
-const EPSILON: f64 = 1e-3;
+pub(super) const EPSILON: f64 = 1e-3;
 
 pub(super) fn read_conv1x1(
     source: &mut Source,
@@ -76,26 +76,17 @@ fn softplus_inverse(value: f64) -> f64 {
     value + (-(-value).exp_m1()).ln()
 }
 
-/// The factors as they are if a permutation is all that comes first; otherwise such factors are looked for.
+/// The factors below `from`, where [`turn`] has seen to it that nflows has such.
 pub(super) fn write_conv1x1(
     export: &mut Export,
     parameters: &Parameters,
     [from, to]: [&str; 2],
 ) -> Result<()> {
-    let own = parameters
-        .bias(from)
-        .map(|_| parameters.qlu(from))
-        .transpose()?;
-    let own = own.and_then(|factors| Some((columns(&factors.rotation)?, factors)));
-    let (lower, upper, permutation) = match own {
-        Some((permutation, factors)) => (
-            factors.lower.clone(),
-            factors.upper_with_diagonal(),
-            permutation,
-        ),
-        None => matrix::lower_upper_permutation(&parameters.matrix(from)?, EPSILON)
-            .with_context(|| format!("`{from}`"))?,
-    };
+    let factors = parameters.qlu(from)?;
+    let permutation = columns(&factors.rotation);
+    let permutation =
+        permutation.with_context(|| format!("`{from}.rotation` is no permutation"))?;
+    let (lower, upper) = (&factors.lower, factors.upper_with_diagonal());
     let channels = lower.len();
     let lower_entries: Vec<f64> = places(channels).map(|(i, j)| lower[i][j]).collect();
     let upper_places = (0..channels).flat_map(|i| (i + 1..channels).map(move |j| (i, j)));
@@ -109,10 +100,6 @@ pub(super) fn write_conv1x1(
         Ok(softplus_inverse(softplus))
     });
     let diagonal = diagonal.collect::<Result<Vec<_>>>()?;
-    let bias = match parameters.bias(from) {
-        Some(bias) => bias.clone(),
-        None => matrix::zeros_tensor(&[channels])?,
-    };
     export.single(
         format!("{to}.lower_entries"),
         &matrix::vector(&lower_entries)?,
@@ -125,13 +112,26 @@ pub(super) fn write_conv1x1(
         format!("{to}.unconstrained_upper_diag"),
         &matrix::vector(&diagonal)?,
     )?;
-    export.single(format!("{to}.bias"), &bias)?;
+    export.single(
+        format!("{to}.bias"),
+        parameters.get(&format!("{from}.bias"))?,
+    )?;
     let permutation: Vec<u32> = permutation
         .into_iter()
         .map(|column| column as u32)
         .collect();
     export.indices(format!("{to}.permutation._permutation"), &permutation);
     Ok(())
+}
+
+/// Whether the 1×1 convolution below `prefix` has nflows' factors as it is.
+pub(super) fn is_own(parameters: &Parameters, prefix: &str) -> Result<bool> {
+    if parameters.bias(prefix).is_none() {
+        return Ok(false);
+    }
+    let factors = parameters.qlu(prefix)?;
+    let is_above = factors.log_scale.iter().all(|scale| scale.exp() > EPSILON);
+    Ok(is_above && columns(&factors.rotation).is_some())
 }
 
 /// Where the one of each row stands, if the matrix is a permutation.

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use flow_core::Passing;
-use flow_glow::PassingChannels;
+use flow_glow::{Conventions, PassingChannels};
 
 use super::step;
 use crate::convert_checkpoint::source::Source;
@@ -67,7 +67,7 @@ const PATTERNS: [PassingChannels; 4] = [
 ];
 
 /// The channels in the order of a coupling: those that pass first.
-pub(super) fn order(passing: PassingChannels, channels: usize) -> Vec<u32> {
+fn order(passing: PassingChannels, channels: usize) -> Vec<u32> {
     let passing = match passing {
         PassingChannels::FirstHalf => Passing::FirstHalf,
         PassingChannels::SecondHalf => Passing::SecondHalf,
@@ -77,7 +77,14 @@ pub(super) fn order(passing: PassingChannels, channels: usize) -> Vec<u32> {
     passing.order(channels)
 }
 
-pub(super) fn complement(passing: PassingChannels) -> PassingChannels {
+/// As [`order`], of the coupling of a step.
+pub(super) fn step_order(conventions: &Conventions, step: usize, channels: usize) -> Vec<u32> {
+    let passing = conventions.passing;
+    let others = conventions.alternating && step % 2 == 1;
+    order(if others { complement(passing) } else { passing }, channels)
+}
+
+fn complement(passing: PassingChannels) -> PassingChannels {
     match passing {
         PassingChannels::FirstHalf => PassingChannels::SecondHalf,
         PassingChannels::SecondHalf => PassingChannels::FirstHalf,

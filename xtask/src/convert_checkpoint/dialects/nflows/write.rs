@@ -1,107 +1,231 @@
 //! From a model to its state dict.
+//!
+//! Beside what nflows' own Glows have there may be
+//! - `InverseTransform(AffineCouplingTransform(mask, net))` whose scale is e^raw, which shifts first: in place of the
+//!   couplings, and at a level's end for what the prior of a split sees in the half that is kept;
+//! - at the end of a network a bound of the scale, `bound·tanh(raw / bound)`;
+//! - a `PointwiseAffineTransform` of all latents, or with classes the base `ConditionalDiagonalNormal`.
 
 use anyhow::Result;
 use candle_core::Tensor;
-use flow_glow::{AffineOrder, GlowConfig, Half, LevelEnd, NetworkInput, PriorForm};
+use flow_glow::{Coupling, GlowConfig, LevelEnd, Padding, PriorForm, ScaleMap};
 
 use super::conv1x1::write_conv1x1;
-use super::mask::{complement, order};
-use super::{FLOW, SCALE_MAPS, last_conv, step};
-use crate::convert_checkpoint::dialects::export::{Export, Refusal};
-use crate::convert_checkpoint::parameters::{Model, Parameters};
+use super::mask::step_order;
+use super::signs::turned;
+use super::{FLOW, last_conv, step};
+use crate::convert_checkpoint::dialects::export::Export;
+use crate::convert_checkpoint::fold;
+use crate::convert_checkpoint::matrix;
+use crate::convert_checkpoint::parameters::{Model, Parameters, negated};
 
 /// The state dict of a `Flow`.
 ///
 /// # Errors
 /// If it has no such models.
 pub(in crate::convert_checkpoint::dialects) fn write(model: &Model) -> Result<Export> {
-    let Model { config, parameters } = model;
-    refusals(config)?;
-    let mut export = Export::default();
-    let has_gain = parameters.has_gain()?;
-    let conventions = &config.conventions;
+    let model = turned(&fold::with_padding(model, Padding::Zeros)?)?;
+    let Model { config, parameters } = &model;
+    let mut export = Export::new("nflows", config);
+    let latents = Latents::of(config, parameters)?;
+    let base = match &latents {
+        Some(latents) if config.classes.is_none() => {
+            let to = format!("{FLOW}_transforms.1");
+            let scale = latents.log_std.neg()?.exp()?.flatten_all()?;
+            let shift = (latents.mean.neg()?.flatten_all()? * &scale)?;
+            export.single(format!("{to}._scale"), &scale)?;
+            export.single(format!("{to}._shift"), &shift)?;
+            format!("{FLOW}_transforms.0.")
+        }
+        Some(latents) => {
+            let table = Tensor::cat(&[&latents.mean, &latents.log_std], 1)?;
+            export.single("_distribution._context_encoder.weight".to_owned(), &table)?;
+            FLOW.to_owned()
+        }
+        None => FLOW.to_owned(),
+    };
+    let network = Network::of(config, parameters)?;
     for level in 0..config.levels {
-        let channels = (4 * config.image.channels) << level;
-        for k in 0..config.steps {
-            let (from, to) = (format!("levels.{level}.steps.{k}"), step(FLOW, level, k));
-            let log_scale = parameters
-                .get(&format!("{from}.actnorm.log_scale"))?
-                .flatten_all()?;
-            let shift = parameters
-                .get(&format!("{from}.actnorm.shift"))?
-                .flatten_all()?;
-            export.single(format!("{to}.0.shift"), &(shift * log_scale.exp()?)?)?;
-            export.single(format!("{to}.0.log_scale"), &log_scale)?;
-            export.flag(format!("{to}.0.initialized"));
-            let conv1x1 = [&format!("{from}.conv1x1"), &format!("{to}.1")];
-            write_conv1x1(&mut export, parameters, conv1x1.map(String::as_str))?;
-            let passing = conventions.passing;
-            let others = conventions.alternating && k % 2 == 1;
-            let order = order(if others { complement(passing) } else { passing }, channels);
-            export.indices(format!("{to}.2.identity_features"), &order[..channels / 2]);
-            export.indices(format!("{to}.2.transform_features"), &order[channels / 2..]);
-            write_network(
-                &mut export,
-                parameters,
-                [&from, &to],
-                config.width,
-                has_gain,
-            )?;
-        }
-        if conventions.level_end == LevelEnd::Conv1x1 {
-            let from = format!("levels.{level}.conv1x1");
-            let to = format!("{FLOW}_transforms.{level}._transforms.{}", config.steps + 1);
-            write_conv1x1(&mut export, parameters, [&from, &to])?;
-        }
+        write_level(&mut export, &model, &base, level, &network)?;
     }
+    export.tell("gain", network.has_gain);
+    export.tell("end", config.conventions.level_end == LevelEnd::Conv1x1);
+    export.tell("additive", config.coupling == Coupling::Additive);
+    export.tell("softplus", config.scale_map == ScaleMap::Softplus);
+    export.tell("inverse", network.is_inverse);
+    export.tell("bound", network.bound);
+    export.tell("split_prior", predicts_splits(config));
+    export.tell("affine", latents.is_some() && config.classes.is_none());
+    export.tell("classes", config.classes);
     Ok(export)
 }
 
-fn refusals(config: &GlowConfig) -> Result<()> {
-    let refusal = Refusal::new("nflows", config);
-    let conventions = &config.conventions;
-    refusal.unless_affine(AffineOrder::ScaleFirst, &SCALE_MAPS)?;
-    refusal.unless(
-        "`network_input`",
-        conventions.network_input == NetworkInput::Plain,
-    )?;
-    let splits = config.levels > 1;
-    refusal.unless(
-        "`split_keeps`",
-        !splits || conventions.split_keeps == Half::Second,
-    )?;
-    refusal.unless(
-        "`split_prior`",
-        !splits || conventions.split_prior == PriorForm::Standard,
-    )?;
-    refusal.unless("`top_prior`", conventions.top_prior == PriorForm::Standard)?;
-    refusal.unless("`classes`", config.classes.is_none())
+fn predicts_splits(config: &GlowConfig) -> bool {
+    config.levels > 1 && config.conventions.split_prior == PriorForm::Convolution
 }
 
-fn write_network(
+fn write_level(
     export: &mut Export,
-    parameters: &Parameters,
-    [from, to]: [&str; 2],
-    width: usize,
-    has_gain: bool,
+    Model { config, parameters }: &Model,
+    base: &str,
+    level: usize,
+    network: &Network,
 ) -> Result<()> {
-    let (from, to) = (
-        format!("{from}.coupling.network"),
-        format!("{to}.2.transform_net.net"),
-    );
-    let get = |name: &str| parameters.get(&format!("{from}.{name}"));
-    export.single(format!("{to}.0.weight"), get("conv1.weight")?)?;
-    export.single(format!("{to}.0.bias"), get("conv1.bias")?)?;
-    let conv2: Tensor = get("conv2.weight")?.reshape((width, width, 1, 1))?;
-    export.single(format!("{to}.2.weight"), &conv2)?;
-    export.single(format!("{to}.2.bias"), get("conv2.bias")?)?;
-    if has_gain {
-        let scale = get("conv3.log_gain")?;
-        export.single(
-            format!("{to}.4.scale"),
-            &scale.reshape((1, scale.elem_count(), 1, 1))?,
+    let channels = (4 * config.image.channels) << level;
+    for k in 0..config.steps {
+        let (from, to) = (format!("levels.{level}.steps.{k}"), step(base, level, k));
+        let log_scale = parameters
+            .get(&format!("{from}.actnorm.log_scale"))?
+            .flatten_all()?;
+        let shift = parameters
+            .get(&format!("{from}.actnorm.shift"))?
+            .flatten_all()?;
+        export.single(format!("{to}.0.shift"), &(shift * log_scale.exp()?)?)?;
+        export.single(format!("{to}.0.log_scale"), &log_scale)?;
+        export.flag(format!("{to}.0.initialized"));
+        let conv1x1 = [&format!("{from}.conv1x1"), &format!("{to}.1")];
+        write_conv1x1(export, parameters, conv1x1.map(String::as_str))?;
+        let order = step_order(&config.conventions, k, channels);
+        let to = format!(
+            "{to}.2{}",
+            if network.is_inverse {
+                "._transform"
+            } else {
+                ""
+            }
+        );
+        write_mask(export, &to, &order);
+        let from = format!("{from}.coupling.network");
+        network.write(
+            export,
+            parameters,
+            [&from, &format!("{to}.transform_net.net")],
         )?;
     }
-    export.single(last_conv(&to, has_gain, "weight"), get("conv3.weight")?)?;
-    export.single(last_conv(&to, has_gain, "bias"), get("conv3.bias")?)
+    let member = |index: usize| format!("{base}_transforms.{level}._transforms.{index}");
+    let has_end = config.conventions.level_end == LevelEnd::Conv1x1;
+    if has_end {
+        let from = format!("levels.{level}.conv1x1");
+        write_conv1x1(export, parameters, [&from, &member(config.steps + 1)])?;
+    }
+    if predicts_splits(config) && level + 1 < config.levels {
+        let to = member(config.steps + 1 + usize::from(has_end));
+        let to = format!("{to}._transform");
+        let mut order: Vec<u32> = (0..channels as u32).collect();
+        order.rotate_left(channels / 2);
+        write_mask(export, &to, &order);
+        let (weight, bias) = parameters.folded_conv(&format!("levels.{level}.split.conv"))?;
+        export.single(format!("{to}.transform_net.net.0.weight"), &weight)?;
+        export.single(format!("{to}.transform_net.net.0.bias"), &bias)?;
+    }
+    Ok(())
+}
+
+/// `order` has the channels that pass first.
+fn write_mask(export: &mut Export, to: &str, order: &[u32]) {
+    let (passing, others) = order.split_at(order.len() / 2);
+    export.indices(format!("{to}.identity_features"), passing);
+    export.indices(format!("{to}.transform_features"), others);
+}
+
+/// The form of the coupling networks.
+struct Network {
+    width: usize,
+    has_gain: bool,
+    /// Whether the couplings are inverses of those that scale first.
+    is_inverse: bool,
+    bound: Option<f64>,
+}
+
+impl Network {
+    fn of(config: &GlowConfig, parameters: &Parameters) -> Result<Self> {
+        let (is_inverse, bound) = match (config.coupling, config.scale_map) {
+            (Coupling::Additive, _) => (false, None),
+            (_, ScaleMap::Exp) => (true, None),
+            (_, ScaleMap::ExpTanh { bound }) => (true, Some(bound)),
+            _ => (false, None),
+        };
+        Ok(Self {
+            width: config.width,
+            has_gain: parameters.has_gain()?,
+            is_inverse,
+            bound,
+        })
+    }
+
+    fn write(
+        &self,
+        export: &mut Export,
+        parameters: &Parameters,
+        [from, to]: [&str; 2],
+    ) -> Result<()> {
+        let (width, has_gain) = (self.width, self.has_gain);
+        let get = |name: &str| parameters.get(&format!("{from}.{name}"));
+        export.single(format!("{to}.0.weight"), get("conv1.weight")?)?;
+        export.single(format!("{to}.0.bias"), get("conv1.bias")?)?;
+        let conv2: Tensor = get("conv2.weight")?.reshape((width, width, 1, 1))?;
+        export.single(format!("{to}.2.weight"), &conv2)?;
+        export.single(format!("{to}.2.bias"), get("conv2.bias")?)?;
+        if has_gain {
+            let scale = get("conv3.log_gain")?;
+            export.single(
+                format!("{to}.4.scale"),
+                &scale.reshape((1, scale.elem_count(), 1, 1))?,
+            )?;
+        }
+        for name in ["weight", "bias"] {
+            // (x + shift)·e^raw is the inverse of x·e^−raw − shift.
+            let tensor = get(&format!("conv3.{name}"))?;
+            let tensor = if self.is_inverse {
+                negated(tensor, true)?
+            } else {
+                tensor.clone()
+            };
+            export.single(last_conv(to, has_gain, name), &tensor)?;
+        }
+        match self.bound {
+            Some(bound) => export.single(format!("{to}.5.bound"), &matrix::scalar(bound)?),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Means and ln std of all latents, level after level, `[1, D]` or with classes `[classes, D]`.
+struct Latents {
+    mean: Tensor,
+    log_std: Tensor,
+}
+
+impl Latents {
+    /// Nothing if all of them are standard normal, but for what the splits predict.
+    fn of(config: &GlowConfig, parameters: &Parameters) -> Result<Option<Self>> {
+        let rows = config.classes.unwrap_or(1);
+        let (mut means, mut log_stds, mut is_standard) = (Vec::new(), Vec::new(), true);
+        for level in 0..config.levels {
+            let (from, form) = fold::prior(config, level);
+            let shape = fold::latent_shape(config, level);
+            let is_predicted = level + 1 < config.levels && form == PriorForm::Convolution;
+            let form = if is_predicted {
+                PriorForm::Standard
+            } else {
+                form
+            };
+            let table = fold::gaussian(config, parameters, &from, form, shape)?;
+            is_standard &= table.is_none();
+            let size = shape.dimensions();
+            let table = match table {
+                Some(table) => table.flatten_from(1)?.broadcast_as((rows, 2 * size))?,
+                None => matrix::zeros_tensor(&[rows, 2 * size])?,
+            };
+            means.push(table.narrow(1, 0, size)?);
+            log_stds.push(table.narrow(1, size, size)?);
+        }
+        if is_standard {
+            return Ok(None);
+        }
+        Ok(Some(Self {
+            mean: Tensor::cat(&means, 1)?,
+            log_std: Tensor::cat(&log_stds, 1)?,
+        }))
+    }
 }

@@ -2,12 +2,12 @@
 
 use anyhow::{Result, bail};
 use candle_core::Tensor;
-use flow_glow::{ImageShape, PriorForm};
+use flow_glow::{GlowConfig, ImageShape, PriorForm};
 
 use crate::convert_checkpoint::dialects::export::Export;
-use crate::convert_checkpoint::matrix;
 use crate::convert_checkpoint::parameters::Parameters;
 use crate::convert_checkpoint::source::Source;
+use crate::convert_checkpoint::{fold, matrix};
 
 /// How much faster than themselves the gains of its base distributions `GlowBase` learn.
 const GAIN_RATE: f64 = 3.0;
@@ -103,47 +103,74 @@ pub(super) fn read_base(
     Ok(gaussian)
 }
 
-/// `GlowBase` for a prior of channels, `DiagGaussian` or `ClassCondDiagGaussian` for one of elements.
-pub(super) fn write_base(
-    export: &mut Export,
-    parameters: &Parameters,
-    [from, to]: [&str; 2],
-    form: PriorForm,
-    shape: ImageShape,
-) -> Result<()> {
-    let ImageShape {
-        channels: c,
-        height: h,
-        width: w,
-    } = shape;
-    let gaussian = match form {
-        PriorForm::Standard => matrix::zeros_tensor(&[1, 2 * c, h, w])?,
-        _ => parameters.get(&format!("{from}.gaussian"))?.clone(),
-    };
-    let of_classes = parameters.get(&format!("{from}.class_gaussian")).ok();
-    for (name, start) in [("loc", 0), ("log_scale", c)] {
-        let half = gaussian.narrow(1, start, c)?;
-        let of_classes = of_classes
-            .map(|table| table.narrow(1, start, c))
-            .transpose()?;
-        let place = format!("{to}.{name}");
-        match (form, of_classes) {
-            (PriorForm::Channel, of_classes) => {
-                export.single(place.clone(), &half.reshape((1, c, 1, 1))?)?;
-                export.single(
-                    format!("{place}_logs"),
-                    &matrix::zeros_tensor(&[1, c, 1, 1])?,
-                )?;
-                if let Some(of_classes) = of_classes {
-                    export.single(format!("{place}_cc"), &of_classes)?;
-                }
-            }
-            (_, Some(of_classes)) => {
-                let table = of_classes.broadcast_add(&half)?.permute((1, 2, 3, 0))?;
-                export.single(place, &table.contiguous()?)?;
-            }
-            (_, None) => export.single(place, &half)?,
+/// `GlowBase` if `form` is one of channels, `DiagGaussian` or `ClassCondDiagGaussian` otherwise.
+pub(super) struct BaseWriter<'a> {
+    pub(super) config: &'a GlowConfig,
+    pub(super) parameters: &'a Parameters,
+    pub(super) shape: ImageShape,
+    pub(super) form: PriorForm,
+}
+
+impl BaseWriter<'_> {
+    /// The base of latents whose own prior, below `from`, has the form `own`.
+    pub(super) fn write(
+        &self,
+        export: &mut Export,
+        [from, to]: [&str; 2],
+        own: PriorForm,
+    ) -> Result<()> {
+        if self.form == PriorForm::Channel {
+            return self.write_channels(export, [from, to], own);
         }
+        let ImageShape {
+            channels: c,
+            height: h,
+            width: w,
+        } = self.shape;
+        let rows = self.config.classes.unwrap_or(1);
+        let table = fold::gaussian(self.config, self.parameters, from, own, self.shape)?;
+        let table = match table {
+            Some(table) => table.broadcast_as((rows, 2 * c, h, w))?,
+            None => matrix::zeros_tensor(&[rows, 2 * c, h, w])?,
+        };
+        for (name, start) in [("loc", 0), ("log_scale", c)] {
+            let half = table.narrow(1, start, c)?;
+            let half = match self.config.classes {
+                Some(_) => half.permute((1, 2, 3, 0))?,
+                None => half,
+            };
+            export.single(format!("{to}.{name}"), &half.contiguous()?)?;
+        }
+        Ok(())
     }
-    Ok(())
+
+    fn write_channels(
+        &self,
+        export: &mut Export,
+        [from, to]: [&str; 2],
+        own: PriorForm,
+    ) -> Result<()> {
+        let c = self.shape.channels;
+        let table = |name: &str, rows: usize| match own {
+            PriorForm::Channel => Ok(self.parameters.get(&format!("{from}.{name}"))?.clone()),
+            _ => matrix::zeros_tensor(&[rows, 2 * c]),
+        };
+        let gaussian = table("gaussian", 1)?;
+        let of_classes = self
+            .config
+            .classes
+            .map(|rows| table("class_gaussian", rows));
+        let of_classes = of_classes.transpose()?;
+        for (name, start) in [("loc", 0), ("log_scale", c)] {
+            let place = format!("{to}.{name}");
+            let half = gaussian.narrow(1, start, c)?.reshape((1, c, 1, 1))?;
+            export.single(place.clone(), &half)?;
+            let gains = matrix::zeros_tensor(&[1, c, 1, 1])?;
+            export.single(format!("{place}_logs"), &gains)?;
+            if let Some(of_classes) = &of_classes {
+                export.single(format!("{place}_cc"), &of_classes.narrow(1, start, c)?)?;
+            }
+        }
+        Ok(())
+    }
 }

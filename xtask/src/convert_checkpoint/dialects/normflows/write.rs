@@ -2,81 +2,122 @@
 
 use anyhow::Result;
 use candle_core::Tensor;
-use flow_glow::{
-    AffineOrder, Coupling, GlowConfig, Half, LevelEnd, NetworkInput, Padding, PriorForm,
-};
+use flow_glow::{Conv1x1Form, Coupling, GlowConfig, Padding, PassingChannels, PriorForm, ScaleMap};
 
-use super::base::write_base;
-use super::{PASSING, SCALE_MAPS, latent_shape, negates_scale};
-use crate::convert_checkpoint::dialects::export::{Export, Refusal};
-use crate::convert_checkpoint::matrix;
+use super::base::BaseWriter;
+use super::negates_scale;
+use crate::convert_checkpoint::dialects::export::Export;
 use crate::convert_checkpoint::parameters::{Model, Parameters, Rows, negated};
+use crate::convert_checkpoint::{fold, matrix};
 
-/// The state dict of a model.
+/// The state dict of a model. Where the prior of a split is predicted, an `AffineCouplingBlock` of scale e^raw stands
+/// at the end of the level; a bound of the scale stands at the end of a network.
 ///
 /// # Errors
 /// If it has no such models.
 pub(in crate::convert_checkpoint::dialects) fn write(model: &Model) -> Result<Export> {
-    let Model { config, parameters } = model;
-    refusals(config)?;
-    let mut export = Export::default();
+    let model = fold::with_padding(model, Padding::Zeros)?;
+    let Model { config, parameters } = &model;
+    let conventions = &config.conventions;
+    let mut export = Export::new("normflows", config);
+    let predicts = config.levels > 1 && conventions.split_prior == PriorForm::Convolution;
+    let is_plain = conventions.conv1x1 == Conv1x1Form::Plain;
+    let form = base_form(config);
     for level in 0..config.levels {
+        let last = level + 1 == config.levels;
         let deepest = config.levels - 1 - level;
+        let before = usize::from(predicts && !last);
         for step in 0..config.steps {
             let from = format!("levels.{level}.steps.{step}");
-            let to = format!("flows.{deepest}.{}.flows", config.steps - 1 - step);
+            let to = format!("flows.{deepest}.{}.flows", config.steps - 1 - step + before);
             for (theirs, ours) in [("s", "log_scale"), ("t", "shift")] {
                 let value = parameters.get(&format!("{from}.actnorm.{ours}"))?;
                 export.single(format!("{to}.2.{theirs}"), &value.neg()?)?;
             }
-            export.single(format!("{to}.2.data_dep_init_done"), &matrix::one()?)?;
-            write_conv1x1(&mut export, parameters, [&from, &to])?;
+            export.single(format!("{to}.2.data_dep_init_done"), &matrix::scalar(1.0)?)?;
+            write_conv1x1(&mut export, parameters, [&from, &to], is_plain)?;
             write_network(&mut export, parameters, [&from, &to], config)?;
         }
-        let last = level + 1 == config.levels;
-        let conventions = &config.conventions;
-        let (from, form) = if last {
-            ("prior".to_owned(), conventions.top_prior)
+        let (from, own) = fold::prior(config, level);
+        if before == 1 {
+            let (weight, bias) = parameters.folded_conv(&format!("{from}.conv"))?;
+            let to = format!("flows.{deepest}.0.flows.1.param_map.net.0");
+            export.single(format!("{to}.weight"), &Rows::EvenOdd.theirs(&weight)?)?;
+            export.single(format!("{to}.bias"), &Rows::EvenOdd.theirs(&bias)?)?;
+        }
+        let own = if before == 1 {
+            PriorForm::Standard
         } else {
-            (format!("levels.{level}.split"), conventions.split_prior)
+            own
         };
-        let (to, shape) = (format!("q0.{deepest}"), latent_shape(config, level));
-        write_base(&mut export, parameters, [&from, &to], form, shape)?;
+        let base = BaseWriter {
+            config,
+            parameters,
+            shape: fold::latent_shape(config, level),
+            form,
+        };
+        base.write(&mut export, [&from, &format!("q0.{deepest}")], own)?;
     }
+    tell(&mut export, config, predicts, is_plain);
     Ok(export)
 }
 
-fn refusals(config: &GlowConfig) -> Result<()> {
-    let refusal = Refusal::new("normflows", config);
-    let conventions = &config.conventions;
-    refusal.unless_passing(&PASSING)?;
-    refusal.unless_affine(AffineOrder::ShiftFirst, &SCALE_MAPS)?;
-    refusal.unless(
-        "`network_input`",
-        conventions.network_input == NetworkInput::Plain,
-    )?;
-    refusal.unless("`padding`", conventions.padding == Padding::Zeros)?;
-    refusal.unless("`level_end`", conventions.level_end == LevelEnd::Bare)?;
-    refusal.unless("`split_keeps`", conventions.split_keeps == Half::First)?;
-    let splits = config.levels > 1;
-    refusal.unless(
-        "`split_prior`",
-        !splits || conventions.split_prior != PriorForm::Convolution,
-    )?;
-    refusal.unless(
-        "`top_prior`",
-        conventions.top_prior != PriorForm::Convolution,
-    )
+/// `GlowBase` of channels, if no prior knows more.
+fn base_form(config: &GlowConfig) -> PriorForm {
+    let mut forms = (0..config.levels).map(|level| (level, fold::prior(config, level).1));
+    let last = config.levels - 1;
+    let is_channel = |(level, form)| {
+        form == PriorForm::Channel || (level < last && form == PriorForm::Convolution)
+    };
+    if forms.all(is_channel) {
+        PriorForm::Channel
+    } else {
+        PriorForm::Element
+    }
+}
+
+fn tell(export: &mut Export, config: &GlowConfig, predicts: bool, is_plain: bool) {
+    let (scale_map, bound) = match config.scale_map {
+        ScaleMap::Exp => ("exp", None),
+        ScaleMap::ExpTanh { bound } => ("exp", Some(bound)),
+        ScaleMap::SigmoidInverse => ("sigmoid_inv", None),
+        _ => ("sigmoid", None),
+    };
+    let is_affine = config.coupling == Coupling::Affine;
+    export.tell("lu", !is_plain);
+    export.tell("additive", !is_affine);
+    export.tell("scale_map", if is_affine { scale_map } else { "sigmoid" });
+    export.tell("bound", bound.filter(|_| is_affine));
+    let base = base_form(config);
+    export.tell(
+        "base",
+        if base == PriorForm::Channel {
+            "glow"
+        } else {
+            "diagonal"
+        },
+    );
+    export.tell("split_prior", predicts);
+    export.tell("classes", config.classes);
+    let is_second = config.conventions.passing == PassingChannels::SecondHalf;
+    export.tell(
+        "split_mode",
+        if is_second { "channel_inv" } else { "channel" },
+    );
 }
 
 fn write_conv1x1(
     export: &mut Export,
     parameters: &Parameters,
     [from, to]: [&str; 2],
+    is_plain: bool,
 ) -> Result<()> {
     let (from, to) = (format!("{from}.conv1x1"), format!("{to}.1"));
-    if let Ok(weight) = parameters.get(&format!("{from}.weight")) {
-        return export.single(format!("{to}.W"), weight);
+    if is_plain {
+        return export.single(
+            format!("{to}.W"),
+            parameters.get(&format!("{from}.weight"))?,
+        );
     }
     let plu = parameters.plu(&from)?;
     export.single(format!("{to}.P"), &matrix::tensor(&plu.permutation)?)?;
@@ -115,5 +156,11 @@ fn write_network(
     };
     let (weight, bias) = parameters.folded_conv(&format!("{from}.conv3"))?;
     export.single(format!("{to}.4.weight"), &theirs(weight)?)?;
-    export.single(format!("{to}.4.bias"), &theirs(bias)?)
+    export.single(format!("{to}.4.bias"), &theirs(bias)?)?;
+    match (config.coupling, config.scale_map) {
+        (Coupling::Affine, ScaleMap::ExpTanh { bound }) => {
+            export.single(format!("{to}.5.bound"), &matrix::scalar(bound)?)
+        }
+        _ => Ok(()),
+    }
 }

@@ -2,23 +2,20 @@
 
 use anyhow::Result;
 use candle_core::Tensor;
-use flow_glow::{
-    AffineOrder, Coupling, GlowConfig, Half, LevelEnd, NetworkInput, Padding, PassingChannels,
-    PriorForm, ScaleMap,
-};
+use flow_glow::{Conv1x1Form, Coupling, GlowConfig, Padding, PriorForm};
 
-use crate::convert_checkpoint::dialects::export::{Export, Refusal};
-use crate::convert_checkpoint::matrix;
+use crate::convert_checkpoint::dialects::export::Export;
 use crate::convert_checkpoint::parameters::{Model, Parameters, Rows};
+use crate::convert_checkpoint::{fold, matrix};
 
 /// The state dict of a model.
 ///
 /// # Errors
 /// If it has no such models.
 pub(in crate::convert_checkpoint::dialects) fn write(model: &Model) -> Result<Export> {
-    let Model { config, parameters } = model;
-    refusals(config)?;
-    let (mut export, steps) = (Export::default(), config.steps);
+    let model = fold::with_padding(model, Padding::Ones)?;
+    let Model { config, parameters } = &model;
+    let (mut export, steps) = (Export::new("rosinality", config), config.steps);
     for level in 0..config.levels {
         let channels = (4 * config.image.channels) << level;
         let last = level + 1 == config.levels;
@@ -35,49 +32,15 @@ pub(in crate::convert_checkpoint::dialects) fn write(model: &Model) -> Result<Ex
             write_conv1x1(&mut export, parameters, [&from, &to], last)?;
             write_network(&mut export, parameters, [&from, &to], config)?;
         }
-        let from = if last {
-            "prior".to_owned()
-        } else {
-            format!("levels.{level}.split")
-        };
-        let form = if last {
-            config.conventions.top_prior
-        } else {
-            config.conventions.split_prior
-        };
+        let (from, form) = fold::prior(config, level);
         let inputs = if last { channels } else { channels / 2 };
         let to = format!("blocks.{level}.prior");
         write_prior(&mut export, parameters, [&from, &to], form, inputs)?;
     }
+    let forms = [Conv1x1Form::Plain, Conv1x1Form::PlainButLast];
+    export.tell("lu", !forms.contains(&config.conventions.conv1x1));
+    export.tell("affine", config.coupling == Coupling::Affine);
     Ok(export)
-}
-
-fn refusals(config: &GlowConfig) -> Result<()> {
-    let refusal = Refusal::new("rosinality", config);
-    refusal.unless_passing(&[PassingChannels::FirstHalf])?;
-    refusal.unless_affine(AffineOrder::ShiftFirst, &[ScaleMap::Sigmoid])?;
-    refusal.unless(
-        "`network_input`",
-        config.conventions.network_input == NetworkInput::Plain,
-    )?;
-    refusal.unless("`padding`", config.conventions.padding == Padding::Ones)?;
-    refusal.unless(
-        "`level_end`",
-        config.conventions.level_end == LevelEnd::Bare,
-    )?;
-    refusal.unless(
-        "`split_keeps`",
-        config.conventions.split_keeps == Half::First,
-    )?;
-    refusal.unless(
-        "`split_prior`",
-        config.conventions.split_prior != PriorForm::Element,
-    )?;
-    refusal.unless(
-        "`top_prior`",
-        config.conventions.top_prior != PriorForm::Element,
-    )?;
-    refusal.unless("`classes`", config.classes.is_none())
 }
 
 fn write_conv1x1(

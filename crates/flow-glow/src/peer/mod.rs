@@ -1,0 +1,175 @@
+//! Programs with Glows of their own: which settings theirs has, and what an export makes up for.
+
+mod fit;
+
+use crate::config::{Dequantization, GlowConfig, Preprocessing, ScaleMap};
+use crate::conventions::{
+    AffineOrder, Conv1x1Form, Conventions, Half, Padding, PassingChannels, PriorForm,
+};
+
+/// A program that trained models are written for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// nflows: a `MultiscaleCompositeTransform`.
+    Nflows,
+    /// normflows: a `MultiscaleFlow` of `GlowBlock`s.
+    Normflows,
+    /// rosinality/glow-pytorch.
+    Rosinality,
+}
+
+/// How a setting of a model gets into a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// The program's Glow has it.
+    Own,
+    /// The weights make up for it.
+    Weights,
+    /// A part that the program has makes up for it, added to its Glow.
+    Part,
+    /// It concerns pixels, which the program gets after it.
+    Outside,
+    /// Not at all.
+    Missing,
+}
+
+/// A setting in which implementations differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Setting {
+    ScaleMap,
+    AffineOrder,
+    NetworkInput,
+    Padding,
+    Passing,
+    LevelEnd,
+    SplitKeeps,
+    SplitPrior,
+    TopPrior,
+    Classes,
+    Preprocessing,
+    Dequantization,
+}
+
+impl Setting {
+    const ALL: [Self; 12] = [
+        Self::ScaleMap,
+        Self::AffineOrder,
+        Self::NetworkInput,
+        Self::Padding,
+        Self::Passing,
+        Self::LevelEnd,
+        Self::SplitKeeps,
+        Self::SplitPrior,
+        Self::TopPrior,
+        Self::Classes,
+        Self::Preprocessing,
+        Self::Dequantization,
+    ];
+
+    /// Its name in the header of a checkpoint.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ScaleMap => "scale_map",
+            Self::AffineOrder => "affine_order",
+            Self::NetworkInput => "network_input",
+            Self::Padding => "padding",
+            Self::Passing => "passing",
+            Self::LevelEnd => "level_end",
+            Self::SplitKeeps => "split_keeps",
+            Self::SplitPrior => "split_prior",
+            Self::TopPrior => "top_prior",
+            Self::Classes => "classes",
+            Self::Preprocessing => "preprocessing",
+            Self::Dequantization => "dequantization",
+        }
+    }
+}
+
+impl Peer {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Nflows, Self::Normflows, Self::Rosinality];
+
+    /// Its name on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Nflows => "nflows",
+            Self::Normflows => "normflows",
+            Self::Rosinality => "rosinality",
+        }
+    }
+
+    /// A model of the size of `config` with the program's own settings.
+    #[must_use]
+    pub fn adapt(self, config: GlowConfig) -> GlowConfig {
+        let common = Conventions::default();
+        let (scale_map, preprocessing, conventions) = match self {
+            Self::Nflows => (
+                ScaleMap::SigmoidOffset,
+                Preprocessing::Unit,
+                Conventions {
+                    conv1x1: Conv1x1Form::LowerUpperRotation,
+                    passing: PassingChannels::Even,
+                    alternating: true,
+                    affine_order: AffineOrder::ScaleFirst,
+                    split_keeps: Half::Second,
+                    split_prior: PriorForm::Standard,
+                    top_prior: PriorForm::Standard,
+                    ..common
+                },
+            ),
+            Self::Normflows => (
+                ScaleMap::Sigmoid,
+                Preprocessing::Unit,
+                Conventions {
+                    split_prior: PriorForm::Element,
+                    top_prior: PriorForm::Element,
+                    ..common
+                },
+            ),
+            Self::Rosinality => (
+                ScaleMap::Sigmoid,
+                Preprocessing::Centered,
+                Conventions {
+                    padding: Padding::Ones,
+                    top_prior: PriorForm::Convolution,
+                    ..common
+                },
+            ),
+        };
+        GlowConfig {
+            scale_map,
+            preprocessing,
+            conventions,
+            dequantization: Dequantization::Uniform,
+            ..config
+        }
+    }
+
+    /// The settings of `config` that are not the program's own, and how each gets into it.
+    pub fn differences(self, config: &GlowConfig) -> Vec<(Setting, Fit)> {
+        let fits = Setting::ALL.map(|setting| (setting, self.fit(setting, config)));
+        let mut fits = fits.to_vec();
+        fits.retain(|(_, fit)| *fit != Fit::Own);
+        fits
+    }
+
+    /// The settings of `config` that nothing makes up for.
+    pub fn obstacles(self, config: &GlowConfig) -> Vec<Setting> {
+        let differences = self.differences(config).into_iter();
+        let missing = differences.filter(|(_, fit)| *fit == Fit::Missing);
+        missing.map(|(setting, _)| setting).collect()
+    }
+
+    /// The option of `flow train` that avoids an obstacle.
+    pub fn remedy(self, setting: Setting) -> &'static str {
+        match (self, setting) {
+            (_, Setting::Classes) => "no `--classes`",
+            (Self::Nflows, Setting::ScaleMap | Setting::AffineOrder) => "`--scale-map exp-tanh`",
+            (_, Setting::ScaleMap) => "`--scale-map sigmoid`",
+            (Self::Nflows, _) => "`--for nflows`",
+            (Self::Normflows, _) => "`--for normflows`",
+            (Self::Rosinality, _) => "`--for rosinality`",
+        }
+    }
+}
