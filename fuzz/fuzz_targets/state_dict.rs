@@ -39,6 +39,6 @@ fn read(path: &Path) -> anyhow::Result<()> {
         tree::path(&file.nodes, node);
         drop(file.load(&named));
     }
-    file.result();
+    file.class();
     Ok(())
 }
