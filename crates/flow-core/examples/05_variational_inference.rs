@@ -48,7 +48,7 @@ fn main() -> Result<()> {
 
     let mut moments = Moments::default();
     for step in 0..STEPS {
-        let (x, log_prob) = flow.sample_with_log_prob(128, step)?;
+        let (x, log_prob) = flow.with_graph().sample_with_log_prob(128, step)?;
         let loss = (log_prob - log_density(&x)?)?.mean_all()?;
         let gradients = Gradients::of(&loss, &params)?;
         let rate = 5e-3 * (1.0 - step as f64 / STEPS as f64);

@@ -13,7 +13,7 @@
 
 use crate::inspect::constant;
 use crate::params::{Init, ParamBuilder, assign};
-use crate::{Bijection, Result};
+use crate::{Bijection, Result, shape};
 use candle_core::Tensor;
 
 /// The largest scale that initialisation gives.
@@ -51,7 +51,7 @@ impl ActNorm {
     /// Sets scale and shift from the statistics of `x`, without applying them. Of a batch in which nothing
     /// varies, as one row, the scale stays 1.
     pub fn fit(&self, x: &Tensor) -> Result<()> {
-        let x = pixels(&x.detach())?;
+        let x = self.pixels(&x.detach())?;
         let mean = x.mean_keepdim((0, 2, 3))?;
         let variance = x.broadcast_sub(&mean)?.sqr()?.mean_keepdim((0, 2, 3))?;
         let constant = constant(&x.transpose(0, 1)?.flatten_from(1)?)?;
@@ -59,6 +59,19 @@ impl ActNorm {
         let log_scale = floored(&variance, &constant)?.log()?.affine(-0.5, 0.0)?;
         assign(&self.log_scale, &log_scale)?;
         assign(&self.shift, &mean.neg()?)
+    }
+
+    /// `x` as images: vectors `[B, C]` are images of one pixel.
+    fn pixels(&self, x: &Tensor) -> Result<Tensor> {
+        let channels = self.shift.dim(1)?;
+        match *x.dims() {
+            [b, c] if c == channels => x.reshape((b, c, 1, 1)),
+            [_, c, _, _] if c == channels => Ok(x.clone()),
+            _ => {
+                let needed = format!("[B, {channels}] or [B, {channels}, H, W]");
+                shape::refuse("actnorm", x, &needed)
+            }
+        }
     }
 }
 
@@ -74,7 +87,7 @@ fn floored(variance: &Tensor, constant: &Tensor) -> Result<Tensor> {
 
 impl Bijection for ActNorm {
     fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
-        let image = pixels(x)?;
+        let image = self.pixels(x)?;
         let (b, _, h, w) = image.dims4()?;
         let y = image
             .broadcast_add(&self.shift)?
@@ -84,7 +97,7 @@ impl Bijection for ActNorm {
     }
 
     fn inverse(&self, y: &Tensor) -> Result<Tensor> {
-        pixels(y)?
+        self.pixels(y)?
             .broadcast_mul(&self.log_scale.neg()?.exp()?)?
             .broadcast_sub(&self.shift)?
             .reshape(y.shape())
@@ -93,13 +106,5 @@ impl Bijection for ActNorm {
     fn initialize(&self, x: &Tensor) -> Result<Tensor> {
         self.fit(x)?;
         Ok(self.forward(x)?.0.detach())
-    }
-}
-
-/// `x` as images: vectors `[B, C]` are images of one pixel.
-fn pixels(x: &Tensor) -> Result<Tensor> {
-    match x.dims() {
-        &[b, c] => x.reshape((b, c, 1, 1)),
-        _ => Ok(x.clone()),
     }
 }

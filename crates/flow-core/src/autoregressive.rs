@@ -11,11 +11,14 @@
 
 use crate::mlp::{Mlp, MlpSize, output_bias};
 use crate::params::ParamBuilder;
-use crate::{Bijection, Conditioner, Result, Transform};
+use crate::runs::Rows;
+use crate::{Bijection, Conditioner, Result, Transform, shape};
 use candle_core::{Tensor, bail};
 
 /// An autoregressive flow of vectors `[B, D]`.
 pub struct Autoregressive<N = Mlp> {
+    /// D.
+    features: usize,
     transform: Transform,
     /// `[B, D]` → `[B, transform.parameters(D)]`, masked.
     made: N,
@@ -24,6 +27,10 @@ pub struct Autoregressive<N = Mlp> {
 impl Autoregressive {
     /// A MADE of the given `size` over `features` numbers in their order. It starts as
     /// [`Mlp::for_transform`] says. Parameters as in [`Mlp::new`].
+    ///
+    /// # Errors
+    /// If there are no numbers, or the network is too narrow for every number to depend on all before it:
+    /// each of 1, …, D − 1 is the degree of a hidden unit, so the width is at least D − 1.
     pub fn new(
         features: usize,
         transform: Transform,
@@ -33,6 +40,14 @@ impl Autoregressive {
         if features == 0 {
             bail!("autoregressive: needs at least one number");
         }
+        if size.width < features - 1 {
+            bail!(
+                "autoregressive: got a network of width {}, needed {} or more for {features} numbers: \
+                 some would not depend on all before them",
+                size.width,
+                features - 1
+            );
+        }
         // Inputs count from 1: a parameter of number i may see those of less than i + 1.
         let inputs = (1..=features).collect::<Vec<_>>();
         let outputs = (0..transform.parameters(features))
@@ -40,17 +55,37 @@ impl Autoregressive {
             .collect::<Vec<_>>();
         let bias = output_bias(transform, features, size.width);
         let made = Mlp::masked(&inputs, &outputs, features - 1, bias, size, params)?;
-        Ok(Self { transform, made })
+        Ok(Self {
+            features,
+            transform,
+            made,
+        })
+    }
+}
+
+impl<N> Autoregressive<N> {
+    /// The same flow with another network.
+    fn with<M>(&self, made: M) -> Autoregressive<M> {
+        Autoregressive {
+            features: self.features,
+            transform: self.transform,
+            made,
+        }
     }
 }
 
 impl<N: Conditioner> Bijection for Autoregressive<N> {
     fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        shape::vectors("autoregressive", x, self.features)?;
         self.transform.forward(x, &self.made.forward(x)?)
     }
 
     fn inverse(&self, y: &Tensor) -> Result<Tensor> {
-        let (batch, features) = y.dims2()?;
+        let features = self.features;
+        let batch = shape::vectors("autoregressive", y, features)?;
+        if batch == 0 {
+            return Ok(y.clone());
+        }
         let mut known = Vec::with_capacity(features);
         for index in 0..features {
             // What is not known yet is zero: it has no say, but it must not overflow either.
@@ -63,10 +98,15 @@ impl<N: Conditioner> Bijection for Autoregressive<N> {
         Tensor::cat(&known, 1)
     }
 
+    fn context(&self) -> Option<usize> {
+        self.made.context()
+    }
+
     fn given(&self, context: &Tensor) -> Result<Box<dyn Bijection + '_>> {
-        Ok(Box::new(Autoregressive {
-            transform: self.transform,
-            made: self.made.given(context)?,
-        }))
+        Ok(Box::new(self.with(self.made.given(context)?)))
+    }
+
+    fn frozen(&self, rows: &Rows) -> Result<Box<dyn Bijection + '_>> {
+        Ok(Box::new(self.with(self.made.frozen(rows)?)))
     }
 }

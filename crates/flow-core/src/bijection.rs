@@ -3,7 +3,8 @@
 //! Libraries disagree on the direction; here `forward` maps data towards the latent space, so that
 //! training, which needs the likelihood, calls `forward`, and sampling calls `inverse`.
 
-use crate::{Gradients, Result};
+use crate::runs::Rows;
+use crate::{Gradients, Result, shape};
 use candle_core::{Tensor, Var};
 
 /// An invertible map between tensors of equal size, with a tractable Jacobian determinant.
@@ -23,14 +24,30 @@ pub trait Bijection: Send + Sync {
         Ok((x, log_det.neg()?))
     }
 
-    /// The bijection that `context` `[B, K]` selects, one row for each sample or one for all; itself if
-    /// it depends on none.
+    /// K, the numbers (of images: channels) of the context that [`given`](Self::given) needs; `None` if
+    /// the map takes none, or one is bound already.
+    fn context(&self) -> Option<usize> {
+        None
+    }
+
+    /// The bijection that `context` `[B, K]` selects, one row for each sample or one for all.
     ///
     /// # Errors
-    /// If the context has another size than the bijection was made for.
+    /// If the map takes no context, one is bound already, or it has another size.
     fn given(&self, context: &Tensor) -> Result<Box<dyn Bijection + '_>> {
-        let _ = context;
-        Ok(Box::new(self))
+        shape::refuse_context(context)
+    }
+
+    /// The same map for some rows of a batch, without a graph: scoring and sampling go through it run by run.
+    ///
+    /// Fused operations of parts that are evaluated so take their fastest form. A map that holds a row for each
+    /// sample, as of a bound context, gives that of `rows`.
+    ///
+    /// # Errors
+    /// If what is bound has another number of rows than the batch.
+    fn frozen(&self, rows: &Rows) -> Result<Box<dyn Bijection + '_>> {
+        let _ = rows;
+        Ok(Box::new(Detached(self)))
     }
 
     /// Sets the parameters that depend on data from one batch, and returns f(x), detached.
@@ -72,8 +89,16 @@ impl<B: Bijection + ?Sized> Bijection for Box<B> {
         (**self).inverse_with_log_det(y)
     }
 
+    fn context(&self) -> Option<usize> {
+        (**self).context()
+    }
+
     fn given(&self, context: &Tensor) -> Result<Box<dyn Bijection + '_>> {
         (**self).given(context)
+    }
+
+    fn frozen(&self, rows: &Rows) -> Result<Box<dyn Bijection + '_>> {
+        (**self).frozen(rows)
     }
 
     fn initialize(&self, x: &Tensor) -> Result<Tensor> {
@@ -104,8 +129,16 @@ impl<B: Bijection + ?Sized> Bijection for &B {
         (**self).inverse_with_log_det(y)
     }
 
+    fn context(&self) -> Option<usize> {
+        (**self).context()
+    }
+
     fn given(&self, context: &Tensor) -> Result<Box<dyn Bijection + '_>> {
         (**self).given(context)
+    }
+
+    fn frozen(&self, rows: &Rows) -> Result<Box<dyn Bijection + '_>> {
+        (**self).frozen(rows)
     }
 
     fn initialize(&self, x: &Tensor) -> Result<Tensor> {
@@ -120,5 +153,28 @@ impl<B: Bijection + ?Sized> Bijection for &B {
         grads: &mut Gradients,
     ) -> Result<(Tensor, Tensor)> {
         (**self).backward(y, grad_y, grad_log_det, grads)
+    }
+}
+
+/// A map, or the network of a coupling, whose results leave without a graph.
+pub(crate) struct Detached<B>(pub(crate) B);
+
+impl<B: Bijection> Bijection for Detached<B> {
+    fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        let (y, log_det) = self.0.forward(x)?;
+        Ok((y.detach(), log_det.detach()))
+    }
+
+    fn inverse(&self, y: &Tensor) -> Result<Tensor> {
+        Ok(self.0.inverse(y)?.detach())
+    }
+
+    fn inverse_with_log_det(&self, y: &Tensor) -> Result<(Tensor, Tensor)> {
+        let (x, log_det) = self.0.inverse_with_log_det(y)?;
+        Ok((x.detach(), log_det.detach()))
+    }
+
+    fn frozen(&self, rows: &Rows) -> Result<Box<dyn Bijection + '_>> {
+        self.0.frozen(rows)
     }
 }

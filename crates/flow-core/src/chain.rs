@@ -1,6 +1,7 @@
 //! Composition: `Chain([f, g, h])` maps x to h(g(f(x))).
 
-use crate::{Bijection, Gradients, Result};
+use crate::runs::Rows;
+use crate::{Bijection, Gradients, Result, shape};
 use candle_core::{Tensor, bail};
 
 /// Bijections applied one after the other; log-determinants add up.
@@ -52,8 +53,24 @@ impl<B: Bijection> Bijection for Chain<B> {
         Ok(state)
     }
 
+    fn context(&self) -> Option<usize> {
+        self.0.iter().find_map(Bijection::context)
+    }
+
+    /// Binds the parts that take a context.
     fn given(&self, context: &Tensor) -> Result<Box<dyn Bijection + '_>> {
-        let parts = self.0.iter().map(|part| part.given(context));
+        if self.context().is_none() {
+            return shape::refuse_context(context);
+        }
+        let parts = self.0.iter().map(|part| match part.context() {
+            Some(_) => part.given(context),
+            None => Ok(Box::new(part) as Box<dyn Bijection + '_>),
+        });
+        Ok(Box::new(Chain(parts.collect::<Result<Vec<_>>>()?)))
+    }
+
+    fn frozen(&self, rows: &Rows) -> Result<Box<dyn Bijection + '_>> {
+        let parts = self.0.iter().map(|part| part.frozen(rows));
         Ok(Box::new(Chain(parts.collect::<Result<Vec<_>>>()?)))
     }
 

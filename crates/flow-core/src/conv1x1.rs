@@ -18,12 +18,13 @@ pub use matrix::MatrixForm;
 
 use crate::ops::channel_map::{self, AffineMap, channel_map};
 use crate::params::{Init, ParamBuilder};
-use crate::{ActNorm, Bijection, Gradients, Result};
+use crate::{ActNorm, Bijection, Gradients, Result, shape};
 use candle_core::Tensor;
 use matrix::Matrix;
 
 /// Channel mixing of `[B, C, H, W]` by an invertible matrix.
 pub struct InvertibleConv1x1 {
+    channels: usize,
     matrix: Matrix,
     /// What is added to every pixel, `[C]`.
     bias: Option<Tensor>,
@@ -42,6 +43,7 @@ impl InvertibleConv1x1 {
         let bias = (form == MatrixForm::LowerUpperRotation)
             .then(|| params.get_with_hints(channels, "bias", Init::Zeros));
         Ok(Self {
+            channels,
             matrix: Matrix::new(channels, form, &params)?,
             bias: bias.transpose()?,
         })
@@ -84,14 +86,20 @@ impl InvertibleConv1x1 {
             weight,
         })
     }
+
+    fn check(&self, x: &Tensor) -> Result<()> {
+        shape::images("conv1x1", x, self.channels).map(|_| ())
+    }
 }
 
 impl Bijection for InvertibleConv1x1 {
     fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        self.check(x)?;
         self.map()?.forward(x)
     }
 
     fn inverse(&self, y: &Tensor) -> Result<Tensor> {
+        self.check(y)?;
         Bijection::inverse(&self.map()?, y)
     }
 
@@ -102,6 +110,7 @@ impl Bijection for InvertibleConv1x1 {
         grad_log_det: &Tensor,
         grads: &mut Gradients,
     ) -> Result<(Tensor, Tensor)> {
+        self.check(y)?;
         self.map()?.backward(y, grad_y, grad_log_det, grads)
     }
 }

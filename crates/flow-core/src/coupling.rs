@@ -14,7 +14,9 @@ mod passing;
 
 pub use passing::Passing;
 
-use crate::{Bijection, Gradients, Result, Transform};
+use crate::bijection::Detached;
+use crate::runs::Rows;
+use crate::{Bijection, Gradients, Result, Transform, shape};
 use candle_core::{Tensor, Var, bail};
 use passing::Arrangement;
 
@@ -28,13 +30,31 @@ pub trait Conditioner: Send + Sync {
         self.forward(x)
     }
 
-    /// The same network that also sees `context` `[B, K]`; itself if it takes none.
+    /// C₁ and the channels given, if the network is made for so many and no others.
+    fn sizes(&self) -> Option<[usize; 2]> {
+        None
+    }
+
+    /// K of the context that [`given`](Self::given) needs, as [`Bijection::context`].
+    fn context(&self) -> Option<usize> {
+        None
+    }
+
+    /// The same network that also sees `context` `[B, K]`.
     ///
     /// # Errors
-    /// If the context has another size than the network was made for.
+    /// If the network takes no context, one is bound already, or it has another size.
     fn given(&self, context: &Tensor) -> Result<Box<dyn Conditioner + '_>> {
-        let _ = context;
-        Ok(Box::new(self))
+        shape::refuse_context(context)
+    }
+
+    /// The same network for some rows of a batch, without a graph, as [`Bijection::frozen`].
+    ///
+    /// # Errors
+    /// If what is bound has another number of rows than the batch.
+    fn frozen(&self, rows: &Rows) -> Result<Box<dyn Conditioner + '_>> {
+        let _ = rows;
+        Ok(Box::new(Detached(self)))
     }
 }
 
@@ -47,8 +67,20 @@ impl<N: Conditioner + ?Sized> Conditioner for &N {
         (**self).initialize(x)
     }
 
+    fn sizes(&self) -> Option<[usize; 2]> {
+        (**self).sizes()
+    }
+
+    fn context(&self) -> Option<usize> {
+        (**self).context()
+    }
+
     fn given(&self, context: &Tensor) -> Result<Box<dyn Conditioner + '_>> {
         (**self).given(context)
+    }
+
+    fn frozen(&self, rows: &Rows) -> Result<Box<dyn Conditioner + '_>> {
+        (**self).frozen(rows)
     }
 }
 
@@ -61,8 +93,34 @@ impl<N: Conditioner + ?Sized> Conditioner for Box<N> {
         (**self).initialize(x)
     }
 
+    fn sizes(&self) -> Option<[usize; 2]> {
+        (**self).sizes()
+    }
+
+    fn context(&self) -> Option<usize> {
+        (**self).context()
+    }
+
     fn given(&self, context: &Tensor) -> Result<Box<dyn Conditioner + '_>> {
         (**self).given(context)
+    }
+
+    fn frozen(&self, rows: &Rows) -> Result<Box<dyn Conditioner + '_>> {
+        (**self).frozen(rows)
+    }
+}
+
+impl<N: Conditioner> Conditioner for Detached<N> {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(self.0.forward(x)?.detach())
+    }
+
+    fn frozen(&self, rows: &Rows) -> Result<Box<dyn Conditioner + '_>> {
+        self.0.frozen(rows)
+    }
+
+    fn sizes(&self) -> Option<[usize; 2]> {
+        self.0.sizes()
     }
 }
 
@@ -83,8 +141,22 @@ impl<N: Conditioner> Coupling<N> {
         }
     }
 
+    /// The same coupling with another network.
+    fn with<M>(&self, network: M) -> Coupling<M> {
+        Coupling {
+            transform: self.transform,
+            passing: self.passing.clone(),
+            network,
+        }
+    }
+
     /// x with the channels that pass first, and those alone, which the network sees.
     fn split(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        shape::batch("coupling", x)?;
+        if let Some([passing, parameters]) = self.network.sizes() {
+            let moved = parameters / self.transform.parameters(1);
+            shape::channels("coupling", x, passing + moved)?;
+        }
         let channels = x.dim(1)?;
         if channels < 2 {
             bail!("coupling: {channels} channels cannot be split, at least 2 are needed");
@@ -94,8 +166,23 @@ impl<N: Conditioner> Coupling<N> {
         Ok((x, x1))
     }
 
-    fn transformed(&self, x: &Tensor, h: &Tensor) -> Result<(Tensor, Tensor)> {
-        let (y, log_det) = self.transform.forward(x, h)?;
+    /// The network's `h`, if it has the parameters of all channels of `x` that do not pass.
+    fn fitting(&self, x: &Tensor, h: Tensor) -> Result<Tensor> {
+        let channels = x.dim(1)?;
+        let moved = channels - self.passing.count(channels);
+        let needed = self.transform.parameters(moved);
+        if h.rank() < 2 || h.dim(1)? != needed {
+            bail!(
+                "coupling: got parameters of shape {:?} from the network, needed [B, {needed}, …] \
+                 to move {moved} of {channels} channels",
+                h.dims()
+            );
+        }
+        Ok(h)
+    }
+
+    fn transformed(&self, x: &Tensor, h: Tensor) -> Result<(Tensor, Tensor)> {
+        let (y, log_det) = self.transform.forward(x, &self.fitting(x, h)?)?;
         Ok((self.passing.restore(&y)?, log_det))
     }
 }
@@ -103,19 +190,20 @@ impl<N: Conditioner> Coupling<N> {
 impl<N: Conditioner> Bijection for Coupling<N> {
     fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
         let (x, x1) = self.split(x)?;
-        self.transformed(&x, &self.network.forward(&x1)?)
+        self.transformed(&x, self.network.forward(&x1)?)
     }
 
     fn inverse(&self, y: &Tensor) -> Result<Tensor> {
         let (y, y1) = self.split(y)?;
-        let x = self.transform.inverse(&y, &self.network.forward(&y1)?)?;
+        let h = self.fitting(&y, self.network.forward(&y1)?)?;
+        let x = self.transform.inverse(&y, &h)?;
         self.passing.restore(&x)
     }
 
     fn initialize(&self, x: &Tensor) -> Result<Tensor> {
         let (x, x1) = self.split(x)?;
         let h = self.network.initialize(&x1)?;
-        Ok(self.transformed(&x, &h)?.0.detach())
+        Ok(self.transformed(&x, h)?.0.detach())
     }
 
     /// Evaluates the network once, both to invert and to differentiate: it sees the channels that pass.
@@ -126,9 +214,13 @@ impl<N: Conditioner> Bijection for Coupling<N> {
         grad_log_det: &Tensor,
         grads: &mut Gradients,
     ) -> Result<(Tensor, Tensor)> {
+        if y.dims().first() == Some(&0) {
+            self.split(y)?;
+            return Ok((y.clone(), grad_y.clone()));
+        }
         let (y, y1) = self.split(&y.detach())?;
         let x1 = Var::from_tensor(&y1)?;
-        let h = self.network.forward(x1.as_tensor())?;
+        let h = self.fitting(&y, self.network.forward(x1.as_tensor())?)?;
         let x = self.transform.inverse(&y, &h.detach())?;
         let (passing, channels) = (x1.dim(1)?, x.dim(1)?);
         let x2 = Var::from_tensor(&x.narrow(1, passing, channels - passing)?)?;
@@ -143,11 +235,15 @@ impl<N: Conditioner> Bijection for Coupling<N> {
         Ok((self.passing.restore(&x)?, grad_x))
     }
 
+    fn context(&self) -> Option<usize> {
+        self.network.context()
+    }
+
     fn given(&self, context: &Tensor) -> Result<Box<dyn Bijection + '_>> {
-        Ok(Box::new(Coupling {
-            transform: self.transform,
-            passing: self.passing.clone(),
-            network: self.network.given(context)?,
-        }))
+        Ok(Box::new(self.with(self.network.given(context)?)))
+    }
+
+    fn frozen(&self, rows: &Rows) -> Result<Box<dyn Bijection + '_>> {
+        Ok(Box::new(self.with(self.network.frozen(rows)?)))
     }
 }

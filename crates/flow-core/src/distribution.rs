@@ -1,7 +1,7 @@
 //! Base distributions: where a flow's samples come from, and what its latents are measured by.
 
 use crate::params::{Init, ParamBuilder};
-use crate::{Bijection, Result, Whiten, random, standard_normal_log_prob, transfer};
+use crate::{Bijection, Result, Whiten, random, shape, standard_normal_log_prob, transfer};
 use candle_core::{D, DType, Device, Shape, Tensor, bail};
 
 /// A distribution of tensors `[B, …]` of one shape.
@@ -33,13 +33,7 @@ impl StandardNormal {
 
 impl Distribution for StandardNormal {
     fn log_prob(&self, z: &Tensor) -> Result<Tensor> {
-        if &z.dims()[1..] != self.shape.dims() {
-            bail!(
-                "flow: latents of shape {:?} are not those of its base, {:?} each",
-                z.shape(),
-                self.shape
-            );
-        }
+        shape::samples("standard normal", z, self.shape.dims())?;
         standard_normal_log_prob(z)
     }
 
@@ -76,6 +70,7 @@ impl DiagonalGaussian {
 
 impl Distribution for DiagonalGaussian {
     fn log_prob(&self, z: &Tensor) -> Result<Tensor> {
+        shape::samples("diagonal gaussian", z, &self.mean.dims()[1..])?;
         let (white, log_det) = self.whiten().forward(z)?;
         standard_normal_log_prob(&white)? + log_det
     }
@@ -88,7 +83,7 @@ impl Distribution for DiagonalGaussian {
     }
 }
 
-/// Uniform on [low, high) in every number.
+/// Uniform on [low, high] in every number, both ends included as the type rounds them.
 pub struct Uniform {
     low: f64,
     high: f64,
@@ -101,7 +96,7 @@ impl Uniform {
     /// Of samples of the given `shape`, without the batch.
     ///
     /// # Errors
-    /// If `low` is not below `high`.
+    /// If `low` is not below `high` in the type.
     pub fn new(
         low: f64,
         high: f64,
@@ -109,8 +104,10 @@ impl Uniform {
         dtype: DType,
         device: &Device,
     ) -> Result<Self> {
-        if !(low < high && (high - low).is_finite()) {
-            bail!("uniform: {low} is not below {high}");
+        let ends = Tensor::new(&[low, high], &Device::Cpu)?.to_dtype(dtype)?;
+        let ends = transfer::numbers(&ends)?;
+        if !(ends[0] < ends[1] && (ends[1] - ends[0]).is_finite()) {
+            bail!("uniform: {low} is not below {high} in {dtype:?}");
         }
         Ok(Self {
             low,
@@ -124,11 +121,17 @@ impl Uniform {
 
 impl Distribution for Uniform {
     fn log_prob(&self, z: &Tensor) -> Result<Tensor> {
-        let inside = (z.ge(self.low)? * z.lt(self.high)?)?.flatten_from(1)?;
-        let inside = inside.min(1)?;
+        let batch = shape::samples("uniform", z, self.shape.dims())?;
+        // Comparisons round the bounds to the type of z, so what rounds to an end is inside.
+        let outside = (z.lt(self.low)? + z.gt(self.high)?)?;
+        let strange = z.ne(z)?;
+        let outside = (outside + strange)?.to_dtype(z.dtype())?;
+        let outside = outside.reshape((batch, self.shape.elem_count()))?.sum(1)?;
         let density = -(self.high - self.low).ln() * self.shape.elem_count() as f64;
-        let full = |value: f64| Tensor::ones(inside.shape(), z.dtype(), z.device())? * value;
-        inside.where_cond(&full(density)?, &full(f64::NEG_INFINITY)?)
+        let full = |value: f64| Tensor::full(value, batch, z.device())?.to_dtype(z.dtype());
+        outside
+            .gt(0.0)?
+            .where_cond(&full(f64::NEG_INFINITY)?, &full(density)?)
     }
 
     fn sample(&self, count: usize, seed: u64) -> Result<Tensor> {
@@ -138,7 +141,8 @@ impl Distribution for Uniform {
             self.dtype,
             &self.device,
         )?
-        .affine(self.high - self.low, self.low)
+        .affine(self.high - self.low, self.low)?
+        .clamp(self.low, self.high)
     }
 }
 
@@ -171,20 +175,18 @@ impl GaussianMixture {
 impl Distribution for GaussianMixture {
     fn log_prob(&self, z: &Tensor) -> Result<Tensor> {
         let (components, features) = self.means.dims2()?;
+        let batch = shape::vectors("gaussian mixture", z, features)?;
+        if batch == 0 {
+            return Tensor::zeros(0, z.dtype(), z.device());
+        }
         let mut joint = Vec::with_capacity(components);
         for component in 0..components {
             let of = |tensor: &Tensor| tensor.narrow(0, component, 1);
             let (white, log_det) = Whiten::new(of(&self.means)?, of(&self.log_stds)?).forward(z)?;
             joint.push((standard_normal_log_prob(&white)? + log_det)?);
         }
-        if z.dims2()?.1 != features {
-            bail!(
-                "mixture: vectors of shape {:?} have not {features} numbers",
-                z.shape()
-            );
-        }
         let joint = Tensor::stack(&joint, 1)?.broadcast_add(&self.logits)?;
-        log_sum_exp(&joint)? - log_sum_exp(&self.logits)?.broadcast_as(z.dim(0)?)?
+        log_sum_exp(&joint)? - log_sum_exp(&self.logits)?.broadcast_as(batch)?
     }
 
     /// Differentiable in means and standard deviations, but not in the logits.

@@ -7,7 +7,7 @@
 //! ```
 
 use crate::params::{Init, ParamBuilder};
-use crate::{Bijection, Result};
+use crate::{Bijection, Result, shape};
 use candle_core::{Shape, Tensor};
 
 /// An affine map of each number with parameters of its own; starts as the identity.
@@ -25,17 +25,23 @@ impl ElementwiseAffine {
             shift: params.get_with_hints(shape.as_slice(), "shift", Init::Zeros)?,
         })
     }
+
+    fn check(&self, x: &Tensor) -> Result<usize> {
+        shape::samples("elementwise affine", x, &self.shift.dims()[1..])
+    }
 }
 
 impl Bijection for ElementwiseAffine {
     fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        let batch = self.check(x)?;
         let y = x
             .broadcast_mul(&self.log_scale.exp()?)?
             .broadcast_add(&self.shift)?;
-        Ok((y, self.log_scale.sum_all()?.broadcast_as(x.dim(0)?)?))
+        Ok((y, self.log_scale.sum_all()?.broadcast_as(batch)?))
     }
 
     fn inverse(&self, y: &Tensor) -> Result<Tensor> {
+        self.check(y)?;
         y.broadcast_sub(&self.shift)?
             .broadcast_mul(&self.log_scale.neg()?.exp()?)
     }

@@ -1,12 +1,26 @@
 //! A normalizing flow: a base distribution and a bijection from data to it.
 
+mod bound;
+
 use crate::distribution::Distribution;
-use crate::{Bijection, Chain, Result};
+use crate::runs::{RunLength, in_runs};
+use crate::{Bijection, Chain, Result, random, shape};
+use bound::Bound;
 use candle_core::Tensor;
 use std::sync::Arc;
 
+/// Rows that are scored or drawn together.
+const RUN: RunLength = RunLength {
+    host: 256,
+    accelerator: 1 << 14,
+};
+
 /// A distribution of data x with z = f(x), which the base distribution measures:
 /// ln p(x) = ln p_base(f(x)) + ln|det ∂f/∂x|.
+///
+/// Scoring and sampling record no graph, and go through the flow in runs of some hundred rows, side by side: memory
+/// does not grow with the depth of the flow, and grows with the rows by what is returned. Training and variational
+/// inference ask for a graph by [`with_graph`](Self::with_graph).
 ///
 /// ```
 /// use candle_core::{DType, Device};
@@ -18,6 +32,9 @@ use std::sync::Arc;
 /// let context = candle_core::Tensor::new(&[[0.5_f32]], &Device::Cpu)?;
 /// let (x, log_prob) = flow.given(&context)?.sample_with_log_prob(10, 1)?;
 /// assert_eq!((x.dims(), log_prob.dims()), (&[10, 2][..], &[10][..]));
+///
+/// let contexts = candle_core::Tensor::new(&[[0.5_f32], [1.0], [1.5]], &Device::Cpu)?;
+/// assert_eq!(flow.sample_each(10, &contexts, 1)?.dims(), [3, 10, 2]);
 /// # candle_core::Result::Ok(())
 /// ```
 pub struct Flow<B = Box<dyn Bijection>> {
@@ -61,10 +78,10 @@ impl<B: Bijection> Flow<B> {
     /// The flow of data under a condition: `context` is `[B, K]`, a row for each sample, or `[1, K]`.
     ///
     /// # Errors
-    /// If the context has another size than the flow was made for.
+    /// If the flow takes no context, one is bound already, or it has another size than the flow was made for.
     pub fn given(&self, context: &Tensor) -> Result<Flow<Box<dyn Bijection + '_>>> {
         Ok(Flow {
-            bijection: self.bijection.given(context)?,
+            bijection: Box::new(Bound::new(&self.bijection, context)?),
             base: self.base.clone(),
         })
     }
@@ -77,27 +94,176 @@ impl<B: Bijection> Flow<B> {
         }
     }
 
+    /// The same flow, whose likelihoods and draws record a graph.
+    pub fn with_graph(&self) -> WithGraph<'_, B> {
+        WithGraph(self)
+    }
+
     /// ln p(x) of each sample of `x` `[B, …]`, `[B]`, in nats.
+    ///
+    /// # Errors
+    /// If shapes do not fit.
     pub fn log_prob(&self, x: &Tensor) -> Result<Tensor> {
-        let (z, log_det) = self.bijection.forward(x)?;
-        self.base.log_prob(&z)? + log_det
+        let [log_prob] = self.in_runs(x, |flow, x| Ok([flow.log_prob(x)?]))?;
+        Ok(log_prob)
     }
 
     /// `count` independent draws, `[count, …]`, the same for the same `seed`.
+    ///
+    /// # Errors
+    /// If a context is missing, or has neither one row nor `count`.
     pub fn sample(&self, count: usize, seed: u64) -> Result<Tensor> {
-        self.bijection.inverse(&self.base.sample(count, seed)?)
+        let z = self.base.sample(count, seed)?;
+        let [x] = self.in_runs(&z, |flow, z| Ok([flow.0.bijection.inverse(z)?]))?;
+        Ok(x)
     }
 
-    /// Draws and ln p of each of them, `[count]`, at less than the cost of both apart. Gradients flow through both,
-    /// as variational inference needs (Rezende & Mohamed 2015, arXiv:1505.05770).
+    /// Draws and ln p of each of them, `[count]`, at less than the cost of both apart.
+    ///
+    /// # Errors
+    /// As those of [`sample`](Self::sample).
     pub fn sample_with_log_prob(&self, count: usize, seed: u64) -> Result<(Tensor, Tensor)> {
         let z = self.base.sample(count, seed)?;
-        let (x, log_det) = self.bijection.inverse_with_log_det(&z)?;
-        Ok((x, (self.base.log_prob(&z)? - log_det)?))
+        let [x, log_prob] = self.in_runs(&z, |flow, z| flow.inverse_with_log_prob(z))?;
+        Ok((x, log_prob))
+    }
+
+    /// `count` independent draws for each of the contexts `[M, K]`, `[M, count, …]`.
+    ///
+    /// Those of context number m are what `given` of it alone draws with the seed
+    /// `random::derive(seed, "context {m}")`: they do not depend on the other contexts.
+    ///
+    /// # Errors
+    /// As those of [`given`](Self::given).
+    pub fn sample_each(&self, count: usize, contexts: &Tensor, seed: u64) -> Result<Tensor> {
+        let [x] = self.each(count, contexts, seed, |flow, z| {
+            flow.in_runs(z, |flow, z| Ok([flow.0.bijection.inverse(z)?]))
+        })?;
+        Ok(x)
+    }
+
+    /// The draws of [`sample_each`](Self::sample_each) and ln p of each of them given its context, `[M, count]`.
+    ///
+    /// # Errors
+    /// As those of [`given`](Self::given).
+    pub fn sample_each_with_log_prob(
+        &self,
+        count: usize,
+        contexts: &Tensor,
+        seed: u64,
+    ) -> Result<(Tensor, Tensor)> {
+        let [x, log_prob] = self.each(count, contexts, seed, |flow, z| {
+            flow.in_runs(z, |flow, z| flow.inverse_with_log_prob(z))
+        })?;
+        Ok((x, log_prob))
     }
 
     /// Sets what depends on data, as ActNorm's statistics, from one batch `x`.
     pub fn initialize(&self, x: &Tensor) -> Result<()> {
         self.bijection.initialize(x).map(|_| ())
+    }
+
+    /// What `work` makes of all rows `[B, …]`, run by run, without a graph.
+    fn in_runs<const N: usize>(
+        &self,
+        rows: &Tensor,
+        work: impl Fn(WithGraph<'_, Box<dyn Bijection + '_>>, &Tensor) -> Result<[Tensor; N]>
+        + Send
+        + Sync,
+    ) -> Result<[Tensor; N]> {
+        let (batch, all) = (shape::batch("flow", rows)?, rows.detach());
+        let runs = in_runs(rows.device(), batch, RUN, |run| {
+            let frozen = Flow {
+                bijection: self.bijection.frozen(&run)?,
+                base: self.base.clone(),
+            };
+            let results = work(frozen.with_graph(), &run.of(&all)?)?;
+            Result::Ok(results.map(|result| result.detach()))
+        })?;
+        joined(&runs)
+    }
+
+    /// What `draw` makes of latents of its own for each context, those of a run of contexts together.
+    fn each<const N: usize>(
+        &self,
+        count: usize,
+        contexts: &Tensor,
+        seed: u64,
+        draw: impl Fn(&Flow<Box<dyn Bijection + '_>>, &Tensor) -> Result<[Tensor; N]> + Send + Sync,
+    ) -> Result<[Tensor; N]> {
+        let number = bound::check(&self.bijection, contexts)?;
+        let together = RunLength {
+            host: RUN.host.div_ceil(count.max(1)),
+            accelerator: RUN.accelerator.div_ceil(count.max(1)),
+        };
+        let runs = in_runs(contexts.device(), number, together, |run| {
+            let latents = |context| {
+                let seed = random::derive(seed, &format!("context {context}"));
+                self.base.sample(count, seed)
+            };
+            let mut z = run.range().map(latents).collect::<Result<Vec<_>>>()?;
+            if z.is_empty() {
+                z.push(self.base.sample(0, seed)?);
+            }
+            let contexts = bound::repeated(&run.of(contexts)?, count)?;
+            draw(&self.given(&contexts)?, &Tensor::cat(&z, 0)?)
+        })?;
+        let mut flat = joined(&runs)?;
+        for tensor in &mut flat {
+            let shape = [&[number, count], &tensor.dims()[1..]].concat();
+            *tensor = tensor.reshape(shape)?;
+        }
+        Ok(flat)
+    }
+}
+
+/// Results of runs, one after the other.
+fn joined<const N: usize>(runs: &[[Tensor; N]]) -> Result<[Tensor; N]> {
+    let mut results = runs[0].clone();
+    for (index, result) in results.iter_mut().enumerate() {
+        let parts = runs.iter().map(|run| &run[index]).collect::<Vec<_>>();
+        *result = Tensor::cat(&parts, 0)?;
+    }
+    Ok(results)
+}
+
+/// A flow that records a graph of all it computes, of all rows at once: gradients flow through likelihoods and draws
+/// to the parameters, the data and the context.
+///
+/// Variational inference needs those of draws (Rezende & Mohamed 2015, arXiv:1505.05770).
+pub struct WithGraph<'a, B>(&'a Flow<B>);
+
+impl<B: Bijection> WithGraph<'_, B> {
+    /// As [`Flow::log_prob`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn log_prob(&self, x: &Tensor) -> Result<Tensor> {
+        shape::batch("flow", x)?;
+        let (z, log_det) = self.0.bijection.forward(x)?;
+        self.0.base.log_prob(&z)? + log_det
+    }
+
+    /// As [`Flow::sample`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn sample(&self, count: usize, seed: u64) -> Result<Tensor> {
+        self.0.bijection.inverse(&self.0.base.sample(count, seed)?)
+    }
+
+    /// As [`Flow::sample_with_log_prob`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn sample_with_log_prob(&self, count: usize, seed: u64) -> Result<(Tensor, Tensor)> {
+        let [x, log_prob] = self.inverse_with_log_prob(&self.0.base.sample(count, seed)?)?;
+        Ok((x, log_prob))
+    }
+
+    /// The x of the latents `z`, and ln p of each.
+    fn inverse_with_log_prob(&self, z: &Tensor) -> Result<[Tensor; 2]> {
+        let (x, log_det) = self.0.bijection.inverse_with_log_det(z)?;
+        Ok([x, (self.0.base.log_prob(z)? - log_det)?])
     }
 }

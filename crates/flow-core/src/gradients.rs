@@ -57,8 +57,15 @@ impl Gradients {
     /// count as constants.
     ///
     /// # Errors
-    /// If the loss depends on none of `params`, although there are some.
+    /// If no graph was recorded of the loss, as [`Flow::log_prob`](crate::Flow::log_prob) records none, or
+    /// the loss depends on none of `params`, although there are some.
     pub fn of(loss: &Tensor, params: &ParamStore) -> Result<Self> {
+        if !loss.track_op() {
+            bail!(
+                "gradient: no graph was recorded of the loss; take `Flow::with_graph`, of parameters \
+                 that are not frozen"
+            );
+        }
         let mut gradients = Self::new(params);
         gradients.add(&loss.backward()?)?;
         if gradients.sums.is_empty() && !gradients.params.named.is_empty() {

@@ -7,7 +7,7 @@
 //! D reflections reach every orthogonal matrix. Tomczak & Welling 2016 (arXiv:1611.09630).
 
 use crate::params::{Init, ParamBuilder};
-use crate::{Bijection, Result};
+use crate::{Bijection, Result, shape};
 use candle_core::Tensor;
 
 /// A learned orthogonal map of vectors `[B, D]`.
@@ -38,11 +38,13 @@ impl Householder {
 
 impl Bijection for Householder {
     fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        let batch = shape::vectors("householder", x, self.vectors.dim(1)?)?;
         let y = (0..self.count()?).try_fold(x.clone(), |x, index| self.reflect(&x, index))?;
-        Ok((y, Tensor::zeros(x.dim(0)?, x.dtype(), x.device())?))
+        Ok((y, Tensor::zeros(batch, x.dtype(), x.device())?))
     }
 
     fn inverse(&self, y: &Tensor) -> Result<Tensor> {
+        shape::vectors("householder", y, self.vectors.dim(1)?)?;
         (0..self.count()?)
             .rev()
             .try_fold(y.clone(), |y, index| self.reflect(&y, index))

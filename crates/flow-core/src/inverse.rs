@@ -1,5 +1,6 @@
 //! A bijection the other way round.
 
+use crate::runs::Rows;
 use crate::{Bijection, Result};
 use candle_core::Tensor;
 
@@ -23,7 +24,15 @@ impl<B: Bijection> Bijection for Inverse<B> {
         self.0.forward(y)
     }
 
+    fn context(&self) -> Option<usize> {
+        self.0.context()
+    }
+
     fn given(&self, context: &Tensor) -> Result<Box<dyn Bijection + '_>> {
         Ok(Box::new(Inverse(self.0.given(context)?)))
+    }
+
+    fn frozen(&self, rows: &Rows) -> Result<Box<dyn Bijection + '_>> {
+        Ok(Box::new(Inverse(self.0.frozen(rows)?)))
     }
 }

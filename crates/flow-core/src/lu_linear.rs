@@ -11,7 +11,7 @@
 
 use crate::ops::channel_map::{Triangles, composed};
 use crate::params::{Init, ParamBuilder};
-use crate::{Bijection, Result, linalg, transfer};
+use crate::{Bijection, Result, linalg, shape, transfer};
 use candle_core::Tensor;
 
 /// A learned invertible linear map of vectors `[B, D]`, with a bias.
@@ -44,11 +44,13 @@ impl LuLinear {
 
 impl Bijection for LuLinear {
     fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        let batch = shape::vectors("lu linear", x, self.bias.dim(0)?)?;
         let y = x.matmul(&self.weight()?.t()?)?.broadcast_add(&self.bias)?;
-        Ok((y, self.log_scale.sum_all()?.broadcast_as(x.dim(0)?)?))
+        Ok((y, self.log_scale.sum_all()?.broadcast_as(batch)?))
     }
 
     fn inverse(&self, y: &Tensor) -> Result<Tensor> {
+        shape::vectors("lu linear", y, self.bias.dim(0)?)?;
         let weight = self.weight()?;
         let inverse = linalg::inverse(&transfer::rows(&weight.detach())?)?.concat();
         let inverse = transfer::upload(inverse, weight.shape(), y.dtype(), y.device())?.t()?;

@@ -8,10 +8,12 @@
 //!
 //! He et al. 2016 (arXiv:1603.05027), with gates for the context as nflows has them (Dauphin et al. 2017, arXiv:1612.08083). With masks on the weights it is a MADE: Germain et al. 2015 (arXiv:1502.03509).
 
+use crate::bijection::Detached;
 use crate::ops::linear::{Before, linear};
 use crate::params::{Init, ParamBuilder};
 use crate::pointwise::sigmoid;
-use crate::{Conditioner, Result, Transform, transfer};
+use crate::runs::Rows;
+use crate::{Conditioner, Result, Transform, shape, transfer};
 use candle_core::{Tensor, bail};
 
 /// The sizes of a network.
@@ -117,6 +119,7 @@ impl Mlp {
 
     /// `gates` are those of the blocks.
     fn run(&self, x: &Tensor, shift: Option<&Tensor>, gates: &[Tensor]) -> Result<Tensor> {
+        shape::vectors("mlp", x, self.input.inputs()?)?;
         let mut a = self.input.forward(x, Before::Nothing)?;
         if let Some(shift) = shift {
             a = a.broadcast_add(shift)?;
@@ -143,17 +146,20 @@ impl Conditioner for Mlp {
         self.run(x, None, &[])
     }
 
+    fn sizes(&self) -> Option<[usize; 2]> {
+        let [inputs, outputs] = [&self.input, &self.output].map(|layer| layer.weight.dims());
+        Some([inputs[1], outputs[0]])
+    }
+
+    fn context(&self) -> Option<usize> {
+        self.context.first().map(|layer| layer.weight.dims()[1])
+    }
+
     fn given(&self, context: &Tensor) -> Result<Box<dyn Conditioner + '_>> {
         let Some((first, blocks)) = self.context.split_first() else {
-            return Ok(Box::new(self));
+            return shape::refuse_context(context);
         };
-        if context.dim(1)? != first.inputs()? {
-            bail!(
-                "mlp: a context of shape {:?} has not {} numbers for each sample",
-                context.shape(),
-                first.inputs()?
-            );
-        }
+        shape::vectors("context", context, first.inputs()?)?;
         let gate = |layer: &Layer| sigmoid(&layer.forward(context, Before::Nothing)?);
         Ok(Box::new(Given {
             mlp: self,
@@ -172,7 +178,22 @@ struct Given<'a> {
 
 impl Conditioner for Given<'_> {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.mlp.run(x, Some(&self.shift), &self.gates)
+        let rows = Rows::all(shape::batch("mlp", x)?);
+        self.mlp
+            .run(x, Some(&rows.of_context(&self.shift)?), &self.gates)
+    }
+
+    fn sizes(&self) -> Option<[usize; 2]> {
+        self.mlp.sizes()
+    }
+
+    fn frozen(&self, rows: &Rows) -> Result<Box<dyn Conditioner + '_>> {
+        let gates = self.gates.iter().map(|gate| rows.of_context(gate));
+        Ok(Box::new(Detached(Given {
+            mlp: self.mlp,
+            shift: rows.of_context(&self.shift)?,
+            gates: gates.collect::<Result<_>>()?,
+        })))
     }
 }
 

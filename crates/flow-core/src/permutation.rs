@@ -1,7 +1,7 @@
 //! Channels in another order: y[:, i] = x[:, order[i]], log_det = 0.
 
 use crate::reordering::Reordering;
-use crate::{Bijection, Result, random};
+use crate::{Bijection, Result, random, shape};
 use candle_core::{Tensor, bail};
 
 /// A fixed permutation of the channels of `[B, C, …]`, or of the numbers of vectors `[B, D]`.
@@ -54,8 +54,9 @@ impl Permutation {
 
 impl Bijection for Permutation {
     fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        let y = reordered(x, &self.order)?;
         let log_det = Tensor::zeros(x.dim(0)?, x.dtype(), x.device())?;
-        Ok((reordered(x, &self.order)?, log_det))
+        Ok((y, log_det))
     }
 
     fn inverse(&self, y: &Tensor) -> Result<Tensor> {
@@ -66,12 +67,6 @@ impl Bijection for Permutation {
 /// # Errors
 /// If there are more or fewer channels.
 fn reordered(x: &Tensor, order: &Reordering) -> Result<Tensor> {
-    let channels = x.dim(1)?;
-    if channels != order.channels() {
-        bail!(
-            "permutation: {channels} channels cannot be put into an order of {}",
-            order.channels()
-        );
-    }
+    shape::channels("permutation", x, order.channels())?;
     order.of(x)
 }

@@ -10,7 +10,7 @@
 //! Differences from 1 are never taken of a rounded sum: values, slopes and gradients keep their
 //! digits in both tails.
 
-use crate::{Bijection, Result};
+use crate::{Bijection, Result, shape};
 use candle_core::Tensor;
 
 /// A function of every number of `[B, …]`. The logit, the logarithm and so on are their
@@ -29,6 +29,7 @@ pub enum Pointwise {
 
 impl Bijection for Pointwise {
     fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        shape::batch("pointwise", x)?;
         let (y, log_slope) = match self {
             Self::Sigmoid => {
                 let log_slope = (softplus(x)? + softplus(&x.neg()?)?)?.neg()?;
@@ -42,6 +43,7 @@ impl Bijection for Pointwise {
     }
 
     fn inverse(&self, y: &Tensor) -> Result<Tensor> {
+        shape::batch("pointwise", y)?;
         match self {
             Self::Sigmoid => y.log()? - y.affine(-1.0, 1.0)?.log()?,
             Self::Softplus => {

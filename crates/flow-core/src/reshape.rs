@@ -1,6 +1,6 @@
 //! The same numbers in another shape.
 
-use crate::{Bijection, Result};
+use crate::{Bijection, Result, shape};
 use candle_core::{Shape, Tensor, bail};
 
 /// Samples of one shape as samples of another, as between images and vectors; log_det = 0.
@@ -26,8 +26,9 @@ impl Reshape {
 
 impl Bijection for Reshape {
     fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
-        let log_det = Tensor::zeros(x.dim(0)?, x.dtype(), x.device())?;
-        Ok((reshape(x, &self.from, &self.to)?, log_det))
+        let y = reshape(x, &self.from, &self.to)?;
+        let log_det = Tensor::zeros(y.dim(0)?, x.dtype(), x.device())?;
+        Ok((y, log_det))
     }
 
     fn inverse(&self, y: &Tensor) -> Result<Tensor> {
@@ -36,11 +37,6 @@ impl Bijection for Reshape {
 }
 
 fn reshape(x: &Tensor, from: &Shape, to: &Shape) -> Result<Tensor> {
-    if &x.dims()[1..] != from.dims() {
-        bail!(
-            "reshape: a batch of shape {:?} does not hold samples of shape {from:?}",
-            x.shape()
-        );
-    }
-    x.reshape([&[x.dim(0)?], to.dims()].concat())
+    let batch = shape::samples("reshape", x, from.dims())?;
+    x.reshape([&[batch], to.dims()].concat())
 }

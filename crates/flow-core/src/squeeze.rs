@@ -8,7 +8,7 @@
 //! Dinh, Sohl-Dickstein & Bengio 2017, section 3.6 (arXiv:1605.08803). The channel order is the
 //! channel-major one of Glow's published code.
 
-use crate::{Bijection, Gradients, Result};
+use crate::{Bijection, Gradients, Result, shape};
 use candle_core::{Tensor, bail};
 
 /// `[B, C, H, W]` → `[B, 4C, H/2, W/2]`, every 2×2 block of pixels becoming channels.
@@ -18,7 +18,9 @@ impl Bijection for Squeeze {
     /// # Errors
     /// If height or width is odd.
     fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
-        let (b, c, h, w) = x.dims4()?;
+        let &[b, c, h, w] = x.dims() else {
+            return shape::refuse("squeeze", x, "[B, C, H, W]");
+        };
         if h % 2 != 0 || w % 2 != 0 {
             bail!("squeeze: height {h} and width {w} must be even");
         }
@@ -32,7 +34,9 @@ impl Bijection for Squeeze {
     /// # Errors
     /// If the number of channels is not a multiple of 4.
     fn inverse(&self, y: &Tensor) -> Result<Tensor> {
-        let (b, c, h, w) = y.dims4()?;
+        let &[b, c, h, w] = y.dims() else {
+            return shape::refuse("squeeze", y, "[B, 4·C, H, W]");
+        };
         if c % 4 != 0 {
             bail!("squeeze: channels {c} must be a multiple of 4 to unsqueeze");
         }
@@ -49,6 +53,9 @@ impl Bijection for Squeeze {
         _grad_log_det: &Tensor,
         _grads: &mut Gradients,
     ) -> Result<(Tensor, Tensor)> {
+        if grad_y.shape() != y.shape() {
+            return shape::refuse("squeeze: gradient", grad_y, &format!("{:?}", y.dims()));
+        }
         Ok((self.inverse(y)?, self.inverse(grad_y)?))
     }
 }

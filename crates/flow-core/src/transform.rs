@@ -5,7 +5,7 @@
 use crate::Result;
 use crate::ops::affine::{self, Order, ScaleMap};
 use crate::ops::spline::{self, Spline};
-use candle_core::Tensor;
+use candle_core::{Tensor, bail};
 
 /// A monotonic map of each number, with parameters from a network.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,6 +42,7 @@ impl Transform {
     /// # Errors
     /// If the shapes do not fit, or a spline has no bins of positive size.
     pub fn forward(self, x: &Tensor, h: &Tensor) -> Result<(Tensor, Tensor)> {
+        self.check(x, h)?;
         match self {
             Self::Additive => {
                 let log_det = Tensor::zeros(x.dim(0)?, x.dtype(), x.device())?;
@@ -57,11 +58,41 @@ impl Transform {
     /// # Errors
     /// As those of `forward`.
     pub fn inverse(self, y: &Tensor, h: &Tensor) -> Result<Tensor> {
+        self.check(y, h)?;
         match self {
             Self::Additive => moved(y, &h.neg()?),
             Self::Affine(map, order) => affine::inverse(y, h, map, order),
             Self::Spline(spline) => spline::inverse(y, h, spline),
         }
+    }
+
+    /// # Errors
+    /// If `h` does not have the parameters of the last channels of `x`, or not at the same places.
+    fn check(self, x: &Tensor, h: &Tensor) -> Result<()> {
+        if let Self::Spline(_) = self {
+            // Splines check their shapes and settings together.
+            return Ok(());
+        }
+        let each = self.parameters(1);
+        let fits = match (x.dims(), h.dims()) {
+            ([batch, channels, space @ ..], [rows, parameters, places @ ..]) => {
+                rows == batch
+                    && places == space
+                    && *parameters > 0
+                    && parameters % each == 0
+                    && parameters / each <= *channels
+            }
+            _ => false,
+        };
+        if !fits {
+            bail!(
+                "transform: parameters of shape {:?}, {each} for each channel that moves, do not fit \
+                 inputs of shape {:?}",
+                h.dims(),
+                x.dims()
+            );
+        }
+        Ok(())
     }
 
     /// What `h` holds for one of `channels` transformed ones.
@@ -82,6 +113,9 @@ impl Transform {
 
 /// x with `h` added to its last channels.
 fn moved(x: &Tensor, h: &Tensor) -> Result<Tensor> {
+    if x.elem_count() == 0 {
+        return Ok(x.clone());
+    }
     let transformed = h.dim(1)?;
     let passing = x.dim(1)?.saturating_sub(transformed);
     if passing == 0 {

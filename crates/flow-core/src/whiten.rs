@@ -9,8 +9,10 @@
 //! Learned priors are written in this form, so that the base distribution of every flow is one
 //! standard normal, and encoding, temperature and labels need no special cases.
 
+use crate::bijection::Detached;
 use crate::inspect::{check_finite, constant};
-use crate::{Bijection, Result};
+use crate::runs::Rows;
+use crate::{Bijection, Result, shape};
 use candle_core::{DType, Tensor, bail};
 use std::f64::consts::PI;
 
@@ -18,12 +20,38 @@ use std::f64::consts::PI;
 pub struct Whiten {
     mean: Tensor,
     log_std: Tensor,
+    /// Of which samples of a batch, if not of all of them.
+    rows: Option<Rows>,
 }
 
 impl Whiten {
     /// `mean` and `log_std` broadcast to the shape of `x`.
     pub fn new(mean: Tensor, log_std: Tensor) -> Self {
-        Self { mean, log_std }
+        Self {
+            mean,
+            log_std,
+            rows: None,
+        }
+    }
+
+    /// Mean and ln std of `x`.
+    ///
+    /// # Errors
+    /// If they do not broadcast to its shape.
+    fn of(&self, x: &Tensor) -> Result<[Tensor; 2]> {
+        shape::batch("whiten", x)?;
+        let of = |bound: &Tensor| {
+            let bound = match &self.rows {
+                Some(rows) if bound.rank() == x.rank() => rows.of_context(bound)?,
+                _ => bound.clone(),
+            };
+            if bound.broadcast_as(x.shape()).is_err() {
+                let needed = format!("one that {:?} broadcasts to", bound.dims());
+                return shape::refuse("whiten", x, &needed);
+            }
+            Ok(bound)
+        };
+        Ok([of(&self.mean)?, of(&self.log_std)?])
     }
 
     /// The whitening of the rows of `x` `[N, …]`: every number loses its mean and is divided by its standard deviation.
@@ -54,20 +82,21 @@ impl Whiten {
         let variance = wide.broadcast_sub(&mean)?.sqr()?.mean_keepdim(0)?;
         let constant = constant(&x.flatten_from(1)?.t()?)?.reshape(variance.shape())?;
         let variance = constant.where_cond(&variance.ones_like()?, &variance)?;
-        Ok(Self {
-            mean: mean.to_dtype(x.dtype())?,
-            log_std: (variance.log()? * 0.5)?.to_dtype(x.dtype())?,
-        })
+        let log_std = (variance.log()? * 0.5)?;
+        Ok(Self::new(
+            mean.to_dtype(x.dtype())?,
+            log_std.to_dtype(x.dtype())?,
+        ))
     }
 }
 
 impl Bijection for Whiten {
     fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        let [mean, log_std] = self.of(x)?;
         let y = x
-            .broadcast_sub(&self.mean)?
-            .broadcast_mul(&self.log_std.neg()?.exp()?)?;
-        let log_det = self
-            .log_std
+            .broadcast_sub(&mean)?
+            .broadcast_mul(&log_std.neg()?.exp()?)?;
+        let log_det = log_std
             .broadcast_as(x.shape())?
             .flatten_from(1)?
             .sum(1)?
@@ -76,8 +105,16 @@ impl Bijection for Whiten {
     }
 
     fn inverse(&self, y: &Tensor) -> Result<Tensor> {
-        y.broadcast_mul(&self.log_std.exp()?)?
-            .broadcast_add(&self.mean)
+        let [mean, log_std] = self.of(y)?;
+        y.broadcast_mul(&log_std.exp()?)?.broadcast_add(&mean)
+    }
+
+    fn frozen(&self, rows: &Rows) -> Result<Box<dyn Bijection + '_>> {
+        Ok(Box::new(Detached(Self {
+            mean: self.mean.clone(),
+            log_std: self.log_std.clone(),
+            rows: Some(rows.clone()),
+        })))
     }
 }
 

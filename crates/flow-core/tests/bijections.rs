@@ -1,6 +1,8 @@
 //! Every bijection × every check, in f64, at random parameters and shapes.
 #![allow(clippy::unwrap_used)]
 
+mod doors;
+
 use candle_core::{DType, Device, Result, Tensor};
 use flow_core::check::Ground;
 use flow_core::ops::Precision;
@@ -47,6 +49,10 @@ impl Conditioner for Network {
             },
             Precision::F32,
         )
+    }
+
+    fn sizes(&self) -> Option<[usize; 2]> {
+        Some([self.0[0].dims()[1], self.0[4].dims()[0]])
     }
 }
 
@@ -267,6 +273,43 @@ fn actnorm_survives_a_constant_channel() {
     check::close(&actnorm.inverse(&y).unwrap(), &x, 1e-6).unwrap();
 }
 
+/// Channels of the images below.
+const C: usize = 4;
+
+#[test]
+fn every_door_refuses_what_does_not_fit() {
+    for dtype in [DType::F32, DType::F64] {
+        for (name, build) in TABLE {
+            let params = ParamStore::new(1);
+            let bijection = build(C, &params.builder(dtype, &Device::Cpu)).unwrap();
+            for shape in [&[C, 4, 4][..], &[C], &[], &[2, C, 4], &[2, C, 4, 4, 1]] {
+                // A mean may broadcast from fewer dimensions.
+                if *name != "whiten" || shape.len() < 5 {
+                    doors::refuses(name, &bijection, shape, dtype);
+                }
+            }
+            for channels in [C - 1, C + 1, C + 2] {
+                if *name != "squeeze" {
+                    doors::refuses(name, &bijection, &[2, channels, 4, 4], dtype);
+                    doors::refuses(name, &bijection, &[2, channels], dtype);
+                }
+            }
+            assert!(bijection.given(&doors::numbers(&[2, 3], dtype)).is_err());
+        }
+    }
+}
+
+#[test]
+fn an_empty_batch_stays_empty() {
+    for dtype in [DType::F32, DType::F64] {
+        for (name, build) in TABLE {
+            let params = ParamStore::new(1);
+            let bijection = build(C, &params.builder(dtype, &Device::Cpu)).unwrap();
+            doors::empty(name, &bijection, &[C, 4, 4], dtype);
+        }
+    }
+}
+
 #[test]
 fn wrong_shapes_are_named() {
     let image = |c, h, w| Tensor::zeros((1, c, h, w), DType::F64, &Device::Cpu).unwrap();
@@ -279,7 +322,7 @@ fn wrong_shapes_are_named() {
     let params = ParamStore::new(0);
     let network = Network::new(1, 1, &params.builder(DType::F64, &Device::Cpu)).unwrap();
     let coupling = Coupling::new(Transform::Additive, Passing::FirstHalf, network);
-    assert!(message(coupling.inverse(&image(1, 2, 2))).contains("1 channels cannot be split"));
+    assert!(message(coupling.inverse(&image(1, 2, 2))).contains("needed [B, 2, …]"));
     assert!(Chain::<Squeeze>::new(vec![]).is_err());
 }
 

@@ -209,7 +209,7 @@ fn variational_inference_finds_a_gaussian() {
     );
     let mut moments = Moments::default();
     for step in 0..1500 {
-        let (x, log_prob) = flow.sample_with_log_prob(64, step).unwrap();
+        let (x, log_prob) = flow.with_graph().sample_with_log_prob(64, step).unwrap();
         // N((3, −1), 0.5²), unnormalised.
         let mean = Tensor::new(&[[3.0, -1.0]], &Device::Cpu).unwrap();
         let target = x

@@ -246,7 +246,7 @@ fn settings_that_cannot_be_are_named_with_their_value() {
     }
     assert_eq!(before, weights(&params));
 
-    let loss = flow.log_prob(&x).unwrap().sum_all().unwrap();
+    let loss = flow.with_graph().log_prob(&x).unwrap().sum_all().unwrap();
     let gradients = Gradients::of(&loss, &params).unwrap();
     for rate in [f64::NAN, f64::INFINITY, -1.0] {
         let update = Update::new(Optimizer::Adam, 0, rate);
@@ -269,7 +269,7 @@ fn parameters_of_another_flow_are_refused() {
     let unrelated = "depends on none of the 20 parameters of this ParamStore";
     let message = refusal(&flow, &other, &x, &short());
     assert!(message.contains(unrelated), "{message}");
-    let loss = flow.log_prob(&x).unwrap().sum_all().unwrap();
+    let loss = flow.with_graph().log_prob(&x).unwrap().sum_all().unwrap();
     let error = Gradients::of(&loss, &other).err().unwrap();
     assert!(error.to_string().contains(unrelated), "{error}");
 

@@ -1,6 +1,8 @@
 //! Every bijection of vectors × every check, at random parameters, with and without a context.
 #![allow(clippy::unwrap_used)]
 
+mod doors;
+
 use candle_core::{DType, Device, Result, Tensor};
 use flow_core::check::Ground;
 use flow_core::params::{ParamBuilder, ParamStore};
@@ -332,6 +334,110 @@ proptest! {
     }
 }
 
+/// Vectors of 4 numbers, all of them in [0, 1].
+const D: usize = 4;
+
+/// What no bijection of vectors of 4 numbers takes.
+const WRONG: [&[usize]; 5] = [&[2, D - 1], &[2, D + 1], &[2, D + 2], &[D], &[]];
+
+/// Those that have no size of their own.
+fn takes_any_size(name: &str) -> bool {
+    matches!(name, "sigmoid" | "softplus" | "exp" | "tanh" | "logit")
+}
+
+#[test]
+fn every_door_refuses_what_does_not_fit() {
+    for dtype in [DType::F32, DType::F64] {
+        let context = doors::numbers(&[2, 3], dtype);
+        for (name, build) in TABLE {
+            let params = ParamStore::new(1);
+            let bijection = build(D, params.builder(dtype, &Device::Cpu)).unwrap();
+            for shape in WRONG {
+                if shape.len() < 2 || !takes_any_size(name) {
+                    doors::refuses(name, &bijection, shape, dtype);
+                }
+            }
+            if !takes_any_size(name) && !matches!(*name, "permutation" | "reverse") {
+                doors::refuses(name, &bijection, &[2, D, 1], dtype);
+            }
+            assert_eq!(bijection.context(), None, "{name}");
+            let refused = bijection.given(&context).err().unwrap().to_string();
+            assert!(refused.contains("needed none"), "{name}: {refused}");
+        }
+        for (name, build) in CONDITIONAL_TABLE {
+            let params = ParamStore::new(1);
+            let bijection = build(D, params.builder(dtype, &Device::Cpu)).unwrap();
+            assert_eq!(bijection.context(), Some(3), "{name}");
+            for shape in [&[3][..], &[2, 2], &[2, 4], &[2, 3, 1], &[]] {
+                let refused = bijection
+                    .given(&doors::numbers(shape, dtype))
+                    .err()
+                    .unwrap();
+                assert!(refused.to_string().contains("needed [B, 3]"), "{refused}");
+            }
+            let bound = bijection.given(&context).unwrap();
+            let refused = bound.given(&context).err().unwrap().to_string();
+            assert!(refused.contains("bound already"), "{name}: {refused}");
+            for shape in WRONG {
+                doors::refuses(name, &bound, shape, dtype);
+            }
+            for rows in [1, 3] {
+                doors::refuses(name, &bound, &[rows, D], dtype);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_empty_batch_stays_empty() {
+    for dtype in [DType::F32, DType::F64] {
+        for (name, build) in TABLE {
+            let params = ParamStore::new(1);
+            let bijection = build(D, params.builder(dtype, &Device::Cpu)).unwrap();
+            doors::empty(name, &bijection, &[D], dtype);
+        }
+        for (name, build) in CONDITIONAL_TABLE {
+            let params = ParamStore::new(1);
+            let bijection = build(D, params.builder(dtype, &Device::Cpu)).unwrap();
+            for rows in [0, 1] {
+                let context = doors::numbers(&[rows, 3], dtype);
+                doors::empty(name, &bijection.given(&context).unwrap(), &[D], dtype);
+            }
+        }
+    }
+}
+
+/// With as many hidden units as needed, every number depends on all before it; with fewer there is no such network.
+#[test]
+fn a_made_drops_no_dependency() {
+    for (features, width) in [(2, 1), (5, 4), (9, 8), (30, 29), (30, 40)] {
+        let size = MlpSize { width, ..SIZE };
+        let params = ParamStore::new(3);
+        let builder = params.builder(DType::F64, &Device::Cpu);
+        let made = Autoregressive::new(features, Transform::Additive, size, builder).unwrap();
+        // Positive everywhere, so that no path is switched off or cancels.
+        for (_, var) in params.vars() {
+            var.set(&(var.abs().unwrap() + 0.1).unwrap()).unwrap();
+        }
+        let x = Tensor::ones((1, features), DType::F64, &Device::Cpu).unwrap();
+        let jacobian = check::jacobian(|x| Ok(made.forward(x)?.0), &x, 1).unwrap();
+        for (i, row) in jacobian.iter().enumerate() {
+            for (j, slope) in row.iter().enumerate() {
+                assert_eq!(j <= i, *slope != 0.0, "dy{i}/dx{j} = {slope} of {features}");
+            }
+        }
+        let size = MlpSize {
+            width: features - 2,
+            ..SIZE
+        };
+        let builder = ParamStore::new(3).builder(DType::F64, &Device::Cpu);
+        let refused = Autoregressive::new(features, Transform::Additive, size, builder);
+        let refused = refused.err().unwrap().to_string();
+        let needed = format!("width {}, needed {}", features - 2, features - 1);
+        assert!(refused.contains(&needed), "{refused}");
+    }
+}
+
 /// Bins as narrow as they may be, derivatives from the least to enormous, numbers at the ends of the interval.
 #[test]
 fn splines_survive_extreme_parameters() {
@@ -392,7 +498,10 @@ fn what_does_not_fit_is_named() {
     let params = ParamStore::new(0);
     let builder = |name| params.builder(DType::F64, &Device::Cpu).pp(name);
     let message = |result: Result<(Tensor, Tensor)>| result.unwrap_err().to_string();
-    assert!(message(Permutation::reverse(4).forward(&x)).contains("3 channels cannot be put"));
+    assert!(
+        message(Permutation::reverse(4).forward(&x))
+            .contains("got a tensor of shape [2, 3], needed [B, 4, …]")
+    );
     assert!(
         Permutation::new(vec![0, 0])
             .unwrap_err()
@@ -400,7 +509,8 @@ fn what_does_not_fit_is_named() {
             .contains("each of 0..2 once")
     );
     assert!(
-        message(Reshape::new(4, (2, 2)).unwrap().forward(&x)).contains("does not hold samples")
+        message(Reshape::new(4, (2, 2)).unwrap().forward(&x))
+            .contains("got a tensor of shape [2, 3], needed [B, 4]")
     );
     assert!(Reshape::new(4, (3, 2)).is_err());
     let h = Tensor::zeros((2, 7), DType::F64, &Device::Cpu).unwrap();
@@ -417,7 +527,7 @@ fn what_does_not_fit_is_named() {
             .err()
             .unwrap()
             .to_string()
-            .contains("not 3 numbers")
+            .contains("got a tensor of shape [2, 7], needed [B, 3]")
     );
     assert!(recipes::realnvp(1, &Recipe::default(), builder("nvp")).is_err());
 }

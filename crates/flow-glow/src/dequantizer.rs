@@ -50,7 +50,11 @@ impl Dequantizer {
             let outputs = transform.parameters(channels / 2);
             let network = ConvNetwork::new(&config, inputs, outputs, precision, params.pp(step))?;
             let passing = [Passing::FirstHalf, Passing::SecondHalf][step % 2];
-            parts.push(Box::new(Coupling::new(transform, passing, Sees(network))));
+            parts.push(Box::new(Coupling::new(
+                transform,
+                passing,
+                Sees(network, channels),
+            )));
         }
         parts.push(Box::new(Inverse(Squeeze)));
         parts.push(Box::new(Pointwise::Sigmoid));
@@ -76,10 +80,14 @@ impl Dequantizer {
     }
 }
 
-/// A network that sees an image beside the channels that pass.
-struct Sees(ConvNetwork);
+/// A network that sees an image of so many channels beside the channels that pass.
+struct Sees(ConvNetwork, usize);
 
 impl Conditioner for Sees {
+    fn context(&self) -> Option<usize> {
+        Some(self.1)
+    }
+
     fn forward(&self, _: &Tensor) -> Result<Tensor> {
         bail!("dequantizer: noise of no image; bind one with `given`")
     }

@@ -84,6 +84,10 @@ impl Conditioner for ConvNetwork {
             .broadcast_mul(&bound.reshape((1, half, 1, 1))?)?;
         Tensor::cat(&[shift, log_scale], 1)
     }
+
+    fn sizes(&self) -> Option<[usize; 2]> {
+        Some([self.conv1_weight.dims()[1], self.conv3.bias.dims()[0]])
+    }
 }
 
 /// What may stand before the first convolution: relu(scale ⊙ x + shift).

@@ -11,7 +11,7 @@
 use super::channel_mix::channel_mix;
 use super::fusible;
 use super::view::{contiguous, host};
-use crate::{Bijection, linalg, transfer};
+use crate::{Bijection, linalg, shape, transfer};
 use candle_core::{
     CpuStorage, CustomOp2, DType, Device, Layout, Result, Shape, Storage, Tensor, bail,
 };
@@ -78,6 +78,7 @@ impl AffineMap {
 
     /// W·x + b at every pixel of `x` `[B, C, H, W]`.
     pub fn apply(&self, x: &Tensor) -> Result<Tensor> {
+        shape::images("channel map", x, self.weight.dim(1)?)?;
         channel_mix(x, &self.weight, &self.bias)
     }
 
@@ -102,9 +103,9 @@ impl AffineMap {
 
 impl Bijection for AffineMap {
     fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        let y = self.apply(x)?;
         let (b, _, h, w) = x.dims4()?;
-        let log_det = (&self.log_det * (h * w) as f64)?.broadcast_as(b)?;
-        Ok((self.apply(x)?, log_det))
+        Ok((y, (&self.log_det * (h * w) as f64)?.broadcast_as(b)?))
     }
 
     fn inverse(&self, y: &Tensor) -> Result<Tensor> {

@@ -12,6 +12,10 @@ use rayon::prelude::*;
 
 /// `x` `[B, C, H, W]`, `weight` `[O, C]`, `bias` `[O]` → `[B, O, H, W]`.
 pub fn channel_mix(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
+    if x.elem_count() == 0 {
+        let (b, _, h, w) = x.dims4()?;
+        return Tensor::zeros((b, weight.dim(0)?, h, w), x.dtype(), x.device());
+    }
     if fusible(x) {
         dense_samples(x)?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, ChannelMix)
     } else {

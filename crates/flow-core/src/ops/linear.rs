@@ -27,6 +27,11 @@ const MIN_ROWS: usize = 256;
 
 /// `x` `[B, I]`, `weight` `[O, I]`, `bias` `[O]` → `[B, O]`.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: &Tensor, before: Before) -> Result<Tensor> {
+    if x.elem_count() == 0 {
+        let sizes = Sizes::new(x.shape(), weight.shape())?;
+        let nothing = Tensor::zeros((sizes.rows, sizes.outputs), x.dtype(), x.device())?;
+        return nothing.broadcast_add(bias);
+    }
     if fusible(x) && fusible(weight) {
         x.contiguous()?
             .apply_op3(&weight.contiguous()?, &bias.contiguous()?, Linear(before))

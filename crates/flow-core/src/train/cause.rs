@@ -1,6 +1,6 @@
 //! Causes of a loss that is not finite, as far as they lie in the data.
 
-use super::{Data, gradient, in_runs, log_prob};
+use super::{Data, gradient};
 use crate::inspect::{constant_columns, others, place};
 use crate::params::ParamStore;
 use crate::{Bijection, Flow, Result, transfer};
@@ -78,8 +78,7 @@ pub(super) fn in_gradients<B: Bijection>(
 }
 
 fn log_probs<B: Bijection>(flow: &Flow<B>, data: &Data) -> Result<Vec<f64>> {
-    let runs = in_runs(data, |run| transfer::numbers(&log_prob(flow, &run)?))?;
-    Ok(runs.concat())
+    transfer::numbers(&data.bind(flow, |flow| flow.log_prob(&data.x))?)
 }
 
 /// Tells a bad ln p: one that is not finite, or an outlier among `log_probs`.

@@ -79,7 +79,7 @@ impl<'a, B: Bijection> Fitting<'a, B> {
         } else {
             train.clone()
         };
-        let rows = train.rows(0, RUN.min(count))?;
+        let rows = train.rows(0, RUN.host.min(count))?;
         Gradients::check(&log_prob(flow, &rows)?.sum_all()?, params)?;
         let batches = count.div_ceil(settings.batch_size);
         Ok(Self {

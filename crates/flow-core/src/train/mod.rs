@@ -10,19 +10,18 @@ mod settings;
 pub use data::Data;
 pub use settings::{FitSettings, Schedule};
 
-use crate::device::is_host;
 use crate::params::ParamStore;
+use crate::runs::{RunLength, in_runs};
 use crate::{Bijection, Flow, Gradients, Result, transfer};
 use candle_core::{Tensor, bail};
 use fitting::{Fitting, State};
-use rayon::prelude::*;
 use std::ops::ControlFlow;
 
-/// Rows that go through a flow together, on one thread.
-const RUN: usize = 128;
-
-/// The same where launching an operation costs more than its numbers: a bound on memory.
-const RUN_OF_ACCELERATOR: usize = 1 << 14;
+/// Rows that go through a flow together.
+const RUN: RunLength = RunLength {
+    host: 128,
+    accelerator: 1 << 14,
+};
 
 /// Where training stands after an epoch.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -96,8 +95,10 @@ pub fn mean_loss<B: Bijection>(flow: &Flow<B>, data: impl Into<Data>) -> Result<
     if count == 0 {
         bail!("the mean loss of no data is not defined");
     }
-    let losses = in_runs(&data, |run| {
-        Ok(-transfer::scalar(&log_prob(flow, &run)?.sum_all()?)?)
+    let losses = in_runs(data.x.device(), count, RUN, |run| {
+        let data = data.rows(run.range().start, run.range().len())?;
+        let log_prob = data.bind(flow, |flow| flow.log_prob(&data.x))?;
+        Result::Ok(-transfer::scalar(&log_prob.sum_all()?)?)
     })?;
     Ok(losses.iter().sum::<f64>() / count as f64)
 }
@@ -108,35 +109,26 @@ fn gradient<B: Bijection>(
     params: &ParamStore,
     batch: &Data,
 ) -> Result<(f64, Gradients)> {
-    let scale = -1.0 / batch.count()? as f64;
+    let count = batch.count()?;
+    if count == 0 {
+        bail!("training: a batch is empty");
+    }
+    let scale = -1.0 / count as f64;
     let mut sum = Gradients::new(params);
-    let (losses, gradients): (Vec<_>, Vec<_>) = in_runs(batch, |run| {
-        let loss = (log_prob(flow, &run)?.sum_all()? * scale)?;
+    let (losses, gradients): (Vec<_>, Vec<_>) = in_runs(batch.x.device(), count, RUN, |run| {
+        let data = batch.rows(run.range().start, run.range().len())?;
+        let loss = (log_prob(flow, &data)?.sum_all()? * scale)?;
         let mut gradients = sum.none();
         gradients.add(&loss.backward()?)?;
-        Ok((transfer::scalar(&loss)?, gradients))
+        Result::Ok((transfer::scalar(&loss)?, gradients))
     })?
     .into_iter()
     .unzip();
-    if losses.is_empty() {
-        bail!("training: a batch is empty");
-    }
     sum.append(gradients)?;
     Ok((losses.iter().sum(), sum))
 }
 
+/// ln p of all of `data`, with a graph.
 fn log_prob<B: Bijection>(flow: &Flow<B>, data: &Data) -> Result<Tensor> {
-    data.bind(flow, |flow| flow.log_prob(&data.x))
-}
-
-fn in_runs<T: Send>(data: &Data, work: impl Fn(Data) -> Result<T> + Send + Sync) -> Result<Vec<T>> {
-    let (count, host) = (data.count()?, is_host(data.x.device()));
-    let length = if host { RUN } else { RUN_OF_ACCELERATOR };
-    let starts = (0..count).step_by(length).collect::<Vec<_>>();
-    let run = |start: usize| work(data.rows(start, length.min(count - start))?);
-    if host {
-        starts.into_par_iter().map(run).collect()
-    } else {
-        starts.into_iter().map(run).collect()
-    }
+    data.bind(flow, |flow| flow.with_graph().log_prob(&data.x))
 }

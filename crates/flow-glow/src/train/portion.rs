@@ -71,7 +71,7 @@ impl Portion {
         let runs = of_host.chunks(together).map(|runs| {
             let streams = runs.iter().map(|(_, stream)| *stream).collect();
             let images = runs[0].0.start..runs[runs.len() - 1].0.end;
-            (Run::new(images), Noise(streams))
+            (Run::new(images, end - start), Noise(streams))
         });
         runs.collect()
     }
@@ -112,8 +112,8 @@ mod tests {
                     let Noise(streams) = noise;
                     assert_eq!(streams.len(), 1);
                     let Stream { seed, skip, count } = streams[0];
-                    assert_eq!(count, 10 * run.places().len());
-                    run.places()
+                    assert_eq!(count, 10 * run.range().len());
+                    run.range()
                         .enumerate()
                         .map(move |(i, image)| (image, seed, skip + 10 * i))
                 })

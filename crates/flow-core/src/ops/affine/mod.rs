@@ -16,7 +16,7 @@ mod scale;
 pub use scale::ScaleMap;
 
 use super::view::{Samples, contiguous, dense_samples, host};
-use super::{fusible, run_length, simd};
+use super::{fusible, nothing, run_length, simd};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Storage, Tensor, bail};
 use rayon::prelude::*;
 use scale::{
@@ -35,6 +35,9 @@ pub enum Order {
 
 /// y and log_det `[B]`, of `x` `[B, C, …]` and the network's `h` `[B, 2·C₂, …]`.
 pub fn forward(x: &Tensor, h: &Tensor, map: ScaleMap, order: Order) -> Result<(Tensor, Tensor)> {
+    if x.elem_count() == 0 {
+        return nothing(x);
+    }
     if !fusible(x) {
         return composed::forward(x, h, map, order);
     }
@@ -46,6 +49,9 @@ pub fn forward(x: &Tensor, h: &Tensor, map: ScaleMap, order: Order) -> Result<(T
 
 /// The x of which `forward(x, h, map, order)` gives `y`.
 pub fn inverse(y: &Tensor, h: &Tensor, map: ScaleMap, order: Order) -> Result<Tensor> {
+    if y.elem_count() == 0 {
+        return Ok(y.clone());
+    }
     // Samples need no graph; who wants gradients of one takes the composed form.
     if !fusible(y) || y.track_op() || h.track_op() {
         return composed::inverse(y, h, map, order);

@@ -24,6 +24,7 @@ use super::buffer::Buffer;
 use super::product::{Kernel, Precision};
 use super::view::{Samples, contiguous, dense_samples, host};
 use super::{fusible, run_length, sum_in_order};
+use crate::shape;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Storage, Tensor, bail};
 use kernel::{Backward, Forward};
 use panels::Panels;
@@ -52,6 +53,11 @@ pub struct Weights<'a> {
 
 /// `x` `[B, I, H, W]` → `[B, O, H, W]`. The composed form knows no other `precision` than that of x.
 pub fn coupling_network(x: &Tensor, weights: Weights, precision: Precision) -> Result<Tensor> {
+    let (b, _, height, width) = shape::images("coupling network", x, weights.w1.dim(1)?)?;
+    if x.elem_count() == 0 {
+        let outputs = weights.w3.dim(0)?;
+        return Tensor::zeros((b, outputs, height, width), x.dtype(), x.device());
+    }
     if !fusible(x) {
         return composed::coupling_network(x, weights);
     }

@@ -20,8 +20,8 @@ pub mod composed;
 mod fused;
 mod scalar;
 
-use super::fusible;
 use super::view::dense_samples;
+use super::{fusible, nothing};
 use candle_core::{Result, Shape, Tensor, bail};
 
 /// The settings of a spline.
@@ -94,6 +94,9 @@ impl Spline {
 /// If the shapes do not fit, or the bins do not fit into their interval.
 pub fn forward(x: &Tensor, h: &Tensor, spline: Spline) -> Result<(Tensor, Tensor)> {
     Sizes::new(x.shape(), h.shape(), spline)?;
+    if x.elem_count() == 0 {
+        return nothing(x);
+    }
     if !fusible(x) {
         return composed::forward(x, h, spline);
     }
@@ -109,6 +112,9 @@ pub fn forward(x: &Tensor, h: &Tensor, spline: Spline) -> Result<(Tensor, Tensor
 /// As those of `forward`.
 pub fn inverse(y: &Tensor, h: &Tensor, spline: Spline) -> Result<Tensor> {
     Sizes::new(y.shape(), h.shape(), spline)?;
+    if y.elem_count() == 0 {
+        return Ok(y.clone());
+    }
     // Samples need no graph; who wants gradients of one takes the composed form.
     if !fusible(y) || y.track_op() || h.track_op() {
         return composed::inverse(y, h, spline);

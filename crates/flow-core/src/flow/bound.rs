@@ -1,0 +1,96 @@
+//! A bijection and the context that is bound to it.
+
+use crate::runs::Rows;
+use crate::{Bijection, Gradients, Result, shape};
+use candle_core::Tensor;
+
+/// The bijection of a context `[B, K]` or `[1, K]`.
+///
+/// Networks see the context where the map is applied, and of a run of the batch the rows of that run alone: so
+/// memory does not grow with the rows of the context.
+pub(super) struct Bound<'a, B> {
+    bijection: &'a B,
+    context: Tensor,
+    frozen: bool,
+}
+
+impl<'a, B: Bijection> Bound<'a, B> {
+    pub(super) fn new(bijection: &'a B, context: &Tensor) -> Result<Self> {
+        check(bijection, context)?;
+        Ok(Self {
+            bijection,
+            context: context.clone(),
+            frozen: false,
+        })
+    }
+
+    /// `work` with the bijection of the context, for a batch like `x`.
+    fn with<T>(&self, x: &Tensor, work: impl FnOnce(&dyn Bijection) -> Result<T>) -> Result<T> {
+        let rows = Rows::all(shape::batch("flow", x)?);
+        let bound = self.bijection.given(&rows.of_context(&self.context)?)?;
+        if self.frozen {
+            work(&*bound.frozen(&rows)?)
+        } else {
+            work(&*bound)
+        }
+    }
+}
+
+/// The number of rows of `context`.
+///
+/// # Errors
+/// If it is not one of `bijection`.
+pub(super) fn check(bijection: &impl Bijection, context: &Tensor) -> Result<usize> {
+    let Some(size) = bijection.context() else {
+        return shape::refuse_context(context);
+    };
+    let rows = shape::channels("context", context, size)?;
+    bijection.given(&context.narrow(0, 0, rows.min(1))?)?;
+    Ok(rows)
+}
+
+/// Every row of `context` `[M, …]` so many times, `[M·times, …]`; a single one as it is.
+pub(super) fn repeated(context: &Tensor, times: usize) -> Result<Tensor> {
+    let dims = context.dims();
+    if dims[0] == 1 {
+        return Ok(context.clone());
+    }
+    let spread = [&[dims[0], times], &dims[1..]].concat();
+    context.unsqueeze(1)?.broadcast_as(spread)?.flatten(0, 1)
+}
+
+impl<B: Bijection> Bijection for Bound<'_, B> {
+    fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        self.with(x, |bound| bound.forward(x))
+    }
+
+    fn inverse(&self, y: &Tensor) -> Result<Tensor> {
+        self.with(y, |bound| bound.inverse(y))
+    }
+
+    fn inverse_with_log_det(&self, y: &Tensor) -> Result<(Tensor, Tensor)> {
+        self.with(y, |bound| bound.inverse_with_log_det(y))
+    }
+
+    fn frozen(&self, rows: &Rows) -> Result<Box<dyn Bijection + '_>> {
+        Ok(Box::new(Self {
+            bijection: self.bijection,
+            context: rows.of_context(&self.context)?,
+            frozen: true,
+        }))
+    }
+
+    fn initialize(&self, x: &Tensor) -> Result<Tensor> {
+        self.with(x, |bound| bound.initialize(x))
+    }
+
+    fn backward(
+        &self,
+        y: &Tensor,
+        grad_y: &Tensor,
+        grad_log_det: &Tensor,
+        grads: &mut Gradients,
+    ) -> Result<(Tensor, Tensor)> {
+        self.with(y, |bound| bound.backward(y, grad_y, grad_log_det, grads))
+    }
+}

@@ -1,0 +1,115 @@
+//! A batch cut into runs of rows that go through a model side by side.
+//!
+//! On the CPU every thread takes a run through all of the model, so the small operations between the
+//! products are shared out too, and memory grows with the run and not with the batch. A row's numbers
+//! do not depend on the run it is in.
+
+use crate::device::is_host;
+use candle_core::{Device, Tensor, bail};
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Rows of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunLength {
+    /// On the CPU, where each thread takes a run.
+    pub host: usize,
+    /// On an accelerator, where launching an operation costs more than its numbers.
+    pub accelerator: usize,
+}
+
+/// `work` on all runs that make up `count` rows, in their order. An empty batch is one empty run.
+///
+/// # Errors
+/// The first error of `work`.
+pub fn in_runs<T: Send, E: Send>(
+    device: &Device,
+    count: usize,
+    length: RunLength,
+    work: impl Fn(Rows) -> Result<T, E> + Send + Sync,
+) -> Result<Vec<T>, E> {
+    let length = if is_host(device) {
+        length.host
+    } else {
+        length.accelerator
+    };
+    let runs = (0..count.max(1))
+        .step_by(length.max(1))
+        .map(|start| Rows::new(start..count.min(start + length.max(1)), count))
+        .collect();
+    side_by_side(device, runs, work)
+}
+
+/// `work` on all of `items`, in their order; on the CPU each thread takes one at a time.
+///
+/// # Errors
+/// The first error of `work`.
+pub fn side_by_side<T: Send, U: Send, E: Send>(
+    device: &Device,
+    items: Vec<T>,
+    work: impl Fn(T) -> Result<U, E> + Send + Sync,
+) -> Result<Vec<U>, E> {
+    // Handing over to another thread costs as much as some hundred rows.
+    if is_host(device) && items.len() > 1 {
+        items.into_par_iter().map(work).collect()
+    } else {
+        items.into_iter().map(work).collect()
+    }
+}
+
+/// Some rows of a batch that lie side by side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rows {
+    range: Range<usize>,
+    batch: usize,
+}
+
+impl Rows {
+    /// The rows in `range` of a batch of `batch`.
+    pub fn new(range: Range<usize>, batch: usize) -> Self {
+        Self { range, batch }
+    }
+
+    /// All rows of a batch of `batch`.
+    pub fn all(batch: usize) -> Self {
+        Self::new(0..batch, batch)
+    }
+
+    /// Their places in the batch.
+    pub fn range(&self) -> Range<usize> {
+        self.range.clone()
+    }
+
+    /// These rows of `tensor`, `[batch, …]`.
+    ///
+    /// # Errors
+    /// If the tensor has another number of rows than the batch.
+    pub fn of(&self, tensor: &Tensor) -> candle_core::Result<Tensor> {
+        match tensor.dims().first() {
+            Some(&rows) if rows == self.batch => {
+                tensor.narrow(0, self.range.start, self.range.len())
+            }
+            _ => bail!(
+                "batch: got a tensor of shape {:?}, needed {} rows",
+                tensor.dims(),
+                self.batch
+            ),
+        }
+    }
+
+    /// These rows of `context`, `[batch, …]`, or all of it where one row, `[1, …]`, serves every sample.
+    ///
+    /// # Errors
+    /// If the context has another number of rows.
+    pub fn of_context(&self, context: &Tensor) -> candle_core::Result<Tensor> {
+        match context.dims().first() {
+            Some(1) => Ok(context.clone()),
+            Some(&rows) if rows == self.batch => self.of(context),
+            _ => bail!(
+                "context: got a tensor of shape {:?}, needed 1 row or one for each of {} samples",
+                context.dims(),
+                self.batch
+            ),
+        }
+    }
+}
