@@ -66,7 +66,7 @@ impl Dequantizer {
     /// u and −ln q(u | image), `[B]`, of images in the middle of their pixel values and uniform numbers of that
     /// shape, `[B, C, H, W]`.
     pub(crate) fn noise(&self, center: &Tensor, uniform: &Tensor) -> Result<(Tensor, Tensor)> {
-        let dimensions = uniform.elem_count() / uniform.dim(0)?;
+        let dimensions = uniform.dims()[1..].iter().product::<usize>();
         let inside = uniform.affine(1.0 - 2.0 * MARGIN, MARGIN)?;
         let (u, log_det) = self.given(center)?.forward(&inside)?;
         Ok((

@@ -115,6 +115,12 @@ impl Glow {
     /// x `[B, C, H, W]` in model space (see [`quantize`]) → its latents, and ln|det ∂latents/∂x|,
     /// `[B]`. `labels` are `[B]` in u32, for a model with classes.
     pub fn encode(&self, x: &Tensor, labels: Option<&Tensor>) -> Result<(Latents, Tensor)> {
+        self.check_images(x)?;
+        if x.dim(0)? == 0 {
+            self.prior.given(labels)?;
+            let log_det = Tensor::zeros(0, x.dtype(), x.device())?;
+            return Ok((self.draw_latents(0, 1.0, 0)?, log_det));
+        }
         let (outputs, log_det) = self.pass_levels(x)?;
         let (latents, prior_log_det) = self.whiten(&outputs, labels)?;
         Ok((latents, (log_det + prior_log_det)?))
@@ -187,10 +193,14 @@ impl Glow {
     /// # Errors
     /// If the model has no classes.
     pub fn class_log_posteriors(&self, x: &Tensor) -> Result<Tensor> {
-        if self.config.classes.is_none() {
+        let Some(classes) = self.config.classes else {
             return Err(Error::Config(
                 "the model has no classes to be told apart".into(),
             ));
+        };
+        self.check_images(x)?;
+        if x.dim(0)? == 0 {
+            return Ok(Tensor::zeros((0, classes), x.dtype(), x.device())?);
         }
         let log_posteriors = |run: Run| {
             let (outputs, _) = self.pass_levels(&run.of(x)?)?;
@@ -214,12 +224,26 @@ impl Glow {
             )));
         };
         for (latent, shape) in latents.0.iter().zip(self.latent_shapes()) {
-            let (_, c, h, w) = latent.dims4()?;
-            if ImageShape::new(c, h, w) != shape {
+            let fits = match *latent.dims() {
+                [_, c, h, w] => ImageShape::new(c, h, w) == shape,
+                _ => false,
+            };
+            if !fits {
                 return Err(Error::Config(format!(
-                    "a latent is {c}×{h}×{w}, but the model's is {shape}"
+                    "a latent is of shape {:?}, but the model's are {shape} each",
+                    latent.dims()
                 )));
             }
+        }
+        if top.dim(0)? == 0 {
+            self.prior.given(labels)?;
+            let ImageShape {
+                channels,
+                height,
+                width,
+            } = self.config.image;
+            let none = (0, channels, height, width);
+            return Ok(Tensor::zeros(none, top.dtype(), top.device())?);
         }
         let maps = self
             .levels
@@ -247,6 +271,7 @@ impl Glow {
 
     /// ln p(x) in nats, `[B]`, of x `[B, C, H, W]` in model space.
     pub fn log_prob(&self, x: &Tensor, labels: Option<&Tensor>) -> Result<Tensor> {
+        self.check_images(x)?;
         let log_prob = |run: Run| {
             let labels = labels.map(|labels| run.of(labels)).transpose()?;
             self.log_prob_of_run(&run.of(x)?, labels.as_ref())
@@ -353,6 +378,10 @@ impl Glow {
     /// on a fresh model.
     pub fn initialize(&self, x: &Tensor) -> Result<()> {
         self.check_images(x)?;
+        if x.dim(0)? == 0 {
+            let reason = "initialisation needs at least one image";
+            return Err(Error::Config(reason.into()));
+        }
         let mut x = x.clone();
         for level in &self.levels {
             let y = level.initialize(&x)?;
@@ -376,14 +405,17 @@ impl Glow {
     }
 
     pub(crate) fn check_images(&self, x: &Tensor) -> Result<()> {
-        let (_, c, h, w) = x.dims4()?;
-        if ImageShape::new(c, h, w) != self.config.image {
-            let expected = self.config.image;
-            return Err(Error::Config(format!(
+        let expected = self.config.image;
+        match *x.dims() {
+            [_, c, h, w] if ImageShape::new(c, h, w) == expected => Ok(()),
+            [_, c, h, w] => Err(Error::Config(format!(
                 "the model takes images of {expected}, not {c}×{h}×{w}"
-            )));
+            ))),
+            _ => Err(Error::Config(format!(
+                "the model takes a batch of images of {expected}, not a tensor of shape {:?}",
+                x.dims()
+            ))),
         }
-        Ok(())
     }
 }
 

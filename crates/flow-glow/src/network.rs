@@ -74,7 +74,7 @@ impl Conditioner for ConvNetwork {
         };
         let h = coupling_network(x, weights, self.precision)?;
         let h = self.conv3.add_border(h, &w3)?;
-        let Some(bound) = &self.bound else {
+        let Some(bound) = self.bound.as_ref().filter(|_| h.elem_count() > 0) else {
             return Ok(h);
         };
         let half = bound.elem_count();

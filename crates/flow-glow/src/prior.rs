@@ -16,6 +16,7 @@ use flow_core::{Bijection, Whiten};
 ///
 /// Under every other [`PriorForm`] the half that is taken out leaves as it is; a [`LatentPrior`] whitens it.
 pub struct SplitPrior {
+    channels: usize,
     keeps: Half,
     conv: Option<ZeroConv>,
 }
@@ -32,9 +33,23 @@ impl SplitPrior {
             ZeroConv::new(channels / 2, channels, padding, params.pp("conv"))
         });
         Ok(Self {
+            channels,
             keeps: conventions.split_keeps,
             conv: conv.transpose()?,
         })
+    }
+
+    /// # Errors
+    /// If there are more or fewer channels.
+    fn check(&self, x: &Tensor) -> candle_core::Result<()> {
+        match *x.dims() {
+            [_, channels, _, _] if channels == self.channels => Ok(()),
+            _ => candle_core::bail!(
+                "split: got a tensor of shape {:?}, needed [B, {}, H, W]",
+                x.dims(),
+                self.channels
+            ),
+        }
     }
 
     /// The Gaussian of what is taken out given what is kept, `[B, C, H, W]`.
@@ -48,6 +63,10 @@ impl SplitPrior {
 
 impl Bijection for SplitPrior {
     fn forward(&self, x: &Tensor) -> candle_core::Result<(Tensor, Tensor)> {
+        self.check(x)?;
+        if x.elem_count() == 0 {
+            return Ok((x.clone(), Tensor::zeros(x.dim(0)?, x.dtype(), x.device())?));
+        }
         let half = x.dim(1)? / 2;
         let (first, second) = (x.narrow(1, 0, half)?, x.narrow(1, half, half)?);
         let (kept, taken_out) = match self.keeps {
@@ -64,6 +83,10 @@ impl Bijection for SplitPrior {
     }
 
     fn inverse(&self, y: &Tensor) -> candle_core::Result<Tensor> {
+        self.check(y)?;
+        if y.elem_count() == 0 {
+            return Ok(y.clone());
+        }
         let half = y.dim(1)? / 2;
         let (kept, white) = (y.narrow(1, 0, half)?, y.narrow(1, half, half)?);
         let taken_out = match self.whiten(&kept)? {

@@ -1,6 +1,6 @@
 //! A batch cut into runs of images that go through the model side by side; see [`flow_core::runs`].
 
-pub(crate) use flow_core::runs::{Rows as Run, side_by_side};
+pub(crate) use flow_core::runs::Rows as Run;
 
 use crate::Result;
 use candle_core::Device;
@@ -21,4 +21,13 @@ pub(crate) fn in_runs<T: Send>(
         accelerator: length.max(RUN_OF_ACCELERATOR),
     };
     runs::in_runs(device, count, length, work)
+}
+
+/// `work` on all of `items`, in their order; on the CPU each thread takes one at a time.
+pub(crate) fn side_by_side<T: Send, U: Send>(
+    device: &Device,
+    items: Vec<T>,
+    work: impl Fn(T) -> Result<U> + Send + Sync,
+) -> Result<Vec<U>> {
+    runs::side_by_side(device, items, work)
 }

@@ -1,7 +1,7 @@
 //! A whole model as one bijection.
 
 use crate::model::{Glow, Latents};
-use candle_core::{Error, Result, Tensor};
+use candle_core::{Error, Result, Tensor, bail};
 use flow_core::{Bijection, Gradients};
 
 /// x `[B, C, H, W]` in model space → all its latents in one row, `[B, D]`: [`Glow::encode`] and
@@ -27,6 +27,9 @@ impl Whole<'_> {
         let Some(labels) = &self.labels else {
             return Ok(None);
         };
+        if labels.dims1()? != 1 && labels.dims1()? < batch {
+            bail!("labels: got {}, needed 1 or {batch}", labels.dims1()?);
+        }
         let same_for_all = labels.dim(0)? == 1;
         Ok(Some(if same_for_all {
             labels.broadcast_as(batch)?.contiguous()?
@@ -37,7 +40,18 @@ impl Whole<'_> {
 
     /// The latents of each level in rows `[B, D]`.
     fn latents(&self, rows: &Tensor) -> Result<Latents> {
-        let (batch, mut start) = (rows.dim(0)?, 0);
+        let numbers = self.glow.config().image.dimensions();
+        let batch = match *rows.dims() {
+            [batch, found] if found == numbers => batch,
+            _ => bail!(
+                "latents: got a tensor of shape {:?}, needed [B, {numbers}]",
+                rows.dims()
+            ),
+        };
+        if batch == 0 {
+            return self.glow.draw_latents(0, 1.0, 0).map_err(Error::wrap);
+        }
+        let mut start = 0;
         let latents = self.glow.latent_shapes().map(|shape| {
             let part = rows.narrow(1, start, shape.dimensions())?;
             start += shape.dimensions();
@@ -49,6 +63,7 @@ impl Whole<'_> {
 
 impl Bijection for Whole<'_> {
     fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        self.glow.check_images(x).map_err(Error::wrap)?;
         let labels = self.labels(x.dim(0)?)?;
         let (latents, log_det) = self.glow.encode(x, labels.as_ref()).map_err(Error::wrap)?;
         let rows = latents.0.iter().map(|latent| latent.flatten_from(1));
@@ -56,9 +71,10 @@ impl Bijection for Whole<'_> {
     }
 
     fn inverse(&self, y: &Tensor) -> Result<Tensor> {
+        let latents = self.latents(y)?;
         let labels = self.labels(y.dim(0)?)?;
         self.glow
-            .decode(&self.latents(y)?, labels.as_ref())
+            .decode(&latents, labels.as_ref())
             .map_err(Error::wrap)
     }
 
@@ -70,8 +86,8 @@ impl Bijection for Whole<'_> {
         grad_log_det: &Tensor,
         grads: &mut Gradients,
     ) -> Result<(Tensor, Tensor)> {
-        let labels = self.labels(y.dim(0)?)?;
         let latents = self.latents(y)?.0.into_iter();
+        let labels = self.labels(y.dim(0)?)?;
         let latents = latents.zip(self.latents(grad_y)?.0);
         let mut state: Option<(Tensor, Tensor)> = None;
         for (l, (z, grad_z)) in latents.enumerate().rev() {

@@ -155,6 +155,9 @@ impl Trainer {
         portion: &Portion,
         exchange: &mut Exchange,
     ) -> Result<BatchGradient> {
+        if portion.batch_size() == 0 {
+            return Err(Error::Config("training: a batch is empty".into()));
+        }
         let step = self.progress.step;
         let mut gradient = match self.settings.memory {
             Memory::Plain => self.plain_gradient(images, labels, portion, exchange)?,
