@@ -84,7 +84,7 @@ impl Trainer {
             for (order, (part, numbers)) in parts.into_iter().enumerate() {
                 let rows = transfer::rows(&numbers)?.into_iter().enumerate();
                 let bad = rows.filter(|(_, row)| row.iter().any(|number| !number.is_finite()));
-                let places: Vec<_> = bad.map(|(i, _)| run.places().start + i).collect();
+                let places: Vec<_> = bad.map(|(i, _)| run.range().start + i).collect();
                 if places.is_empty() {
                     continue;
                 }
