@@ -123,6 +123,8 @@ fn fresh_flows_are_near_the_identity() {
                 let recipe = Recipe {
                     layers,
                     context,
+                    // A masked network needs a hidden unit for every dependency.
+                    width: features.max(Recipe::default().width),
                     ..Recipe::default()
                 };
                 let [samples, log_det] = at_birth(make, features, &recipe, seed);
