@@ -159,6 +159,31 @@ pub(crate) fn create(path: &Path) -> Result<Output> {
     Output::create(path)
 }
 
+/// The images `[N]` of which a latent has more digits than single precision.
+pub(crate) fn beyond_single(latents: &[Tensor]) -> Result<Vec<u32>> {
+    let mut beyond = Vec::new();
+    for latent in latents.iter().filter(|latent| latent.dtype() == DType::F64) {
+        let rounded = latent.to_dtype(DType::F32)?.to_dtype(DType::F64)?;
+        let differs = latent.ne(&rounded)?.flatten_from(1)?.max(1)?;
+        let rows = (0..).zip(differs.to_vec1::<u8>()?);
+        beyond.extend(rows.filter(|(_, differs)| *differs > 0).map(|(row, _)| row));
+    }
+    beyond.sort_unstable();
+    beyond.dedup();
+    Ok(beyond)
+}
+
+/// `all` with others in the place of these rows, in the type of the others.
+pub(crate) fn with_rows(all: &Tensor, rows: &[u32], others: &Tensor) -> Result<Tensor> {
+    let count = all.dim(0)? as u32;
+    let mut places: Vec<_> = (0..count).collect();
+    for (other, row) in (count..).zip(rows) {
+        places[*row as usize] = other;
+    }
+    let both = Tensor::cat(&[&all.to_dtype(others.dtype())?, others], 0)?;
+    Ok(both.index_select(&Tensor::new(places, &Device::Cpu)?, 0)?)
+}
+
 /// The bytes of a safetensors file.
 pub(crate) fn serialize(tensors: Vec<(String, Tensor)>) -> Result<Vec<u8>> {
     Ok(safetensors::serialize(tensors, None)?)

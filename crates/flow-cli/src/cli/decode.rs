@@ -13,8 +13,8 @@ pub(crate) struct DecodeArgs {
     #[command(flatten)]
     pub(crate) model: CheckpointArgs,
 
-    /// The latents: a safetensors file with z.0, z.1, …, as `flow encode` writes it; those in f64 are
-    /// decoded in f64
+    /// The latents: a safetensors file with z.0, z.1, …, as `flow encode` writes it; where they
+    /// have more digits than f32, in f64, they are decoded in f64
     #[arg(long, value_name = "FILE")]
     pub(crate) input: PathBuf,
 

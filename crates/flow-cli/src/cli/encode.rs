@@ -18,9 +18,9 @@ standard normal under the model, and log_prob [N], in nats: of each image, the l
 `flow eval` reports in bits per dimension; with --raw, ln p(x) of the numbers themselves. For a model
 with classes it also holds labels [N].
 
-`flow decode` gives the pixels back. Where single precision does not, the latents are written in
-double precision, which `flow decode` then uses too; images that do not come back even so are named.
-With --raw, numbers in f64 are encoded in f64."
+`flow decode` gives the pixels back. Images that single precision does not bring back have latents
+of double precision, in a file of f64; those that do not come back even so are named. With --raw,
+numbers in f64 are encoded in f64."
 )]
 pub(crate) struct EncodeArgs {
     #[command(flatten)]

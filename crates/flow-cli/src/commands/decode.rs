@@ -35,13 +35,27 @@ pub(crate) fn run(args: &DecodeArgs) -> Result<()> {
     let labels = input.labels(&checkpoint.header, args.class, latents[0].dim(0)?)?;
     let output = Output::create(&args.out)?;
 
-    let x = if latents[0].dtype() == DType::F64 {
+    let precise = tensors::beyond_single(&latents)?;
+    let single: Vec<_> = latents
+        .iter()
+        .map(|z| z.to_dtype(DType::F32))
+        .collect::<candle_core::Result<_>>()?;
+    let mut x = decode(
+        &checkpoint.model,
+        &single,
+        labels.as_ref(),
+        args.raw,
+        &device,
+    )?;
+    if !precise.is_empty() {
+        let rows = Tensor::new(precise.as_slice(), &Device::Cpu)?;
+        let of = |tensor: &Tensor| tensor.index_select(&rows, 0);
+        let latents: Vec<_> = latents.iter().map(of).collect::<candle_core::Result<_>>()?;
+        let labels = labels.as_ref().map(of).transpose()?;
         let model = checkpoint.in_f64()?;
-        decode(&model, &latents, labels.as_ref(), args.raw, &Device::Cpu)?
-    } else {
-        let model = &checkpoint.model;
-        decode(model, &latents, labels.as_ref(), args.raw, &device)?
-    };
+        let double = decode(&model, &latents, labels.as_ref(), args.raw, &Device::Cpu)?;
+        x = tensors::with_rows(&x, &precise, &double)?;
+    }
     if as_png {
         return output.write(&tiles::png(&x)?);
     }

@@ -16,10 +16,12 @@ use crate::{
     tiles,
 };
 
-/// What to encode: u8 images or numbers of the model `[N, C, H, W]`, and labels `[N]` if it has classes.
+/// What to encode: u8 images or numbers of the model `[N, C, H, W]`, labels `[N]` if it has classes, and
+/// the noise of images, of their shape.
 struct Images {
     x: Tensor,
     labels: Option<Tensor>,
+    noise: Option<Tensor>,
 }
 
 /// Writes latents.
@@ -27,7 +29,7 @@ pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
     let device = args.device.device.open()?;
     let checkpoint = args.model.load(false, args.class, &device)?;
     let config = checkpoint.model.config();
-    let images = if let Some(path) = &args.input {
+    let mut images = if let Some(path) = &args.input {
         from_file(args, path, &checkpoint.header)?
     } else {
         let choice = Choice::of(args.dataset, &checkpoint.header.dataset)?;
@@ -38,7 +40,8 @@ pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
     let mut found = if args.raw {
         of_numbers(&checkpoint, &images, &device)?
     } else {
-        of_pixels(args.seed, &checkpoint, &images, &device)?
+        images.noise = Some(noise(args.seed, &images.x)?);
+        of_pixels(&checkpoint, &images, &device)?
     };
     let log_prob = found.pop().context("a model has latents")?;
     let latents = found
@@ -54,67 +57,87 @@ pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
 /// The latents of numbers of the model and, last, their log-likelihoods in nats, in the precision of the
 /// numbers.
 fn of_numbers(checkpoint: &Checkpoint, images: &Images, device: &Device) -> Result<Vec<Tensor>> {
-    let as_they_are = |_: &Glow, x: &Tensor, _| Ok((x.clone(), None));
     if images.x.dtype() == DType::F64 {
-        encode(&checkpoint.in_f64()?, images, &Device::Cpu, as_they_are)
+        encode(&checkpoint.in_f64()?, images, &Device::Cpu)
     } else {
-        encode(&checkpoint.model, images, device, as_they_are)
+        encode(&checkpoint.model, images, device)
     }
 }
 
-/// The same of pixels, with noise: in single precision where that brings every image back to the pixel, in
-/// double precision otherwise. Warns of images that do not come back even so.
-fn of_pixels(
-    seed: u64,
-    checkpoint: &Checkpoint,
-    images: &Images,
-    device: &Device,
-) -> Result<Vec<Tensor>> {
-    let with_noise = |model: &Glow, x: &Tensor, batch: usize| {
-        let noise = noise(measure::batch_seed(seed, batch), x, model)?;
-        let (x, offset) = model.dequantize_by(x, &noise)?;
-        Ok((x, Some(offset)))
-    };
-    let changes = |model: &Glow, found: &[Tensor], device: &Device| {
+/// The same of pixels: in single precision where that brings an image back to the pixel, in double
+/// precision otherwise. Warns of images that do not come back even so.
+fn of_pixels(checkpoint: &Checkpoint, images: &Images, device: &Device) -> Result<Vec<Tensor>> {
+    let changes = |model: &Glow, images: &Images, found: &[Tensor], device: &Device| {
         let latents = &found[..found.len() - 1];
         let returned = decode::decode(model, latents, images.labels.as_ref(), false, device)?;
         anyhow::Ok(quantize::changes(model.config(), &images.x, &returned)?)
     };
     let model = &checkpoint.model;
-    let single = encode(model, images, device, with_noise)?;
-    if changes(model, &single, device)?.is_empty() {
+    let single = encode(model, images, device)?;
+    let lost = changes(model, images, &single, device)?;
+    if lost.is_empty() {
         return Ok(single);
     }
+    let rows: Vec<_> = lost.iter().map(|change| change.image as u32).collect();
     let model = exact::in_double(checkpoint)?;
-    let double = encode(&model, images, &Device::Cpu, with_noise)?;
-    exact::warn(&changes(&model, &double, &Device::Cpu)?, &images.x)?;
-    Ok(double)
+    let few = images.in_double(&rows)?;
+    let double = encode(&model, &few, &Device::Cpu)?;
+    let mut lost = changes(&model, &few, &double, &Device::Cpu)?;
+    for change in &mut lost {
+        change.image = rows[change.image] as usize;
+    }
+    exact::warn(&lost, &images.x)?;
+    let pairs = single.iter().zip(&double);
+    pairs
+        .map(|(single, double)| tensors::with_rows(single, &rows, double))
+        .collect()
 }
 
-/// The uniform numbers that `flow eval` draws for pixels `x`. They are multiples of 2⁻²⁴; a model in double
-/// precision gets the middle of the step, since 0 lies on the edge to another pixel value.
-fn noise(seed: u64, x: &Tensor, model: &Glow) -> Result<Tensor> {
-    let noise = random::uniform(seed, x.shape(), DType::F32, x.device())?;
-    Ok(match model.dtype() {
-        DType::F64 => (noise.to_dtype(DType::F64)? + 2_f64.powi(-25))?,
-        _ => noise,
-    })
-}
-
-/// The latents of all images and, last, their log-likelihoods in nats, on the CPU. `prepare` gives the x of a
-/// batch, and by how many nats the log-likelihoods differ from ln p(x).
-fn encode(
-    model: &Glow,
-    images: &Images,
-    device: &Device,
-    prepare: impl Fn(&Glow, &Tensor, usize) -> Result<(Tensor, Option<Tensor>)>,
-) -> Result<Vec<Tensor>> {
-    let parts: Vec<_> = [&images.x].into_iter().chain(&images.labels).collect();
+/// The uniform numbers that `flow eval` draws for pixels `x`.
+fn noise(seed: u64, x: &Tensor) -> Result<Tensor> {
     let mut batch = 0;
-    tensors::in_batches(&parts, device, |parts| {
-        let (x, offset) = prepare(model, &parts[0], batch)?;
+    let mut drawn = tensors::in_batches(&[x], &Device::Cpu, |parts| {
+        let seed = measure::batch_seed(seed, batch);
         batch += 1;
-        let (latents, mut log_prob) = model.encode(&x, parts.get(1))?;
+        let shape = parts[0].shape();
+        Ok(vec![random::uniform(
+            seed,
+            shape,
+            DType::F32,
+            &Device::Cpu,
+        )?])
+    })?;
+    drawn.pop().context("one tensor was asked for")
+}
+
+impl Images {
+    /// Some of them, for a model in double precision. Noise is a multiple of 2⁻²⁴: it gets the middle of
+    /// the step, since 0 lies on the edge to another pixel value.
+    fn in_double(&self, rows: &[u32]) -> Result<Self> {
+        let rows = Tensor::new(rows, &Device::Cpu)?;
+        let of = |tensor: &Tensor| tensor.index_select(&rows, 0);
+        let noise = |noise| of(noise)?.to_dtype(DType::F64)? + 2_f64.powi(-25);
+        Ok(Self {
+            x: of(&self.x)?,
+            labels: self.labels.as_ref().map(of).transpose()?,
+            noise: self.noise.as_ref().map(noise).transpose()?,
+        })
+    }
+}
+
+/// The latents of all images and, last, their log-likelihoods in nats, on the CPU.
+fn encode(model: &Glow, images: &Images, device: &Device) -> Result<Vec<Tensor>> {
+    let parts = [&images.x].into_iter().chain(&images.noise);
+    let parts: Vec<_> = parts.chain(&images.labels).collect();
+    let noisy = images.noise.is_some();
+    tensors::in_batches(&parts, device, |parts| {
+        let (x, offset) = if noisy {
+            let (x, offset) = model.dequantize_by(&parts[0], &parts[1])?;
+            (x, Some(offset))
+        } else {
+            (parts[0].clone(), None)
+        };
+        let (latents, mut log_prob) = model.encode(&x, parts.get(1 + usize::from(noisy)))?;
         for latent in &latents.0 {
             log_prob = (log_prob + standard_normal_log_prob(latent)?)?;
         }
@@ -139,6 +162,7 @@ fn from_dataset(args: &EncodeArgs, choice: Choice, config: &GlowConfig) -> Resul
     Ok(Images {
         x: batch.images,
         labels,
+        noise: None,
     })
 }
 
@@ -151,7 +175,11 @@ fn from_file(args: &EncodeArgs, path: &Path, header: &Header) -> Result<Images> 
         );
         let x = tiles::read(path, config.image)?;
         let labels = tensors::labels(config, args.class, x.dim(0)?)?;
-        return Ok(Images { x, labels });
+        return Ok(Images {
+            x,
+            labels,
+            noise: None,
+        });
     }
     let tensors = Tensors::read(path)?;
     let x = if args.raw {
@@ -179,5 +207,9 @@ fn from_file(args: &EncodeArgs, path: &Path, header: &Header) -> Result<Images> 
         x.dims()
     );
     let labels = tensors.labels(header, args.class, x.dim(0)?)?;
-    Ok(Images { x, labels })
+    Ok(Images {
+        x,
+        labels,
+        noise: None,
+    })
 }
