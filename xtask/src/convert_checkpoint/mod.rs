@@ -158,7 +158,8 @@ fn import(options: &Options) -> Result<()> {
     let mut contents = Contents::read(&options.input).with_context(unusable)?;
     let mut file = contents.parse().with_context(unusable)?;
     let choice = Choice::of(&file, dialect, options.prefix.as_deref()).with_context(cannot)?;
-    let source = Source::new(file.load(&choice.tensors).with_context(unusable)?);
+    let tensors = file.load(&choice.tensors).with_context(unusable)?;
+    let source = Source::new(tensors).with_context(cannot)?;
     let dialect = choice.dialect;
     let Model { config, parameters } = dialect.read(source, &facts).with_context(cannot)?;
     let tensors = parameters.into_single().with_context(cannot)?;

@@ -158,19 +158,13 @@ impl Parameters {
 /// In f32.
 ///
 /// # Errors
-/// If a number is too large for it.
+/// If a number is not finite or too large for it.
 pub(super) fn to_single(tensor: &Tensor) -> Result<Tensor> {
     let single = tensor.to_dtype(DType::F32)?;
-    let finite = |tensor: &Tensor| -> Result<Vec<bool>> {
-        let values = tensor
-            .to_dtype(DType::F64)?
-            .flatten_all()?
-            .to_vec1::<f64>()?;
-        Ok(values.into_iter().map(f64::is_finite).collect())
-    };
+    let values = single.flatten_all()?.to_vec1::<f32>()?;
     ensure!(
-        finite(tensor)? == finite(&single)?,
-        "it holds a number that is too large for f32"
+        values.into_iter().all(f32::is_finite),
+        "it holds a number that is not finite or too large for f32"
     );
     Ok(single)
 }

@@ -13,8 +13,19 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) fn new(tensors: Tensors) -> Self {
-        Self { tensors }
+    /// # Errors
+    /// If a number is not finite; the tensor is named.
+    pub(super) fn new(tensors: Tensors) -> Result<Self> {
+        for (name, tensor) in &tensors {
+            let values = tensor.flatten_all()?.to_vec1::<f64>()?;
+            let bad = values.iter().find(|value| !value.is_finite());
+            ensure!(
+                bad.is_none(),
+                "tensor `{name}` holds {}",
+                bad.unwrap_or(&f64::NAN)
+            );
+        }
+        Ok(Self { tensors })
     }
 
     pub(super) fn has(&self, name: &str) -> bool {

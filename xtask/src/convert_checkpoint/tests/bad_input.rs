@@ -227,6 +227,35 @@ fn a_state_dict_that_does_not_fit_names_the_tensor() {
     assert!(refusal(&mask, &said).contains("identity_features` is [0, 3]"));
 }
 
+#[test]
+fn a_weight_that_is_not_finite_is_named() {
+    for (name, tensor) in [
+        ("rosinality-lu.pt", "blocks.1.flows.1.coupling.net.2.bias"),
+        (
+            "nflows-nsf.pt",
+            "_transform._transforms.1._transforms.0._transforms.1._transforms.1.bias",
+        ),
+        ("chrischute.pt", "flows.steps.0.coup.scale"),
+    ] {
+        for (bad, text) in [
+            (f64::NAN, "NaN"),
+            (f64::INFINITY, "inf"),
+            (-f64::INFINITY, "-inf"),
+        ] {
+            let file = changed(name, |tensors| {
+                let value = &tensors[tensor];
+                let mut numbers = values(value);
+                *numbers.last_mut().unwrap() = bad;
+                let value = Tensor::from_vec(numbers, value.shape(), &Device::Cpu).unwrap();
+                tensors.insert(tensor.into(), value);
+            });
+            let error = refusal(&file, &["--size", "8"]);
+            let reason = format!("tensor `{tensor}` holds {text}");
+            assert!(error.contains(&reason), "{error}");
+        }
+    }
+}
+
 /// Names of what is skipped where it is missing: flags of initialisation, constants, counters, and heads that
 /// have no part in the density.
 const OPTIONAL: [&str; 12] = [
