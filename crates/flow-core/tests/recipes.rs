@@ -92,6 +92,12 @@ fn root_mean_square(x: &Tensor) -> f64 {
         .sqrt()
 }
 
+/// The log-determinant of `x`, and as many samples.
+fn of<B: Bijection>(flow: &Flow<B>, x: &Tensor, seed: u64) -> (Tensor, Tensor) {
+    let (_, log_det) = flow.bijection().forward(x).unwrap();
+    (log_det, flow.sample(x.dim(0).unwrap(), seed).unwrap())
+}
+
 /// Rms of samples, and of the log-determinant of N(0, 1) for each number.
 fn at_birth(make: Make, features: usize, recipe: &Recipe, seed: u64) -> [f64; 2] {
     let params = ParamStore::new(seed);
@@ -102,11 +108,13 @@ fn at_birth(make: Make, features: usize, recipe: &Recipe, seed: u64) -> [f64; 2]
     build(&params);
     let flow = build(&params.frozen());
     let count = 512;
-    let context = normal(!seed, count, recipe.context.max(1));
-    let flow = flow.given(&context).unwrap();
     let x = normal(seed, count, features);
-    let (_, log_det) = flow.bijection().forward(&x).unwrap();
-    let samples = flow.sample(count, seed).unwrap();
+    let (log_det, samples) = if recipe.context == 0 {
+        of(&flow, &x, seed)
+    } else {
+        let context = normal(!seed, count, recipe.context);
+        of(&flow.given(&context).unwrap(), &x, seed)
+    };
     [
         root_mean_square(&samples),
         root_mean_square(&log_det) / features as f64,
