@@ -50,20 +50,22 @@ impl PictureFile {
 /// The picture as a PNG.
 pub(crate) fn png(picture: &DynamicImage) -> Result<Vec<u8>> {
     let mut encoded = Vec::new();
-    let color = picture.color().into();
-    PngEncoder::new(&mut encoded).write_image(
-        picture.as_bytes(),
-        picture.width(),
-        picture.height(),
-        color,
-    )?;
+    encode(picture, PngEncoder::new(&mut encoded))?;
     Ok(encoded)
 }
 
 fn jpeg(picture: &DynamicImage) -> Result<Vec<u8>> {
     let mut encoded = Vec::new();
-    JpegEncoder::new_with_quality(&mut encoded, JPEG_QUALITY).encode_image(picture)?;
+    let encoder = JpegEncoder::new_with_quality(&mut encoded, JPEG_QUALITY);
+    encode(picture, encoder)?;
     Ok(encoded)
+}
+
+/// In the channels that the picture has: grey stays grey.
+fn encode(picture: &DynamicImage, encoder: impl ImageEncoder) -> Result<()> {
+    let (width, height, color) = (picture.width(), picture.height(), picture.color());
+    encoder.write_image(picture.as_bytes(), width, height, color.into())?;
+    Ok(())
 }
 
 fn gif(picture: &DynamicImage) -> Result<Vec<u8>> {
