@@ -4,6 +4,8 @@ mod agreement;
 mod principal;
 mod scatter;
 
+use std::slice;
+
 use anyhow::{Context, Result, ensure};
 use candle_core::{DType, Device, Tensor};
 use linfa::{
@@ -14,7 +16,7 @@ use linfa_clustering::{GaussianMixtureModel, KMeans};
 use ndarray::{Array1, Array2, Axis};
 use rand_xoshiro::{Xoshiro256Plus, rand_core::SeedableRng};
 
-use crate::{cli::Method, words::count};
+use crate::{cli::Method, report, tensors, words::count};
 
 pub(crate) use agreement::Agreement;
 pub(crate) use scatter::picture;
@@ -42,10 +44,12 @@ impl Components {
             "{} cannot be put into groups: three or more are needed",
             count(n, "image")
         );
-        ensure!(
-            vectors.abs()?.max_all()?.to_scalar::<f64>()?.is_finite(),
-            "some latents are not finite; `flow verify` says why"
-        );
+        let bad = tensors::non_finite(slice::from_ref(&vectors))?;
+        report::ensure_finite(
+            bad,
+            n,
+            "images have no finite latents; `flow verify` says why",
+        )?;
         let vectors = Array2::from_shape_vec((n, dimensions), vectors.flatten_all()?.to_vec1()?)?;
         let mean = vectors.sum_axis(Axis(0)) / n as f64;
         let centered = vectors - mean;

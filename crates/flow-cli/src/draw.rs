@@ -1,8 +1,8 @@
 //! New images from a model.
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use candle_core::{Device, Tensor};
-use flow_glow::Glow;
+use flow_glow::{Error, Glow};
 
 /// Draws u8 images `[count, C, H, W]`: of one class, or of each in turn if `class` is `None` and
 /// the model has classes.
@@ -17,6 +17,17 @@ pub(crate) fn images(
     let labels = labels(model, count, class, device)?;
     let images = model.sample_images(count, labels.as_ref(), temperature, seed)?;
     Ok(images.to_device(&Device::Cpu)?)
+}
+
+/// Says of images that were drawn at `temperature` and are not finite what can be done about it.
+pub(crate) fn at_temperature<T>(drawn: Result<T>, temperature: f64) -> Result<T> {
+    drawn.map_err(|error| match error.downcast_ref() {
+        Some(Error::NonFiniteImages { bad, all }) => anyhow!(
+            "{bad} of {all} samples are not finite at temperature {temperature}; take a lower `--temperature`, or \
+             see what `flow verify` says of the model"
+        ),
+        _ => error,
+    })
 }
 
 /// The classes of these images, `[count]` in u32, if the model has any.

@@ -5,7 +5,7 @@ use candle_core::{Device, Tensor};
 use flow_glow::quantize::{self, Change};
 use flow_glow::{Checkpoint, Glow, Latents};
 
-use crate::tensors;
+use crate::{report, tensors};
 
 /// Latents of images, and a model that makes of them exactly these images again: in single precision where that
 /// is precise enough, in double precision otherwise.
@@ -25,6 +25,9 @@ enum Model<'a> {
 impl<'a> Exact<'a> {
     /// Encodes u8 images `[N, C, H, W]`, as of `class` if the model has classes. Warns of images that do not come
     /// back even in double precision.
+    ///
+    /// # Errors
+    /// If the latents of an image are not finite even then.
     pub(crate) fn encode(
         checkpoint: &'a Checkpoint,
         images: &Tensor,
@@ -37,11 +40,13 @@ impl<'a> Exact<'a> {
             class,
             device.clone(),
         )?;
-        if single.changes(images)?.is_empty() {
+        if tensors::non_finite(&single.latents.0)? == 0 && single.changes(images)?.is_empty() {
             return Ok(single);
         }
         let model = Model::Double(Box::new(in_double(checkpoint)?));
         let double = Self::by(model, images, class, Device::Cpu)?;
+        let bad = tensors::non_finite(&double.latents.0)?;
+        report::ensure_finite(bad, images.dim(0)?, "images have no finite latents")?;
         warn(&double.changes(images)?, images)?;
         Ok(double)
     }

@@ -120,15 +120,24 @@ pub(crate) fn importance_weighted(
     Ok(Some(Measurement::of(&values)))
 }
 
-/// The share of images of which a model with classes finds the true class most likely, each under one draw of
-/// noise, and NaN if they cannot be told apart; nothing without classes. All `ranks` call this, share the work, and get the same.
+/// How often a model with classes finds the true one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Accuracy {
+    /// Of images whose true class is the most likely; NaN if one of them cannot be told.
+    pub(crate) share: f64,
+    /// How many images cannot be told.
+    pub(crate) non_finite: usize,
+}
+
+/// The accuracy of a model, each image under one draw of noise; nothing without classes. All `ranks` call this,
+/// share the work, and get the same.
 pub(crate) fn accuracy(
     model: &Glow,
     dataset: &Dataset,
     device: &Device,
     seed: u64,
     ranks: &dyn Ranks,
-) -> Result<Option<f64>> {
+) -> Result<Option<Accuracy>> {
     let began = Instant::now();
     let config = model.config();
     if config.classes.is_none() {
@@ -155,7 +164,10 @@ pub(crate) fn accuracy(
         values.extend((i * BATCH_SIZE..).zip(hits));
     }
     let hits = gather(ranks, dataset.len(), values, patience(began))?;
-    Ok(Some(hits.iter().sum::<f64>() / hits.len() as f64))
+    Ok(Some(Accuracy {
+        share: hits.iter().sum::<f64>() / hits.len() as f64,
+        non_finite: hits.iter().filter(|hit| hit.is_nan()).count(),
+    }))
 }
 
 /// Whether batch `i` of a job is this rank's.

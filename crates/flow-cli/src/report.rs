@@ -5,7 +5,7 @@ use std::{
     io::{self, Write},
 };
 
-use anyhow::{Context, Error, Result};
+use anyhow::{Context, Error, Result, ensure};
 use serde::Serialize;
 
 use crate::ranks::Told;
@@ -48,6 +48,15 @@ pub(crate) fn bytes(content: &[u8]) -> Result<()> {
     let mut stdout = io::stdout().lock();
     let written = stdout.write_all(content).and_then(|()| stdout.flush());
     written.context("cannot write to stdout")
+}
+
+/// Ends a command whose results are all written, if some of them are not finite.
+///
+/// # Errors
+/// How many they are: `bad` of `all`, and `what` is wrong with them.
+pub(crate) fn ensure_finite(bad: usize, all: usize, what: &str) -> Result<()> {
+    ensure!(bad == 0, "{bad} of {all} {what}");
+    Ok(())
 }
 
 /// Tells on stderr, in one line whatever names and files hold, why the command failed. Nothing is left

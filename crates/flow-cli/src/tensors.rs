@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::{DType, Device, Tensor};
-use flow_glow::{Glow, GlowConfig, Header};
+use flow_glow::{Glow, GlowConfig, Header, finite};
 
 use crate::{
     classes,
@@ -33,7 +33,8 @@ impl<'a> Tensors<'a> {
         tensor.with_context(|| format!("`{}` holds no tensor `{name}`", self.path.display()))
     }
 
-    /// A tensor of any float type, in f64 if that is its type, in f32 otherwise.
+    /// A tensor of any float type, in f64 if that is its type, in f32 otherwise. Its numbers must be
+    /// finite.
     pub(crate) fn numbers(&self, name: &str) -> Result<Tensor> {
         let tensor = self.get(name)?;
         ensure!(
@@ -42,6 +43,8 @@ impl<'a> Tensors<'a> {
             self.path.display(),
             tensor.dtype()
         );
+        finite::check(name, tensor)
+            .with_context(|| format!("cannot use `{}`", self.path.display()))?;
         if tensor.dtype() == DType::F64 {
             return Ok(tensor.clone());
         }
@@ -182,6 +185,21 @@ pub(crate) fn with_rows(all: &Tensor, rows: &[u32], others: &Tensor) -> Result<T
     }
     let both = Tensor::cat(&[&all.to_dtype(others.dtype())?, others], 0)?;
     Ok(both.index_select(&Tensor::new(places, &Device::Cpu)?, 0)?)
+}
+
+/// Tells of each image whether its numbers in all of `tensors`, `[N, …]` each, are finite.
+pub(crate) fn finite_rows(tensors: &[Tensor]) -> Result<Vec<bool>> {
+    let rows = tensors.iter().map(finite::rows);
+    let rows = rows.collect::<candle_core::Result<Vec<_>>>()?;
+    let count = rows.first().map_or(0, Vec::len);
+    let is_finite = |image: usize| rows.iter().all(|rows| rows[image]);
+    Ok((0..count).map(is_finite).collect())
+}
+
+/// How many images have a number that is not finite in one of `tensors`, `[N, …]` each.
+pub(crate) fn non_finite(tensors: &[Tensor]) -> Result<usize> {
+    let rows = finite_rows(tensors)?.into_iter();
+    Ok(rows.filter(|finite| !finite).count())
 }
 
 /// The bytes of a safetensors file.

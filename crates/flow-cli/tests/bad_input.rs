@@ -459,7 +459,7 @@ fn checkpoints_that_are_none() {
         ("field", edited(r#"\"bits\":8"#, r#"\"bytes\":"#)),
         ("dataset", edited(r#"\"mnist\""#, r#"\"m\\nt\""#)),
         ("type", edited("F32", "F64")),
-        ("rotation", with(good.len() - 4, &f32::NAN.to_le_bytes())),
+        ("nan", with(good.len() - 4, &f32::NAN.to_le_bytes())),
         ("foreign", foreign()),
     ] {
         sandbox.write(&format!("{name}.safetensors"), content);
@@ -487,6 +487,7 @@ fn checkpoints_that_are_none() {
         inspect field.safetensors
         inspect dataset.safetensors
         inspect type.safetensors
+        inspect nan.safetensors
         inspect foreign.safetensors
         eval --checkpoint nowhere
         eval --checkpoint folder

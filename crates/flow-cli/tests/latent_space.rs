@@ -142,8 +142,9 @@ fn a_row_begins_and_ends_with_its_images() {
 #[test]
 fn where_single_precision_is_not_enough_double_is_used_and_its_limits_are_told() {
     let sandbox = Sandbox::new(None);
-    let interpolate = |steps: usize, spread: f64| {
+    let interpolate = |levels: usize, steps: usize, spread: f64| {
         let config = GlowConfig {
+            levels,
             steps,
             width: 6,
             ..GlowConfig::small(ImageShape::new(1, 28, 28))
@@ -163,8 +164,8 @@ fn where_single_precision_is_not_enough_double_is_used_and_its_limits_are_told()
             lost.count(),
         )
     };
-    assert_eq!(interpolate(4, 0.05), (0, 0));
-    let (told, lost) = interpolate(24, 0.1);
+    assert_eq!(interpolate(2, 4, 0.05), (0, 0));
+    let (told, lost) = interpolate(1, 24, 0.1);
     assert!(told == lost && lost > 0, "{told} {lost}");
 }
 

@@ -19,7 +19,7 @@ pub use matrix::MatrixForm;
 use crate::ops::channel_map::{self, AffineMap, channel_map};
 use crate::params::{Init, ParamBuilder};
 use crate::{ActNorm, Bijection, Gradients, Result, shape};
-use candle_core::Tensor;
+use candle_core::{Error, Tensor};
 use matrix::Matrix;
 
 /// Channel mixing of `[B, C, H, W]` by an invertible matrix.
@@ -28,6 +28,8 @@ pub struct InvertibleConv1x1 {
     matrix: Matrix,
     /// What is added to every pixel, `[C]`.
     bias: Option<Tensor>,
+    /// Where its parameters are.
+    name: String,
 }
 
 impl InvertibleConv1x1 {
@@ -46,6 +48,7 @@ impl InvertibleConv1x1 {
             channels,
             matrix: Matrix::new(channels, form, &params)?,
             bias: bias.transpose()?,
+            name: params.prefix(),
         })
     }
 
@@ -90,6 +93,19 @@ impl InvertibleConv1x1 {
     fn check(&self, x: &Tensor) -> Result<()> {
         shape::images("conv1x1", x, self.channels).map(|_| ())
     }
+
+    /// What inverts this convolution, computed on the host in f64, without a graph.
+    ///
+    /// # Errors
+    /// If its matrix is singular; the error names its parameters.
+    pub fn inverse_map(&self) -> Result<AffineMap> {
+        self.map()?.inverse().map_err(|_| {
+            let name = &self.name;
+            Error::msg(format!(
+                "the matrix of `{name}` is singular and has no inverse"
+            ))
+        })
+    }
 }
 
 impl Bijection for InvertibleConv1x1 {
@@ -100,7 +116,7 @@ impl Bijection for InvertibleConv1x1 {
 
     fn inverse(&self, y: &Tensor) -> Result<Tensor> {
         self.check(y)?;
-        Bijection::inverse(&self.map()?, y)
+        self.inverse_map()?.apply(y)
     }
 
     fn backward(

@@ -11,6 +11,7 @@
 
 use crate::bijection::Detached;
 use crate::inspect::{check_finite, constant};
+use crate::ops::saturating_exp;
 use crate::runs::Rows;
 use crate::{Bijection, Result, shape};
 use candle_core::{DType, Tensor, bail};
@@ -106,7 +107,8 @@ impl Bijection for Whiten {
 
     fn inverse(&self, y: &Tensor) -> Result<Tensor> {
         let [mean, log_std] = self.of(y)?;
-        y.broadcast_mul(&log_std.exp()?)?.broadcast_add(&mean)
+        y.broadcast_mul(&saturating_exp(&log_std)?)?
+            .broadcast_add(&mean)
     }
 
     fn frozen(&self, rows: &Rows) -> Result<Box<dyn Bijection + '_>> {

@@ -6,9 +6,9 @@
 
 use crate::config::GlowConfig;
 use crate::model::Glow;
-use crate::tensor_file::{self, Piece, one_line};
+use crate::tensor_file::{self, Floats, Piece, one_line};
 use crate::train::{Origin, Progress, ResumeRecord, TrainSettings};
-use crate::{Error, Result};
+use crate::{Error, Result, finite};
 use candle_core::{DType, Device, Tensor, Var};
 use flow_core::params::ParamStore;
 use serde::{Deserialize, Serialize};
@@ -88,7 +88,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// If the file cannot be read, is not a checkpoint, or its tensors are not those of the model that
-    /// its header describes.
+    /// its header describes, or hold a number that is not finite, or a matrix that has no inverse.
     pub fn load(path: &Path, device: &Device) -> Result<Self> {
         Self::of(read(path, device)?, path, device)
     }
@@ -98,7 +98,8 @@ impl Checkpoint {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn from_bytes(name: &Path, bytes: &[u8], device: &Device) -> Result<Self> {
-        let content = tensor_file::read_from(bytes, bytes.len() as u64, name, device, parse_own)?;
+        let (size, kind) = (bytes.len() as u64, (device, Floats::Finite));
+        let content = tensor_file::read_from(bytes, size, name, kind, parse_own)?;
         Self::of(content, name, device)
     }
 
@@ -126,6 +127,9 @@ impl Checkpoint {
                 "tensor `{name}` does not belong to the model"
             )));
         }
+        model
+            .inverse_maps()
+            .map_err(|error| refuse(error.to_string()))?;
         Ok(Self {
             header,
             model,
@@ -153,13 +157,17 @@ impl Checkpoint {
     /// what it was trained on.
     ///
     /// # Errors
-    /// If the tensors are not those of such a model, or the file cannot be written.
+    /// If the tensors are not those of such a model, or hold a number that is not finite, or the
+    /// file cannot be written.
     pub fn save(
         path: &Path,
         model: &GlowConfig,
         dataset: &str,
         tensors: BTreeMap<String, Tensor>,
     ) -> Result<()> {
+        for (name, tensor) in &tensors {
+            finite::check(name, tensor)?;
+        }
         let store = ParamStore::from_tensors(tensors.clone())?;
         Glow::new(model, store.builder(DType::F32, &Device::Cpu))?;
         if let Some(name) = store.unused().first() {
@@ -199,7 +207,7 @@ pub(crate) fn split_parts(
 
 /// Header and tensors of a checkpoint.
 pub(crate) fn read(path: &Path, device: &Device) -> Result<(Header, BTreeMap<String, Tensor>)> {
-    tensor_file::read(path, device, parse_own)
+    tensor_file::read(path, device, Floats::Finite, parse_own)
 }
 
 fn parse_own(text: Option<&str>) -> std::result::Result<Header, String> {

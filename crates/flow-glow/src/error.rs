@@ -29,6 +29,24 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A tensor holds a number that is not finite where only finite ones have a meaning.
+    #[error("tensor `{name}` holds {value} at {index:?}")]
+    NonFinite {
+        /// The tensor.
+        name: String,
+        /// The first such number.
+        value: f64,
+        /// Its place.
+        index: Vec<usize>,
+    },
+    /// Images that would have no pixels.
+    #[error("{bad} of {all} images are not finite")]
+    NonFiniteImages {
+        /// How many hold a number that is not finite.
+        bad: usize,
+        /// How many there are.
+        all: usize,
+    },
     /// A file could not be read or written.
     #[error("cannot {action} `{}`", path.display())]
     Io {

@@ -132,12 +132,6 @@ impl Glow {
         Ok(Latents(levels.collect::<candle_core::Result<_>>()?))
     }
 
-    /// The u8 images `[B, C, H, W]` of latents; see [`decode`](Self::decode).
-    pub fn decode_images(&self, latents: &Latents, labels: Option<&Tensor>) -> Result<Tensor> {
-        let x = self.decode(latents, labels)?;
-        Ok(quantize::quantize(self.config(), &x)?)
-    }
-
     /// The direction `[1, …]` from one set of u8 images `[N, C, H, W]` to another, in which
     /// [`Latents::moved`] goes: with strength 1, as far as their means are apart. A model with classes takes all
     /// images as of `class`, and so must be those that are moved.

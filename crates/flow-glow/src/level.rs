@@ -3,6 +3,7 @@
 
 use crate::config::GlowConfig;
 use crate::conventions::LevelEnd;
+use crate::decode::Limit;
 use crate::prior::SplitPrior;
 use crate::step::{FlowStep, Place};
 use candle_core::{Result, Tensor};
@@ -75,25 +76,31 @@ impl Level {
     /// What inverts the channel maps of the level: many batches need it once.
     pub(crate) fn inverse_maps(&self) -> Result<InverseMaps> {
         let steps = self.steps.parts().iter().map(FlowStep::inverse_map);
-        let end = self.end.as_ref().map(|end| end.map()?.inverse());
+        let end = self.end.as_ref().map(InvertibleConv1x1::inverse_map);
         Ok(InverseMaps {
             steps: steps.collect::<Result<_>>()?,
             end: end.transpose()?,
         })
     }
 
-    /// The inverse of a level, given its [`inverse_maps`](Self::inverse_maps).
-    pub(crate) fn inverse_by(&self, maps: &InverseMaps, y: &Tensor) -> Result<Tensor> {
+    /// The inverse of a level, given its [`inverse_maps`](Self::inverse_maps), each part's output passed
+    /// through `limit`.
+    pub(crate) fn inverse_by(
+        &self,
+        maps: &InverseMaps,
+        y: &Tensor,
+        limit: Limit,
+    ) -> Result<Tensor> {
         let y = match &self.split {
-            Some(split) => split.inverse(y)?,
+            Some(split) => limit(split.inverse(y)?)?,
             None => y.clone(),
         };
         let y = match &maps.end {
-            Some(end) => end.apply(&y)?,
+            Some(end) => limit(end.apply(&y)?)?,
             None => y,
         };
         let mut steps = self.steps.parts().iter().zip(&maps.steps).rev();
-        let squeezed = steps.try_fold(y, |y, (step, map)| step.inverse_by(map, &y))?;
+        let squeezed = steps.try_fold(y, |y, (step, map)| step.inverse_by(map, &y, limit))?;
         Squeeze.inverse(&squeezed)
     }
 }
@@ -115,7 +122,7 @@ impl Bijection for Level {
     }
 
     fn inverse(&self, y: &Tensor) -> Result<Tensor> {
-        self.inverse_by(&self.inverse_maps()?, y)
+        self.inverse_by(&self.inverse_maps()?, y, Ok)
     }
 
     fn backward(

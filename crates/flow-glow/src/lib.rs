@@ -27,9 +27,11 @@
 mod checkpoint;
 mod config;
 mod conventions;
+mod decode;
 mod dequantizer;
 mod equalization;
 mod error;
+pub mod finite;
 mod latent_space;
 mod level;
 mod model;

@@ -3,7 +3,7 @@
 use crate::config::{Dequantization, GlowConfig, ImageShape};
 use crate::conventions::{Conventions, PriorForm};
 use crate::dequantizer::Dequantizer;
-use crate::level::Level;
+use crate::level::{InverseMaps, Level};
 use crate::prior::LatentPrior;
 use crate::runs::{Run, in_runs};
 use crate::{Error, Result, quantize};
@@ -113,7 +113,8 @@ impl Glow {
     }
 
     /// x `[B, C, H, W]` in model space (see [`quantize`]) → its latents, and ln|det ∂latents/∂x|,
-    /// `[B]`. `labels` are `[B]` in u32, for a model with classes.
+    /// `[B]`. `labels` are `[B]` in u32, for a model with classes. Infinite or NaN is what leaves the
+    /// range of the parameters' type.
     pub fn encode(&self, x: &Tensor, labels: Option<&Tensor>) -> Result<(Latents, Tensor)> {
         self.check_images(x)?;
         if x.dim(0)? == 0 {
@@ -211,65 +212,18 @@ impl Glow {
         Ok(Tensor::cat(&runs, 0)?)
     }
 
-    /// The x whose latents these are: the exact inverse of [`encode`](Self::encode).
-    pub fn decode(&self, latents: &Latents, labels: Option<&Tensor>) -> Result<Tensor> {
-        let Some((top, split_off)) = latents
-            .0
-            .split_last()
-            .filter(|_| latents.0.len() == self.levels.len())
-        else {
-            let (got, needed) = (latents.0.len(), self.levels.len());
-            return Err(Error::Config(format!(
-                "the model decodes a latent of each level: {needed} of them, not {got}"
-            )));
-        };
-        for (latent, shape) in latents.0.iter().zip(self.latent_shapes()) {
-            let fits = match *latent.dims() {
-                [_, c, h, w] => ImageShape::new(c, h, w) == shape,
-                _ => false,
-            };
-            if !fits {
-                return Err(Error::Config(format!(
-                    "a latent is of shape {:?}, but the model's are {shape} each",
-                    latent.dims()
-                )));
-            }
-        }
-        if top.dim(0)? == 0 {
-            self.prior.given(labels)?;
-            let ImageShape {
-                channels,
-                height,
-                width,
-            } = self.config.image;
-            let none = (0, channels, height, width);
-            return Ok(Tensor::zeros(none, top.dtype(), top.device())?);
-        }
-        let maps = self
-            .levels
-            .iter()
-            .map(Level::inverse_maps)
-            .collect::<candle_core::Result<Vec<_>>>()?;
-        let decode = |run: Run| {
-            let labels = labels.map(|labels| run.of(labels)).transpose()?;
-            let mut x = self.prior.given(labels.as_ref())?.inverse(&run.of(top)?)?;
-            for (l, level) in self.levels.iter().enumerate().rev() {
-                if l + 1 < self.levels.len() {
-                    let mut split_off = run.of(&split_off[l])?;
-                    if let Some(prior) = self.split_priors.get(l) {
-                        split_off = prior.given(labels.as_ref())?.inverse(&split_off)?;
-                    }
-                    x = Tensor::cat(&[x, split_off], 1)?;
-                }
-                x = level.inverse_by(&maps[l], &x)?;
-            }
-            Ok(x)
-        };
-        let runs = in_runs(&self.device, top.dim(0)?, RUN_LENGTH, decode)?;
-        Ok(Tensor::cat(&runs, 0)?)
+    /// What inverts the channel maps of each level.
+    ///
+    /// # Errors
+    /// If one has no inverse; the error names its parameters.
+    pub(crate) fn inverse_maps(&self) -> Result<Vec<InverseMaps>> {
+        let maps = self.levels.iter().map(Level::inverse_maps);
+        Ok(maps.collect::<candle_core::Result<_>>()?)
     }
 
-    /// ln p(x) in nats, `[B]`, of x `[B, C, H, W]` in model space.
+    /// ln p(x) in nats, `[B]`, of x `[B, C, H, W]` in model space: −∞ or NaN where x lies so far out
+    /// that numbers leave the range of the parameters' type. [`finite::rows`](crate::finite::rows)
+    /// tells which.
     pub fn log_prob(&self, x: &Tensor, labels: Option<&Tensor>) -> Result<Tensor> {
         self.check_images(x)?;
         let log_prob = |run: Run| {
@@ -289,7 +243,11 @@ impl Glow {
     }
 
     /// `count` draws in model space, `[count, C, H, W]`. `temperature` scales the latents of every
-    /// level; `labels` are `[count]` in u32, for a model with classes.
+    /// level; `labels` are `[count]` in u32, for a model with classes. The draws are finite at every
+    /// temperature; see [`decode`](Self::decode).
+    ///
+    /// # Errors
+    /// If the temperature is negative or not finite.
     pub fn sample(
         &self,
         count: usize,
@@ -301,7 +259,15 @@ impl Glow {
     }
 
     /// The latents that [`sample`](Self::sample) decodes.
+    ///
+    /// # Errors
+    /// If the temperature is negative or not finite.
     pub fn draw_latents(&self, count: usize, temperature: f64, seed: u64) -> Result<Latents> {
+        if !(temperature >= 0.0 && temperature.is_finite()) {
+            return Err(Error::Config(format!(
+                "a temperature is 0 or more and finite, not {temperature}"
+            )));
+        }
         let draw = |(level, shape): (usize, ImageShape)| {
             let seed = random::derive(seed, &format!("latents.{level}"));
             let shape = (count, shape.channels, shape.height, shape.width);
@@ -361,6 +327,9 @@ impl Glow {
     }
 
     /// `count` draws as u8 images, `[count, C, H, W]`; see [`sample`](Self::sample).
+    ///
+    /// # Errors
+    /// As [`sample`](Self::sample), and [`Error::NonFiniteImages`].
     pub fn sample_images(
         &self,
         count: usize,
@@ -368,10 +337,10 @@ impl Glow {
         temperature: f64,
         seed: u64,
     ) -> Result<Tensor> {
-        Ok(quantize::quantize(
+        quantize::quantize(
             &self.config,
             &self.sample(count, labels, temperature, seed)?,
-        )?)
+        )
     }
 
     /// Sets the parameters that depend on data from one batch x `[B, C, H, W]` in model space. Once,

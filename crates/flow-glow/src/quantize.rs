@@ -14,7 +14,7 @@
 //! tighter bound: see [`importance_weighted`].
 
 use crate::config::{GlowConfig, Preprocessing};
-use crate::equalization;
+use crate::{Error, equalization, finite};
 use candle_core::{DType, Result, Tensor};
 use flow_core::transfer;
 use std::f64::consts::LN_2;
@@ -67,7 +67,15 @@ fn fill(config: &GlowConfig, values: &Tensor, noise: &Tensor) -> Result<(Tensor,
 }
 
 /// x `[B, C, H, W]` → pixels in u8: the nearest that the model can mean, stretched to 0..=255.
-pub fn quantize(config: &GlowConfig, x: &Tensor) -> Result<Tensor> {
+///
+/// # Errors
+/// [`Error::NonFiniteImages`] if a number is not finite: no pixel stands for it.
+pub fn quantize(config: &GlowConfig, x: &Tensor) -> crate::Result<Tensor> {
+    let rows = finite::rows(x)?;
+    let (bad, all) = (rows.iter().filter(|&&row| !row).count(), rows.len());
+    if bad > 0 {
+        return Err(Error::NonFiniteImages { bad, all });
+    }
     let levels = f64::from(1_u32 << config.bits);
     let values = match &config.preprocessing {
         Preprocessing::Centered => ((x + 0.5)? * levels)?.floor()?,
@@ -80,9 +88,8 @@ pub fn quantize(config: &GlowConfig, x: &Tensor) -> Result<Tensor> {
         Preprocessing::Equalized { shares } => equalization::inverse(shares, x)?,
     };
     let values = values.clamp(0.0, levels - 1.0)?;
-    (values * (255.0 / (levels - 1.0)))?
-        .round()?
-        .to_dtype(DType::U8)
+    let pixels = (values * (255.0 / (levels - 1.0)))?.round()?;
+    Ok(pixels.to_dtype(DType::U8)?)
 }
 
 /// An image that is not what it was.
@@ -98,7 +105,11 @@ pub struct Change {
 
 /// The u8 images `[B, C, H, W]` of which `returned` differs from what the model keeps of `images`,
 /// which at 8 bits is all of it.
-pub fn changes(config: &GlowConfig, images: &Tensor, returned: &Tensor) -> Result<Vec<Change>> {
+pub fn changes(
+    config: &GlowConfig,
+    images: &Tensor,
+    returned: &Tensor,
+) -> crate::Result<Vec<Change>> {
     let kept = quantize(config, &center(config, images, DType::F32)?)?;
     let pixels = |images: &Tensor| transfer::to_host(&images.flatten_from(1)?)?.to_vec2::<u8>();
     let pairs = pixels(&kept)?.into_iter().zip(pixels(returned)?);

@@ -2,8 +2,9 @@
 //! (arXiv:1807.03039, figure 2a).
 
 use crate::config::GlowConfig;
+use crate::decode::Limit;
 use crate::network::ConvNetwork;
-use candle_core::{Result, Tensor};
+use candle_core::{Result, Tensor, bail};
 use flow_core::ops::Precision;
 use flow_core::ops::channel_map::AffineMap;
 use flow_core::params::ParamBuilder;
@@ -14,6 +15,8 @@ pub struct FlowStep {
     pub(crate) actnorm: ActNorm,
     pub(crate) conv1x1: InvertibleConv1x1,
     pub(crate) coupling: Coupling<ConvNetwork>,
+    /// Where its parameters are.
+    name: String,
 }
 
 /// Where a step stands.
@@ -55,17 +58,29 @@ impl FlowStep {
             actnorm: ActNorm::new(channels, params.pp("actnorm"))?,
             conv1x1: InvertibleConv1x1::with_form(channels, form, params.pp("conv1x1"))?,
             coupling: Coupling::new(transform, passing, network),
+            name: params.prefix(),
         })
     }
 
     /// What inverts ActNorm and the 1×1 convolution at once.
+    ///
+    /// # Errors
+    /// If one of the two has no inverse; the error names it.
     pub(crate) fn inverse_map(&self) -> Result<AffineMap> {
-        self.conv1x1.after(&self.actnorm)?.inverse()
+        let map = self.conv1x1.after(&self.actnorm)?;
+        map.inverse().or_else(|_| {
+            self.conv1x1.inverse_map()?;
+            bail!(
+                "the scales of `{}.actnorm.log_scale` leave the range of its numbers",
+                self.name
+            )
+        })
     }
 
-    /// The inverse of a step, given its [`inverse_map`](Self::inverse_map): many batches need it once.
-    pub(crate) fn inverse_by(&self, map: &AffineMap, y: &Tensor) -> Result<Tensor> {
-        map.apply(&self.coupling.inverse(y)?)
+    /// The inverse of a step, given its [`inverse_map`](Self::inverse_map), which many batches need once; both
+    /// parts' outputs passed through `limit`.
+    pub(crate) fn inverse_by(&self, map: &AffineMap, y: &Tensor, limit: Limit) -> Result<Tensor> {
+        limit(map.apply(&limit(self.coupling.inverse(y)?)?)?)
     }
 }
 
@@ -77,7 +92,7 @@ impl Bijection for FlowStep {
     }
 
     fn inverse(&self, y: &Tensor) -> Result<Tensor> {
-        self.inverse_by(&self.inverse_map()?, y)
+        self.inverse_by(&self.inverse_map()?, y, Ok)
     }
 
     fn backward(

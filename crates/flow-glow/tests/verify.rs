@@ -120,6 +120,26 @@ fn models_of_every_kind_pass() {
 }
 
 #[test]
+fn a_weight_that_is_not_finite_is_named() {
+    let (config, weights) = (base(), weights(&base()));
+    let name = "levels.1.steps.0.coupling.network.conv2.weight";
+    let (_, weight) = weights
+        .vars()
+        .into_iter()
+        .find(|(other, _)| other == name)
+        .unwrap();
+    weight
+        .set(&(weight.as_tensor() * f64::NAN).unwrap())
+        .unwrap();
+    let report = report(&config, &weights);
+    let failed = report.verdicts.iter().filter(|verdict| !verdict.passed());
+    let failed: Vec<_> = failed.map(|verdict| verdict.check).collect();
+    assert_eq!(failed[..2], ["parameters", "log-determinant"]);
+    let found = &report.verdicts[0];
+    assert!(!found.passed() && found.detail.contains(name), "{found:?}");
+}
+
+#[test]
 fn what_a_rotation_leaves_out_of_the_log_determinant_is_measured() {
     let config = base();
     let weights = weights(&config);

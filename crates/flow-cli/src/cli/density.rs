@@ -18,7 +18,7 @@ Each image file gets a line, in CSV below a header:
   bits_per_dim    its negative in bits per dimension: what `flow eval` reports the mean of
 With --json each line is an object with these fields. All files meet the same noise: the numbers of
 a file depend on it, the model and the options alone. Numbers that are not finite are NaN, inf or
--inf in CSV, null in JSON, and how many there are is said.
+-inf in CSV, null in JSON; how many there are is said, and the exit status is 1.
 
 Files are PNG or JPEG, as large as the model's images, and are turned as their EXIF orientation
 says. Colors become grey, or grey becomes colors, whichever the model takes: grey is 0.299 red +

@@ -16,7 +16,8 @@ use crate::pretrained::CheckpointArgs;
 The file holds z.0, z.1, …, a tensor [N, C, H, W] for each level, whose numbers are independent and
 standard normal under the model, and log_prob [N], in nats: of each image, the lower bound that
 `flow eval` reports in bits per dimension; with --raw, ln p(x) of the numbers themselves. For a model
-with classes it also holds labels [N].
+with classes it also holds labels [N]. Numbers that are not finite are written as they are; of how
+many images is said, and the exit status is 1.
 
 `flow decode` gives the pixels back. Images that single precision does not bring back have latents
 of double precision, in a file of f64; those that do not come back even so are named. With --raw,

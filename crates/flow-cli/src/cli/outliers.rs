@@ -39,8 +39,8 @@ Scores, larger for stranger images; all but latent-norm are in bits per dimensio
 
 Image files and folders are read as `flow density --help` says.
 
-Images without a finite score stay, as the strangest, and are counted. In JSON, numbers that are not
-finite are null."
+Images without a finite score stay, as the strangest; how many there are is said, and the exit
+status is 1. In JSON, numbers that are not finite are null."
 )]
 pub(crate) struct OutliersArgs {
     /// Image files in question, and folders of them

@@ -1,5 +1,7 @@
 //! `flow decode`: images from latents.
 
+use std::slice;
+
 use anyhow::{Result, bail, ensure};
 use candle_core::{DType, Device, Tensor};
 use flow_glow::{Glow, Latents, quantize};
@@ -7,6 +9,7 @@ use flow_glow::{Glow, Latents, quantize};
 use crate::{
     cli::DecodeArgs,
     files::{self, Output},
+    report,
     tensors::{self, Tensors},
     tiles,
 };
@@ -59,7 +62,13 @@ pub(crate) fn run(args: &DecodeArgs) -> Result<()> {
     if as_png {
         return output.write(&tiles::png(&x)?);
     }
-    output.write(&tensors::serialize(vec![("x".to_owned(), x)])?)
+    let (bad, all) = if args.raw {
+        (tensors::non_finite(slice::from_ref(&x))?, x.dim(0)?)
+    } else {
+        (0, 0)
+    };
+    output.write(&tensors::serialize(vec![("x".to_owned(), x)])?)?;
+    report::ensure_finite(bad, all, "images are not finite")
 }
 
 /// The images `[N, C, H, W]` of latents, in u8 or, if `raw`, as the model itself sees them, on the CPU.
@@ -75,13 +84,11 @@ pub(super) fn decode(
     let found = tensors::in_batches(&parts, device, |parts| {
         let (latents, labels) = parts.split_at(levels);
         let x = model.decode(&Latents(latents.to_vec()), labels.first())?;
-        let x = if raw {
-            x
-        } else {
-            quantize::quantize(model.config(), &x)?
-        };
         Ok(vec![x])
     })?;
     let [x] = <[_; 1]>::try_from(found).expect("one tensor was asked for");
-    Ok(x)
+    if raw {
+        return Ok(x);
+    }
+    Ok(quantize::quantize(model.config(), &x)?)
 }

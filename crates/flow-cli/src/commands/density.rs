@@ -64,11 +64,6 @@ pub(crate) fn run(args: &DensityArgs, console: &Console) -> Result<()> {
         .iter()
         .filter(|one| !one.bits_per_dim.is_finite())
         .count();
-    if bad > 0 {
-        tracing::warn!(
-            "{bad} of {} images have no finite likelihood",
-            densities.len()
-        );
-    }
+    report::ensure_finite(bad, densities.len(), "images have no finite likelihood")?;
     collection.ensure_complete()
 }

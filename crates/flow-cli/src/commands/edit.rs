@@ -1,6 +1,6 @@
 //! `flow edit`: images with more or less of an attribute.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use candle_core::Tensor;
 use flow_data::{Dataset, Measure, Split};
 use flow_glow::Checkpoint;
@@ -12,7 +12,7 @@ use crate::{
     exact::Exact,
     image_files, image_grid,
     picture_file::PictureFile,
-    select, words,
+    select, tensors, words,
 };
 
 /// Draws a grid: a row for each image, a column for each strength.
@@ -40,6 +40,11 @@ pub(crate) fn run(args: &EditArgs) -> Result<()> {
         words::count(contrast.to.dim(0)?, "image")
     );
     let direction = model.attribute(&contrast.from, &contrast.to, class)?;
+    ensure!(
+        tensors::non_finite(&direction.0)? == 0,
+        "some of the images that show `{}` have no finite latents; `flow verify` says why",
+        args.attribute
+    );
     let images = Exact::encode(&checkpoint, &images, class, &device)?;
     let mut columns = Vec::with_capacity(args.steps);
     for strength in args.strength.spread(args.steps) {

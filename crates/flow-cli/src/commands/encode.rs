@@ -5,13 +5,16 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use candle_core::{DType, Device, Tensor};
 use flow_core::{random, standard_normal_log_prob};
-use flow_glow::{Checkpoint, Glow, GlowConfig, Header, ImageShape, quantize};
+use flow_glow::{
+    Checkpoint, Glow, GlowConfig, Header, ImageShape,
+    quantize::{self, Change},
+};
 
 use super::decode;
 use crate::{
     cli::EncodeArgs,
     data::{self, Choice},
-    exact, image_files, measure,
+    exact, image_files, measure, report,
     tensors::{self, Tensors},
     tiles,
 };
@@ -43,6 +46,7 @@ pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
         images.noise = Some(noise(args.seed, &images.x)?);
         of_pixels(&checkpoint, &images, &device)?
     };
+    let (bad, all) = (tensors::non_finite(&found)?, images.x.dim(0)?);
     let log_prob = found.pop().context("a model has latents")?;
     let latents = found
         .into_iter()
@@ -51,7 +55,9 @@ pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
     let mut tensors: Vec<_> = latents.collect();
     tensors.push(("log_prob".to_owned(), log_prob));
     tensors.extend(images.labels.map(|labels| ("labels".to_owned(), labels)));
-    output.write(&tensors::serialize(tensors)?)
+    output.write(&tensors::serialize(tensors)?)?;
+    let unlikely = "images have latents or a likelihood that is not finite";
+    report::ensure_finite(bad, all, unlikely)
 }
 
 /// The latents of numbers of the model and, last, their log-likelihoods in nats, in the precision of the
@@ -67,18 +73,16 @@ fn of_numbers(checkpoint: &Checkpoint, images: &Images, device: &Device) -> Resu
 /// The same of pixels: in single precision where that brings an image back to the pixel, in double
 /// precision otherwise. Warns of images that do not come back even so.
 fn of_pixels(checkpoint: &Checkpoint, images: &Images, device: &Device) -> Result<Vec<Tensor>> {
-    let changes = |model: &Glow, images: &Images, found: &[Tensor], device: &Device| {
-        let latents = &found[..found.len() - 1];
-        let returned = decode::decode(model, latents, images.labels.as_ref(), false, device)?;
-        anyhow::Ok(quantize::changes(model.config(), &images.x, &returned)?)
-    };
     let model = &checkpoint.model;
     let single = encode(model, images, device)?;
     let lost = changes(model, images, &single, device)?;
-    if lost.is_empty() {
+    let lost = lost.iter().map(|change| change.image as u32);
+    let finite = (0..).zip(tensors::finite_rows(&single)?);
+    let bad = finite.filter(|(_, finite)| !finite).map(|(row, _)| row);
+    let rows: Vec<u32> = lost.chain(bad).collect();
+    if rows.is_empty() {
         return Ok(single);
     }
-    let rows: Vec<_> = lost.iter().map(|change| change.image as u32).collect();
     let model = exact::in_double(checkpoint)?;
     let few = images.in_double(&rows)?;
     let double = encode(&model, &few, &Device::Cpu)?;
@@ -91,6 +95,33 @@ fn of_pixels(checkpoint: &Checkpoint, images: &Images, device: &Device) -> Resul
     pairs
         .map(|(single, double)| tensors::with_rows(single, &rows, double))
         .collect()
+}
+
+/// The images that do not come back to the pixel, of those whose numbers in `found` are finite.
+fn changes(
+    model: &Glow,
+    images: &Images,
+    found: &[Tensor],
+    device: &Device,
+) -> Result<Vec<Change>> {
+    let finite = (0..).zip(tensors::finite_rows(found)?);
+    let rows: Vec<u32> = finite
+        .filter_map(|(row, finite)| finite.then_some(row))
+        .collect();
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let places = Tensor::new(rows.as_slice(), &Device::Cpu)?;
+    let of = |tensor: &Tensor| tensor.index_select(&places, 0);
+    let latents = found[..found.len() - 1].iter().map(of);
+    let latents = latents.collect::<candle_core::Result<Vec<_>>>()?;
+    let labels = images.labels.as_ref().map(of).transpose()?;
+    let returned = decode::decode(model, &latents, labels.as_ref(), false, device)?;
+    let mut changes = quantize::changes(model.config(), &of(&images.x)?, &returned)?;
+    for change in &mut changes {
+        change.image = rows[change.image] as usize;
+    }
+    Ok(changes)
 }
 
 /// The uniform numbers that `flow eval` draws for pixels `x`.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use candle_core::Device;
 use flow_data::{Dataset, DatasetName};
 use flow_glow::Checkpoint;
@@ -13,7 +13,7 @@ use crate::{
     cli::EvalArgs,
     console::Console,
     data::{self, Choice},
-    measure::{self, Measurement},
+    measure::{self, Accuracy, Measurement},
     ranks::Team,
     report,
     words::count,
@@ -73,13 +73,13 @@ fn evaluate(args: &EvalArgs, console: &Console, team: &Team) -> Result<()> {
     )?;
     team.lead(|| {
         print(args, dataset.name(), &measured, accuracy)?;
-        ensure!(
-            measured.non_finite == 0,
-            "{} of {total} images have no finite likelihood under {}; `flow verify` says why",
-            measured.non_finite,
-            args.model.name()
-        );
-        Ok(())
+        let model = args.model.name();
+        let unlikely =
+            format!("images have no finite likelihood under {model}; `flow verify` says why");
+        report::ensure_finite(measured.non_finite, measured.images, &unlikely)?;
+        let untold = accuracy.map_or(0, |accuracy| accuracy.non_finite);
+        let unclear = format!("images have no finite likelihood in some class under {model}");
+        report::ensure_finite(untold, measured.images, &unclear)
     })
 }
 
@@ -96,7 +96,7 @@ fn print(
     args: &EvalArgs,
     name: DatasetName,
     measured: &Measurement,
-    accuracy: Option<f64>,
+    accuracy: Option<Accuracy>,
 ) -> Result<()> {
     if args.json {
         return report::json(&Evaluation {
@@ -105,7 +105,7 @@ fn print(
             images: measured.images,
             non_finite: measured.non_finite,
             importance_samples: args.importance_samples,
-            accuracy,
+            accuracy: accuracy.map(|accuracy| accuracy.share),
             dataset: name.as_str(),
             split: args.split.as_str(),
         });
@@ -123,10 +123,10 @@ fn print(
         ("data", format!("{images} of {name}")),
         ("noise", noise),
     ];
-    if let Some(accuracy) = accuracy.filter(|accuracy| accuracy.is_finite()) {
+    if let Some(accuracy) = accuracy.filter(|accuracy| accuracy.non_finite == 0) {
         let share = format!(
             "{:.2} % of images are likeliest in their own",
-            100.0 * accuracy
+            100.0 * accuracy.share
         );
         rows.push(("classes", share));
     }

@@ -23,6 +23,7 @@ use crate::{
     files::{self, Output},
     picture_file::{self, PictureFile},
     ranks::Team,
+    report,
 };
 
 /// What to do with the images in question.
@@ -82,9 +83,9 @@ fn tell_apart(
     let ask = |collection| witnesses.ask(collection, entropy);
     let normal = opened.normal.map(ask).transpose()?;
     let questioned = opened.questioned.map(ask).transpose()?;
-    for suspects in normal.iter().chain(&questioned) {
-        suspects.warn_of_non_finite();
-    }
+    let asked = || normal.iter().chain(&questioned);
+    let bad = asked().map(|suspects| suspects.non_finite_by(scores)).sum();
+    let all = asked().map(|suspects| suspects.images.len()).sum();
     let (drawing, file) = (opened.drawing, opened.file);
     let nothing = "there are no images";
     team.lead(|| {
@@ -103,6 +104,8 @@ fn tell_apart(
                 rank::run(args, count, scores[0], suspects, drawing)?;
             }
         }
+        let unlikely = "images have no finite likelihood or score; they count as the strangest";
+        report::ensure_finite(bad, all, unlikely)?;
         questioned.map_or(Ok(()), |suspects| suspects.images.ensure_complete())
     })
 }

@@ -54,7 +54,8 @@ pub(crate) fn run(args: &SampleArgs) -> Result<()> {
                 temperature: args.temperature[0],
                 seed: args.seed,
             };
-            create()?.write(&walk.gif(args.frames)?)?;
+            let gif = draw::at_temperature(walk.gif(args.frames), walk.temperature)?;
+            create()?.write(&gif)?;
             tracing::info!(
                 "{} in `{}`",
                 words::count(args.frames, "picture"),
@@ -81,8 +82,10 @@ fn draw_grid(args: &SampleArgs, model: &Glow, device: &Device) -> Result<()> {
         count * rows <= 10_000,
         "{count} images at each of {rows} temperatures are more than 10000; choose a smaller `--count`"
     );
-    let row =
-        |&temperature: &f64| draw::images(model, count, args.class, temperature, args.seed, device);
+    let row = |&temperature: &f64| {
+        let images = draw::images(model, count, args.class, temperature, args.seed, device);
+        draw::at_temperature(images, temperature)
+    };
     let images = args.temperature.iter().map(row);
     let images = Tensor::cat(&images.collect::<Result<Vec<_>>>()?, 0)?;
     output.write(&if rows == 1 {

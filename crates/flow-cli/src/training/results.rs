@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use flow_data::Dataset;
+use flow_glow::Error;
 use indicatif::HumanCount;
 
 use super::{Session, current_epoch, order::Order};
@@ -116,7 +117,14 @@ impl Session<'_> {
             SAMPLE_TEMPERATURE,
             SEED,
             &self.device,
-        )?;
+        );
+        let images = match images {
+            Err(error) if matches!(error.downcast_ref(), Some(Error::NonFiniteImages { .. })) => {
+                tracing::warn!("no samples of epoch {epoch} are drawn: {error}");
+                return Ok(());
+            }
+            images => images?,
+        };
         let png = picture_file::png(&image_grid::square(&images)?)?;
         files::replace(&self.folder.samples(epoch), &png)?;
         match &mut self.events {

@@ -81,8 +81,8 @@ fn an_image_is_recognized_where_its_own_class_makes_it_likeliest() {
 fn images_without_a_likelihood_are_counted() {
     let sandbox = Sandbox::trained(&["--classes"]);
     sandbox.spoil("spoiled", "prior.class_gaussian", |values| {
-        // As many means and ln std for each of the ten classes.
-        values[3 * values.len() / 10] = f32::NAN;
+        // As many means and ln std for each of the ten classes; a mean whose square is too large for f32.
+        values[3 * values.len() / 10] = 1e30;
     });
     let test = Dataset::bundled(Split::Test).unwrap();
     let all = test.batch(&(0..test.len()).collect::<Vec<_>>()).unwrap();
@@ -95,7 +95,7 @@ fn images_without_a_likelihood_are_counted() {
     assert_eq!(evaluation["images"], 2000);
     assert!(evaluation["bits_per_dim"].is_null());
     assert!(evaluation["standard_error"].is_null());
-    assert!(evaluation["accuracy"].is_null());
+    assert!(evaluation["accuracy"].as_f64().unwrap() <= 1.0 - threes as f64 / 2000.0);
     let count = format!("{threes} of 2000 images have no finite likelihood");
     assert!(error.unwrap().contains(&count));
 

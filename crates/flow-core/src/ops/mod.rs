@@ -46,6 +46,19 @@ fn nothing(x: &Tensor) -> Result<(Tensor, Tensor)> {
     Ok((x.clone(), Tensor::zeros(x.dim(0)?, x.dtype(), x.device())?))
 }
 
+/// eˣ that saturates where the type ends, as the fused one does: 0·eˣ is 0 for every x, where 0·∞ would
+/// be NaN. With a graph it is plain eˣ.
+pub(crate) fn saturating_exp(x: &Tensor) -> Result<Tensor> {
+    let exp = x.exp()?;
+    if exp.track_op() {
+        return Ok(exp);
+    }
+    match x.dtype() {
+        DType::F64 => exp.minimum(f64::MAX),
+        _ => exp.minimum(f32::MAX),
+    }
+}
+
 /// Adds up equally long partial sums, first to last.
 fn sum_in_order<T: DerefMut<Target = [f32]>>(parts: Vec<T>) -> Option<T> {
     let mut parts = parts.into_iter();

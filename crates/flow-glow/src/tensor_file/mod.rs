@@ -11,14 +11,24 @@ mod write;
 pub(crate) use scratch::Scratch;
 pub(crate) use write::{Piece, write};
 
-use crate::{Error, Result};
+use crate::{Error, Result, finite};
 use candle_core::{DType, Device, Tensor};
+use flow_core::transfer;
 use header::{Entry, Header};
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+
+/// What the floats of a file may be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Floats {
+    /// Any number, infinity and NaN too.
+    Any,
+    /// Finite ones.
+    Finite,
+}
 
 /// Bytes before the header: its length.
 const PREFIX: u64 = 8;
@@ -29,15 +39,16 @@ const PREFIX: u64 = 8;
 /// Takes no more memory than four times the file's size and two mebibytes.
 ///
 /// # Errors
-/// If the file cannot be read, or is not what the format demands, or with the reason that `parse`
-/// gives.
+/// If the file cannot be read, or is not what the format demands, or holds other numbers than
+/// `floats`, or with the reason that `parse` gives.
 pub(crate) fn read<T>(
     path: &Path,
     device: &Device,
+    floats: Floats,
     parse: impl FnOnce(Option<&str>) -> std::result::Result<T, String>,
 ) -> Result<(T, BTreeMap<String, Tensor>)> {
     let (file, size) = open(path).map_err(|fault| fault.of(path))?;
-    read_from(file, size, path, device, parse)
+    read_from(file, size, path, (device, floats), parse)
 }
 
 /// As [`read`], from the `size` bytes of a source that is called `name` in errors.
@@ -45,7 +56,7 @@ pub(crate) fn read_from<T>(
     mut source: impl Read,
     size: u64,
     name: &Path,
-    device: &Device,
+    (device, floats): (&Device, Floats),
     parse: impl FnOnce(Option<&str>) -> std::result::Result<T, String>,
 ) -> Result<(T, BTreeMap<String, Tensor>)> {
     let load = || {
@@ -57,18 +68,19 @@ pub(crate) fn read_from<T>(
         let tensors = header
             .entries
             .iter()
-            .map(|entry| tensor(entry, &mut source, device));
+            .map(|entry| tensor(entry, &mut source, device, floats));
         Ok((parsed, tensors.collect::<std::result::Result<_, _>>()?))
     };
     load().map_err(|fault: Fault| fault.of(name))
 }
 
-/// The tensors of any safetensors file, by name.
+/// The tensors of any safetensors file, by name. Their numbers may be infinite or NaN: see
+/// [`finite::check`].
 ///
 /// # Errors
 /// As of a checkpoint: [`Error::Tensors`] if the file is not what the format demands.
 pub fn read_tensors(path: &Path, device: &Device) -> Result<BTreeMap<String, Tensor>> {
-    match read(path, device, |_| Ok(())) {
+    match read(path, device, Floats::Any, |_| Ok(())) {
         Ok(((), tensors)) => Ok(tensors),
         Err(Error::Checkpoint { path, reason }) => Err(Error::Tensors { path, reason }),
         Err(error) => Err(error),
@@ -179,10 +191,16 @@ fn tensor(
     entry: &Entry<'_>,
     source: &mut impl Read,
     device: &Device,
+    floats: Floats,
 ) -> std::result::Result<(String, Tensor), Fault> {
     let mut bytes = vec![0; entry.length() as usize];
     source.read_exact(&mut bytes).map_err(Fault::Io)?;
     let dtype = DType::try_from(entry.dtype).map_err(Fault::Tensor)?;
-    let tensor = Tensor::from_raw_buffer(&bytes, dtype, entry.shape.as_slice(), device);
-    Ok((entry.name.to_owned(), tensor.map_err(Fault::Tensor)?))
+    let tensor = Tensor::from_raw_buffer(&bytes, dtype, entry.shape.as_slice(), &Device::Cpu);
+    let tensor = tensor.map_err(Fault::Tensor)?;
+    if floats == Floats::Finite {
+        finite::check(entry.name, &tensor).map_err(|error| Fault::Refused(error.to_string()))?;
+    }
+    let tensor = transfer::from_host(&tensor, device).map_err(Fault::Tensor)?;
+    Ok((entry.name.to_owned(), tensor))
 }

@@ -3,7 +3,7 @@
 use super::batch;
 use super::portion::Portion;
 use super::trainer::Trainer;
-use crate::{Result, quantize};
+use crate::{Result, finite, quantize};
 use candle_core::Tensor;
 use flow_core::{Bijection, standard_normal_log_prob, transfer};
 use std::fmt;
@@ -82,8 +82,8 @@ impl Trainer {
             let noise = noise.draw(images.shape(), &self.device)?;
             let parts = self.parts(&images, labels.map(on_device).transpose()?.as_ref(), &noise)?;
             for (order, (part, numbers)) in parts.into_iter().enumerate() {
-                let rows = transfer::rows(&numbers)?.into_iter().enumerate();
-                let bad = rows.filter(|(_, row)| row.iter().any(|number| !number.is_finite()));
+                let rows = finite::rows(&numbers)?.into_iter().enumerate();
+                let bad = rows.filter(|(_, finite)| !finite);
                 let places: Vec<_> = bad.map(|(i, _)| run.range().start + i).collect();
                 if places.is_empty() {
                     continue;
@@ -132,6 +132,5 @@ impl Trainer {
 }
 
 fn is_finite(tensor: &Tensor) -> Result<bool> {
-    let numbers = transfer::numbers(&tensor.detach())?;
-    Ok(numbers.iter().all(|number| number.is_finite()))
+    Ok(finite::rows(&tensor.detach().unsqueeze(0)?)?[0])
 }

@@ -107,15 +107,14 @@ impl Suspects {
         bits.filter(|bits| !bits.is_finite()).count()
     }
 
-    pub(super) fn warn_of_non_finite(&self) {
-        let bad = self.non_finite();
-        if bad > 0 {
-            tracing::warn!(
-                "{bad} of {} images of {} have no finite likelihood; they count as the strangest",
-                self.images.len(),
-                self.images.name
-            );
-        }
+    /// How many images have no finite likelihood, or none by one of `scores`.
+    pub(super) fn non_finite_by(&self, scores: &[Score]) -> usize {
+        let all_finite = |evidence: &&Evidence| {
+            let mut scores = scores.iter().map(|score| score.of(evidence, self.entropy));
+            evidence.bits_per_dim.is_finite() && scores.all(f64::is_finite)
+        };
+        let evidence = self.evidence.iter();
+        self.images.len() - evidence.filter(all_finite).count()
     }
 }
 

@@ -16,7 +16,7 @@ mod scale;
 pub use scale::ScaleMap;
 
 use super::view::{Samples, contiguous, dense_samples, host};
-use super::{fusible, nothing, run_length, simd};
+use super::{fusible, nothing, run_length, saturating_exp, simd};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Storage, Tensor, bail};
 use rayon::prelude::*;
 use scale::{
@@ -61,7 +61,7 @@ pub fn inverse(y: &Tensor, h: &Tensor, map: ScaleMap, order: Order) -> Result<Te
 
 /// The specification, in plain candle operations.
 pub mod composed {
-    use super::{Order, ScaleMap};
+    use super::{Order, ScaleMap, saturating_exp};
     use candle_core::{Result, Tensor};
 
     /// As [`super::forward`].
@@ -86,7 +86,7 @@ pub mod composed {
     /// As [`super::inverse`].
     pub fn inverse(y: &Tensor, h: &Tensor, map: ScaleMap, order: Order) -> Result<Tensor> {
         let (y1, y2, shift, log_scale) = parts(y, h, map)?;
-        let inverse_scale = log_scale.neg()?.exp()?;
+        let inverse_scale = saturating_exp(&log_scale.neg()?)?;
         let x2 = match order {
             Order::ShiftFirst => ((y2 * inverse_scale)? - shift)?,
             Order::ScaleFirst => ((y2 - shift)? * inverse_scale)?,

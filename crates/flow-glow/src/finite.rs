@@ -1,0 +1,89 @@
+//! Numbers that are not finite: found in what comes in, counted in what goes out.
+
+use crate::{Error, Result};
+use candle_core::{DType, Tensor};
+use flow_core::transfer;
+
+/// Checks that all numbers of a tensor of floats are finite. Integers always are.
+///
+/// # Errors
+/// [`Error::NonFinite`], with `name` and the first of those that are not.
+pub fn check(name: &str, tensor: &Tensor) -> Result<()> {
+    let values = transfer::to_host(tensor)?.flatten_all()?;
+    let found = match tensor.dtype() {
+        dtype if !dtype.is_float() => None,
+        DType::F32 => first(&values.to_vec1::<f32>()?, |value| f64::from(*value)),
+        _ => first(&values.to_dtype(DType::F64)?.to_vec1::<f64>()?, |value| {
+            *value
+        }),
+    };
+    let Some((mut place, value)) = found else {
+        return Ok(());
+    };
+    let mut index = tensor.dims().to_vec();
+    for dim in index.iter_mut().rev() {
+        (place, *dim) = (place / *dim, place % *dim);
+    }
+    let name = name.to_owned();
+    Err(Error::NonFinite { name, value, index })
+}
+
+/// The place and the value of the first number that is not finite.
+fn first<T>(values: &[T], number: impl Fn(&T) -> f64) -> Option<(usize, f64)> {
+    let mut numbers = values.iter().map(number).enumerate();
+    numbers.find(|(_, value)| !value.is_finite())
+}
+
+/// Tells of each row of x `[B, …]` whether all its numbers are finite, B in all.
+pub fn rows(x: &Tensor) -> candle_core::Result<Vec<bool>> {
+    let count = x.dim(0)?;
+    let flat = x.reshape((count, x.elem_count() / count.max(1)))?;
+    // Zero times a number is zero, unless the number is not finite.
+    let sums = (flat * 0.0)?.sum(1)?;
+    let sums = transfer::numbers(&sums)?.into_iter();
+    Ok(sums.map(|sum| !sum.is_nan()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    #[test]
+    fn the_first_bad_number_is_named_with_its_place() {
+        for dtype in [DType::F32, DType::F64] {
+            for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+                let mut values = vec![0.5; 24];
+                (values[17], values[23]) = (bad, f64::NAN);
+                let tensor = Tensor::from_vec(values, (2, 3, 4), &Device::Cpu).unwrap();
+                let tensor = tensor.to_dtype(dtype).unwrap();
+                let error = check("a.b", &tensor).unwrap_err().to_string();
+                assert_eq!(error, format!("tensor `a.b` holds {bad} at [1, 1, 1]"));
+                assert_eq!(rows(&tensor).unwrap(), [true, false]);
+                // As it lies after a view: the place counts, not the storage.
+                let turned = tensor.t().unwrap();
+                let error = check("c", &turned).unwrap_err().to_string();
+                assert!(error.ends_with("at [1, 1, 1]"), "{error}");
+                check("d", &tensor.narrow(0, 0, 1).unwrap()).unwrap();
+                let flat = tensor.flatten_all().unwrap();
+                assert_eq!(
+                    rows(&flat.narrow(0, 16, 2).unwrap()).unwrap(),
+                    [true, false]
+                );
+                assert!(rows(&tensor.narrow(0, 0, 0).unwrap()).unwrap().is_empty());
+            }
+        }
+        let scalar = Tensor::new(f32::NAN, &Device::Cpu).unwrap();
+        assert!(check("e", &scalar).is_err());
+        check("f", &Tensor::new(&[1_u8], &Device::Cpu).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn rows_of_the_largest_numbers_are_finite() {
+        let x = Tensor::new(
+            &[[f32::MAX, f32::MAX], [f32::MIN, f32::INFINITY]],
+            &Device::Cpu,
+        );
+        assert_eq!(rows(&x.unwrap()).unwrap(), [true, false]);
+    }
+}
