@@ -1,7 +1,7 @@
 //! Numbers that are not finite: found in what comes in, counted in what goes out.
 
 use crate::{Error, Result};
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use flow_core::transfer;
 
 /// Checks that all numbers of a tensor of floats are finite. Integers always are.
@@ -9,15 +9,11 @@ use flow_core::transfer;
 /// # Errors
 /// [`Error::NonFinite`], with `name` and the first of those that are not.
 pub fn check(name: &str, tensor: &Tensor) -> Result<()> {
-    let values = transfer::to_host(tensor)?.flatten_all()?;
-    let found = match tensor.dtype() {
-        dtype if !dtype.is_float() => None,
-        DType::F32 => first(&values.to_vec1::<f32>()?, |value| f64::from(*value)),
-        _ => first(&values.to_dtype(DType::F64)?.to_vec1::<f64>()?, |value| {
-            *value
-        }),
-    };
-    let Some((mut place, value)) = found else {
+    if !tensor.dtype().is_float() {
+        return Ok(());
+    }
+    let mut numbers = transfer::numbers(tensor)?.into_iter().enumerate();
+    let Some((mut place, value)) = numbers.find(|(_, value)| !value.is_finite()) else {
         return Ok(());
     };
     let mut index = tensor.dims().to_vec();
@@ -26,12 +22,6 @@ pub fn check(name: &str, tensor: &Tensor) -> Result<()> {
     }
     let name = name.to_owned();
     Err(Error::NonFinite { name, value, index })
-}
-
-/// The place and the value of the first number that is not finite.
-fn first<T>(values: &[T], number: impl Fn(&T) -> f64) -> Option<(usize, f64)> {
-    let mut numbers = values.iter().map(number).enumerate();
-    numbers.find(|(_, value)| !value.is_finite())
 }
 
 /// Tells of each row of x `[B, …]` whether all its numbers are finite, B in all.
@@ -47,7 +37,7 @@ pub fn rows(x: &Tensor) -> candle_core::Result<Vec<bool>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::Device;
+    use candle_core::{DType, Device};
 
     #[test]
     fn the_first_bad_number_is_named_with_its_place() {
