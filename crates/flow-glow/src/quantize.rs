@@ -111,18 +111,15 @@ pub fn changes(
     returned: &Tensor,
 ) -> crate::Result<Vec<Change>> {
     let kept = quantize(config, &center(config, images, DType::F32)?)?;
-    let pixels = |images: &Tensor| transfer::to_host(&images.flatten_from(1)?)?.to_vec2::<u8>();
+    let pixels = |images: &Tensor| transfer::rows(&images.flatten_from(1)?);
     let pairs = pixels(&kept)?.into_iter().zip(pixels(returned)?);
-    let change = |(image, (kept, returned)): (usize, (Vec<u8>, Vec<u8>))| {
-        let differences = kept.iter().zip(&returned).map(|(a, b)| a.abs_diff(*b));
-        let pixels = differences
-            .clone()
-            .filter(|&difference| difference > 0)
-            .count();
+    let change = |(image, (kept, returned)): (usize, (Vec<f64>, Vec<f64>))| {
+        let differences = kept.iter().zip(&returned).map(|(a, b)| (a - b).abs());
+        let pixels = differences.clone().filter(|&d| d > 0.0).count();
         (pixels > 0).then(|| Change {
             image,
             pixels,
-            largest: differences.max().unwrap_or(0),
+            largest: differences.fold(0.0, f64::max) as u8,
         })
     };
     Ok(pairs.enumerate().filter_map(change).collect())

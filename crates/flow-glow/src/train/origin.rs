@@ -5,6 +5,7 @@ use crate::checkpoint::Checkpoint;
 use crate::config::{Dequantization, GlowConfig};
 use crate::tensor_file::one_line;
 use crate::{Error, Result};
+use flow_core::transfer;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -41,7 +42,7 @@ impl Trainer {
         for (parameter, var) in self.state.params.vars() {
             // What is new keeps its first value.
             if let Some(weight) = weights.get(&parameter) {
-                var.set(&weight.to_device(&self.device)?)?;
+                var.set(&transfer::to_device(weight, &self.device)?)?;
             }
         }
         let trained = checkpoint.header.training.as_ref();
