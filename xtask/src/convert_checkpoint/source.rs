@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::Tensor;
+use flow_glow::finite;
 
 use super::state_dict::Tensors;
 
@@ -17,13 +18,7 @@ impl Source {
     /// If a number is not finite; the tensor is named.
     pub(super) fn new(tensors: Tensors) -> Result<Self> {
         for (name, tensor) in &tensors {
-            let values = tensor.flatten_all()?.to_vec1::<f64>()?;
-            let bad = values.iter().find(|value| !value.is_finite());
-            ensure!(
-                bad.is_none(),
-                "tensor `{name}` holds {}",
-                bad.unwrap_or(&f64::NAN)
-            );
+            finite::check(name, tensor)?;
         }
         Ok(Self { tensors })
     }

@@ -250,7 +250,7 @@ fn a_weight_that_is_not_finite_is_named() {
                 tensors.insert(tensor.into(), value);
             });
             let error = refusal(&file, &["--size", "8"]);
-            let reason = format!("tensor `{tensor}` holds {text}");
+            let reason = format!("tensor `{tensor}` holds {text} at [");
             assert!(error.contains(&reason), "{error}");
         }
     }
