@@ -7,6 +7,7 @@ use candle_core::{DType, Device, Result, Tensor};
 use flow_core::check::Ground;
 use flow_core::params::{ParamBuilder, ParamStore};
 use flow_core::recipes::{self, Recipe};
+use flow_core::runs::Rows;
 use flow_core::{
     ActNorm, Autoregressive, Bijection, Chain, Coupling, ElementwiseAffine, Flow, Householder,
     Inverse, LuLinear, Mlp, MlpSize, Order, Passing, Permutation, Pointwise, Reshape, ScaleMap,
@@ -584,6 +585,25 @@ fn rows_do_not_see_each_other() {
                 independent(name, &forward, &x);
                 independent(name, &inverse, &x);
             }
+        }
+    }
+}
+
+/// `Detached`, and the forms that maps have of their own: the same numbers, and no graph.
+#[test]
+fn frozen_maps_are_the_same_without_a_graph() {
+    for (name, build) in TABLE {
+        let params = ParamStore::new(1);
+        let bijection = build(4, params.builder(DType::F64, &Device::Cpu)).unwrap();
+        check::randomize(&params, 1, 0.3).unwrap();
+        let x = input(name, 5, 4, 2, DType::F64);
+        let (y, log_det) = bijection.forward(&x).unwrap();
+        let frozen = bijection.frozen(&Rows::all(5)).unwrap();
+        let (frozen_y, frozen_log_det) = frozen.forward(&x).unwrap();
+        let back = frozen.inverse(&y.detach()).unwrap();
+        for (found, expected) in [(&frozen_y, &y), (&frozen_log_det, &log_det), (&back, &x)] {
+            assert!(!found.track_op(), "{name}");
+            check::close(found, expected, 1e-9).unwrap();
         }
     }
 }
