@@ -76,7 +76,7 @@ fn softplus_inverse(value: f64) -> f64 {
     value + (-(-value).exp_m1()).ln()
 }
 
-/// The factors below `from`, where [`turn`] has seen to it that nflows has such.
+/// The factors below `from`, where the signs were turned so that nflows has such.
 pub(super) fn write_conv1x1(
     export: &mut Export,
     parameters: &Parameters,
