@@ -58,9 +58,13 @@ impl Lines {
         3 * channels * POINTS
     }
 
-    /// Whether the second pixel of a column is one, not padding.
-    pub(super) fn has_second(self, column: usize) -> bool {
-        self.width.is_multiple_of(2) || column % self.step() + 1 < self.step()
+    /// Writes 1 for every column whose second pixel is one, and 0 where that is padding.
+    pub(super) fn mark_seconds(self, columns: &mut [f32]) {
+        columns.fill(1.0);
+        if !self.width.is_multiple_of(2) {
+            let last = columns[self.step() - 1..].iter_mut().step_by(self.step());
+            last.for_each(|column| *column = 0.0);
+        }
     }
 
     /// The columns of the image `index`, in one of the rows of a matrix.
@@ -138,16 +142,20 @@ impl Lines {
     #[inline(always)]
     fn interleave(self, pairs: &[f32], plane: &mut [f32]) {
         let (first, second) = pairs.split_at(self.of_image());
-        let lines = first
-            .chunks_exact(self.step())
-            .zip(second.chunks_exact(self.step()));
-        for (line, (first, second)) in plane.chunks_exact_mut(self.width).zip(lines) {
+        // Without padding, all rows are one.
+        let (width, step) = if self.width.is_multiple_of(2) {
+            (plane.len(), self.of_image())
+        } else {
+            (self.width, self.step())
+        };
+        let lines = first.chunks_exact(step).zip(second.chunks_exact(step));
+        for (line, (first, second)) in plane.chunks_exact_mut(width).zip(lines) {
             let (whole, last) = line.as_chunks_mut();
             for ((pair, first), second) in whole.iter_mut().zip(first).zip(second) {
                 *pair = [*first, *second];
             }
             if let [last] = last {
-                *last = first[self.step() - 1];
+                *last = first[step - 1];
             }
         }
     }

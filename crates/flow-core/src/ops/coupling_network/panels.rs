@@ -218,9 +218,7 @@ impl WithSimd for Run<'_> {
             row[images * lines.of_image()..].fill(0.0);
         }
         let mut seconds = Buffer::take(columns);
-        for (column, second) in seconds.iter_mut().enumerate() {
-            *second = f32::from(lines.has_second(column));
-        }
+        lines.mark_seconds(&mut seconds);
         let mut products = Buffer::take(Lines::rows(sizes.outputs) * columns);
         network.layers(simd, &seconds, &neighbours, &mut products);
         for (index, y) in y.chunks_exact_mut(image).enumerate() {
