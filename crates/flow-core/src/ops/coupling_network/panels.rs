@@ -133,8 +133,7 @@ impl<'a> Panels<'a> {
                 let start = (POINTS * k + point) * columns + at;
                 start..start + width
             };
-            let has_second =
-                simd.less_than_f32s(zero, vectors::<S, 1>(&seconds[at..at + width])[0][0]);
+            let second = vectors::<S, 1>(&seconds[at..at + width])[0][0];
             self.w1.multiply(
                 simd,
                 #[inline(always)]
@@ -158,7 +157,7 @@ impl<'a> Panels<'a> {
                 h1,
                 #[inline(always)]
                 |k, [e, o]| {
-                    let o = simd.select_f32s(has_second, o, zero);
+                    let o = simd.mul_f32s(o, second);
                     h2[k] = [e, simd.add_f32s(e, o), simd.sub_f32s(e, o), o];
                 },
             );
