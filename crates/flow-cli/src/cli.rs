@@ -64,7 +64,7 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
-    /// What was typed; ends the program with status 2 if it is no command.
+    /// The command that was typed; ends the program with status 2 if there is none.
     pub(crate) fn read() -> Self {
         let cli = Self::parse();
         let model = match &cli.command {

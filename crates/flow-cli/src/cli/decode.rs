@@ -27,7 +27,7 @@ pub(crate) struct DecodeArgs {
     #[arg(long, value_name = "K")]
     pub(crate) class: Option<u32>,
 
-    /// What to write: a .png, the images side by side without gaps; or a .safetensors file with x
+    /// File to write: a .png, the images side by side without gaps; or a .safetensors file with x
     /// [N, C, H, W]
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,

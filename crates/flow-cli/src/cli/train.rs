@@ -398,7 +398,7 @@ pub(super) fn precision() -> impl TypedValueParser<Value = Precision> {
     values::choice([("f32", Precision::F32), ("bf16", Precision::Bf16)])
 }
 
-/// What `--for` takes.
+/// Names that `--for` takes.
 fn peer() -> impl TypedValueParser<Value = Peer> {
     values::choice(Peer::ALL.map(|peer| (peer.as_str(), peer)))
 }

@@ -19,7 +19,7 @@ use crate::{
     tiles,
 };
 
-/// What to encode: u8 images or numbers of the model `[N, C, H, W]`, labels `[N]` if it has classes, and
+/// Images to encode: u8 or numbers of the model `[N, C, H, W]`, labels `[N]` if it has classes, and
 /// the noise of images, of their shape.
 struct Images {
     x: Tensor,

@@ -107,7 +107,7 @@ impl Suspects {
         bits.filter(|bits| !bits.is_finite()).count()
     }
 
-    /// How many images have no finite likelihood, or none by one of `scores`.
+    /// The number of images without a finite likelihood, or without a finite one of `scores`.
     pub(super) fn non_finite_by(&self, scores: &[Score]) -> usize {
         let all_finite = |evidence: &&Evidence| {
             let mut scores = scores.iter().map(|score| score.of(evidence, self.entropy));

@@ -1,4 +1,4 @@
-//! What a training begins or goes on with.
+//! The model and settings that a training begins or goes on with.
 
 use std::path::PathBuf;
 
@@ -20,7 +20,7 @@ use crate::{
 /// The data-dependent initialisation sees this many images.
 const FIRST_IMAGES: usize = 256;
 
-/// What a training begins or goes on with, the same in all processes.
+/// The beginning of a training, the same in all processes.
 pub(super) struct Start {
     pub(super) trainer: Trainer,
     pub(super) images: Images,
@@ -30,7 +30,7 @@ pub(super) struct Start {
 
 /// A trained model to begin with.
 struct Source {
-    /// What to call it in a header.
+    /// Its name in a header.
     name: String,
     /// The same in a message.
     shown: String,
