@@ -1,0 +1,1 @@
+//! Nothing: the features that its manifest asks for are what it is for.
