@@ -16,7 +16,11 @@ use linfa_clustering::{GaussianMixtureModel, KMeans};
 use ndarray::{Array1, Array2, Axis};
 use rand_xoshiro::{Xoshiro256Plus, rand_core::SeedableRng};
 
-use crate::{cli::Method, report, tensors, words::count};
+use crate::{
+    cli::Method,
+    input::tensors,
+    output::{report, words::count},
+};
 
 pub(crate) use agreement::Agreement;
 pub(crate) use scatter::picture;

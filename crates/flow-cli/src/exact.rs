@@ -5,7 +5,7 @@ use candle_core::{Device, Tensor};
 use flow_glow::quantize::{self, Change};
 use flow_glow::{Checkpoint, Glow, Latents};
 
-use crate::{report, tensors};
+use crate::{input::tensors, output::report};
 
 /// Latents of images, and a model that makes of them exactly these images again: in single precision where that
 /// is precise enough, in double precision otherwise.

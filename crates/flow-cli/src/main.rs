@@ -1,40 +1,25 @@
 //! The command line of flow: train, evaluate and sample normalizing flows.
 //!
-//! Reading order: [`cli`] (what can be typed), [`commands`] (what it does, one file a command),
-//! [`training`] (the parts of a training run). Results go to stdout, everything else to stderr.
+//! Reading order: [`cli`] (what is typed), [`commands`] (what each does, a file or folder each),
+//! [`input`] (what they read), [`output`] (what they write and show), [`training`] (the parts of a
+//! training run). [`device`] and [`ranks`] open what computes: one device in each process of a job.
+//! Results go to stdout, everything else to stderr.
 
-mod animation;
-mod attribute;
-mod classes;
 mod cli;
 mod clustering;
-mod collection;
 mod commands;
-mod console;
-mod curve;
-mod data;
 mod device;
-mod draw;
-mod event_file;
 mod exact;
-mod files;
-mod image_files;
-mod image_grid;
+mod input;
 mod measure;
-mod memory;
-mod picture_file;
+mod output;
 mod plot;
-mod pretrained;
 mod ranks;
-mod records;
-mod report;
-mod select;
-mod tensors;
-mod tiles;
 mod training;
-mod words;
 
 use std::process::ExitCode;
+
+use output::report;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::read();

@@ -11,7 +11,7 @@ use flow_glow::{
     ranks::{Ranks, gather, patience},
 };
 
-use crate::data;
+use crate::input::data;
 
 /// Images at once.
 pub(crate) const BATCH_SIZE: usize = 100;

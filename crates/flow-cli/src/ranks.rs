@@ -11,7 +11,7 @@ use candle_core::Device;
 use clap::ValueEnum;
 use flow_glow::ranks::{Alone, Launch, Ranks, gather};
 
-use crate::{device::DeviceChoice, report};
+use crate::{device::DeviceChoice, output::report};
 
 /// What connects processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -128,7 +128,7 @@ impl Engine {
                     bail!(
                         "the launcher has started {}, but MPI sees {}; launch with that of the MPI this \
                          binary was built with",
-                        crate::words::count(launch.size, "process"),
+                        crate::output::words::count(launch.size, "process"),
                         ranks.size()
                     );
                 }

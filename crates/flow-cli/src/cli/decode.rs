@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::DeviceArgs;
-use crate::pretrained::CheckpointArgs;
+use super::{CheckpointArgs, DeviceArgs};
 
 /// Options of `flow decode`.
 #[derive(Debug, Args)]

@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{DeviceArgs, values};
-use crate::pretrained::CheckpointArgs;
+use super::{CheckpointArgs, DeviceArgs, values};
 
 /// Options of `flow density`.
 #[derive(Debug, Args)]

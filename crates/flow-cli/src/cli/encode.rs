@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args};
 use flow_data::{DatasetName, Split};
 
-use super::{DataDirArgs, DeviceArgs, values};
-use crate::pretrained::CheckpointArgs;
+use super::{CheckpointArgs, DataDirArgs, DeviceArgs, values};
 
 /// Options of `flow encode`.
 #[derive(Debug, Args)]

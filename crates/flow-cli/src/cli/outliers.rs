@@ -6,8 +6,7 @@ use clap::{ArgGroup, Args, builder::TypedValueParser};
 use flow_data::{DatasetName, Split};
 use flow_glow::outliers::{Compressor, Score};
 
-use super::{DataDirArgs, DeviceArgs, DistributedArgs, values};
-use crate::pretrained::CheckpointArgs;
+use super::{CheckpointArgs, DataDirArgs, DeviceArgs, DistributedArgs, values};
 
 /// Options of `flow outliers`.
 #[derive(Debug, Args)]

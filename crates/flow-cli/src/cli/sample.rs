@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::{DeviceArgs, values};
-use crate::pretrained::CheckpointArgs;
+use super::{CheckpointArgs, DeviceArgs, values};
 
 /// Options of `flow sample`.
 #[derive(Debug, Args)]

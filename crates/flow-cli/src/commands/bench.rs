@@ -8,7 +8,11 @@ use flow_glow::{Dequantization, GlowConfig, ImageShape, TrainSettings, Trainer};
 use serde::Serialize;
 use std::{env, hint::black_box, time::Instant};
 
-use crate::{cli::BenchArgs, memory, report, training, words::count};
+use crate::{
+    cli::BenchArgs,
+    output::{memory, report, words::count},
+    training,
+};
 
 /// Sides of the matrices whose product shows what the machine can do.
 const MATRIX: usize = 1024;

@@ -7,10 +7,11 @@ use serde::Serialize;
 use crate::{
     cli::{ClusterArgs, Method},
     clustering::{self, Agreement, Components},
-    data::{self, Choice},
-    picture_file::PictureFile,
-    report, select, tensors,
-    words::count,
+    input::{
+        data::{self, Choice},
+        select, tensors,
+    },
+    output::{picture_file::PictureFile, report, words::count},
 };
 
 /// What was found.

@@ -8,10 +8,11 @@ use flow_glow::{Glow, Latents, quantize};
 
 use crate::{
     cli::DecodeArgs,
-    files::{self, Output},
-    report,
-    tensors::{self, Tensors},
-    tiles,
+    input::tensors::{self, Tensors},
+    output::{
+        files::{self, Output},
+        report, tiles,
+    },
 };
 
 /// Writes images.

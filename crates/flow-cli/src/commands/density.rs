@@ -8,11 +8,13 @@ use serde::Serialize;
 
 use crate::{
     cli::DensityArgs,
-    collection::Collection,
-    console::Console,
-    files::Output,
-    records::{self, Format},
-    report,
+    input::collection::Collection,
+    output::{
+        console::Console,
+        files::Output,
+        records::{self, Format},
+        report,
+    },
 };
 
 /// In JSON, numbers that are not finite are `null`.

@@ -6,13 +6,14 @@ use flow_data::{Dataset, Measure, Split};
 use flow_glow::Checkpoint;
 
 use crate::{
-    attribute::Attribute,
     cli::EditArgs,
-    data::{self, Choice},
     exact::Exact,
-    image_files, image_grid,
-    picture_file::PictureFile,
-    select, tensors, words,
+    input::{
+        attribute::Attribute,
+        data::{self, Choice},
+        image_files, select, tensors,
+    },
+    output::{image_grid, picture_file::PictureFile, words},
 };
 
 /// Draws a grid: a row for each image, a column for each strength.

@@ -13,10 +13,14 @@ use flow_glow::{
 use super::decode;
 use crate::{
     cli::EncodeArgs,
-    data::{self, Choice},
-    exact, image_files, measure, report,
-    tensors::{self, Tensors},
-    tiles,
+    exact,
+    input::{
+        data::{self, Choice},
+        image_files,
+        tensors::{self, Tensors},
+    },
+    measure,
+    output::{report, tiles},
 };
 
 /// Images to encode: u8 or numbers of the model `[N, C, H, W]`, labels `[N]` if it has classes, and

@@ -11,12 +11,10 @@ use serde::Serialize;
 
 use crate::{
     cli::EvalArgs,
-    console::Console,
-    data::{self, Choice},
+    input::data::{self, Choice},
     measure::{self, Accuracy, Measurement},
+    output::{console::Console, report, words::count},
     ranks::Team,
-    report,
-    words::count,
 };
 
 /// Numbers that are not finite are `null`.

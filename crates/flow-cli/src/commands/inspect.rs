@@ -10,7 +10,10 @@ use flow_glow::{
 use indicatif::HumanCount;
 use serde::Serialize;
 
-use crate::{cli::InspectArgs, report, words::count};
+use crate::{
+    cli::InspectArgs,
+    output::{report, words::count},
+};
 
 #[derive(Serialize)]
 struct Inspection<'a> {

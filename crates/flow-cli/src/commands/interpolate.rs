@@ -6,12 +6,12 @@ use flow_glow::{Checkpoint, Latents, Path};
 
 use crate::{
     cli::InterpolateArgs,
-    data::{self, Choice},
     exact::Exact,
-    image_files, image_grid,
-    picture_file::PictureFile,
-    select,
-    words::count,
+    input::{
+        data::{self, Choice},
+        image_files, select,
+    },
+    output::{image_grid, picture_file::PictureFile, words::count},
 };
 
 /// Draws rows.

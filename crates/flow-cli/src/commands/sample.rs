@@ -5,13 +5,15 @@ use candle_core::{Device, Tensor};
 use flow_glow::Glow;
 
 use crate::{
-    animation,
     cli::{Motion, SampleArgs},
-    draw,
-    files::{self, Output},
-    image_grid,
-    picture_file::PictureFile,
-    tensors, words,
+    input::tensors,
+    output::{
+        animation, draw,
+        files::{self, Output},
+        image_grid,
+        picture_file::PictureFile,
+        words,
+    },
 };
 
 /// Images in a square, or in each of several rows.

@@ -13,8 +13,8 @@ use serde::Serialize;
 
 use crate::{
     cli::VerifyArgs,
-    data::{self, Choice},
-    report,
+    input::data::{self, Choice},
+    output::report,
 };
 
 #[derive(Serialize)]

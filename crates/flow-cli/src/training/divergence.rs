@@ -5,7 +5,7 @@ use flow_data::Batch;
 use flow_glow::{Divergence, Fault, Portion};
 
 use super::{Session, order::Order};
-use crate::data;
+use crate::input::data;
 
 /// Images that a message names, of however many.
 const NAMED_IMAGES: usize = 5;

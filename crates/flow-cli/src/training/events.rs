@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result};
 
 use super::{Record, RunFolder};
-use crate::{event_file::Event, files};
+use crate::output::{event_file::Event, files};
 
 /// An event file. It follows from `metrics.jsonl` and the samples, so a resumed training writes it anew.
 pub(crate) struct EventLog {

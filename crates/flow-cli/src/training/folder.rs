@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::{cli::OutputArgs, files};
+use crate::{cli::OutputArgs, output::files};
 
 /// The folder of samples in it.
 const SAMPLES: &str = "samples";

@@ -6,7 +6,7 @@ use flow_data::Batch;
 use flow_glow::{Error, Exchange, Portion, Trainer};
 
 use super::{Images, order::Order, results::SEED};
-use crate::{data, measure};
+use crate::{input::data, measure};
 
 /// A rank that writes nothing.
 pub(crate) struct Follower<'a> {

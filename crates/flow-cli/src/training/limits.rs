@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use flow_glow::Progress;
 use serde::{Deserialize, Serialize};
 
-use crate::{cli::LimitArgs, words::count};
+use crate::{cli::LimitArgs, output::words::count};
 
 /// How often the training images are seen if no limit is given.
 pub(crate) const DEFAULT_EPOCHS: u64 = 12;

@@ -14,7 +14,7 @@ use anyhow::{Context, Result};
 use flow_glow::{Divergence, Progress, StepReport};
 use serde::{Deserialize, Serialize};
 
-use crate::{files, words::count};
+use crate::output::{files, words::count};
 
 /// Steps from one line to the next.
 const RECORD_STEPS: u64 = 20;

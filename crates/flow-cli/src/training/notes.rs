@@ -5,7 +5,7 @@ use flow_glow::Trainer;
 use serde::{Deserialize, Serialize};
 
 use super::{Images, Limits, images::Digests, metrics::Journal};
-use crate::words;
+use crate::output::words;
 
 /// Everything about a run that a resumed one must find again.
 #[derive(Clone, Debug, Serialize, Deserialize)]

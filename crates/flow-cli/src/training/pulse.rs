@@ -6,7 +6,7 @@ use flow_glow::StepReport;
 use indicatif::HumanCount;
 
 use super::current_epoch;
-use crate::console::Progress;
+use crate::output::console::Progress;
 
 /// What the numbers shown keep of their past in a step.
 const SMOOTHING: f64 = 0.95;

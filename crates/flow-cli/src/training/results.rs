@@ -7,10 +7,8 @@ use indicatif::HumanCount;
 
 use super::{Session, current_epoch, order::Order};
 use crate::{
-    curve, draw, files, image_grid,
     measure::{self, Measurement},
-    picture_file,
-    words::count,
+    output::{curve, draw, files, image_grid, picture_file, words::count},
 };
 
 /// The picture of samples after each epoch.

@@ -15,7 +15,7 @@ use super::{
     EventLog, Images, Interrupt, Limits, MetricsLog, RunFolder, metrics::Due, order::Order,
     pulse::Pulse,
 };
-use crate::{console::Console, data, measure::Measurement, ranks};
+use crate::{input::data, measure::Measurement, output::console::Console, ranks};
 
 /// A training run at work, in the process that decides and writes.
 pub(crate) struct Session<'a> {

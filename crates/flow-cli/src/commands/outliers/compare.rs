@@ -11,7 +11,10 @@ use super::{
     picture::{self, Panel, Strip},
     suspects::{Suspects, by_strangeness},
 };
-use crate::{cli::OutliersArgs, picture_file, report};
+use crate::{
+    cli::OutliersArgs,
+    output::{picture_file, report},
+};
 
 /// Most and least likely images of each set that are shown.
 const SHOWN: usize = 12;

@@ -7,10 +7,12 @@ use serde::Serialize;
 use super::suspects::Suspects;
 use crate::{
     cli::OutliersArgs,
-    files::Output,
-    records::{self, Format},
-    report,
-    words::count,
+    output::{
+        files::Output,
+        records::{self, Format},
+        report,
+        words::count,
+    },
 };
 
 /// In JSON, numbers that are not finite are `null`.

@@ -8,7 +8,10 @@ use super::{
     Drawing, html,
     suspects::{Suspects, by_strangeness},
 };
-use crate::{cli::OutliersArgs, image_grid, report, tiles, words::count};
+use crate::{
+    cli::OutliersArgs,
+    output::{image_grid, report, tiles, words::count},
+};
 
 #[derive(Serialize)]
 struct Ranking<'a> {

@@ -8,7 +8,7 @@ use flow_glow::{
     ranks::Ranks,
 };
 
-use crate::{collection::Collection, console::Console};
+use crate::{input::collection::Collection, output::console::Console};
 
 /// Who is asked about images.
 pub(super) struct Witnesses<'a> {

@@ -10,11 +10,13 @@ use indicatif::HumanCount;
 
 use crate::{
     cli::TrainArgs,
-    data::{self, Choice},
-    pretrained,
+    input::{
+        data::{self, Choice},
+        pretrained,
+    },
+    output::words,
     ranks::Team,
     training::{self, Images, Journal, Limits, Notes, RunFolder},
-    words,
 };
 
 /// The data-dependent initialisation sees this many images.

@@ -17,13 +17,14 @@ use flow_glow::{Checkpoint, ImageShape, outliers::Score};
 use self::suspects::Witnesses;
 use crate::{
     cli::OutliersArgs,
-    collection::Collection,
-    console::Console,
-    data::Choice,
-    files::{self, Output},
-    picture_file::{self, PictureFile},
+    input::{collection::Collection, data::Choice},
+    output::{
+        console::Console,
+        files::{self, Output},
+        picture_file::{self, PictureFile},
+        report,
+    },
     ranks::Team,
-    report,
 };
 
 /// What to do with the images in question.

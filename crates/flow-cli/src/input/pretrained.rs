@@ -1,28 +1,18 @@
 //! The models that ship with this program, so that every command works before anything is trained.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use candle_core::Device;
-use clap::Args;
 use flow_glow::Checkpoint;
 
-use crate::classes;
-
-/// Which model a command takes.
-#[derive(Debug, Args)]
-pub(crate) struct CheckpointArgs {
-    /// The model: the `model.safetensors` that `flow train` or a conversion writes [default: a model of MNIST
-    /// that ships with this program]
-    #[arg(long, value_name = "FILE")]
-    checkpoint: Option<PathBuf>,
-}
+use crate::{cli::CheckpointArgs, input::classes};
 
 const NAME: &str = "the model of MNIST that ships with this program";
-const MNIST: &[u8] = include_bytes!("../../../assets/models/mnist.safetensors");
+const MNIST: &[u8] = include_bytes!("../../../../assets/models/mnist.safetensors");
 const NAME_WITH_CLASSES: &str = "the model of MNIST with classes that ships with this program";
 const MNIST_WITH_CLASSES: &[u8] =
-    include_bytes!("../../../assets/models/mnist-classes.safetensors");
+    include_bytes!("../../../../assets/models/mnist-classes.safetensors");
 
 /// The model that ships, with classes or without, and its name.
 pub(crate) fn shipped(with_classes: bool, device: &Device) -> Result<(&'static str, Checkpoint)> {

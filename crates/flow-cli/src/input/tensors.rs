@@ -7,8 +7,8 @@ use candle_core::{DType, Device, Tensor};
 use flow_glow::{Glow, GlowConfig, Header, finite};
 
 use crate::{
-    classes,
-    files::{self, Output},
+    input::classes,
+    output::files::{self, Output},
 };
 
 /// Images that go through a model at once; as many as `measure` takes, so that the noise is the same.

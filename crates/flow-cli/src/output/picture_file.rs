@@ -8,7 +8,7 @@ use image::{
     codecs::{gif::GifEncoder, jpeg::JpegEncoder, png::PngEncoder},
 };
 
-use crate::files::{self, Output};
+use crate::output::files::{self, Output};
 
 /// Extensions of the formats that can be written.
 pub(crate) const EXTENSIONS: [&str; 4] = ["png", "jpg", "jpeg", "gif"];

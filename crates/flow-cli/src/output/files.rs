@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use atomic_write_file::AtomicWriteFile;
 
-use crate::report;
+use crate::output::report;
 
 /// The name that stands for stdout.
 const STDOUT: &str = "-";

@@ -7,7 +7,7 @@ use candle_core::{Device, Tensor};
 use flow_core::random;
 use flow_glow::{Glow, Path};
 
-use crate::{image_files, image_grid, training::RunFolder};
+use crate::{input::image_files, output::image_grid, training::RunFolder};
 
 /// How long a picture stays.
 const STEP: Duration = Duration::from_millis(80);

@@ -136,7 +136,7 @@ mod tests {
 
     /// Written by TensorBoard: see the README beside the file.
     const REFERENCE: &[u8] =
-        include_bytes!("../../../assets/reference/events.out.tfevents.reference");
+        include_bytes!("../../../../assets/reference/events.out.tfevents.reference");
 
     #[test]
     fn records_are_those_of_tensorboard() {

@@ -7,7 +7,7 @@ use candle_core::{Device, Tensor};
 use flow_glow::ImageShape;
 use image::{DynamicImage, ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 
-use crate::image_files;
+use crate::input::image_files;
 
 /// Cuts the picture in a PNG or JPEG file into u8 images `[N, C, H, W]` of `shape`, row by row.
 pub(crate) fn read(path: &Path, shape: ImageShape) -> Result<Tensor> {

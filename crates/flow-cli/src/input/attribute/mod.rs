@@ -9,7 +9,7 @@ use candle_core::Tensor;
 use flow_data::{Dataset, Measure};
 use flow_glow::GlowConfig;
 
-use crate::{image_files, select};
+use crate::input::{image_files, select};
 
 /// What tells images apart.
 #[derive(Clone, Debug, PartialEq)]

@@ -8,7 +8,7 @@ use flow_data::{Batch, Dataset, DatasetName, Error, Split};
 use flow_glow::GlowConfig;
 use indicatif::HumanCount;
 
-use crate::{cli::DataDirArgs, words::plural};
+use crate::{cli::DataDirArgs, output::words::plural};
 
 /// The folder of data sets where none is named.
 const DATA_DIR: &str = "data";

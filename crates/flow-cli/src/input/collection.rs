@@ -14,11 +14,12 @@ use indicatif::HumanCount;
 
 use crate::{
     cli::DataDirArgs,
-    console::Progress,
-    data::{self, Choice},
-    image_files::{self, Found},
+    input::{
+        data::{self, Choice},
+        image_files::{self, Found},
+    },
     measure::{self, BATCH_SIZE},
-    words::count,
+    output::{console::Progress, words::count},
 };
 
 /// Images with names.

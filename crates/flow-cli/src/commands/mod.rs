@@ -20,8 +20,7 @@ use rayon::ThreadPoolBuilder;
 
 use crate::{
     cli::{Cli, Command},
-    console::Console,
-    words::count,
+    output::{console::Console, words::count},
 };
 
 /// Does what the command line says.

@@ -11,13 +11,10 @@ use indicatif::HumanCount;
 use self::start::Start;
 use crate::{
     cli::TrainArgs,
-    console::Console,
     measure::Measurement,
-    memory,
+    output::{console::Console, memory, report, words::count},
     ranks::Team,
-    report,
     training::{self, EventLog, Follower, Interrupt, Limits, MetricsLog, Outcome, Session},
-    words::count,
 };
 
 /// Trains a model.

@@ -1,0 +1,129 @@
+//! What can be typed: commands, options, and the texts of `--help`.
+
+mod bench;
+mod cluster;
+mod decode;
+mod density;
+mod edit;
+mod encode;
+mod eval;
+mod inspect;
+mod interpolate;
+mod outliers;
+mod sample;
+mod shared;
+mod train;
+mod values;
+mod verify;
+
+use clap::{ArgAction, CommandFactory, Parser, Subcommand, error::ErrorKind};
+
+pub(crate) use bench::BenchArgs;
+pub(crate) use cluster::{ClusterArgs, Method};
+pub(crate) use decode::DecodeArgs;
+pub(crate) use density::DensityArgs;
+pub(crate) use edit::EditArgs;
+pub(crate) use encode::EncodeArgs;
+pub(crate) use eval::EvalArgs;
+pub(crate) use inspect::InspectArgs;
+pub(crate) use interpolate::InterpolateArgs;
+pub(crate) use outliers::OutliersArgs;
+pub(crate) use sample::{Motion, SampleArgs};
+pub(crate) use shared::{CheckpointArgs, DataDirArgs, DeviceArgs, DistributedArgs};
+pub(crate) use train::{
+    LimitArgs, ModelArgs, OptimizationArgs, OutputArgs, PreprocessingChoice, Preset, TrainArgs,
+};
+pub(crate) use verify::VerifyArgs;
+
+use crate::training;
+
+/// Train, evaluate and sample Glow, a normalizing flow for images
+#[derive(Debug, Parser)]
+#[command(
+    name = "flow",
+    version,
+    arg_required_else_help = true,
+    after_help = "\
+Begin with `flow train`: it needs no options, no data and no network. It writes `runs/mnist-small/`,
+and then
+  flow sample  --checkpoint runs/mnist-small/model.safetensors
+  flow eval    --checkpoint runs/mnist-small/model.safetensors
+  flow inspect runs/mnist-small/model.safetensors
+
+Results go to stdout, messages to stderr; RUST_LOG sets which messages (as in RUST_LOG=debug),
+NO_COLOR=1 takes their colors away. The exit status is 0, 1 after a failure, 2 if the command line
+is wrong."
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// Threads that compute on the CPU [default: RAYON_NUM_THREADS, or one for each processor]
+    #[arg(long, value_name = "N", value_parser = values::count_up_to::<1024>, global = true, display_order = 99)]
+    pub(crate) threads: Option<usize>,
+
+    /// Show more messages; -vv shows all of them
+    #[arg(short, long, action = ArgAction::Count, global = true, display_order = 100)]
+    pub(crate) verbose: u8,
+}
+
+impl Cli {
+    /// The command that was typed; ends the program with status 2 if there is none.
+    pub(crate) fn read() -> Self {
+        let cli = Self::parse();
+        let model = match &cli.command {
+            Command::Train(args) => Some(&args.model),
+            Command::Bench(args) => Some(&args.model),
+            _ => None,
+        };
+        if let Some(Err(reason)) = model.map(training::check_peer) {
+            let mut command = Self::command();
+            command.error(ErrorKind::ArgumentConflict, reason).exit();
+        }
+        cli
+    }
+}
+
+/// One file in `commands` each.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Train a model on images; can be stopped with Ctrl-C and resumed
+    Train(Box<TrainArgs>),
+    /// Measure bits per dimension of a trained model on a data set
+    Eval(EvalArgs),
+    /// Draw new images from a trained model, as one PNG or a GIF
+    Sample(SampleArgs),
+    /// Lead from one image to another through latent space
+    Interpolate(InterpolateArgs),
+    /// Give images more or less of an attribute
+    Edit(EditArgs),
+    /// Find groups of images by their latents
+    Cluster(ClusterArgs),
+    /// Turn images into latents, and measure their likelihood
+    Encode(EncodeArgs),
+    /// Turn latents back into images
+    Decode(DecodeArgs),
+    /// Measure the likelihood of image files
+    Density(DensityArgs),
+    /// Tell strange images from normal ones: compare data sets, rank images, judge files
+    Outliers(Box<OutliersArgs>),
+    /// Show what a model or training file holds
+    Inspect(InspectArgs),
+    /// Check that a trained model's likelihoods and inverses can be trusted
+    Verify(VerifyArgs),
+    /// Time training, likelihood and samples on this machine
+    Bench(BenchArgs),
+}
+
+impl Command {
+    /// Whether other processes take part.
+    pub(crate) fn is_distributed(&self) -> bool {
+        let option = match self {
+            Self::Train(args) => &args.distributed,
+            Self::Eval(args) => &args.distributed,
+            Self::Outliers(args) => &args.distributed,
+            _ => return false,
+        };
+        option.distributed.is_some()
+    }
+}

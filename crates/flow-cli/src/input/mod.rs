@@ -1,0 +1,10 @@
+//! What commands read: data sets, image files, models, tensors, labels.
+
+pub(crate) mod attribute;
+pub(crate) mod classes;
+pub(crate) mod collection;
+pub(crate) mod data;
+pub(crate) mod image_files;
+pub(crate) mod pretrained;
+pub(crate) mod select;
+pub(crate) mod tensors;

@@ -1,0 +1,15 @@
+//! What commands write and show: files that appear whole, tables, pictures, log lines.
+
+pub(crate) mod animation;
+pub(crate) mod console;
+pub(crate) mod curve;
+pub(crate) mod draw;
+pub(crate) mod event_file;
+pub(crate) mod files;
+pub(crate) mod image_grid;
+pub(crate) mod memory;
+pub(crate) mod picture_file;
+pub(crate) mod records;
+pub(crate) mod report;
+pub(crate) mod tiles;
+pub(crate) mod words;
