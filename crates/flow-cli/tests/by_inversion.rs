@@ -2,10 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 use candle_core::{Device, Tensor};
+use flow_core::ops::Precision;
 use flow_data::{Batches, Dataset, Split};
-use flow_glow::{
-    GlowConfig, ImageShape, Memory, Precision, TrainSettings, Trainer, UnsoundInversion,
-};
+use flow_glow::{GlowConfig, ImageShape, Memory, TrainSettings, Trainer, UnsoundInversion};
 
 /// The Euclidean norm.
 fn norm(tensor: &Tensor) -> f32 {

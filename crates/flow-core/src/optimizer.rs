@@ -9,6 +9,11 @@ use std::collections::BTreeMap;
 
 /// Which update is made of a gradient.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "kebab-case")
+)]
 pub enum Optimizer {
     /// Scales by the root of the mean square of past gradients.
     #[default]

@@ -47,7 +47,8 @@ pub enum Coupling {
     Additive,
 }
 
-/// From the network's output to the scale of an affine coupling; see [`flow_core::ScaleMap`].
+/// From the network's output to the scale of an affine coupling: a [`flow_core::ScaleMap`] that Glows have, or a
+/// bound that the network learns.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum ScaleMap {
@@ -357,7 +358,7 @@ impl GlowConfig {
             (Coupling::Affine, ScaleMap::Exp | ScaleMap::ExpTanhLearned) => Map::Exp,
             (Coupling::Affine, ScaleMap::ExpTanh { bound }) => Map::ExpTanh { bound },
         };
-        Transform::Affine(map, self.conventions.order())
+        Transform::Affine(map, self.conventions.affine_order)
     }
 }
 

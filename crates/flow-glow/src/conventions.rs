@@ -16,11 +16,11 @@ pub struct Conventions {
     /// What stands between the last step of a level and its split.
     pub level_end: LevelEnd,
     /// Which channels pass the couplings.
-    pub passing: PassingChannels,
+    pub passing: Passing,
     /// Whether every other step of a level passes the other channels.
     pub alternating: bool,
     /// Whether affine couplings shift or scale first.
-    pub affine_order: AffineOrder,
+    pub affine_order: Order,
     /// What happens to the input of the coupling networks first.
     pub network_input: NetworkInput,
     /// What lies around images for the last convolution of a coupling network and those of priors.
@@ -38,9 +38,9 @@ impl Default for Conventions {
         Self {
             conv1x1: Conv1x1Form::RotationLowerUpper,
             level_end: LevelEnd::Bare,
-            passing: PassingChannels::FirstHalf,
+            passing: Passing::FirstHalf,
             alternating: false,
-            affine_order: AffineOrder::ShiftFirst,
+            affine_order: Order::ShiftFirst,
             network_input: NetworkInput::Plain,
             padding: Padding::Zeros,
             split_keeps: Half::First,
@@ -50,7 +50,7 @@ impl Default for Conventions {
     }
 }
 
-/// What 1×1 convolutions are made of; see [`flow_core::MatrixForm`].
+/// The matrices of 1×1 convolutions: one [`flow_core::MatrixForm`] for all levels, or another for the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Conv1x1Form {
@@ -72,27 +72,6 @@ pub enum LevelEnd {
     Bare,
     /// A 1×1 convolution: bayesiains/nsf's.
     Conv1x1,
-}
-
-/// Which channels pass a coupling; see [`flow_core::Passing`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[allow(missing_docs)]
-pub enum PassingChannels {
-    FirstHalf,
-    SecondHalf,
-    Even,
-    Odd,
-}
-
-/// Whether affine couplings shift or scale first; see [`flow_core::Order`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AffineOrder {
-    /// (x₂ + shift) ⊙ s.
-    ShiftFirst,
-    /// x₂ ⊙ s + shift.
-    ScaleFirst,
 }
 
 /// What happens to the input of the coupling networks before the first convolution.
@@ -159,25 +138,11 @@ impl Conventions {
     }
 
     /// The channels that pass the coupling of step `step` of a level.
-    pub(crate) fn passing(&self, step: usize) -> Passing {
-        let passing = match self.passing {
-            PassingChannels::FirstHalf => Passing::FirstHalf,
-            PassingChannels::SecondHalf => Passing::SecondHalf,
-            PassingChannels::Even => Passing::Even,
-            PassingChannels::Odd => Passing::Odd,
-        };
+    pub fn passing(&self, step: usize) -> Passing {
         if self.alternating && step % 2 == 1 {
-            passing.complement()
+            self.passing.complement()
         } else {
-            passing
-        }
-    }
-
-    /// Whether affine couplings shift or scale first.
-    pub(crate) fn order(&self) -> Order {
-        match self.affine_order {
-            AffineOrder::ShiftFirst => Order::ShiftFirst,
-            AffineOrder::ScaleFirst => Order::ScaleFirst,
+            self.passing
         }
     }
 }

@@ -49,10 +49,7 @@ mod whole;
 
 pub use checkpoint::{Checkpoint, Header, TrainingRecord};
 pub use config::{Coupling, Dequantization, GlowConfig, ImageShape, Preprocessing, ScaleMap};
-pub use conventions::{
-    AffineOrder, Conv1x1Form, Conventions, Half, LevelEnd, NetworkInput, Padding, PassingChannels,
-    PriorForm,
-};
+pub use conventions::{Conv1x1Form, Conventions, Half, LevelEnd, NetworkInput, Padding, PriorForm};
 pub use error::{Error, Result};
 pub use latent_space::Path;
 pub use level::Level;
@@ -63,7 +60,7 @@ pub use prior::{LatentPrior, SplitPrior};
 pub use step::{FlowStep, Place};
 pub use tensor_file::read_tensors;
 pub use train::{
-    BatchGradient, Divergence, Exchange, Fault, Inversion, Memory, Optimizer, Origin, Portion,
-    Precision, Progress, StepReport, TrainSettings, Trainer, UnsoundInversion, ranks,
+    BatchGradient, Divergence, Exchange, Fault, Inversion, Memory, Origin, Portion, Progress,
+    StepReport, TrainSettings, Trainer, UnsoundInversion, ranks,
 };
 pub use whole::Whole;

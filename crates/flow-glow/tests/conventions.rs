@@ -4,10 +4,10 @@
 
 use candle_core::{DType, Device, Tensor};
 use flow_core::params::ParamStore;
-use flow_core::{Bijection, check, random};
+use flow_core::{Bijection, Order, Passing, check, random};
 use flow_glow::{
-    AffineOrder, Conv1x1Form, Conventions, Coupling, Glow, GlowConfig, Half, ImageShape, LevelEnd,
-    NetworkInput, Padding, PassingChannels, PriorForm, ScaleMap,
+    Conv1x1Form, Conventions, Coupling, Glow, GlowConfig, Half, ImageShape, LevelEnd, NetworkInput,
+    Padding, PriorForm, ScaleMap,
 };
 use proptest::prelude::*;
 
@@ -22,13 +22,13 @@ fn conventions() -> impl Strategy<Value = Conventions> {
         ]),
         select(vec![LevelEnd::Bare, LevelEnd::Conv1x1]),
         select(vec![
-            PassingChannels::FirstHalf,
-            PassingChannels::SecondHalf,
-            PassingChannels::Even,
-            PassingChannels::Odd,
+            Passing::FirstHalf,
+            Passing::SecondHalf,
+            Passing::Even,
+            Passing::Odd,
         ]),
         any::<bool>(),
-        select(vec![AffineOrder::ShiftFirst, AffineOrder::ScaleFirst]),
+        select(vec![Order::ShiftFirst, Order::ScaleFirst]),
         select(vec![NetworkInput::Plain, NetworkInput::AffineRelu]),
         select(vec![Padding::Zeros, Padding::Ones]),
     );

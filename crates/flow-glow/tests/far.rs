@@ -3,11 +3,11 @@
 #![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Tensor};
-use flow_core::check;
 use flow_core::params::ParamStore;
+use flow_core::{Order, check};
 use flow_glow::{
-    AffineOrder, Conv1x1Form, Coupling, Glow, GlowConfig, ImageShape, Latents, LevelEnd,
-    Preprocessing, ScaleMap, finite, quantize::quantize,
+    Conv1x1Form, Coupling, Glow, GlowConfig, ImageShape, Latents, LevelEnd, Preprocessing,
+    ScaleMap, finite, quantize::quantize,
 };
 
 /// A small model of every kind of coupling, prior and form.
@@ -44,7 +44,7 @@ fn kinds() -> Vec<GlowConfig> {
         ..small.clone()
     });
     let mut nflows = small;
-    nflows.conventions.affine_order = AffineOrder::ScaleFirst;
+    nflows.conventions.affine_order = Order::ScaleFirst;
     nflows.conventions.conv1x1 = Conv1x1Form::LowerUpperRotation;
     nflows.conventions.level_end = LevelEnd::Conv1x1;
     kinds.push(nflows);

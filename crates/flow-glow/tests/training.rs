@@ -2,10 +2,11 @@
 #![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Tensor, Var};
+use flow_core::optimizer::Optimizer;
 use flow_core::{check, random};
 use flow_glow::{
     Checkpoint, Conventions, Dequantization, Error, Fault, Glow, GlowConfig, ImageShape, Memory,
-    Optimizer, Portion, Preprocessing, PriorForm, TrainSettings, Trainer, UnsoundInversion,
+    Portion, Preprocessing, PriorForm, TrainSettings, Trainer, UnsoundInversion,
 };
 use std::path::Path;
 

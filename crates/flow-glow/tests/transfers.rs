@@ -4,10 +4,9 @@
 
 use candle_core::{DType, Device, Tensor};
 use flow_core::transfer::{self, Copies};
-use flow_core::{check, device, random};
+use flow_core::{Passing, check, device, random};
 use flow_glow::{
-    Dequantization, GlowConfig, ImageShape, Memory, PassingChannels, Preprocessing, TrainSettings,
-    Trainer,
+    Dequantization, GlowConfig, ImageShape, Memory, Preprocessing, TrainSettings, Trainer,
 };
 
 const BATCH: usize = 40;
@@ -64,7 +63,7 @@ fn a_step_makes_three_copies() {
         assert_eq!(copies_of_a_step(&config(steps), Memory::Plain), three);
     }
     let mut odd = config(3);
-    odd.conventions.passing = PassingChannels::Odd;
+    odd.conventions.passing = Passing::Odd;
     assert_eq!(copies_of_a_step(&odd, Memory::Plain), three);
     let learned = GlowConfig {
         dequantization: Dequantization::Variational { steps: 2, width: 8 },

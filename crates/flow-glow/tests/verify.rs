@@ -4,11 +4,11 @@
 
 use candle_core::{DType, Device, Tensor};
 use flow_core::params::ParamStore;
-use flow_core::{check, random};
+use flow_core::{Order, Passing, check, random};
 use flow_glow::verify::{Report, verify};
 use flow_glow::{
-    AffineOrder, Conv1x1Form, Conventions, Coupling, Glow, GlowConfig, Half, ImageShape, LevelEnd,
-    PassingChannels, Preprocessing, PriorForm, ScaleMap,
+    Conv1x1Form, Conventions, Coupling, Glow, GlowConfig, Half, ImageShape, LevelEnd,
+    Preprocessing, PriorForm, ScaleMap,
 };
 
 const IMAGES: usize = 5;
@@ -81,9 +81,9 @@ fn models_of_every_kind_pass() {
             conventions: Conventions {
                 conv1x1: Conv1x1Form::LowerUpperRotation,
                 level_end: LevelEnd::Conv1x1,
-                passing: PassingChannels::Odd,
+                passing: Passing::Odd,
                 alternating: true,
-                affine_order: AffineOrder::ScaleFirst,
+                affine_order: Order::ScaleFirst,
                 split_keeps: Half::Second,
                 split_prior: PriorForm::Element,
                 top_prior: PriorForm::Element,

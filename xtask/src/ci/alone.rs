@@ -16,7 +16,7 @@ const AVOIDED: [&str; 6] = [
     "reqwest",
 ];
 
-/// What it depends on itself; more needs a reason.
+/// What it depends on itself where no feature is asked for; more needs a reason.
 const DIRECT: [&str; 9] = [
     "candle-core",
     "candle-nn",

@@ -16,7 +16,7 @@ const FORBIDDEN: [(&str, &[&str]); 4] = [
             "flow-data",
             "flow-glow",
             "hf-hub",
-            "serde",
+            // `serde` is behind a feature: `alone` sees that flow-core does without.
             "serde_json",
             "tokio",
             "tracing-subscriber",

@@ -4,7 +4,8 @@ use std::{fs, path::Path};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
-use flow_glow::{ImageShape, Padding, PassingChannels, Preprocessing, ScaleMap};
+use flow_core::Passing;
+use flow_glow::{ImageShape, Padding, Preprocessing, ScaleMap};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -51,8 +52,8 @@ pub(super) struct Facts {
 
     /// Which channels pass normflows' couplings: `first-half`, its split mode `channel`, or `second-half`,
     /// `channel_inv` [default: first-half]
-    #[arg(long, value_name = "CHANNELS", value_parser = named::<PassingChannels>)]
-    passing: Option<PassingChannels>,
+    #[arg(long, value_name = "CHANNELS", value_parser = named::<Passing>)]
+    passing: Option<Passing>,
 }
 
 /// Height and width: a number if they are equal.
@@ -130,7 +131,7 @@ impl Facts {
     }
 
     /// As [`scale_map`](Self::scale_map).
-    pub(super) fn passing(&self, choices: &[PassingChannels]) -> Result<PassingChannels> {
+    pub(super) fn passing(&self, choices: &[Passing]) -> Result<Passing> {
         one_of("choice of passing channels", self.passing, choices)
     }
 }

@@ -1,7 +1,8 @@
 //! Options of `flow bench`.
 
 use clap::Args;
-use flow_glow::{Memory, Precision};
+use flow_core::ops::Precision;
+use flow_glow::Memory;
 
 use super::{DeviceArgs, ModelArgs, train, values};
 

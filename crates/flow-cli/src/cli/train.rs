@@ -3,10 +3,10 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum, builder::TypedValueParser};
+use flow_core::{ops::Precision, optimizer::Optimizer};
 use flow_data::DatasetName;
 use flow_glow::{
-    Coupling, Dequantization, Memory, Optimizer, Peer, Precision, ScaleMap, TrainSettings,
-    UnsoundInversion,
+    Coupling, Dequantization, Memory, Peer, ScaleMap, TrainSettings, UnsoundInversion,
 };
 
 use super::{DataDirArgs, DeviceArgs, DistributedArgs, values};

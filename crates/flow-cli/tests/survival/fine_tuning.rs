@@ -1,7 +1,8 @@
 //! Trainings that begin with the weights of a trained model.
 
 use crate::sandbox::{Sandbox, TINY, failed, header, metrics, succeeded};
-use flow_glow::{Checkpoint, Conventions, Coupling, GlowConfig, ImageShape, PassingChannels};
+use flow_core::Passing;
+use flow_glow::{Checkpoint, Conventions, Coupling, GlowConfig, ImageShape};
 use std::fs;
 
 /// One step that moves nothing.
@@ -162,7 +163,7 @@ fn what_is_not_given_is_as_it_was() {
         width: 4,
         coupling: Coupling::Additive,
         conventions: Conventions {
-            passing: PassingChannels::SecondHalf,
+            passing: Passing::SecondHalf,
             ..Conventions::default()
         },
         ..GlowConfig::paper(image)

@@ -7,6 +7,11 @@ use std::sync::{Arc, OnceLock};
 
 /// Which of C channels pass a coupling unchanged, in their order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "kebab-case")
+)]
 pub enum Passing {
     /// The first ⌊C/2⌋: Glow's.
     #[default]

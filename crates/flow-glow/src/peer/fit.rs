@@ -2,9 +2,8 @@
 
 use super::{Fit, Peer, Setting};
 use crate::config::{Coupling, Dequantization, GlowConfig, Preprocessing, ScaleMap};
-use crate::conventions::{
-    AffineOrder, Half, LevelEnd, NetworkInput, Padding, PassingChannels, PriorForm,
-};
+use crate::conventions::{Half, LevelEnd, NetworkInput, Padding, PriorForm};
+use flow_core::{Order, Passing};
 
 impl Peer {
     pub(super) fn fit(self, setting: Setting, config: &GlowConfig) -> Fit {
@@ -50,7 +49,7 @@ impl Peer {
     }
 
     fn scale_map(self, config: &GlowConfig) -> Fit {
-        let shifts_first = config.conventions.affine_order == AffineOrder::ShiftFirst;
+        let shifts_first = config.conventions.affine_order == Order::ShiftFirst;
         match (self, config.scale_map) {
             (Self::Nflows, ScaleMap::SigmoidOffset | ScaleMap::Softplus)
             | (Self::Normflows, ScaleMap::Exp | ScaleMap::SigmoidInverse)
@@ -65,9 +64,9 @@ impl Peer {
     fn affine_order(self, config: &GlowConfig) -> Fit {
         let is_odd = matches!(config.scale_map, ScaleMap::Exp | ScaleMap::ExpTanh { .. });
         match (self, config.conventions.affine_order) {
-            (Self::Nflows, AffineOrder::ScaleFirst)
-            | (Self::Normflows | Self::Rosinality, AffineOrder::ShiftFirst) => Fit::Own,
-            (Self::Nflows, AffineOrder::ShiftFirst) if is_odd => Fit::Part,
+            (Self::Nflows, Order::ScaleFirst)
+            | (Self::Normflows | Self::Rosinality, Order::ShiftFirst) => Fit::Own,
+            (Self::Nflows, Order::ShiftFirst) if is_odd => Fit::Part,
             _ => Fit::Missing,
         }
     }
@@ -94,10 +93,10 @@ impl Peer {
         own(match self {
             Self::Nflows => true,
             Self::Normflows => {
-                let halves = [PassingChannels::FirstHalf, PassingChannels::SecondHalf];
+                let halves = [Passing::FirstHalf, Passing::SecondHalf];
                 is_constant && halves.contains(&passing)
             }
-            Self::Rosinality => is_constant && passing == PassingChannels::FirstHalf,
+            Self::Rosinality => is_constant && passing == Passing::FirstHalf,
         })
     }
 

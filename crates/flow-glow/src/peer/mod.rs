@@ -3,9 +3,8 @@
 mod fit;
 
 use crate::config::{Dequantization, GlowConfig, Preprocessing, ScaleMap};
-use crate::conventions::{
-    AffineOrder, Conv1x1Form, Conventions, Half, Padding, PassingChannels, PriorForm,
-};
+use crate::conventions::{Conv1x1Form, Conventions, Half, Padding, PriorForm};
+use flow_core::{Order, Passing};
 
 /// A program that trained models are written for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,9 +108,9 @@ impl Peer {
                 Preprocessing::Unit,
                 Conventions {
                     conv1x1: Conv1x1Form::LowerUpperRotation,
-                    passing: PassingChannels::Even,
+                    passing: Passing::Even,
                     alternating: true,
-                    affine_order: AffineOrder::ScaleFirst,
+                    affine_order: Order::ScaleFirst,
                     split_keeps: Half::Second,
                     split_prior: PriorForm::Standard,
                     top_prior: PriorForm::Standard,

@@ -24,5 +24,5 @@ pub use guard::Divergence;
 pub use origin::Origin;
 pub use portion::Portion;
 pub(crate) use resume::ResumeRecord;
-pub use settings::{Memory, Optimizer, Precision, Progress, TrainSettings, UnsoundInversion};
+pub use settings::{Memory, Progress, TrainSettings, UnsoundInversion};
 pub use trainer::{BatchGradient, StepReport, Trainer};

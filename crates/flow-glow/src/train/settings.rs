@@ -1,47 +1,9 @@
 //! How to train, and where training stands.
 
 use crate::{Error, Result};
+use flow_core::{ops::Precision, optimizer::Optimizer};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
-
-/// In which numbers the coupling networks of the model that is fitted are computed. Weights, their average,
-/// sums, log-determinants and everything outside the networks are in f32, and so is what is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Precision {
-    /// 24 bits of precision.
-    F32,
-    /// 8 bits of precision, where the processor multiplies them fast; see [`flow_core::ops::Precision`].
-    Bf16,
-}
-
-impl From<Precision> for flow_core::ops::Precision {
-    fn from(precision: Precision) -> Self {
-        match precision {
-            Precision::F32 => Self::F32,
-            Precision::Bf16 => Self::Bf16,
-        }
-    }
-}
-
-/// Which update is made of a gradient.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Optimizer {
-    /// Scales by the root of the mean square of past gradients.
-    Adam,
-    /// Scales by their largest magnitude, which decays.
-    Adamax,
-}
-
-impl From<Optimizer> for flow_core::optimizer::Optimizer {
-    fn from(optimizer: Optimizer) -> Self {
-        match optimizer {
-            Optimizer::Adam => Self::Adam,
-            Optimizer::Adamax => Self::Adamax,
-        }
-    }
-}
 
 /// What a training step keeps of the forward pass for the backward pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,7 +44,8 @@ pub struct TrainSettings {
     pub average_decay: f64,
     /// The optimiser.
     pub optimizer: Optimizer,
-    /// In which numbers the coupling networks are trained.
+    /// The numbers in which the coupling networks of the model that is fitted are computed. Weights, their average,
+    /// log-determinants and everything outside the networks are in f32, and so is what is measured.
     pub precision: Precision,
     /// What a step keeps.
     #[serde(default)]

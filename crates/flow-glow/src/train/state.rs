@@ -2,13 +2,13 @@
 
 use super::companions::Companions;
 use super::guard::Losses;
-use super::settings::Precision;
 use crate::checkpoint::{AVERAGE, FIRST_MOMENT, GOOD, SECOND_MOMENT, WEIGHTS};
 use crate::config::GlowConfig;
 use crate::model::Glow;
 use crate::tensor_file::{Piece, Scratch};
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
+use flow_core::ops::Precision;
 use flow_core::params::ParamStore;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -100,7 +100,7 @@ impl State {
         average: impl FnOnce(&ParamStore) -> candle_core::Result<ParamStore>,
     ) -> Result<Self> {
         let fitted = |params: &ParamStore| {
-            Glow::with_precision(config, precision.into(), params.builder(DType::F32, device))
+            Glow::with_precision(config, precision, params.builder(DType::F32, device))
         };
         let live = fitted(&params)?;
         all_used(&params)?;

@@ -178,7 +178,7 @@ impl Trainer {
         let updates = self.state.standing.updates;
         let rate = self.settings.learning_rate_at(updates, done);
         let update = Update {
-            optimizer: self.settings.optimizer.into(),
+            optimizer: self.settings.optimizer,
             step: updates,
             learning_rate: rate * self.progress.learning_rate_factor(),
             gradient_scale: (self.settings.clip_norm / gradient.norm).min(1.0),

@@ -5,9 +5,10 @@
 
 use anyhow::{Result, ensure};
 use candle_core::Tensor;
+use flow_core::Passing;
 use flow_glow::{
-    Conv1x1Form, Conventions, Coupling, GlowConfig, NetworkInput, PassingChannels, Preprocessing,
-    PriorForm, ScaleMap,
+    Conv1x1Form, Conventions, Coupling, GlowConfig, NetworkInput, Preprocessing, PriorForm,
+    ScaleMap,
 };
 
 use crate::convert_checkpoint::facts::Facts;
@@ -49,7 +50,7 @@ pub(super) fn read(source: &mut Source, facts: &Facts) -> Result<Model> {
         classes: None,
         conventions: Conventions {
             conv1x1: Conv1x1Form::Plain,
-            passing: PassingChannels::SecondHalf,
+            passing: Passing::SecondHalf,
             network_input: NetworkInput::AffineRelu,
             split_prior: PriorForm::Standard,
             top_prior: PriorForm::Standard,

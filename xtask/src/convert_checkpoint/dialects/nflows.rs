@@ -11,9 +11,10 @@ mod signs;
 mod write;
 
 use anyhow::{Context, Result, ensure};
+use flow_core::Order;
 use flow_glow::{
-    AffineOrder, Conv1x1Form, Conventions, Coupling, GlowConfig, Half, LevelEnd, Padding,
-    Preprocessing, PriorForm, ScaleMap,
+    Conv1x1Form, Conventions, Coupling, GlowConfig, Half, LevelEnd, Padding, Preprocessing,
+    PriorForm, ScaleMap,
 };
 
 use conv1x1::read_conv1x1;
@@ -91,7 +92,7 @@ pub(super) fn read(source: &mut Source, facts: &Facts) -> Result<Model> {
             },
             passing,
             alternating,
-            affine_order: AffineOrder::ScaleFirst,
+            affine_order: Order::ScaleFirst,
             padding: facts.padding(&[Padding::Zeros, Padding::Ones])?,
             split_keeps: Half::Second,
             split_prior: PriorForm::Standard,

@@ -9,7 +9,8 @@ mod write;
 
 use anyhow::{Result, ensure};
 use candle_core::Tensor;
-use flow_glow::{Conventions, Coupling, GlowConfig, PassingChannels, Preprocessing, ScaleMap};
+use flow_core::Passing;
+use flow_glow::{Conventions, Coupling, GlowConfig, Preprocessing, ScaleMap};
 
 use super::conv1x1_form;
 use crate::convert_checkpoint::facts::Facts;
@@ -25,7 +26,7 @@ pub(super) use write::write;
 const SCALE_MAPS: [ScaleMap; 3] = [ScaleMap::Sigmoid, ScaleMap::Exp, ScaleMap::SigmoidInverse];
 
 /// The channels that pass its couplings, its default first.
-const PASSING: [PassingChannels; 2] = [PassingChannels::FirstHalf, PassingChannels::SecondHalf];
+const PASSING: [Passing; 2] = [Passing::FirstHalf, Passing::SecondHalf];
 
 /// The tensor by which its models are known.
 pub(super) const FIRST_TENSOR: [&str; 1] = ["flows.0.0.flows.0.flows.1.param_map.net.0.weight"];

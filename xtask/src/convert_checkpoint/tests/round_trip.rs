@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
 use flow_core::params::ParamStore;
-use flow_core::{check, random};
+use flow_core::{Order, Passing, check, random};
 use flow_glow::{
-    AffineOrder, Checkpoint, Conv1x1Form, Conventions, Coupling, Glow, GlowConfig, Half,
-    ImageShape, LevelEnd, Padding, PassingChannels, PriorForm, ScaleMap,
+    Checkpoint, Conv1x1Form, Conventions, Coupling, Glow, GlowConfig, Half, ImageShape, LevelEnd,
+    Padding, PriorForm, ScaleMap,
 };
 use proptest::prelude::*;
 
@@ -124,9 +124,9 @@ fn models() -> impl Strategy<Value = (&'static str, GlowConfig)> {
                             } else {
                                 LevelEnd::Bare
                             },
-                            passing: PassingChannels::Odd,
+                            passing: Passing::Odd,
                             alternating: flag,
-                            affine_order: AffineOrder::ScaleFirst,
+                            affine_order: Order::ScaleFirst,
                             split_keeps: Half::Second,
                             split_prior: PriorForm::Standard,
                             top_prior: PriorForm::Standard,

@@ -25,6 +25,11 @@ use scale::{
 
 /// Whether numbers are shifted or scaled first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "kebab-case")
+)]
 pub enum Order {
     /// y₂ = (x₂ + shift) ⊙ s: Glow's published code.
     #[default]

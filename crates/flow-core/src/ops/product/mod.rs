@@ -27,6 +27,11 @@ pub(super) fn padded(columns: usize) -> usize {
 
 /// In which numbers the products of coupling networks are computed; sums are always in f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "kebab-case")
+)]
 pub enum Precision {
     /// 24 bits of precision.
     #[default]

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use flow_core::Passing;
-use flow_glow::{Conventions, PassingChannels};
+use flow_glow::Conventions;
 
 use super::step;
 use crate::convert_checkpoint::source::Source;
@@ -13,8 +13,8 @@ pub(super) fn passing(
     base: &str,
     [levels, steps]: [usize; 2],
     channels: usize,
-) -> Result<(PassingChannels, bool)> {
-    let mut found: Option<(PassingChannels, bool)> = None;
+) -> Result<(Passing, bool)> {
+    let mut found: Option<(Passing, bool)> = None;
     for level in 0..levels {
         let channels = channels.checked_shl(level as u32).unwrap_or(usize::MAX);
         for k in 0..steps {
@@ -31,10 +31,10 @@ pub(super) fn passing(
                 );
             };
             let (first, alternates) = *found.get_or_insert((pattern, false));
-            let alternates = alternates || (level, k) == (0, 1) && pattern == complement(first);
+            let alternates = alternates || (level, k) == (0, 1) && pattern == first.complement();
             found = Some((first, alternates));
             let expected = if alternates && k % 2 == 1 {
-                complement(first)
+                first.complement()
             } else {
                 first
             };
@@ -48,47 +48,25 @@ pub(super) fn passing(
     found.context("it has no steps")
 }
 
-fn pattern(features: &[u32], others: &[u32], channels: usize) -> Option<PassingChannels> {
+fn pattern(features: &[u32], others: &[u32], channels: usize) -> Option<Passing> {
     let half = channels / 2;
     if features.len() != half || others.len() != half {
         return None;
     }
     let all = PATTERNS.into_iter();
-    let mut all = all.map(|pattern| (pattern, order(pattern, channels)));
+    let mut all = all.map(|pattern| (pattern, pattern.order(channels)));
     all.find(|(_, order)| order[..half] == *features && order[half..] == *others)
         .map(|found| found.0)
 }
 
-const PATTERNS: [PassingChannels; 4] = [
-    PassingChannels::FirstHalf,
-    PassingChannels::SecondHalf,
-    PassingChannels::Even,
-    PassingChannels::Odd,
+const PATTERNS: [Passing; 4] = [
+    Passing::FirstHalf,
+    Passing::SecondHalf,
+    Passing::Even,
+    Passing::Odd,
 ];
 
-/// The channels in the order of a coupling: those that pass first.
-fn order(passing: PassingChannels, channels: usize) -> Vec<u32> {
-    let passing = match passing {
-        PassingChannels::FirstHalf => Passing::FirstHalf,
-        PassingChannels::SecondHalf => Passing::SecondHalf,
-        PassingChannels::Even => Passing::Even,
-        PassingChannels::Odd => Passing::Odd,
-    };
-    passing.order(channels)
-}
-
-/// As [`order`], of the coupling of a step.
+/// The channels in the order of the coupling of a step: those that pass first.
 pub(super) fn step_order(conventions: &Conventions, step: usize, channels: usize) -> Vec<u32> {
-    let passing = conventions.passing;
-    let others = conventions.alternating && step % 2 == 1;
-    order(if others { complement(passing) } else { passing }, channels)
-}
-
-fn complement(passing: PassingChannels) -> PassingChannels {
-    match passing {
-        PassingChannels::FirstHalf => PassingChannels::SecondHalf,
-        PassingChannels::SecondHalf => PassingChannels::FirstHalf,
-        PassingChannels::Even => PassingChannels::Odd,
-        PassingChannels::Odd => PassingChannels::Even,
-    }
+    conventions.passing(step).order(channels)
 }

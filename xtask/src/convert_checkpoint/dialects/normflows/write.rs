@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 use candle_core::Tensor;
-use flow_glow::{Conv1x1Form, Coupling, GlowConfig, Padding, PassingChannels, PriorForm, ScaleMap};
+use flow_core::Passing;
+use flow_glow::{Conv1x1Form, Coupling, GlowConfig, Padding, PriorForm, ScaleMap};
 
 use super::base::BaseWriter;
 use super::negates_scale;
@@ -99,7 +100,7 @@ fn tell(export: &mut Export, config: &GlowConfig, predicts: bool, is_plain: bool
     );
     export.tell("split_prior", predicts);
     export.tell("classes", config.classes);
-    let is_second = config.conventions.passing == PassingChannels::SecondHalf;
+    let is_second = config.conventions.passing == Passing::SecondHalf;
     export.tell(
         "split_mode",
         if is_second { "channel_inv" } else { "channel" },
