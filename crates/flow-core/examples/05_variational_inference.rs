@@ -52,7 +52,7 @@ fn main() -> Result<()> {
         let loss = (log_prob - log_density(&x)?)?.mean_all()?;
         let gradients = Gradients::of(&loss, &params)?;
         let rate = 5e-3 * (1.0 - step as f64 / STEPS as f64);
-        moments.update(Update::new(Optimizer::Adam, step, rate), &gradients, None)?;
+        moments.update(Update::new(Optimizer::Adam, step, rate), &gradients)?;
     }
 
     let (x, log_prob) = flow.sample_with_log_prob(20_000, STEPS)?;

@@ -50,7 +50,7 @@ impl ActNorm {
 
     /// Sets scale and shift from the statistics of `x`, without applying them. Of a batch in which nothing
     /// varies, as one row, the scale stays 1.
-    pub fn fit(&self, x: &Tensor) -> Result<()> {
+    fn fit(&self, x: &Tensor) -> Result<()> {
         let x = self.pixels(&x.detach())?;
         let mean = x.mean_keepdim((0, 2, 3))?;
         let variance = x.broadcast_sub(&mean)?.sqr()?.mean_keepdim((0, 2, 3))?;

@@ -155,7 +155,7 @@ pub fn log_det(bijection: &dyn Bijection, x: &Tensor, tolerance: f64) -> Result<
 }
 
 /// ln|det ∂f/∂x| of one sample `x` `[1, …]`, as `[1]` of the type of x, by automatic differentiation.
-pub fn jacobian_log_det(f: impl Fn(&Tensor) -> Result<Tensor>, x: &Tensor) -> Result<Tensor> {
+fn jacobian_log_det(f: impl Fn(&Tensor) -> Result<Tensor>, x: &Tensor) -> Result<Tensor> {
     let rows = jacobian(f, x, 1)?;
     transfer::upload(vec![linalg::log_abs_det(&rows)?], 1, x.dtype(), x.device())
 }

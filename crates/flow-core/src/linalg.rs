@@ -64,7 +64,7 @@ pub fn log_abs_det(matrix: &Matrix) -> Result<f64> {
 ///
 /// # Errors
 /// If the matrix is singular or not finite.
-pub fn inverse(matrix: &Matrix) -> Result<Matrix> {
+pub(crate) fn inverse(matrix: &Matrix) -> Result<Matrix> {
     let n = matrix.len();
     let lu = factorize(matrix)?;
     let mut inverse = vec![vec![0.0; n]; n];
@@ -95,7 +95,7 @@ pub fn inverse(matrix: &Matrix) -> Result<Matrix> {
 /// The singular values of a matrix, largest first, by one-sided Jacobi rotations: pairs of rows are
 /// rotated until all are orthogonal, and then their lengths are the singular values
 /// (Golub & Van Loan, Matrix Computations, section 8.6.3).
-pub fn singular_values(matrix: &Matrix) -> Vec<f64> {
+fn singular_values(matrix: &Matrix) -> Vec<f64> {
     /// Convergence is quadratic and takes about six; numbers that are not finite never converge.
     const MAX_SWEEPS: usize = 40;
     let mut rows = matrix.clone();
@@ -143,7 +143,7 @@ fn are_orthogonal_or_rotate(a: &mut [f64], b: &mut [f64]) -> bool {
 ///
 /// # Errors
 /// If the rows are linearly dependent.
-pub fn orthonormal_rows(mut matrix: Matrix) -> Result<Matrix> {
+pub(crate) fn orthonormal_rows(mut matrix: Matrix) -> Result<Matrix> {
     let n = matrix.len();
     for i in 0..n {
         let (done, rest) = matrix.split_at_mut(i);

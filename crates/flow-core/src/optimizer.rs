@@ -3,7 +3,6 @@
 
 use crate::Gradients;
 use crate::device::is_host;
-use crate::params::ParamStore;
 use candle_core::{CpuStorage, DType, InplaceOp2, InplaceOp3, Layout, Result, Tensor, Var, bail};
 use std::collections::BTreeMap;
 
@@ -46,38 +45,18 @@ pub struct Update {
 }
 
 impl Moments {
-    /// Sets the moments of the parameter `name`, as when a training is resumed.
-    pub fn insert(&mut self, name: String, moments: [Var; 2]) {
-        self.0.insert(name, moments);
-    }
-
-    /// Name and moments of all parameters that have moved, in name order.
-    pub fn iter(&self) -> impl Iterator<Item = (&String, &[Var; 2])> {
-        self.0.iter()
-    }
-
-    /// Moves every parameter that has a gradient, and then its average in `averages`, if there are any.
+    /// Moves every parameter that has a gradient.
     ///
     /// # Errors
-    /// If a parameter has no average there, or a number of `update` is not one: then nothing moves.
-    pub fn update(
-        &mut self,
-        update: Update,
-        grads: &Gradients,
-        averages: Option<&ParamStore>,
-    ) -> Result<()> {
+    /// If a number of `update` is not one: then nothing moves.
+    pub fn update(&mut self, update: Update, grads: &Gradients) -> Result<()> {
         update.check()?;
-        let averages = averages.map(|store| store.vars().into_iter().collect::<BTreeMap<_, _>>());
         for (name, var, grad) in grads.iter() {
             if !self.0.contains_key(name) {
                 let zeros = || Var::zeros(var.shape(), var.dtype(), var.device());
-                self.insert(name.to_owned(), [zeros()?, zeros()?]);
+                self.0.insert(name.to_owned(), [zeros()?, zeros()?]);
             }
-            let average = averages.as_ref().map(|averages| averages.get(name));
-            if let Some(None) = average {
-                bail!("parameter `{name}` has no average");
-            }
-            update.apply(var, grad, &self.0[name], average.flatten())?;
+            update.apply(var, grad, &self.0[name], None)?;
         }
         Ok(())
     }

@@ -29,7 +29,7 @@ impl Transform {
     }
 
     /// To which of `channels` transformed ones the network's output `index` belongs.
-    pub fn channel_of(self, index: usize, channels: usize) -> usize {
+    pub(crate) fn channel_of(self, index: usize, channels: usize) -> usize {
         match self {
             Self::Additive => index,
             Self::Affine(..) => index % channels,

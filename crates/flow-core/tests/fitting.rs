@@ -224,7 +224,7 @@ fn variational_inference_finds_a_gaussian() {
         let gradients = Gradients::of(&loss, &params).unwrap();
         let rate = 0.05 * (1.0 - step as f64 / 1500.0);
         let update = Update::new(Optimizer::Adam, step, rate);
-        moments.update(update, &gradients, None).unwrap();
+        moments.update(update, &gradients).unwrap();
     }
     let x = flow
         .bijection()

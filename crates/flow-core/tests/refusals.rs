@@ -250,9 +250,7 @@ fn settings_that_cannot_be_are_named_with_their_value() {
     let gradients = Gradients::of(&loss, &params).unwrap();
     for rate in [f64::NAN, f64::INFINITY, -1.0] {
         let update = Update::new(Optimizer::Adam, 0, rate);
-        let error = Moments::default()
-            .update(update, &gradients, None)
-            .unwrap_err();
+        let error = Moments::default().update(update, &gradients).unwrap_err();
         assert!(error.to_string().contains(&format!(
             "learning_rate must be finite and not negative, not {rate}"
         )));

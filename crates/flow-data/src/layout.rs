@@ -77,7 +77,7 @@ impl File {
     /// # Errors
     ///
     /// [`Error::Ambiguous`] if it is there twice with different content.
-    pub fn find(&self, folder: &Path) -> Result<Option<PathBuf>> {
+    fn find(&self, folder: &Path) -> Result<Option<PathBuf>> {
         let names = self.spellings();
         let paths = names.iter().map(|name| folder.join(name));
         let paths = paths.flat_map(|path| {

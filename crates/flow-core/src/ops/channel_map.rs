@@ -64,7 +64,7 @@ pub struct AffineMap {
 
 impl AffineMap {
     /// This map after the ActNorm x ↦ exp(log_scale) ⊙ (x + shift), of C numbers each.
-    pub fn after(&self, log_scale: &Tensor, shift: &Tensor) -> Result<Self> {
+    pub(crate) fn after(&self, log_scale: &Tensor, shift: &Tensor) -> Result<Self> {
         let channels = shift.elem_count();
         let scale = log_scale.reshape((1, channels))?.exp()?;
         let weight = self.weight.broadcast_mul(&scale)?;
@@ -163,7 +163,7 @@ pub mod composed {
     }
 
     /// L·U, `[C, C]`.
-    pub fn lower_upper(
+    pub(crate) fn lower_upper(
         lower: &Tensor,
         upper: &Tensor,
         log_scale: &Tensor,

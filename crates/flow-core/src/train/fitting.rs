@@ -164,7 +164,7 @@ impl<'a, B: Bijection> Fitting<'a, B> {
             gradient_scale: (self.settings.clip_norm / norm).min(1.0),
             ..Update::new(self.settings.optimizer, state.step as u64, rate)
         };
-        state.moments.update(update, &gradients, None)?;
+        state.moments.update(update, &gradients)?;
         state.step += 1;
         Ok(loss)
     }

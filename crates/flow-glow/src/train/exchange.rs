@@ -35,7 +35,7 @@ impl Exchange {
     }
 
     /// With nobody: what a rank has is the sum.
-    pub fn alone() -> Self {
+    pub(super) fn alone() -> Self {
         Self::new(Rc::new(Alone), 0)
     }
 
