@@ -48,10 +48,8 @@ fn several_processes() -> Result<()> {
         println!("==> several processes: skipped, no MPI is installed");
         return Ok(());
     }
-    step(
-        "clippy --workspace --lib --bins --test distributed --features flow-cli/mpi -- -D warnings",
-    )?;
-    step("test --workspace --test distributed --features flow-cli/mpi")
+    step("clippy --workspace --lib --bins --test flow --features flow-cli/mpi -- -D warnings")?;
+    step("test --workspace --test flow --features flow-cli/mpi distributed::")
 }
 
 fn step(arguments: &str) -> Result<()> {

@@ -1,0 +1,57 @@
+//! Training by inversion on real digits.
+use candle_core::{Device, Tensor};
+use flow_core::ops::Precision;
+use flow_data::{Batches, Dataset, Split};
+use flow_glow::{GlowConfig, ImageShape, Memory, TrainSettings, Trainer, UnsoundInversion};
+
+/// The Euclidean norm.
+fn norm(tensor: &Tensor) -> f32 {
+    let squares = tensor.sqr().unwrap().sum_all().unwrap();
+    squares.to_scalar::<f32>().unwrap().sqrt()
+}
+
+#[test]
+fn gradients_after_fifty_steps_are_those_of_kept_activations() {
+    let dataset = Dataset::bundled(Split::Train).unwrap();
+    let mut batches = Batches::new(&dataset, 20, 0, 0).map(|batch| batch.unwrap());
+    let config = GlowConfig {
+        steps: 4,
+        width: 16,
+        classes: Some(10),
+        ..GlowConfig::small(ImageShape::new(1, 28, 28))
+    };
+    let settings = TrainSettings {
+        batch_size: 20,
+        precision: Precision::F32,
+        memory: Memory::Constant,
+        unsound_inversion: UnsoundInversion::Stop,
+        ..TrainSettings::default()
+    };
+    let mut trainer = Trainer::new(&config, settings, "mnist", &Device::Cpu).unwrap();
+    trainer.initialize(&batches.next().unwrap().images).unwrap();
+    for batch in batches.by_ref().take(50) {
+        let report = trainer
+            .step(&batch.images, Some(&batch.labels), 0.0)
+            .unwrap();
+        assert!(report.inversion.unwrap().error < 1e-4, "{report:?}");
+    }
+    let batch = batches.next().unwrap();
+    let labels = Some(&batch.labels);
+    let by_inversion = trainer.gradient(&batch.images, labels).unwrap();
+    trainer.set_memory(Memory::Plain, UnsoundInversion::Stop);
+    let plain = trainer.gradient(&batch.images, labels).unwrap();
+
+    assert_eq!(plain.inversion(), None);
+    let difference = (plain.bits_per_dim() - by_inversion.bits_per_dim()).abs();
+    assert!(difference < 1e-6, "{difference}");
+    let (plain, by_inversion) = (plain.gradients(), by_inversion.gradients());
+    assert_eq!(plain.iter().count(), by_inversion.iter().count());
+    for (name, _, expected) in plain.iter() {
+        let difference = norm(&(by_inversion.get(name).unwrap() - expected).unwrap());
+        let size = norm(expected);
+        assert!(
+            difference <= 1e-4 * size,
+            "`{name}`: {difference} of {size}"
+        );
+    }
+}

@@ -1,0 +1,374 @@
+//! Image files and folders of them, by the real binary: which are read, which way up, and what is
+//! said of those that cannot be read.
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::PathBuf,
+    process::{Command, Output},
+};
+
+use candle_core::{DType, Device};
+use flow_core::{check, params::ParamStore};
+use flow_glow::{Checkpoint, Glow, GlowConfig, ImageShape};
+use image::{GrayImage, ImageFormat, Luma, Rgb, RgbImage};
+use tempfile::TempDir;
+
+const WIDTH: u32 = 24;
+const HEIGHT: u32 = 16;
+
+/// A folder with a model of grey images of 24×16 pixels.
+struct Sandbox(TempDir);
+
+impl Sandbox {
+    fn new() -> Self {
+        let sandbox = Self(tempfile::tempdir().unwrap());
+        let image = ImageShape::new(1, HEIGHT as usize, WIDTH as usize);
+        let config = GlowConfig {
+            steps: 2,
+            width: 6,
+            ..GlowConfig::small(image)
+        };
+        let store = ParamStore::new(1);
+        Glow::new(&config, store.builder(DType::F32, &Device::Cpu)).unwrap();
+        check::randomize(&store, 1, 0.05).unwrap();
+        let tensors = store.vars().into_iter();
+        let tensors = tensors.map(|(name, var)| (name, var.as_tensor().clone()));
+        let path = sandbox.path("model.safetensors");
+        Checkpoint::save(&path, &config, "mnist", tensors.collect()).unwrap();
+        sandbox
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
+        fs::write(self.path(name), content).unwrap();
+    }
+
+    fn run(&self, args: &str) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_flow"))
+            .args(args.split(' '))
+            .args(["--checkpoint", "model.safetensors"])
+            .current_dir(self.0.path())
+            .env("RUST_BACKTRACE", "0")
+            .env_remove("RUST_LOG")
+            .output()
+            .unwrap()
+    }
+
+    /// stdout of a command that must succeed.
+    fn ok(&self, args: &str) -> String {
+        let output = self.run(args);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{args}: {stderr}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Status, stdout and stderr.
+    fn run_to_end(&self, args: &str) -> (Option<i32>, String, String) {
+        let Output {
+            status,
+            stdout,
+            stderr,
+        } = self.run(args);
+        let [stdout, stderr] = [stdout, stderr].map(|text| String::from_utf8(text).unwrap());
+        (status.code(), stdout, stderr)
+    }
+
+    /// The log-likelihood of a file, as it is printed.
+    fn density(&self, file: &str) -> String {
+        let table = self.ok(&format!("density {file}"));
+        cells(&table, 1).remove(0)
+    }
+}
+
+/// A column of a table, without its heading.
+fn cells(table: &str, column: usize) -> Vec<String> {
+    let mut reader = csv::Reader::from_reader(table.as_bytes());
+    let rows = reader.records().map(Result::unwrap);
+    rows.map(|row| row[column].to_owned()).collect()
+}
+
+fn encoded(picture: &GrayImage, format: ImageFormat) -> Vec<u8> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    picture.write_to(&mut bytes, format).unwrap();
+    bytes.into_inner()
+}
+
+/// Blocks of 8×8 pixels, which JPEG keeps the same wherever they lie, in a pattern without symmetry.
+fn upright() -> GrayImage {
+    GrayImage::from_fn(WIDTH, HEIGHT, |x, y| {
+        Luma([[[10, 90, 200], [250, 60, 140]][y as usize / 8][x as usize / 8]])
+    })
+}
+
+/// [`upright`] as a camera stores it for an EXIF orientation. TIFF 6.0: the row 0 of the stored
+/// picture is the top, top, bottom, bottom, left, right, right, left, and its column 0 is the left,
+/// right, right, left, top, top, bottom, bottom of what was seen.
+fn stored(orientation: u8) -> GrayImage {
+    let upright = upright();
+    let (w, h) = (WIDTH - 1, HEIGHT - 1);
+    let seen = |column: u32, row: u32| match orientation {
+        1 => (column, row),
+        2 => (w - column, row),
+        3 => (w - column, h - row),
+        4 => (column, h - row),
+        5 => (row, column),
+        6 => (w - row, column),
+        7 => (w - row, h - column),
+        8 => (row, h - column),
+        _ => unreachable!(),
+    };
+    let (width, height) = if orientation < 5 {
+        (WIDTH, HEIGHT)
+    } else {
+        (HEIGHT, WIDTH)
+    };
+    GrayImage::from_fn(width, height, |column, row| {
+        let (x, y) = seen(column, row);
+        *upright.get_pixel(x, y)
+    })
+}
+
+/// EXIF with a camera's name beside the orientation, in either order of bytes.
+fn exif(orientation: u8, big_endian: bool) -> Vec<u8> {
+    let order = |bytes: &[u8]| -> Vec<u8> {
+        let mut bytes = bytes.to_vec();
+        if big_endian {
+            bytes.reverse();
+        }
+        bytes
+    };
+    let short = |value: u16| order(&value.to_le_bytes());
+    let long = |value: u32| order(&value.to_le_bytes());
+    [
+        if big_endian { b"MM" } else { b"II" }.to_vec(),
+        short(42),
+        long(8),
+        short(2),
+        // Make, text of four bytes.
+        [short(0x010f), short(2), long(4), b"cam\0".to_vec()].concat(),
+        // Orientation, one short number.
+        [short(0x0112), short(3), long(1)].concat(),
+        [short(u16::from(orientation)), short(0)].concat(),
+        long(0),
+    ]
+    .concat()
+}
+
+/// A JPEG with EXIF in front.
+fn with_app1(jpeg: &[u8], exif: &[u8]) -> Vec<u8> {
+    let length = (2 + 6 + exif.len()) as u16;
+    [
+        &jpeg[..2],
+        &[0xff, 0xe1],
+        &length.to_be_bytes(),
+        b"Exif\0\0",
+        exif,
+        &jpeg[2..],
+    ]
+    .concat()
+}
+
+/// A PNG with EXIF in front of the pixels, behind its header of 33 bytes, or behind them, in front
+/// of its end of 12.
+fn with_chunk(png: &[u8], exif: &[u8], behind: bool) -> Vec<u8> {
+    let content = [b"eXIf", exif].concat();
+    let mut crc = !0_u32;
+    for byte in &content {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = (crc >> 1) ^ (0xedb8_8320 * (crc & 1));
+        }
+    }
+    let (front, rest) = png.split_at(if behind { png.len() - 12 } else { 33 });
+    [
+        front,
+        &(exif.len() as u32).to_be_bytes(),
+        &content,
+        &(!crc).to_be_bytes(),
+        rest,
+    ]
+    .concat()
+}
+
+#[test]
+fn pictures_are_turned_as_their_exif_says() {
+    let sandbox = Sandbox::new();
+    sandbox.write("upright.png", encoded(&upright(), ImageFormat::Png));
+    sandbox.write("upright.jpg", encoded(&upright(), ImageFormat::Jpeg));
+    let expected = ["png", "jpg"].map(|kind| sandbox.density(&format!("upright.{kind}")));
+    // Otherwise turning would make no difference.
+    let sides = [2, 3, 4].map(stored);
+    for (i, side) in sides.iter().enumerate() {
+        sandbox.write("side.png", encoded(side, ImageFormat::Png));
+        assert_ne!(sandbox.density("side.png"), expected[0], "{i}");
+    }
+    for orientation in 1..=8 {
+        let (png, jpeg) = (
+            encoded(&stored(orientation), ImageFormat::Png),
+            encoded(&stored(orientation), ImageFormat::Jpeg),
+        );
+        for big_endian in [false, true] {
+            let exif = exif(orientation, big_endian);
+            sandbox.write("turned/1.jpg", with_app1(&jpeg, &exif));
+            sandbox.write("turned/2.png", with_chunk(&png, &exif, false));
+            sandbox.write("turned/3.png", with_chunk(&png, &exif, true));
+            let prefixed = [b"Exif\0\0", &exif[..]].concat();
+            sandbox.write("turned/4.png", with_chunk(&png, &prefixed, false));
+            let found = cells(&sandbox.ok("density turned"), 1);
+            let [png, jpeg] = expected.each_ref();
+            let expected = [jpeg, png, png, png];
+            assert_eq!(found.iter().collect::<Vec<_>>(), expected, "{orientation}");
+        }
+    }
+}
+
+/// Every command that takes image files opens them in the same way.
+#[test]
+fn all_commands_see_the_same_picture() {
+    let sandbox = Sandbox::new();
+    let turned = with_chunk(
+        &encoded(&stored(6), ImageFormat::Png),
+        &exif(6, true),
+        false,
+    );
+    let other = GrayImage::from_pixel(WIDTH, HEIGHT, Luma([30]));
+    let color = RgbImage::from_pixel(WIDTH, HEIGHT, Rgb([68, 32, 130]));
+    let grey = GrayImage::from_pixel(WIDTH, HEIGHT, Luma([54]));
+    let results = ["upright", "turned"].map(|folder| {
+        let is_upright = folder == "upright";
+        let write = |name: &str, content: &[u8]| {
+            sandbox.write(&format!("{folder}/{name}"), content);
+        };
+        write("table.csv", b"file,smile\na.png,1\nb.png,0\nc.png,1\n");
+        let a = encoded(&upright(), ImageFormat::Png);
+        write("a.png", if is_upright { &a } else { &turned });
+        write("b.png", &encoded(&other, ImageFormat::Png));
+        if is_upright {
+            write("c.png", &encoded(&grey, ImageFormat::Png));
+        } else {
+            color.save(sandbox.path("turned/c.png")).unwrap();
+        }
+        for command in [
+            format!("interpolate --images {folder}/a.png {folder}/c.png --out out/1.png"),
+            format!(
+                "edit --attribute smile --labels {folder}/table.csv --images {folder}/a.png {folder}/c.png \
+                 --out out/2.png"
+            ),
+            format!("encode --input {folder}/a.png --out out/3.safetensors"),
+            format!("encode --input {folder}/c.png --out out/4.safetensors"),
+        ] {
+            fs::create_dir_all(sandbox.path("out")).unwrap();
+            sandbox.ok(&command);
+        }
+        let files = ["1.png", "2.png", "3.safetensors", "4.safetensors"];
+        let files = files.map(|name| fs::read(sandbox.path(&format!("out/{name}"))).unwrap());
+        let densities = cells(&sandbox.ok(&format!("density {folder}")), 1);
+        let ranked = sandbox.ok(&format!("outliers --rank 3 --json {folder}"));
+        (files, densities, ranked.replace(folder, ""))
+    });
+    assert!(results[0] == results[1]);
+}
+
+/// Colors with their grey by Pillow 13.
+#[test]
+fn colors_become_the_grey_of_pillow() {
+    let known = [
+        ([255, 0, 0], 76),
+        ([0, 255, 0], 150),
+        ([0, 0, 255], 29),
+        ([200, 100, 50], 124),
+        ([12, 250, 99], 162),
+        ([241, 194, 107], 198),
+        ([52, 162, 15], 112),
+        ([195, 110, 216], 147),
+    ];
+    let sandbox = Sandbox::new();
+    let at = |x: u32, y: u32| known[((x + y * WIDTH) % 8) as usize];
+    let color = RgbImage::from_fn(WIDTH, HEIGHT, |x, y| Rgb(at(x, y).0));
+    let grey = GrayImage::from_fn(WIDTH, HEIGHT, |x, y| Luma([at(x, y).1]));
+    color.save(sandbox.path("color.png")).unwrap();
+    grey.save(sandbox.path("grey.png")).unwrap();
+    assert_eq!(sandbox.density("color.png"), sandbox.density("grey.png"));
+}
+
+/// A folder as people have them: hidden files of the system, links, broken files, folders in it.
+#[test]
+fn folders_are_searched_and_what_is_broken_is_named() {
+    let sandbox = Sandbox::new();
+    let good = encoded(&upright(), ImageFormat::Png);
+    for name in ["b.png", "a/2.png", "a/1.PNG", "c/deep/4.jpg", ".hidden.png"] {
+        sandbox.write(&format!("mine/{name}"), &good);
+    }
+    sandbox.write("mine/._b.png", b"\0\x05\x16\x07 of another system");
+    sandbox.write("mine/.DS_Store", "");
+    sandbox.write("mine/.cache/5.png", &good);
+    sandbox.write("mine/labels.csv", "file,smile\n");
+    sandbox.write("mine/a/empty.png", "");
+    sandbox.write("mine/broken.png", &good[..good.len() / 2]);
+    // With a thumbnail that has an end of its own.
+    let jpeg = encoded(&upright(), ImageFormat::Jpeg);
+    let jpeg = with_app1(&jpeg, &jpeg);
+    sandbox.write("cut/whole.jpg", &jpeg);
+    sandbox.write("mine/cut.jpg", &jpeg[..jpeg.len() - 20]);
+    symlink("nowhere.png", sandbox.path("mine/gone.png")).unwrap();
+    symlink("nowhere", sandbox.path("mine/latest")).unwrap();
+    symlink("nowhere.png", sandbox.path("mine/.gone.png")).unwrap();
+    symlink("..", sandbox.path("mine/c/up")).unwrap();
+    symlink("itself.png", sandbox.path("mine/itself.png")).unwrap();
+
+    let (status, table, messages) = sandbox.run_to_end("density mine");
+    assert_eq!(status, Some(1), "{messages}");
+    let measured = ["a/1.PNG", "a/2.png", "b.png", "c/deep/4.jpg"];
+    let measured = measured.map(|name| format!("mine/{name}"));
+    assert_eq!(cells(&table, 0), measured);
+    let alone = sandbox.density("mine/.hidden.png");
+    sandbox.density("cut/whole.jpg");
+    assert!(cells(&table, 1).iter().all(|cell| *cell == alone));
+    let messages: Vec<_> = messages.lines().collect();
+    let expected = [
+        "files in `mine` that are no images by name, and are left out: 1",
+        "warning: cannot read `mine/a/empty.png`: it is empty",
+        "warning: cannot read `mine/broken.png`: ",
+        "warning: cannot read `mine/cut.jpg`: it is cut off",
+        "warning: cannot read `mine/gone.png`: it is a link to a file that is not there",
+        "warning: cannot read `mine/itself.png`: ",
+        "error: 5 of 9 image files could not be read",
+    ];
+    assert_eq!(messages.len(), expected.len(), "{messages:?}");
+    for (message, expected) in messages.iter().zip(expected) {
+        assert!(message.starts_with(expected), "{message}");
+    }
+
+    let (status, ranking, messages) = sandbox.run_to_end("outliers --rank 9 --json mine");
+    assert_eq!(status, Some(1), "{messages}");
+    let ranking: serde_json::Value = serde_json::from_str(&ranking).unwrap();
+    assert_eq!(ranking["images"], 4);
+    assert!(messages.contains("error: 5 of 9 image files"), "{messages}");
+}
+
+/// Files that are named are treated alike, and nothing is printed if none can be read.
+#[test]
+fn files_that_cannot_be_read_are_passed_over() {
+    let sandbox = Sandbox::new();
+    sandbox.write("good.png", encoded(&upright(), ImageFormat::Png));
+    sandbox.write("sub/text.png", "no image");
+    sandbox.write("sub/empty.png", "");
+    let (status, table, messages) = sandbox.run_to_end("density gone.png good.png sub");
+    assert_eq!(status, Some(1));
+    assert_eq!(cells(&table, 0), ["good.png"]);
+    for name in ["gone.png", "sub/text.png", "sub/empty.png"] {
+        let warning = format!("warning: cannot read `{name}`: ");
+        assert!(messages.contains(&warning), "{messages}");
+    }
+    assert!(messages.contains("error: 3 of 4 image files"), "{messages}");
+
+    let (status, table, messages) = sandbox.run_to_end("density sub");
+    assert_eq!((status, &*table), (Some(1), ""));
+    let last = messages.lines().last();
+    assert_eq!(last, Some("error: none of the 2 image files can be read"));
+}

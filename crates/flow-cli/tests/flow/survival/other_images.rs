@@ -1,0 +1,95 @@
+//! Trainings resumed on other images than those they were begun on.
+
+use super::sandbox::{Sandbox, TINY, failed, header, succeeded, with_header};
+use std::fs;
+
+/// Bytes of an image, and before the first of them.
+const IMAGE: usize = 784;
+const HEADER: usize = 16;
+
+#[test]
+fn another_number_of_images_is_refused() {
+    let sandbox = Sandbox::new();
+    let options = [TINY, &["--max-steps", "2"]].concat();
+    succeeded(&sandbox.train("run", &options).output().unwrap());
+    // Without the small data set, the bundled one is there.
+    fs::rename(sandbox.path("data"), sandbox.path("elsewhere")).unwrap();
+    let error = failed(&sandbox.train("run", &["--resume"]).output().unwrap());
+    assert!(
+        error.contains("begun on 384 images of `mnist`, and here are 10000")
+            && error.contains("`--data-dir`"),
+        "{error}"
+    );
+    let more = ["--resume", "--data-dir", "elsewhere", "--max-steps", "3"];
+    succeeded(&sandbox.train("run", &more).output().unwrap());
+}
+
+#[test]
+fn as_many_other_images_are_refused() {
+    let sandbox = Sandbox::new();
+    let options = [TINY, &["--max-steps", "2"]].concat();
+    succeeded(&sandbox.train("run", &options).output().unwrap());
+    let swap = |bytes: &mut [u8], at: usize, size: usize| {
+        let (first, second) = bytes[at..at + 2 * size].split_at_mut(size);
+        first.swap_with_slice(second);
+    };
+    let change = |part: &str, file: &str, change: &dyn Fn(&mut [u8])| {
+        let path = sandbox.path(&format!("data/mnist/{file}"));
+        let good = fs::read(&path).unwrap();
+        let mut bytes = good.clone();
+        change(&mut bytes);
+        assert_ne!(bytes, good);
+        fs::write(&path, bytes).unwrap();
+        let before = fs::read(sandbox.path("run/training.safetensors")).unwrap();
+        let error = failed(&sandbox.train("run", &["--resume"]).output().unwrap());
+        let expected = format!(
+            "error: the training to resume was begun with other {part} images of `mnist`: pixels, labels or \
+             their order differ; name the folder of those with `--data-dir`"
+        );
+        assert_eq!(error, expected);
+        let after = fs::read(sandbox.path("run/training.safetensors")).unwrap();
+        assert_eq!(after, before);
+        fs::write(&path, good).unwrap();
+    };
+    let images = "train-images-idx3-ubyte";
+    // A pixel of any image, the order of two, a label.
+    for image in [0, 137, 383] {
+        change("training", images, &|bytes| {
+            bytes[HEADER + image * IMAGE + 300] ^= 1;
+        });
+    }
+    change("training", images, &|bytes| {
+        swap(bytes, HEADER + 100 * IMAGE, IMAGE);
+    });
+    change("training", "train-labels-idx1-ubyte", &|bytes| {
+        bytes[8 + 201] = (bytes[8 + 201] + 1) % 10;
+    });
+    change("test", "t10k-images-idx3-ubyte", &|bytes| {
+        bytes[HEADER] ^= 1;
+    });
+    let more = ["--resume", "--max-steps", "3"];
+    succeeded(&sandbox.train("run", &more).output().unwrap());
+}
+
+#[test]
+fn training_files_without_a_digest_go_on_with_a_word() {
+    let sandbox = Sandbox::new();
+    let options = [TINY, &["--max-steps", "2"]].concat();
+    succeeded(&sandbox.train("run", &options).output().unwrap());
+    let path = sandbox.path("run/training.safetensors");
+    let bytes = fs::read(&path).unwrap();
+    let mut old = header(&bytes);
+    let notes = old["resume"]["notes"].as_object_mut().unwrap();
+    for added in ["digests", "eval_images"] {
+        assert!(notes.remove(added).is_some(), "{added}");
+    }
+    fs::write(&path, with_header(&bytes, &old)).unwrap();
+    let resume = |steps| {
+        let more = ["--resume", "--max-steps", steps];
+        let output = sandbox.train("run", &more).output().unwrap();
+        succeeded(&output);
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(resume("3").contains("warning: the training to resume was saved without a digest"));
+    assert!(!resume("4").contains("without a digest"));
+}
