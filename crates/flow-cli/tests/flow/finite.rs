@@ -1,94 +1,22 @@
 //! What the real binary does with numbers that are not finite: it refuses them where they come in, and counts
 //! them where they go out, with status 1 whatever the command.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    fs,
-    path::PathBuf,
-    process::{Command, Output},
-};
+use std::fs;
 
 use candle_core::{DType, Device, Tensor};
-use flow_core::{check, params::ParamStore};
-use flow_glow::{Checkpoint, Glow, GlowConfig, ImageShape, read_tensors};
-use tempfile::TempDir;
+use flow_glow::{GlowConfig, ImageShape};
+
+use crate::sandbox::{Sandbox, with_tensor};
 
 const GAIN: &str = "levels.0.steps.0.coupling.network.conv3.log_gain";
 
-struct Sandbox(TempDir);
-
-impl Sandbox {
-    /// A folder with a model for digits, of which `spoil` may change the parameters.
-    fn new(spoil: impl Fn(&mut BTreeMap<String, Tensor>)) -> Self {
-        let sandbox = Self(tempfile::tempdir().unwrap());
-        let config = GlowConfig {
-            levels: 1,
-            steps: 1,
-            width: 4,
-            ..GlowConfig::small(ImageShape::new(1, 28, 28))
-        };
-        let store = ParamStore::new(1);
-        Glow::new(&config, store.builder(DType::F32, &Device::Cpu)).unwrap();
-        check::randomize(&store, 1, 0.05).unwrap();
-        let tensors = store.vars().into_iter();
-        let tensors = tensors.map(|(name, var)| (name, var.as_tensor().copy().unwrap()));
-        let mut tensors = tensors.collect();
-        spoil(&mut tensors);
-        let path = sandbox.path("model.safetensors");
-        Checkpoint::save(&path, &config, "mnist", tensors).unwrap();
-        sandbox
-    }
-
-    /// Parameters that are all finite, of a network that gives none.
-    fn exploding() -> Self {
-        Self::new(|tensors| {
-            let gain = Tensor::full(1000_f32, tensors[GAIN].shape(), &Device::Cpu).unwrap();
-            tensors.insert(GAIN.into(), gain);
-        })
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn write(&self, name: &str, tensors: &[(&str, &Tensor)]) {
-        let tensors = tensors.iter();
-        let tensors = tensors.map(|(name, tensor)| (*name, (*tensor).clone()));
-        let tensors = tensors.collect::<HashMap<_, _>>();
-        candle_core::safetensors::save(&tensors, self.path(name)).unwrap();
-    }
-
-    fn read(&self, name: &str) -> BTreeMap<String, Tensor> {
-        read_tensors(&self.path(name), &Device::Cpu).unwrap()
-    }
-
-    fn run(&self, arguments: &str) -> Output {
-        let output = Command::new(env!("CARGO_BIN_EXE_flow"))
-            .args(arguments.split_whitespace())
-            .current_dir(self.0.path())
-            .env("RUST_BACKTRACE", "0")
-            .env_remove("RUST_LOG")
-            .output()
-            .unwrap();
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(!stderr.contains("panicked"), "{arguments}: {stderr}");
-        output
-    }
-
-    fn ok(&self, arguments: &str) {
-        let output = self.run(arguments);
-        assert!(output.status.success(), "{arguments}: {output:?}");
-    }
-
-    /// The error of a command that must end with status 1 and one line about it.
-    fn fails(&self, arguments: &str) -> String {
-        let output = self.run(arguments);
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{arguments}: {stderr}");
-        let errors = stderr.lines().filter(|line| line.starts_with("error: "));
-        let errors = errors.collect::<Vec<_>>();
-        assert_eq!(errors.len(), 1, "{arguments}: {stderr}");
-        errors[0].to_owned()
+/// A small model of digits.
+fn config() -> GlowConfig {
+    GlowConfig {
+        levels: 1,
+        steps: 1,
+        width: 4,
+        ..GlowConfig::small(ImageShape::new(1, 28, 28))
     }
 }
 
@@ -101,11 +29,11 @@ fn rows(x: &Tensor) -> Vec<Vec<f64>> {
 /// At 5, seven of nine images of the model that ships leave f32 on their way.
 #[test]
 fn far_samples_are_pictures() {
-    let sandbox = Sandbox::new(|_| {});
+    let sandbox = Sandbox::with_model(&config());
     for temperature in ["0", "5", "50", "1e300"] {
         let options = format!("--temperature {temperature} --count 9 --out x.png");
         sandbox.ok(&format!("sample {options} --out-tensor x.safetensors"));
-        let x = &sandbox.read("x.safetensors")["x"];
+        let x = &sandbox.read_tensors("x.safetensors")["x"];
         for (i, pixels) in rows(x).iter().enumerate() {
             let bright = pixels.iter().filter(|&&pixel| pixel > 127.0).count();
             assert!(
@@ -117,48 +45,48 @@ fn far_samples_are_pictures() {
     sandbox.ok("sample --temperature 50 --count 4 --animate walk --frames 8 --out x.gif");
     // A temperature that draws nothing.
     for bad in ["nan", "inf", "-0.5", "-inf", "0.7,nan"] {
-        let output = sandbox.run(&format!("sample --temperature {bad} --out bad.png"));
-        assert_eq!(output.status.code(), Some(2), "{bad}: {output:?}");
+        let report = sandbox.run(&format!("sample --temperature {bad} --out bad.png"));
+        assert_eq!(report.status, Some(2), "{report:#?}");
         assert!(!sandbox.path("bad.png").exists());
     }
 }
 
 #[test]
 fn far_latents_are_pictures() {
-    let sandbox = Sandbox::new(|_| {});
+    let sandbox = Sandbox::with_model(&config());
     let ones = Tensor::ones((2, 4, 14, 14), DType::F64, &Device::Cpu).unwrap();
     for far in [1e6, 1e30, -1e30, 3e38, 1e300] {
         let z = (&ones * far).unwrap();
-        sandbox.write("z.safetensors", &[("z.0", &z)]);
+        sandbox.write_tensors("z.safetensors", &[("z.0", &z)]);
         let decode = "decode --checkpoint model.safetensors --input z.safetensors";
         sandbox.ok(&format!("{decode} --out x.png"));
         sandbox.ok(&format!("{decode} --raw --out x.safetensors"));
-        let x = &sandbox.read("x.safetensors")["x"];
+        let x = &sandbox.read_tensors("x.safetensors")["x"];
         assert!(rows(x).concat().iter().all(|x| x.is_finite()), "{far}");
         // The model is nearly linear: its images follow the latents to the ends of the range.
         sandbox.ok(&format!("{decode} --out pixels.safetensors"));
-        let pixels = rows(&sandbox.read("pixels.safetensors")["x"]).concat();
+        let pixels = rows(&sandbox.read_tensors("pixels.safetensors")["x"]).concat();
         assert!(pixels.contains(&0.0) && pixels.contains(&255.0), "{far}");
     }
 }
 
 #[test]
 fn bad_numbers_of_a_file_are_refused_with_tensor_and_place() {
-    let sandbox = Sandbox::new(|_| {});
+    let sandbox = Sandbox::with_model(&config());
     for bad in [f32::NAN, f32::INFINITY] {
         let mut z = vec![0.5; 2 * 784];
         z[2 * 196 + 14 + 3] = bad;
         let z = Tensor::from_vec(z, (2, 4, 14, 14), &Device::Cpu).unwrap();
         let x = z.reshape((2, 1, 28, 28)).unwrap();
-        sandbox.write("bad.safetensors", &[("z.0", &z), ("x", &x)]);
+        sandbox.write_tensors("bad.safetensors", &[("z.0", &z), ("x", &x)]);
         let decode = "decode --checkpoint model.safetensors --input bad.safetensors";
         for out in ["out.png", "out.safetensors", "out.safetensors --raw"] {
-            let error = sandbox.fails(&format!("{decode} --out {out}"));
+            let error = sandbox.refused(&format!("{decode} --out {out}"));
             let expected = format!("`bad.safetensors`: tensor `z.0` holds {bad} at [0, 2, 1, 3]");
             assert!(error.ends_with(&expected), "{error}");
         }
         let encode = "encode --checkpoint model.safetensors --input bad.safetensors --raw";
-        let error = sandbox.fails(&format!("{encode} --out out.safetensors"));
+        let error = sandbox.refused(&format!("{encode} --out out.safetensors"));
         let expected = format!("`bad.safetensors`: tensor `x` holds {bad} at [0, 0, 14, 17]");
         assert!(error.ends_with(&expected), "{error}");
     }
@@ -189,22 +117,20 @@ const COMMANDS: [(&str, &str); 10] = [
 /// A digit, and latents of one.
 fn inputs(sandbox: &Sandbox) {
     let z = Tensor::ones((1, 4, 14, 14), DType::F32, &Device::Cpu).unwrap();
-    sandbox.write("z.safetensors", &[("z.0", &z)]);
-    let pixels = (0..784).map(|i| (i * 7 % 256) as u8).collect();
-    let image = image::GrayImage::from_raw(28, 28, pixels).unwrap();
-    image.save(sandbox.path("x.png")).unwrap();
+    sandbox.write_tensors("z.safetensors", &[("z.0", &z)]);
+    sandbox.write_picture("x.png", (0..784).map(|i| (i * 7 % 256) as u8).collect());
 }
 
 #[test]
 fn every_command_refuses_a_model_with_a_bad_weight() {
-    let sandbox = Sandbox::new(|_| {});
+    let sandbox = Sandbox::with_model(&config());
     inputs(&sandbox);
-    let mut bytes = fs::read(sandbox.path("model.safetensors")).unwrap();
+    let mut bytes = sandbox.read("model.safetensors");
     let end = bytes.len();
     bytes[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
-    fs::write(sandbox.path("bad"), bytes).unwrap();
+    sandbox.write("bad", bytes);
     for (command, out) in COMMANDS {
-        let error = sandbox.fails(&format!("{command} --checkpoint bad"));
+        let error = sandbox.refused(&format!("{command} --checkpoint bad"));
         assert!(
             error.starts_with("error: `bad` is not a usable checkpoint: tensor `"),
             "{error}"
@@ -213,14 +139,18 @@ fn every_command_refuses_a_model_with_a_bad_weight() {
         assert!(out.is_empty() || !sandbox.path(out).exists(), "{command}");
     }
     for command in ["verify bad", "inspect bad"] {
-        let error = sandbox.fails(command);
+        let error = sandbox.refused(command);
         assert!(error.contains("` holds NaN at ["), "{error}");
     }
 }
 
 #[test]
 fn what_is_not_finite_is_counted_and_the_status_is_one() {
-    let sandbox = Sandbox::exploding();
+    let sandbox = Sandbox::with_model(&config());
+    // Parameters that are all finite, of a network that gives none.
+    let model = sandbox.read("model.safetensors");
+    let exploding = with_tensor(&model, GAIN, |gain| gain.fill(1000.0));
+    sandbox.write("model.safetensors", exploding);
     inputs(&sandbox);
     let count = |command: &str| match command.split(' ').next().unwrap() {
         "sample" if command.contains("walk") => "4 of 4 samples are not finite at temperature 0.7",
@@ -236,7 +166,7 @@ fn what_is_not_finite_is_counted_and_the_status_is_one() {
     };
     for (command, out) in COMMANDS {
         let command = format!("{command} --checkpoint model.safetensors");
-        let error = sandbox.fails(&command);
+        let error = sandbox.run(&command).failed();
         assert!(error.contains(count(&command)), "{command}: {error}");
         // Numbers are written as they are; pixels cannot be.
         let is_written = ["encode", "density"]
@@ -247,7 +177,7 @@ fn what_is_not_finite_is_counted_and_the_status_is_one() {
     let table = fs::read_to_string(sandbox.path("table")).unwrap();
     assert!(table.ends_with("x.png,NaN,NaN\n"), "{table}");
     assert!(
-        rows(&sandbox.read("z")["z.0"])
+        rows(&sandbox.read_tensors("z")["z.0"])
             .concat()
             .iter()
             .any(|z| z.is_nan())

@@ -1,88 +1,44 @@
 //! Image files and folders of them, by the real binary: which are read, which way up, and what is
 //! said of those that cannot be read.
 
-use std::{
-    fs,
-    os::unix::fs::symlink,
-    path::PathBuf,
-    process::{Command, Output},
-};
+use std::{fs, os::unix::fs::symlink};
 
-use candle_core::{DType, Device};
-use flow_core::{check, params::ParamStore};
-use flow_glow::{Checkpoint, Glow, GlowConfig, ImageShape};
+use flow_glow::{GlowConfig, ImageShape};
 use image::{GrayImage, ImageFormat, Luma, Rgb, RgbImage};
-use tempfile::TempDir;
+
+use crate::sandbox::{Report, Sandbox};
 
 const WIDTH: u32 = 24;
 const HEIGHT: u32 = 16;
 
-/// A folder with a model of grey images of 24×16 pixels.
-struct Sandbox(TempDir);
-
 impl Sandbox {
-    fn new() -> Self {
-        let sandbox = Self(tempfile::tempdir().unwrap());
+    /// A folder with a model of grey images of 24×16 pixels.
+    fn with_grey_model() -> Self {
         let image = ImageShape::new(1, HEIGHT as usize, WIDTH as usize);
-        let config = GlowConfig {
+        Self::with_model(&GlowConfig {
             steps: 2,
             width: 6,
             ..GlowConfig::small(image)
-        };
-        let store = ParamStore::new(1);
-        Glow::new(&config, store.builder(DType::F32, &Device::Cpu)).unwrap();
-        check::randomize(&store, 1, 0.05).unwrap();
-        let tensors = store.vars().into_iter();
-        let tensors = tensors.map(|(name, var)| (name, var.as_tensor().clone()));
-        let path = sandbox.path("model.safetensors");
-        Checkpoint::save(&path, &config, "mnist", tensors.collect()).unwrap();
-        sandbox
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
-        fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
-        fs::write(self.path(name), content).unwrap();
-    }
-
-    fn run(&self, args: &str) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_flow"))
-            .args(args.split(' '))
-            .args(["--checkpoint", "model.safetensors"])
-            .current_dir(self.0.path())
-            .env("RUST_BACKTRACE", "0")
-            .env_remove("RUST_LOG")
-            .output()
-            .unwrap()
-    }
-
-    /// stdout of a command that must succeed.
-    fn ok(&self, args: &str) -> String {
-        let output = self.run(args);
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{args}: {stderr}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    /// Status, stdout and stderr.
-    fn run_to_end(&self, args: &str) -> (Option<i32>, String, String) {
-        let Output {
-            status,
-            stdout,
-            stderr,
-        } = self.run(args);
-        let [stdout, stderr] = [stdout, stderr].map(|text| String::from_utf8(text).unwrap());
-        (status.code(), stdout, stderr)
+        })
     }
 
     /// The log-likelihood of a file, as it is printed.
+    #[track_caller]
     fn density(&self, file: &str) -> String {
-        let table = self.ok(&format!("density {file}"));
+        let table = self.of_model(&format!("density {file}"));
         cells(&table, 1).remove(0)
     }
+}
+
+/// Status, stdout and stderr of a command with the model.
+fn status_and_texts(sandbox: &Sandbox, words: &str) -> (Option<i32>, String, String) {
+    let Report {
+        status,
+        stdout,
+        stderr,
+        ..
+    } = sandbox.run(&format!("{words} --checkpoint model.safetensors"));
+    (status, stdout, stderr)
 }
 
 /// A column of a table, without its heading.
@@ -197,7 +153,7 @@ fn with_chunk(png: &[u8], exif: &[u8], behind: bool) -> Vec<u8> {
 
 #[test]
 fn pictures_are_turned_as_their_exif_says() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::with_grey_model();
     sandbox.write("upright.png", encoded(&upright(), ImageFormat::Png));
     sandbox.write("upright.jpg", encoded(&upright(), ImageFormat::Jpeg));
     let expected = ["png", "jpg"].map(|kind| sandbox.density(&format!("upright.{kind}")));
@@ -219,7 +175,7 @@ fn pictures_are_turned_as_their_exif_says() {
             sandbox.write("turned/3.png", with_chunk(&png, &exif, true));
             let prefixed = [b"Exif\0\0", &exif[..]].concat();
             sandbox.write("turned/4.png", with_chunk(&png, &prefixed, false));
-            let found = cells(&sandbox.ok("density turned"), 1);
+            let found = cells(&sandbox.of_model("density turned"), 1);
             let [png, jpeg] = expected.each_ref();
             let expected = [jpeg, png, png, png];
             assert_eq!(found.iter().collect::<Vec<_>>(), expected, "{orientation}");
@@ -230,7 +186,7 @@ fn pictures_are_turned_as_their_exif_says() {
 /// Every command that takes image files opens them in the same way.
 #[test]
 fn all_commands_see_the_same_picture() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::with_grey_model();
     let turned = with_chunk(
         &encoded(&stored(6), ImageFormat::Png),
         &exif(6, true),
@@ -263,12 +219,12 @@ fn all_commands_see_the_same_picture() {
             format!("encode --input {folder}/c.png --out out/4.safetensors"),
         ] {
             fs::create_dir_all(sandbox.path("out")).unwrap();
-            sandbox.ok(&command);
+            sandbox.of_model(&command);
         }
         let files = ["1.png", "2.png", "3.safetensors", "4.safetensors"];
-        let files = files.map(|name| fs::read(sandbox.path(&format!("out/{name}"))).unwrap());
-        let densities = cells(&sandbox.ok(&format!("density {folder}")), 1);
-        let ranked = sandbox.ok(&format!("outliers --rank 3 --json {folder}"));
+        let files = files.map(|name| sandbox.read(&format!("out/{name}")));
+        let densities = cells(&sandbox.of_model(&format!("density {folder}")), 1);
+        let ranked = sandbox.of_model(&format!("outliers --rank 3 --json {folder}"));
         (files, densities, ranked.replace(folder, ""))
     });
     assert!(results[0] == results[1]);
@@ -287,7 +243,7 @@ fn colors_become_the_grey_of_pillow() {
         ([52, 162, 15], 112),
         ([195, 110, 216], 147),
     ];
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::with_grey_model();
     let at = |x: u32, y: u32| known[((x + y * WIDTH) % 8) as usize];
     let color = RgbImage::from_fn(WIDTH, HEIGHT, |x, y| Rgb(at(x, y).0));
     let grey = GrayImage::from_fn(WIDTH, HEIGHT, |x, y| Luma([at(x, y).1]));
@@ -299,7 +255,7 @@ fn colors_become_the_grey_of_pillow() {
 /// A folder as people have them: hidden files of the system, links, broken files, folders in it.
 #[test]
 fn folders_are_searched_and_what_is_broken_is_named() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::with_grey_model();
     let good = encoded(&upright(), ImageFormat::Png);
     for name in ["b.png", "a/2.png", "a/1.PNG", "c/deep/4.jpg", ".hidden.png"] {
         sandbox.write(&format!("mine/{name}"), &good);
@@ -321,7 +277,7 @@ fn folders_are_searched_and_what_is_broken_is_named() {
     symlink("..", sandbox.path("mine/c/up")).unwrap();
     symlink("itself.png", sandbox.path("mine/itself.png")).unwrap();
 
-    let (status, table, messages) = sandbox.run_to_end("density mine");
+    let (status, table, messages) = status_and_texts(&sandbox, "density mine");
     assert_eq!(status, Some(1), "{messages}");
     let measured = ["a/1.PNG", "a/2.png", "b.png", "c/deep/4.jpg"];
     let measured = measured.map(|name| format!("mine/{name}"));
@@ -344,7 +300,7 @@ fn folders_are_searched_and_what_is_broken_is_named() {
         assert!(message.starts_with(expected), "{message}");
     }
 
-    let (status, ranking, messages) = sandbox.run_to_end("outliers --rank 9 --json mine");
+    let (status, ranking, messages) = status_and_texts(&sandbox, "outliers --rank 9 --json mine");
     assert_eq!(status, Some(1), "{messages}");
     let ranking: serde_json::Value = serde_json::from_str(&ranking).unwrap();
     assert_eq!(ranking["images"], 4);
@@ -354,11 +310,11 @@ fn folders_are_searched_and_what_is_broken_is_named() {
 /// Files that are named are treated alike, and nothing is printed if none can be read.
 #[test]
 fn files_that_cannot_be_read_are_passed_over() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::with_grey_model();
     sandbox.write("good.png", encoded(&upright(), ImageFormat::Png));
     sandbox.write("sub/text.png", "no image");
     sandbox.write("sub/empty.png", "");
-    let (status, table, messages) = sandbox.run_to_end("density gone.png good.png sub");
+    let (status, table, messages) = status_and_texts(&sandbox, "density gone.png good.png sub");
     assert_eq!(status, Some(1));
     assert_eq!(cells(&table, 0), ["good.png"]);
     for name in ["gone.png", "sub/text.png", "sub/empty.png"] {
@@ -367,7 +323,7 @@ fn files_that_cannot_be_read_are_passed_over() {
     }
     assert!(messages.contains("error: 3 of 4 image files"), "{messages}");
 
-    let (status, table, messages) = sandbox.run_to_end("density sub");
+    let (status, table, messages) = status_and_texts(&sandbox, "density sub");
     assert_eq!((status, &*table), (Some(1), ""));
     let last = messages.lines().last();
     assert_eq!(last, Some("error: none of the 2 image files can be read"));

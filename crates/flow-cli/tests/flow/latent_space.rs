@@ -1,65 +1,37 @@
 //! `interpolate`, `edit`, `cluster` and what `sample` can do beside one grid, by the real binary on real digits.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{fs, path::PathBuf};
 
-use candle_core::{DType, Device, Tensor};
-use flow_core::{check, params::ParamStore};
-use flow_data::{Dataset, Split};
-use flow_glow::{Checkpoint, Glow, GlowConfig, ImageShape, read_tensors};
+use flow_data::Split;
+use flow_glow::{GlowConfig, ImageShape};
 use image::AnimationDecoder;
 use serde_json::Value;
-use tempfile::TempDir;
 
-/// A folder with a model of digits that nobody has trained.
-struct Sandbox(TempDir);
+use crate::sandbox::{Sandbox, digit, metrics, pixels};
+
+/// A small model of digits.
+fn config(classes: Option<usize>) -> GlowConfig {
+    GlowConfig {
+        steps: 2,
+        width: 6,
+        classes,
+        ..GlowConfig::small(ImageShape::new(1, 28, 28))
+    }
+}
 
 impl Sandbox {
-    fn new(classes: Option<usize>) -> Self {
-        let sandbox = Self(tempfile::tempdir().unwrap());
-        let config = GlowConfig {
-            steps: 2,
-            width: 6,
-            classes,
-            ..GlowConfig::small(ImageShape::new(1, 28, 28))
-        };
-        sandbox.save(&config, 0.05);
-        sandbox
+    /// A folder with a small model of digits.
+    fn with_digit_model(classes: Option<usize>) -> Self {
+        Self::with_model(&config(classes))
     }
 
-    /// Makes the model another one, of random weights of this spread.
-    fn save(&self, config: &GlowConfig, spread: f64) {
-        let store = ParamStore::new(1);
-        Glow::new(config, store.builder(DType::F32, &Device::Cpu)).unwrap();
-        check::randomize(&store, 1, spread).unwrap();
-        let tensors = store.vars().into_iter();
-        let tensors = tensors.map(|(name, var)| (name, var.as_tensor().clone()));
-        let path = self.path("model.safetensors");
-        Checkpoint::save(&path, config, "mnist", tensors.collect()).unwrap();
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    /// stdout and stderr of a command that must succeed.
-    fn flow(&self, arguments: &str) -> (String, String) {
-        let output = Command::new(env!("CARGO_BIN_EXE_flow"))
-            .args(arguments.split(' '))
-            .current_dir(self.0.path())
-            .env("RUST_BACKTRACE", "0")
-            .env_remove("RUST_LOG")
-            .output()
-            .unwrap();
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        assert!(output.status.success(), "{arguments}: {stderr}");
-        (String::from_utf8(output.stdout).unwrap(), stderr)
-    }
-
-    /// The same with the model of this folder, whose images must come back exactly.
-    fn ok(&self, arguments: &str) -> String {
-        let (stdout, stderr) = self.flow(&format!("{arguments} --checkpoint model.safetensors"));
-        assert!(!stderr.contains("warning"), "{arguments}: {stderr}");
-        stdout
+    /// stdout of a command with this model, whose images must come back exactly.
+    #[track_caller]
+    fn exact(&self, words: &str) -> String {
+        let command = format!("{words} --checkpoint model.safetensors");
+        let report = self.run(&command).succeeded();
+        assert!(!report.stderr.contains("warning"), "{report:#?}");
+        report.stdout
     }
 
     /// The pixels of an image in a grid, by row and column.
@@ -77,52 +49,14 @@ impl Sandbox {
         let (width, height) = image::image_dimensions(self.path(name)).unwrap();
         ((width - 4) / 116, (height - 4) / 116)
     }
-
-    /// A data set of so many bundled images.
-    fn write_data(&self, train: usize, test: usize) {
-        let folder = self.path("data/mnist");
-        fs::create_dir_all(&folder).unwrap();
-        for (split, name, count) in [(Split::Train, "train", train), (Split::Test, "t10k", test)] {
-            let dataset = Dataset::bundled(split).unwrap();
-            let batch = dataset.batch(&(0..count).collect::<Vec<_>>()).unwrap();
-            let count = (count as u32).to_be_bytes();
-            let side = 28_u32.to_be_bytes();
-            let header = [&[0, 0, 8, 3], &count[..], &side, &side].concat();
-            let images = [header, pixels(&batch.images)].concat();
-            fs::write(folder.join(format!("{name}-images-idx3-ubyte")), images).unwrap();
-            let labels = batch.labels.to_vec1::<u32>().unwrap();
-            let labels = labels.into_iter().map(|label| label as u8);
-            let labels = [0, 0, 8, 1].into_iter().chain(count).chain(labels);
-            let path = folder.join(format!("{name}-labels-idx1-ubyte"));
-            fs::write(path, labels.collect::<Vec<_>>()).unwrap();
-        }
-    }
-
-    fn write_digit(&self, name: &str, index: usize) {
-        let digit = digit(Split::Train, index);
-        image::GrayImage::from_raw(28, 28, digit)
-            .unwrap()
-            .save(self.path(name))
-            .unwrap();
-    }
-}
-
-/// The pixels of a bundled image.
-fn digit(split: Split, index: usize) -> Vec<u8> {
-    let images = Dataset::bundled(split).unwrap().batch(&[index]).unwrap();
-    images.images.flatten_all().unwrap().to_vec1().unwrap()
-}
-
-fn pixels(x: &Tensor) -> Vec<u8> {
-    x.flatten_all().unwrap().to_vec1().unwrap()
 }
 
 #[test]
 fn a_row_begins_and_ends_with_its_images() {
     for classes in [None, Some(10)] {
-        let sandbox = Sandbox::new(classes);
+        let sandbox = Sandbox::with_digit_model(classes);
         for shape in ["", " --spherical"] {
-            sandbox.ok(&format!(
+            sandbox.exact(&format!(
                 "interpolate --from 3,8,1999 --to 4,0,77 --steps 5{shape} --out rows.png"
             ));
             assert_eq!(sandbox.size("rows.png"), (5, 3));
@@ -139,19 +73,17 @@ fn a_row_begins_and_ends_with_its_images() {
 /// Random steps one after the other make an inverse that loses digits, and at last all of them.
 #[test]
 fn where_single_precision_is_not_enough_double_is_used_and_its_limits_are_told() {
-    let sandbox = Sandbox::new(None);
+    let sandbox = Sandbox::with_digit_model(None);
     let interpolate = |levels: usize, steps: usize, spread: f64| {
         let config = GlowConfig {
             levels,
             steps,
-            width: 6,
-            ..GlowConfig::small(ImageShape::new(1, 28, 28))
+            ..config(None)
         };
-        sandbox.save(&config, spread);
+        sandbox.write_model("model.safetensors", &config, spread);
         let ends = "--from 3,8 --to 4,0 --steps 3 --out rows.png";
-        let (_, stderr) = sandbox.flow(&format!(
-            "interpolate --checkpoint model.safetensors {ends}"
-        ));
+        let command = format!("interpolate --checkpoint model.safetensors {ends}");
+        let stderr = sandbox.run(&command).succeeded().stderr;
         assert!(stderr.contains("going on in double"), "{stderr}");
         let ends = [(0, 0, 3), (0, 2, 4), (1, 0, 8), (1, 2, 0)];
         let lost = ends.into_iter().filter(|&(row, column, index)| {
@@ -169,11 +101,11 @@ fn where_single_precision_is_not_enough_double_is_used_and_its_limits_are_told()
 
 #[test]
 fn files_are_the_ends_of_rows_in_pairs() {
-    let sandbox = Sandbox::new(None);
+    let sandbox = Sandbox::with_digit_model(None);
     for (name, index) in [("a.png", 5), ("b.png", 6), ("c.png", 7), ("d.png", 8)] {
-        sandbox.write_digit(name, index);
+        sandbox.write_picture(name, digit(Split::Train, index));
     }
-    sandbox.ok("interpolate --images a.png b.png c.png d.png --steps 2 --out rows.png");
+    sandbox.exact("interpolate --images a.png b.png c.png d.png --steps 2 --out rows.png");
     for (i, index) in (5..9).enumerate() {
         let tile = sandbox.tile("rows.png", i as u32 / 2, i as u32 % 2);
         assert_eq!(tile, digit(Split::Train, index));
@@ -182,15 +114,14 @@ fn files_are_the_ends_of_rows_in_pairs() {
 
 #[test]
 fn an_edit_of_strength_0_gives_the_image_back() {
-    let sandbox = Sandbox::new(None);
+    let sandbox = Sandbox::with_digit_model(None);
     for index in [10, 11, 12, 13] {
-        sandbox.write_digit(&format!("{index}.png"), index);
+        sandbox.write_picture(&format!("{index}.png"), digit(Split::Train, index));
     }
-    fs::create_dir(sandbox.path("folder")).unwrap();
     let files =
         "file,lovely,score\n../10.png,1,0.5\n../11.png,0,0.1\n../12.png,,0.9\n../13.png,0,2\n";
-    fs::write(sandbox.path("folder/files.csv"), files).unwrap();
-    fs::write(sandbox.path("index.csv"), "index, slant\n0, 1\n9999, 0\n").unwrap();
+    sandbox.write("folder/files.csv", files);
+    sandbox.write("index.csv", "index, slant\n0, 1\n9999, 0\n");
     for attribute in [
         "thickness",
         "slant",
@@ -201,7 +132,7 @@ fn an_edit_of_strength_0_gives_the_image_back() {
         "score --labels folder/files.csv",
         "slant --labels index.csv",
     ] {
-        sandbox.ok(&format!(
+        sandbox.exact(&format!(
             "edit --attribute {attribute} --index 2,30 --strength -1..1 --steps 3 --examples 300 --out edit.png"
         ));
         assert_eq!(sandbox.size("edit.png"), (3, 2));
@@ -213,8 +144,8 @@ fn an_edit_of_strength_0_gives_the_image_back() {
         }
     }
     // Two images as sets of one: strength 1 leads from the one exactly to the other.
-    fs::write(sandbox.path("two.csv"), "index,last\n10,0\n11,1\n").unwrap();
-    sandbox.ok(
+    sandbox.write("two.csv", "index,last\n10,0\n11,1\n");
+    sandbox.exact(
         "edit --attribute last --labels two.csv --images 10.png --strength 0..1 --steps 2 --out edit.png",
     );
     assert_eq!(sandbox.tile("edit.png", 0, 0), digit(Split::Train, 10));
@@ -223,19 +154,20 @@ fn an_edit_of_strength_0_gives_the_image_back() {
 
 #[test]
 fn every_temperature_has_its_row_of_the_same_noise() {
-    let sandbox = Sandbox::new(Some(10));
-    sandbox
-        .ok("sample --temperature 0,0.5,1 --count 4 --out rows.png --out-tensor rows.safetensors");
+    let sandbox = Sandbox::with_digit_model(Some(10));
+    sandbox.exact(
+        "sample --temperature 0,0.5,1 --count 4 --out rows.png --out-tensor rows.safetensors",
+    );
     assert_eq!(sandbox.size("rows.png"), (4, 3));
-    let rows = read_tensors(&sandbox.path("rows.safetensors"), &Device::Cpu).unwrap();
+    let rows = sandbox.read_tensors("rows.safetensors");
     assert_eq!(rows["x"].dims(), [12, 1, 28, 28]);
     let labels = rows["labels"].to_vec1::<u32>().unwrap();
     assert_eq!(labels, [0, 1, 2, 3].repeat(3));
     for (row, temperature) in ["0", "0.5", "1"].into_iter().enumerate() {
-        sandbox.ok(&format!(
+        sandbox.exact(&format!(
             "sample --temperature {temperature} --count 4 --out one.png --out-tensor one.safetensors"
         ));
-        let one = read_tensors(&sandbox.path("one.safetensors"), &Device::Cpu).unwrap();
+        let one = sandbox.read_tensors("one.safetensors");
         let part = rows["x"].narrow(0, row * 4, 4).unwrap();
         assert_eq!(pixels(&part), pixels(&one["x"]));
         for column in 0..4 {
@@ -243,11 +175,11 @@ fn every_temperature_has_its_row_of_the_same_noise() {
             assert_eq!(tile, pixels(&part.get(column).unwrap()));
         }
     }
-    sandbox.ok("sample --class 7 --count 3 --out-tensor seven.safetensors");
-    let seven = read_tensors(&sandbox.path("seven.safetensors"), &Device::Cpu).unwrap();
+    sandbox.exact("sample --class 7 --count 3 --out-tensor seven.safetensors");
+    let seven = sandbox.read_tensors("seven.safetensors");
     assert_eq!(seven["labels"].to_vec1::<u32>().unwrap(), [7; 3]);
     // What was drawn is what `encode` takes.
-    sandbox.ok("encode --input seven.safetensors --out z.safetensors");
+    sandbox.exact("encode --input seven.safetensors --out z.safetensors");
 }
 
 /// The frames of a GIF in shades of gray.
@@ -263,10 +195,11 @@ fn frames(path: PathBuf) -> Vec<image::GrayImage> {
 
 #[test]
 fn a_walk_begins_with_the_samples_and_never_stands_still() {
-    let sandbox = Sandbox::new(None);
-    sandbox.ok("sample --count 4 --seed 3 --temperature 1 --out first.png");
-    sandbox
-        .ok("sample --count 4 --seed 3 --temperature 1 --animate walk --frames 9 --out walk.gif");
+    let sandbox = Sandbox::with_digit_model(None);
+    sandbox.exact("sample --count 4 --seed 3 --temperature 1 --out first.png");
+    sandbox.exact(
+        "sample --count 4 --seed 3 --temperature 1 --animate walk --frames 9 --out walk.gif",
+    );
     let frames = frames(sandbox.path("walk.gif"));
     assert_eq!(frames.len(), 9);
     let first = image::open(sandbox.path("first.png")).unwrap().to_luma8();
@@ -278,23 +211,20 @@ fn a_walk_begins_with_the_samples_and_never_stands_still() {
 /// A training with everything it can leave behind, and what is made of that.
 #[test]
 fn a_training_is_told_to_tensorboard_and_moves() {
-    let sandbox = Sandbox::new(None);
-    sandbox.write_data(64, 16);
+    let sandbox = Sandbox::with_digit_model(None);
+    sandbox.write_digits("data", 64, 16);
     let tiny = "--levels 1 --steps 1 --width 2 --batch-size 16";
-    sandbox.flow(&format!("train --out run {tiny} --epochs 2 --tensorboard"));
+    sandbox.ok(&format!("train --out run {tiny} --epochs 2 --tensorboard"));
     let events = records(&sandbox.path("run/events.out.tfevents.flow"));
-    let lines = fs::read_to_string(sandbox.path("run/metrics.jsonl")).unwrap();
-    assert_eq!(events.len(), 1 + lines.lines().count() + 2);
+    let lines = metrics(&sandbox.path("run"));
+    assert_eq!(events.len(), 1 + lines.len() + 2);
     assert!(contains(&events[0], b"brain.Event:2"));
     for epoch in ["run/samples/epoch-0001.png", "run/samples/epoch-0002.png"] {
-        let png = fs::read(sandbox.path(epoch)).unwrap();
+        let png = sandbox.read(epoch);
         let telling = events.iter().filter(|event| contains(event, &png));
         assert!(telling.count() > 0, "{epoch}");
     }
-    for line in lines
-        .lines()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap())
-    {
+    for line in lines {
         for (tag, field) in [
             ("bits_per_dim/train", "train_bits_per_dim"),
             ("bits_per_dim/test", "test_bits_per_dim"),
@@ -313,19 +243,18 @@ fn a_training_is_told_to_tensorboard_and_moves() {
     }
 
     // A resumed training goes on with the file without being asked.
-    sandbox.flow("train --out run --resume --epochs 3");
+    sandbox.ok("train --out run --resume --epochs 3");
     let resumed = records(&sandbox.path("run/events.out.tfevents.flow"));
-    let lines = fs::read_to_string(sandbox.path("run/metrics.jsonl")).unwrap();
-    assert_eq!(resumed.len(), 1 + lines.lines().count() + 3);
+    assert_eq!(resumed.len(), 1 + metrics(&sandbox.path("run")).len() + 3);
 
-    sandbox.flow("sample --checkpoint run/model.safetensors --animate training --out training.gif");
+    sandbox.ok("sample --checkpoint run/model.safetensors --animate training --out training.gif");
     let frames = frames(sandbox.path("training.gif"));
     assert_eq!(frames.len(), 3);
     for (frame, epoch) in frames.iter().zip(1..) {
         let picture = sandbox.path(&format!("run/samples/epoch-{epoch:04}.png"));
         assert_eq!(*frame, image::open(picture).unwrap().to_luma8());
     }
-    sandbox.flow(&format!("train --out run {tiny} --epochs 1 --overwrite"));
+    sandbox.ok(&format!("train --out run {tiny} --epochs 1 --overwrite"));
     assert!(!sandbox.path("run/events.out.tfevents.flow").exists());
 }
 
@@ -347,13 +276,13 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
 
 #[test]
 fn clusters_are_judged_and_drawn() {
-    let sandbox = Sandbox::new(Some(10));
+    let sandbox = Sandbox::with_digit_model(Some(10));
     for method in ["k-means", "gaussians"] {
         let arguments = format!(
             "cluster --method {method} --limit 300 --components 8 --seed 5 --json --out plane.png"
         );
-        let printed = sandbox.ok(&arguments);
-        assert_eq!(printed, sandbox.ok(&arguments), "the seed decides");
+        let printed = sandbox.exact(&arguments);
+        assert_eq!(printed, sandbox.exact(&arguments), "the seed decides");
         let found: Value = serde_json::from_str(&printed).unwrap();
         assert_eq!(found["clusters"], 10);
         assert_eq!(found["images"], 300);
@@ -368,7 +297,7 @@ fn clusters_are_judged_and_drawn() {
         let (width, height) = image::image_dimensions(sandbox.path("plane.png")).unwrap();
         assert!(width >= 1000 && height >= 500);
     }
-    let one = sandbox.ok("cluster --clusters 1 --limit 50 --json");
+    let one = sandbox.exact("cluster --clusters 1 --limit 50 --json");
     let one: Value = serde_json::from_str(&one).unwrap();
     assert_eq!(one["nmi"], 0.0);
 }

@@ -1,106 +1,35 @@
 //! `flow encode` and `flow decode` by the real binary: there and back, and what they refuse.
 
-use std::{collections::HashMap, fs, path::PathBuf, process::Command};
-
 use candle_core::{DType, Device, Tensor};
-use flow_core::params::ParamStore;
 use flow_core::{check, random};
-use flow_glow::{Checkpoint, Glow, GlowConfig, ImageShape, read_tensors};
-use tempfile::TempDir;
+use flow_glow::{GlowConfig, ImageShape};
 
-struct Sandbox(TempDir);
+use crate::sandbox::Sandbox;
+
+const MODEL: &str = "model.safetensors";
+const OF_MODEL: &str = "--checkpoint model.safetensors";
+
+/// A small model.
+fn small(image: ImageShape, classes: Option<usize>) -> GlowConfig {
+    GlowConfig {
+        steps: 2,
+        width: 6,
+        classes,
+        ..GlowConfig::small(image)
+    }
+}
 
 impl Sandbox {
-    /// A folder with a model for `image`.
-    fn new(image: ImageShape, classes: Option<usize>) -> Self {
-        let sandbox = Self(tempfile::tempdir().unwrap());
-        let config = GlowConfig {
-            steps: 2,
-            width: 6,
-            classes,
-            ..GlowConfig::small(image)
-        };
-        sandbox.save_as(&config, 0.05);
-        sandbox
+    /// A folder with a small model for `image`.
+    fn with_small_model(image: ImageShape, classes: Option<usize>) -> Self {
+        Self::with_model(&small(image, classes))
     }
+}
 
-    /// Makes the model another one, of so many levels and steps with random weights of this spread.
-    fn save(&self, levels: usize, steps: usize, spread: f64) {
-        let config = GlowConfig {
-            levels,
-            steps,
-            ..self.model().config().clone()
-        };
-        self.save_as(&config, spread);
-    }
-
-    fn save_as(&self, config: &GlowConfig, spread: f64) {
-        let store = ParamStore::new(1);
-        Glow::new(config, store.builder(DType::F32, &Device::Cpu)).unwrap();
-        check::randomize(&store, 1, spread).unwrap();
-        let tensors = store.vars().into_iter();
-        let tensors = tensors.map(|(name, var)| (name, var.as_tensor().clone()));
-        let path = self.path("model.safetensors");
-        Checkpoint::save(&path, config, "mnist", tensors.collect()).unwrap();
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn model(&self) -> Glow {
-        let path = self.path("model.safetensors");
-        Checkpoint::load(&path, &Device::Cpu).unwrap().model
-    }
-
-    fn write(&self, name: &str, tensors: &[(&str, &Tensor)]) {
-        let tensors: HashMap<_, _> = tensors
-            .iter()
-            .map(|(name, tensor)| (*name, (*tensor).clone()))
-            .collect();
-        candle_core::safetensors::save(&tensors, self.path(name)).unwrap();
-    }
-
-    fn read(&self, name: &str) -> std::collections::BTreeMap<String, Tensor> {
-        read_tensors(&self.path(name), &Device::Cpu).unwrap()
-    }
-
-    /// What `flow` prints to stderr, and whether it succeeded.
-    fn run(&self, arguments: &str) -> (bool, String) {
-        let output = Command::new(env!("CARGO_BIN_EXE_flow"))
-            .args(arguments.split(' '))
-            .args(["--checkpoint", "model.safetensors"])
-            .current_dir(self.0.path())
-            .env("RUST_BACKTRACE", "0")
-            .env_remove("RUST_LOG")
-            .output()
-            .unwrap();
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        assert!(!stderr.contains("panicked"), "{stderr}");
-        (output.status.success(), stderr)
-    }
-
-    /// The last line of it, and whether it succeeded.
-    fn flow(&self, arguments: &str) -> (bool, String) {
-        let (ok, stderr) = self.run(arguments);
-        (ok, stderr.lines().last().unwrap_or_default().to_owned())
-    }
-
-    fn stderr(&self, arguments: &str) -> String {
-        let (ok, stderr) = self.run(arguments);
-        assert!(ok, "{arguments}: {stderr}");
-        stderr
-    }
-
-    fn ok(&self, arguments: &str) {
-        let (ok, error) = self.flow(arguments);
-        assert!(ok, "{arguments}: {error}");
-    }
-
-    fn fails(&self, arguments: &str, reason: &str) {
-        let (ok, error) = self.flow(arguments);
-        assert!(!ok && error.contains(reason), "{arguments}: {error}");
-    }
+#[track_caller]
+fn fails(sandbox: &Sandbox, words: &str, reason: &str) {
+    let error = sandbox.refused(&format!("{words} {OF_MODEL}"));
+    assert!(error.contains(reason), "{words}: {error}");
 }
 
 #[test]
@@ -109,57 +38,63 @@ fn raw_numbers_come_back_with_their_density() {
         (ImageShape::new(1, 8, 12), None),
         (ImageShape::new(3, 8, 8), Some(4)),
     ] {
-        let sandbox = Sandbox::new(image, classes);
+        let sandbox = Sandbox::with_small_model(image, classes);
         let count = 103;
         let shape = (count, image.channels, image.height, image.width);
         let x = random::normal(2, shape, DType::F32, &Device::Cpu).unwrap();
         let labels = Tensor::from_iter((0..count as u32).map(|i| i % 4), &Device::Cpu).unwrap();
-        sandbox.write("x.safetensors", &[("x", &x), ("labels", &labels)]);
-        sandbox.ok("encode --raw --input x.safetensors --out z.safetensors");
-        let z = sandbox.read("z.safetensors");
-        let model = sandbox.model();
+        sandbox.write_tensors("x.safetensors", &[("x", &x), ("labels", &labels)]);
+        sandbox.of_model("encode --raw --input x.safetensors --out z.safetensors");
+        let z = sandbox.read_tensors("z.safetensors");
+        let model = sandbox.checkpoint(MODEL).model;
         let labels = classes.map(|_| labels);
         let expected = model.log_prob(&x, labels.as_ref()).unwrap();
         check::close(&z["log_prob"], &expected, 1e-6).unwrap();
         assert_eq!(z["z.0"].dim(0).unwrap(), count);
-        sandbox.ok("decode --raw --input z.safetensors --out back.safetensors");
-        check::close(&sandbox.read("back.safetensors")["x"], &x, 1e-4).unwrap();
+        sandbox.of_model("decode --raw --input z.safetensors --out back.safetensors");
+        check::close(&sandbox.read_tensors("back.safetensors")["x"], &x, 1e-4).unwrap();
     }
 }
 
 /// Numbers in f64 are neither rounded on their way in nor on their way out.
 #[test]
 fn raw_numbers_in_double_precision_stay_so() {
-    let sandbox = Sandbox::new(ImageShape::new(1, 8, 8), None);
+    let sandbox = Sandbox::with_small_model(ImageShape::new(1, 8, 8), None);
     let x = random::normal(2, (5, 1, 8, 8), DType::F64, &Device::Cpu).unwrap();
-    sandbox.write("x.safetensors", &[("x", &x)]);
-    sandbox.ok("encode --raw --input x.safetensors --out z.safetensors");
-    let z = sandbox.read("z.safetensors");
-    let checkpoint = Checkpoint::load(&sandbox.path("model.safetensors"), &Device::Cpu).unwrap();
+    sandbox.write_tensors("x.safetensors", &[("x", &x)]);
+    sandbox.of_model("encode --raw --input x.safetensors --out z.safetensors");
+    let z = sandbox.read_tensors("z.safetensors");
+    let checkpoint = sandbox.checkpoint(MODEL);
     let expected = checkpoint.in_f64().unwrap().log_prob(&x, None).unwrap();
     check::close(&z["log_prob"], &expected, 1e-14).unwrap();
-    sandbox.ok("decode --raw --input z.safetensors --out back.safetensors");
-    check::close(&sandbox.read("back.safetensors")["x"], &x, 1e-12).unwrap();
+    sandbox.of_model("decode --raw --input z.safetensors --out back.safetensors");
+    check::close(&sandbox.read_tensors("back.safetensors")["x"], &x, 1e-12).unwrap();
     // One level in f64 is enough.
     let single = z["z.0"].to_dtype(DType::F32).unwrap();
-    sandbox.write("mixed.safetensors", &[("z.0", &single), ("z.1", &z["z.1"])]);
-    sandbox.ok("decode --raw --input mixed.safetensors --out back.safetensors");
-    check::close(&sandbox.read("back.safetensors")["x"], &x, 1e-5).unwrap();
+    sandbox.write_tensors("mixed.safetensors", &[("z.0", &single), ("z.1", &z["z.1"])]);
+    sandbox.of_model("decode --raw --input mixed.safetensors --out back.safetensors");
+    check::close(&sandbox.read_tensors("back.safetensors")["x"], &x, 1e-5).unwrap();
 }
 
 /// Random steps one after the other make an inverse that loses digits, and at last all of them.
 #[test]
 fn images_come_back_in_double_precision_or_are_named() {
-    let sandbox = Sandbox::new(ImageShape::new(1, 8, 8), None);
+    let sandbox = Sandbox::with_small_model(ImageShape::new(1, 8, 8), None);
     let images = random::uniform(3, (4, 1, 8, 8), DType::F32, &Device::Cpu).unwrap();
     let images = (images * 256.0).unwrap().to_dtype(DType::U8).unwrap();
-    sandbox.write("x.safetensors", &[("x", &images)]);
+    sandbox.write_tensors("x.safetensors", &[("x", &images)]);
     let lost = |levels: usize, steps: usize, spread: f64| {
-        sandbox.save(levels, steps, spread);
-        let stderr = sandbox.stderr("encode --input x.safetensors --out z.safetensors");
+        let config = GlowConfig {
+            levels,
+            steps,
+            ..small(ImageShape::new(1, 8, 8), None)
+        };
+        sandbox.write_model(MODEL, &config, spread);
+        let encode = format!("encode --input x.safetensors --out z.safetensors {OF_MODEL}");
+        let stderr = sandbox.run(&encode).succeeded().stderr;
         assert!(stderr.contains("going on in double"), "{stderr}");
-        sandbox.ok("decode --input z.safetensors --out back.safetensors");
-        let back = sandbox.read("back.safetensors")["x"].clone();
+        sandbox.of_model("decode --input z.safetensors --out back.safetensors");
+        let back = sandbox.read_tensors("back.safetensors")["x"].clone();
         let pixels = |images: &Tensor| images.flatten_from(1).unwrap().to_vec2::<u8>().unwrap();
         let pairs = pixels(&images).into_iter().zip(pixels(&back)).enumerate();
         let lost = pairs.filter(|(_, (image, back))| image != back);
@@ -188,29 +123,29 @@ fn images_come_back_in_double_precision_or_are_named() {
 fn pictures_come_back_to_the_pixel() {
     for channels in [1, 3] {
         let image = ImageShape::new(channels, 8, 8);
-        let sandbox = Sandbox::new(image, None);
+        let sandbox = Sandbox::with_small_model(image, None);
         let pixels: Vec<u8> = (0..6 * channels * 64)
             .map(|i| (i * 37 % 256) as u8)
             .collect();
         let images = Tensor::from_vec(pixels, (6, channels, 8, 8), &Device::Cpu).unwrap();
-        sandbox.write("x.safetensors", &[("x", &images)]);
-        sandbox.ok("encode --input x.safetensors --out z.safetensors");
-        sandbox.ok("decode --input z.safetensors --out images.png");
-        sandbox.ok("encode --input images.png --out again.safetensors");
-        sandbox.ok("decode --input again.safetensors --out back.safetensors");
-        check::close(&sandbox.read("back.safetensors")["x"], &images, 0.0).unwrap();
+        sandbox.write_tensors("x.safetensors", &[("x", &images)]);
+        sandbox.of_model("encode --input x.safetensors --out z.safetensors");
+        sandbox.of_model("decode --input z.safetensors --out images.png");
+        sandbox.of_model("encode --input images.png --out again.safetensors");
+        sandbox.of_model("decode --input again.safetensors --out back.safetensors");
+        check::close(&sandbox.read_tensors("back.safetensors")["x"], &images, 0.0).unwrap();
         let (first, second) = (
-            sandbox.read("z.safetensors"),
-            sandbox.read("again.safetensors"),
+            sandbox.read_tensors("z.safetensors"),
+            sandbox.read_tensors("again.safetensors"),
         );
         assert!(first.keys().eq(["log_prob", "z.0", "z.1"].iter()));
         check::close(&first["z.1"], &second["z.1"], 0.0).unwrap();
         // Another draw of noise: other numbers of the same image.
-        sandbox.ok("encode --input images.png --seed 1 --out other.safetensors");
+        sandbox.of_model("encode --input images.png --seed 1 --out other.safetensors");
         assert!(
             check::close(
                 &first["z.1"],
-                &sandbox.read("other.safetensors")["z.1"],
+                &sandbox.read_tensors("other.safetensors")["z.1"],
                 1e-6
             )
             .is_err()
@@ -221,9 +156,9 @@ fn pictures_come_back_to_the_pixel() {
 /// The bound that `encode` writes is the one that the library gives in bits per dimension.
 #[test]
 fn a_data_set_is_encoded_with_its_bound() {
-    let sandbox = Sandbox::new(ImageShape::new(1, 28, 28), None);
-    sandbox.ok("encode --limit 20 --out z.safetensors");
-    let z = sandbox.read("z.safetensors");
+    let sandbox = Sandbox::with_small_model(ImageShape::new(1, 28, 28), None);
+    sandbox.of_model("encode --limit 20 --out z.safetensors");
+    let z = sandbox.read_tensors("z.safetensors");
     assert_eq!(z["z.0"].dims(), [20, 2, 14, 14]);
     assert_eq!(z["z.1"].dims(), [20, 8, 7, 7]);
     let mean = z["log_prob"]
@@ -232,34 +167,22 @@ fn a_data_set_is_encoded_with_its_bound() {
         .to_scalar::<f32>()
         .unwrap();
     let bits = -f64::from(mean) / (784.0 * std::f64::consts::LN_2);
-    let eval = Command::new(env!("CARGO_BIN_EXE_flow"))
-        .args([
-            "eval",
-            "--json",
-            "--limit",
-            "20",
-            "--checkpoint",
-            "model.safetensors",
-        ])
-        .current_dir(sandbox.0.path())
-        .output()
-        .unwrap();
-    let eval: serde_json::Value = serde_json::from_slice(&eval.stdout).unwrap();
+    let eval = sandbox.json(&format!("eval --json --limit 20 {OF_MODEL}"));
     let reported = eval["bits_per_dim"].as_f64().unwrap();
     assert!((bits / reported - 1.0).abs() < 1e-6, "{bits} {eval}");
 }
 
 #[test]
 fn what_does_not_fit_is_refused_and_nothing_is_written() {
-    let sandbox = Sandbox::new(ImageShape::new(1, 8, 8), None);
+    let sandbox = Sandbox::with_small_model(ImageShape::new(1, 8, 8), None);
     let tensor = |shape: &[usize], dtype| Tensor::zeros(shape, dtype, &Device::Cpu).unwrap();
     let x = tensor(&[2, 1, 8, 8], DType::F32);
-    sandbox.write("x.safetensors", &[("x", &x)]);
-    sandbox.write(
+    sandbox.write_tensors("x.safetensors", &[("x", &x)]);
+    sandbox.write_tensors(
         "large.safetensors",
         &[("x", &tensor(&[2, 1, 8, 16], DType::U8))],
     );
-    sandbox.write(
+    sandbox.write_tensors(
         "half.safetensors",
         &[("z.0", &tensor(&[2, 2, 4, 4], DType::F32))],
     );
@@ -267,9 +190,9 @@ fn what_does_not_fit_is_refused_and_nothing_is_written() {
         tensor(&[2, 2, 4, 4], DType::F32),
         tensor(&[3, 8, 2, 2], DType::F32),
     );
-    sandbox.write("uneven.safetensors", &[("z.0", &first), ("z.1", &second)]);
-    fs::write(sandbox.path("broken.safetensors"), b"nonsense and more").unwrap();
-    fs::write(sandbox.path("broken.png"), b"\x89PNG nonsense").unwrap();
+    sandbox.write_tensors("uneven.safetensors", &[("z.0", &first), ("z.1", &second)]);
+    sandbox.write("broken.safetensors", "nonsense and more");
+    sandbox.write("broken.png", b"\x89PNG nonsense");
     let cases = [
         (
             "encode --input x.safetensors",
@@ -301,18 +224,25 @@ fn what_does_not_fit_is_refused_and_nothing_is_written() {
         ("decode --input model.safetensors", "holds no tensor `z.0`"),
     ];
     for (arguments, reason) in cases {
-        sandbox.fails(&format!("{arguments} --out out.safetensors"), reason);
+        fails(
+            &sandbox,
+            &format!("{arguments} --out out.safetensors"),
+            reason,
+        );
         assert!(!sandbox.path("out.safetensors").exists());
     }
-    sandbox.fails(
+    fails(
+        &sandbox,
         "decode --input half.safetensors --out out.jpg",
         "cannot write `out.jpg`: its name may end in `.png`, `.safetensors`",
     );
-    sandbox.fails(
+    fails(
+        &sandbox,
         "decode --input half.safetensors --raw --out out.png",
         "`--raw` writes a safetensors file",
     );
-    sandbox.fails(
+    fails(
+        &sandbox,
         "encode --raw --input images.png --out out.safetensors",
         "a picture holds pixels",
     );
@@ -320,24 +250,26 @@ fn what_does_not_fit_is_refused_and_nothing_is_written() {
 
 #[test]
 fn classes_are_asked_for() {
-    let sandbox = Sandbox::new(ImageShape::new(1, 8, 8), Some(3));
+    let sandbox = Sandbox::with_small_model(ImageShape::new(1, 8, 8), Some(3));
     let x = Tensor::zeros((2, 1, 8, 8), DType::U8, &Device::Cpu).unwrap();
     let labels = Tensor::new(&[0_u32, 3], &Device::Cpu).unwrap();
-    sandbox.write("x.safetensors", &[("x", &x)]);
-    sandbox.write("wrong.safetensors", &[("x", &x), ("labels", &labels)]);
-    sandbox.fails(
+    sandbox.write_tensors("x.safetensors", &[("x", &x)]);
+    sandbox.write_tensors("wrong.safetensors", &[("x", &x), ("labels", &labels)]);
+    fails(
+        &sandbox,
         "encode --input x.safetensors --out z.safetensors",
         "give `--class`",
     );
-    sandbox.fails(
+    fails(
+        &sandbox,
         "encode --input wrong.safetensors --out z.safetensors",
         "there is no class 3",
     );
-    sandbox.ok("encode --input x.safetensors --class 2 --out z.safetensors");
-    let labels = sandbox.read("z.safetensors")["labels"]
+    sandbox.of_model("encode --input x.safetensors --class 2 --out z.safetensors");
+    let labels = sandbox.read_tensors("z.safetensors")["labels"]
         .to_vec1::<u32>()
         .unwrap();
     assert_eq!(labels, [2, 2]);
-    sandbox.ok("decode --input z.safetensors --out back.safetensors");
-    check::close(&sandbox.read("back.safetensors")["x"], &x, 0.0).unwrap();
+    sandbox.of_model("decode --input z.safetensors --out back.safetensors");
+    check::close(&sandbox.read_tensors("back.safetensors")["x"], &x, 0.0).unwrap();
 }

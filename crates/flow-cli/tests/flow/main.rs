@@ -15,4 +15,5 @@ mod numbers;
 mod outputs;
 mod pretrained;
 mod round_trip;
+mod sandbox;
 mod survival;

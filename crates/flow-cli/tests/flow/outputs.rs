@@ -1,75 +1,22 @@
 //! What commands write and say, by the real binary: pictures in the format of their name, numbers
 //! with the right form of their noun, and files of other formats called by their name.
 
-use std::{
-    fs,
-    path::PathBuf,
-    process::{Command, Output},
-};
+use std::{fs, path::Path};
 
 use image::{ColorType, ImageFormat};
-use tempfile::TempDir;
+
+use crate::sandbox::{Sandbox, header, with_header};
 
 const FASHION: &str = "fashion/model.safetensors";
 
-/// A folder in which the models that ship are taken where none is named.
-struct Sandbox(TempDir);
-
-impl Sandbox {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
-        fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
-        fs::write(self.path(name), content).unwrap();
-    }
-
-    fn run(&self, args: &str) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_flow"))
-            .args(args.split(' '))
-            .current_dir(self.0.path())
-            .env("RUST_BACKTRACE", "0")
-            .env_remove("RUST_LOG")
-            .output()
-            .unwrap()
-    }
-
-    /// stdout and stderr of a command that must succeed, together.
-    fn ok(&self, args: &str) -> String {
-        let output = self.run(args);
-        let text = [output.stdout, output.stderr].concat();
-        let text = String::from_utf8(text).unwrap();
-        assert!(output.status.success(), "{args}: {text}");
-        text
-    }
-
-    /// The last line on stderr of a command that must fail with status 1 and print nothing.
-    fn error(&self, args: &str) -> String {
-        let output = self.run(args);
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{args}: {stderr}");
-        assert!(output.stdout.is_empty(), "{args}");
-        stderr.lines().last().unwrap().to_owned()
-    }
-
-    /// The model with classes that ships, as if it had been trained on Fashion-MNIST.
-    fn write_model_of_clothes(&self) {
-        let model = "../../assets/models/mnist-classes.safetensors";
-        let model = fs::read(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(model)).unwrap();
-        let end = 8 + u64::from_le_bytes(model[..8].try_into().unwrap()) as usize;
-        let header = str::from_utf8(&model[8..end]).unwrap();
-        let name = |dataset: &str| format!(r#"\"dataset\":\"{dataset}\""#);
-        assert!(header.contains(&name("mnist")), "{header}");
-        let header = header.replace(&name("mnist"), &name("fashion-mnist"));
-        let length = (header.len() as u64).to_le_bytes();
-        let content = [&length[..], header.as_bytes(), &model[end..]];
-        self.write(FASHION, content.concat());
-    }
+/// The model with classes that ships, as if it had been trained on Fashion-MNIST.
+fn write_model_of_clothes(sandbox: &Sandbox) {
+    let model = "../../assets/models/mnist-classes.safetensors";
+    let model = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(model)).unwrap();
+    let mut changed = header(&model);
+    assert_eq!(changed["dataset"], "mnist");
+    changed["dataset"] = "fashion-mnist".into();
+    sandbox.write(FASHION, with_header(&model, &changed));
 }
 
 #[test]
@@ -87,7 +34,7 @@ fn pictures_have_the_format_of_their_name() {
         let pixels = ["png", "jpg", "JPEG", "gif"].map(|extension| {
             let name = format!("out.{extension}");
             sandbox.ok(&format!("{command} --out {name}"));
-            let content = fs::read(sandbox.path(&name)).unwrap();
+            let content = sandbox.read(&name);
             let expected = ImageFormat::from_extension(extension.to_ascii_lowercase());
             let format = image::guess_format(&content).unwrap();
             assert_eq!(Some(format), expected, "{command}");
@@ -103,7 +50,7 @@ fn pictures_have_the_format_of_their_name() {
             let mean = differences.map(f64::from).sum::<f64>() / png.len() as f64;
             assert!(mean < 3.0, "{command}: {mean}");
         }
-        let error = sandbox.error(&format!("{command} --out out.bmp"));
+        let error = sandbox.refused(&format!("{command} --out out.bmp"));
         assert!(
             error.starts_with("error: cannot write `out.bmp`: its name may end in `.png`, `.jpg`"),
             "{error}"
@@ -129,16 +76,16 @@ fn other_names_than_the_format_are_refused() {
             "`.png`, `.jpg`, `.jpeg`, `.gif`, `.html`",
         ),
     ] {
-        let error = sandbox.error(command);
+        let error = sandbox.refused(command);
         let expected = format!(": its name may end in {known}");
         assert!(error.ends_with(&expected), "{error}");
     }
     sandbox.ok("sample --animate walk --count 1 --frames 4 --out walk.GIF");
-    let walk = fs::read(sandbox.path("walk.GIF")).unwrap();
+    let walk = sandbox.read("walk.GIF");
     assert_eq!(image::guess_format(&walk).unwrap(), ImageFormat::Gif);
     // Where there is no extension there is nothing to contradict.
     sandbox.ok("sample --count 1 --out picture");
-    let picture = fs::read(sandbox.path("picture")).unwrap();
+    let picture = sandbox.read("picture");
     assert_eq!(image::guess_format(&picture).unwrap(), ImageFormat::Png);
 }
 
@@ -181,7 +128,8 @@ fn one_is_singular() {
         ),
     ];
     for (command, expected) in cases {
-        let text = sandbox.ok(&command);
+        let report = sandbox.run(&command).succeeded();
+        let text = report.stdout + &report.stderr;
         assert!(text.contains(expected), "{command}: {text}");
         let wrong = [
             " 1 images",
@@ -194,7 +142,7 @@ fn one_is_singular() {
         let found = wrong.into_iter().find(|wrong| text.contains(wrong));
         assert_eq!(found, None, "{command}: {text}");
     }
-    let error = sandbox.error("cluster --limit 1");
+    let error = sandbox.refused("cluster --limit 1");
     assert!(
         error.contains("1 image cannot be put into groups"),
         "{error}"
@@ -205,16 +153,9 @@ fn one_is_singular() {
 #[test]
 fn one_image_is_an_image() {
     let sandbox = Sandbox::new();
-    let header = [0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 28, 0, 0, 0, 28];
-    sandbox.write(
-        "data/mnist/t10k-images-idx3-ubyte",
-        [&header[..], &[7; 784]].concat(),
-    );
-    sandbox.write(
-        "data/mnist/t10k-labels-idx1-ubyte",
-        [0, 0, 8, 1, 0, 0, 0, 1, 4],
-    );
-    let text = sandbox.ok("eval");
+    sandbox.write_split("data/mnist/t10k", &[7; 784], &[4]);
+    let report = sandbox.run("eval").succeeded();
+    let text = report.stdout + &report.stderr;
     assert!(
         text.contains("mnist: 1 test image in `data/mnist`"),
         "{text}"
@@ -225,15 +166,13 @@ fn one_image_is_an_image() {
 fn classes_are_named() {
     let sandbox = Sandbox::new();
     let digits = "error: there is no class 10: the model knows the classes 0 to 9";
-    assert_eq!(sandbox.error("sample --class 10"), digits);
-    sandbox.write_model_of_clothes();
+    assert_eq!(sandbox.refused("sample --class 10"), digits);
+    write_model_of_clothes(&sandbox);
     let clothes = format!(
         "{digits} (0 T-shirt/top, 1 trouser, 2 pullover, 3 dress, 4 coat, 5 sandal, 6 shirt, 7 sneaker, 8 bag, \
          9 ankle boot)"
     );
-    image::GrayImage::new(28, 28)
-        .save(sandbox.path("a.png"))
-        .unwrap();
+    sandbox.write_picture("a.png", vec![0; 784]);
     for command in [
         "sample --class 10",
         "density a.png --class 10",
@@ -241,7 +180,7 @@ fn classes_are_named() {
         "edit --attribute slant --images a.png --class 10",
         "encode --input a.png --out z.safetensors --class 10",
     ] {
-        let error = sandbox.error(&format!("{command} --checkpoint {FASHION}"));
+        let error = sandbox.refused(&format!("{command} --checkpoint {FASHION}"));
         assert_eq!(error, clothes, "{command}");
     }
 }
@@ -265,9 +204,7 @@ fn files_of_other_formats_are_called_by_their_name() {
     sandbox.write("a.zip", zip("notes/readme.txt"));
     let magic = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.";
     sandbox.write("old.pt", magic);
-    image::GrayImage::new(28, 28)
-        .save(sandbox.path("a.png"))
-        .unwrap();
+    sandbox.write_picture("a.png", vec![0; 784]);
     fs::create_dir(sandbox.path("run")).unwrap();
     let needed = "a safetensors file that `flow` wrote is needed";
     let convert = "convert it with `cargo xtask convert-checkpoint`";
@@ -300,7 +237,7 @@ fn files_of_other_formats_are_called_by_their_name() {
             format!("outliers --rank 1 --limit 5 --background {file}"),
             format!("decode --input {file} --out x.safetensors"),
         ] {
-            let error = sandbox.error(&command);
+            let error = sandbox.refused(&command);
             let expected = format!("error: `{file}` is not a usable ");
             assert!(error.starts_with(&expected), "{command}: {error}");
             assert!(
@@ -309,7 +246,7 @@ fn files_of_other_formats_are_called_by_their_name() {
             );
         }
     }
-    let error = sandbox.error("encode --input a.npy --out z.safetensors");
+    let error = sandbox.refused("encode --input a.npy --out z.safetensors");
     assert!(
         error.contains("`a.npy` is not a usable file of tensors: it looks like"),
         "{error}"

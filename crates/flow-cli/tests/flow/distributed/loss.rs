@@ -1,45 +1,29 @@
 //! A process that is lost ends all, and a training leaves a checkpoint that goes on.
 
-use super::sandbox::Sandbox;
-use serde_json::Value;
 use std::{
     fs,
-    process::{Child, Command, Stdio},
+    process::Child,
     thread,
     time::{Duration, Instant},
 };
+
+use crate::sandbox::{Report, Sandbox, signal, step};
 
 /// How long a job may take to end after a loss.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Begins a training that would never end, and waits until it has saved some steps.
 fn begin(sandbox: &Sandbox) -> Child {
-    let args = "train --out run --levels 1 --steps 1 --width 8 --batch-size 16 --epochs 1000000 --save-interval 1ns";
-    let args: Vec<_> = args.split(' ').collect();
-    let mut command = sandbox.together(2, &args);
+    let words = "train --out run --levels 1 --steps 1 --width 8 --batch-size 16 --epochs 1000000 --save-interval 1ns";
+    let mut train = sandbox.together(2, words);
     // Between SIGTERM and SIGKILL, even on a loaded machine.
-    command.env("OMPI_MCA_odls_base_sigkill_timeout", "5");
-    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-    let began = Instant::now();
-    while step(sandbox).is_none_or(|step| step < 5) {
-        assert!(child.try_wait().unwrap().is_none(), "it ended too early");
-        assert!(
-            began.elapsed() < Duration::from_mins(2),
-            "no sign of a step"
-        );
-        thread::sleep(Duration::from_millis(5));
-    }
-    child
+    train.env("OMPI_MCA_odls_base_sigkill_timeout", "5");
+    sandbox.begin("run", 5, &mut train)
 }
 
 /// Steps that the saved training has taken.
-fn step(sandbox: &Sandbox) -> Option<u64> {
-    let bytes = fs::read(sandbox.path("run/training.safetensors")).ok()?;
-    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
-    let metadata: Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
-    let header = metadata["__metadata__"]["flow"].as_str().unwrap();
-    let header: Value = serde_json::from_str(header).unwrap();
-    header["training"]["progress"]["step"].as_u64()
+fn saved(sandbox: &Sandbox) -> Option<u64> {
+    step(&sandbox.path("run/training.safetensors"))
 }
 
 /// The process of a rank below `mpirun`.
@@ -61,13 +45,6 @@ fn process(mpirun: &Child, rank: usize) -> u32 {
     pids.find(is_rank).unwrap()
 }
 
-fn signal(pid: u32, signal: &str) {
-    let kill = Command::new("kill")
-        .args([signal, &pid.to_string()])
-        .status();
-    assert!(kill.unwrap().success());
-}
-
 /// Waits for the end of a job, which must come in time and leave a training that one process goes on with;
 /// what was said on stderr.
 fn ends(sandbox: &Sandbox, mut child: Child) -> String {
@@ -76,25 +53,13 @@ fn ends(sandbox: &Sandbox, mut child: Child) -> String {
         assert!(began.elapsed() < LIMIT, "it hangs");
         thread::sleep(Duration::from_millis(20));
     }
-    let output = child.wait_with_output().unwrap();
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert!(!stderr.contains("panicked"), "{stderr}");
-    let saved = step(sandbox).unwrap();
-    assert!(saved >= 5);
-    let eval = [
-        "eval",
-        "--checkpoint",
-        "run/model.safetensors",
-        "--limit",
-        "20",
-    ];
-    sandbox.run(0, &eval);
-    let limit = (saved + 3).to_string();
-    sandbox.run(
-        0,
-        &["train", "--out", "run", "--resume", "--max-steps", &limit],
-    );
-    assert_eq!(step(sandbox), Some(saved + 3));
+    let stderr = Report::of_child(child).stderr;
+    let steps = saved(sandbox).unwrap();
+    assert!(steps >= 5);
+    sandbox.ok("eval --checkpoint run/model.safetensors --limit 20");
+    let limit = steps + 3;
+    sandbox.ok(&format!("train --out run --resume --max-steps {limit}"));
+    assert_eq!(saved(sandbox), Some(limit));
     stderr
 }
 
@@ -103,7 +68,7 @@ fn a_killed_rank_ends_the_training_with_a_good_checkpoint() {
     for rank in [1, 0] {
         let sandbox = Sandbox::new();
         let child = begin(&sandbox);
-        signal(process(&child, rank), "-KILL");
+        assert!(signal(process(&child, rank), "-KILL"));
         let stderr = ends(&sandbox, child);
         assert!(stderr.contains("signal 9 (Killed)"), "{stderr}");
         // Rank 0 is left to save what there is.
@@ -117,7 +82,7 @@ fn a_killed_rank_ends_the_training_with_a_good_checkpoint() {
 fn a_job_that_is_asked_to_stop_saves() {
     let sandbox = Sandbox::new();
     let child = begin(&sandbox);
-    signal(process(&child, 0), "-TERM");
+    assert!(signal(process(&child, 0), "-TERM"));
     let stderr = ends(&sandbox, child);
     assert!(stderr.contains("stopped after step"), "{stderr}");
 }
@@ -127,7 +92,7 @@ fn a_job_that_is_asked_to_stop_saves() {
 fn a_silent_rank_ends_the_training() {
     let sandbox = Sandbox::new();
     let child = begin(&sandbox);
-    signal(process(&child, 1), "-STOP");
+    assert!(signal(process(&child, 1), "-STOP"));
     let stderr = ends(&sandbox, child);
     assert!(stderr.contains("have not answered for"), "{stderr}");
 }

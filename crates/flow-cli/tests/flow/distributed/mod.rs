@@ -4,18 +4,19 @@
 #[cfg(feature = "mpi")]
 mod loss;
 #[cfg(feature = "mpi")]
+mod mpirun;
+#[cfg(feature = "mpi")]
 mod same;
-mod sandbox;
 
-use sandbox::{Sandbox, failed};
+use crate::sandbox::{Report, Sandbox};
 
 #[test]
 fn a_launcher_that_nobody_asked_for_is_noticed() {
     let sandbox = Sandbox::new();
-    let mut train = sandbox.flow(&["train", "--out", "run"]);
+    let mut train = sandbox.flow("train --out run");
     train.env("OMPI_COMM_WORLD_RANK", "0");
     train.env("OMPI_COMM_WORLD_SIZE", "2");
-    let error = failed(&train.output().unwrap());
+    let error = Report::of(&mut train).failed();
     assert!(
         error.contains("a launcher has started this command 2 times")
             && error.contains("`--distributed "),
@@ -29,12 +30,12 @@ fn an_engine_that_cannot_be_had_is_refused() {
     let sandbox = Sandbox::new();
     for engine in ["mpi", "nccl"] {
         for command in [
-            &["train", "--out", "run"][..],
-            &["eval", "--checkpoint", "none"],
-            &["outliers", "--checkpoint", "none", "--rank", "5"],
+            "train --out run",
+            "eval --checkpoint none",
+            "outliers --checkpoint none --rank 5",
         ] {
-            let args = [command, &["--distributed", engine]].concat();
-            let error = failed(&sandbox.flow(&args).output().unwrap());
+            let report = sandbox.run(&format!("{command} --distributed {engine}"));
+            let error = report.failed();
             let built = [
                 ("mpi", cfg!(feature = "mpi")),
                 ("nccl", cfg!(feature = "nccl")),

@@ -1,18 +1,15 @@
 //! Several processes get what one gets.
 
-use super::sandbox::{Sandbox, failed};
+use std::{collections::HashMap, path::Path};
+
 use candle_core::{DType, Device, Tensor};
 use flow_core::check;
-use flow_data::{Dataset, Split, idx};
 use serde_json::Value;
-use std::{collections::HashMap, fs, path::Path};
+
+use crate::sandbox::{Report, Sandbox, metrics};
 
 /// Two levels, and batches that two ranks share as one process cuts them into runs.
 const MODEL: &str = "--levels 2 --steps 2 --width 16 --batch-size 64";
-
-fn words(text: &str) -> Vec<&str> {
-    text.split(' ').collect()
-}
 
 /// Weights and lines of metrics, without times, of a training by so many ranks, or by one process for none.
 fn trained(
@@ -21,21 +18,20 @@ fn trained(
     ranks: usize,
     options: &str,
 ) -> (HashMap<String, Tensor>, Vec<Value>) {
-    sandbox.run(ranks, &words(&format!("train --out {out} {options}")));
+    sandbox.ranks(ranks, &format!("train --out {out} {options}"));
     weights_and_metrics(&sandbox.path(out))
 }
 
 fn weights_and_metrics(folder: &Path) -> (HashMap<String, Tensor>, Vec<Value>) {
     let weights = candle_core::safetensors::load(folder.join("training.safetensors"), &Device::Cpu);
-    let metrics = fs::read_to_string(folder.join("metrics.jsonl")).unwrap();
-    let timeless = |line: &str| {
-        let mut line: Value = serde_json::from_str(line).unwrap();
+    let timeless = |mut line: Value| {
         let fields = line.as_object_mut().unwrap();
         fields.remove("seconds");
         fields.remove("images_per_second");
         line
     };
-    (weights.unwrap(), metrics.lines().map(timeless).collect())
+    let metrics = metrics(folder).into_iter().map(timeless).collect();
+    (weights.unwrap(), metrics)
 }
 
 /// The largest difference between two sets of weights, relative to 1 + the largest weight.
@@ -81,13 +77,11 @@ fn any_number_of_ranks_agrees_to_rounding() {
 fn a_training_is_resumed_by_another_number_of_ranks() {
     let sandbox = Sandbox::new();
     for (out, parts) in [("one", [0, 0, 0]), ("others", [2, 0, 2])] {
-        sandbox.run(
-            parts[0],
-            &words(&format!("train --out {out} {MODEL} --max-steps 10")),
-        );
+        let train = format!("train --out {out} {MODEL} --max-steps 10");
+        sandbox.ranks(parts[0], &train);
         for (ranks, steps) in parts.into_iter().zip([10, 20, 30]).skip(1) {
             let resume = format!("train --out {out} --resume --max-steps {steps}");
-            sandbox.run(ranks, &words(&resume));
+            sandbox.ranks(ranks, &resume);
         }
     }
     let [one, others] = ["one", "others"].map(|out| weights_and_metrics(&sandbox.path(out)));
@@ -111,10 +105,7 @@ fn steps_are_refused_by_all_ranks_alike() {
 #[test]
 fn measurements_are_shared_out_without_a_difference() {
     let sandbox = Sandbox::new();
-    sandbox.run(
-        0,
-        &words(&format!("train --out run {MODEL} --max-steps 10")),
-    );
+    sandbox.ok(&format!("train --out run {MODEL} --max-steps 10"));
     let model = "--checkpoint run/model.safetensors";
     for command in [
         format!("eval {model} --limit 350 --importance-samples 2 --json"),
@@ -122,17 +113,16 @@ fn measurements_are_shared_out_without_a_difference() {
         format!("eval {model} --limit 50 --json"),
         format!("outliers {model} --rank 5 --limit 350 --json"),
     ] {
-        let one = sandbox.run(0, &words(&command));
+        let one = sandbox.ok(&command);
         assert!(one.len() > 100, "{one}");
-        assert_eq!(one, sandbox.run(3, &words(&command)));
+        assert_eq!(one, sandbox.ranks(3, &command));
     }
 }
 
 #[test]
 fn two_ranks_begin_with_the_same_model_as_one_process_does() {
     let sandbox = Sandbox::new();
-    let source = format!("train --out source {MODEL} --max-steps 10");
-    sandbox.run(0, &words(&source));
+    sandbox.ok(&format!("train --out source {MODEL} --max-steps 10"));
     let options = "--from source/model.safetensors --classes --max-steps 10";
     let (weights, metrics) = trained(&sandbox, "one", 0, &format!("{options} --threads 1"));
     let (others, other_metrics) = trained(&sandbox, "two", 2, options);
@@ -145,35 +135,19 @@ fn two_ranks_begin_with_the_same_model_as_one_process_does() {
 fn ranks_with_other_images_than_the_first_are_refused() {
     let sandbox = Sandbox::new();
     for (rank, change) in [(0, 0), (1, 1)] {
-        for (split, name) in [(Split::Train, "train"), (Split::Test, "t10k")] {
-            let digits = Dataset::bundled(split).unwrap();
-            let digits = digits.batch(&(0..100).collect::<Vec<_>>()).unwrap();
-            let mut pixels = digits
-                .images
-                .flatten_all()
-                .unwrap()
-                .to_vec1::<u8>()
-                .unwrap();
-            pixels[54_321] ^= change;
-            let labels = digits.labels.to_dtype(DType::U8).unwrap();
-            let folder = sandbox.path(&format!("data-{rank}/mnist"));
-            fs::create_dir_all(&folder).unwrap();
-            let write = |kind: &str, content: Vec<u8>| {
-                fs::write(folder.join(format!("{name}-{kind}-ubyte")), content).unwrap();
-            };
-            write("images-idx3", idx::encode_images(&pixels));
-            write(
-                "labels-idx1",
-                idx::encode_labels(&labels.to_vec1().unwrap()),
-            );
+        sandbox.write_digits(&format!("data-{rank}"), 100, 100);
+        for split in ["train", "t10k"] {
+            let name = format!("data-{rank}/mnist/{split}-images-idx3-ubyte");
+            let mut images = sandbox.read(&name);
+            images[16 + 54_321] ^= change;
+            sandbox.write(&name, images);
         }
     }
     let flow = env!("CARGO_BIN_EXE_flow");
     let script = format!("exec '{flow}' \"$@\" --data-dir data-$OMPI_COMM_WORLD_RANK");
     let fails = |options: &str, expected: &str| {
-        let args = words(options);
-        let mut command = sandbox.launch(2, &["sh", "-c", &script, "flow"], &args);
-        let error = failed(&command.output().unwrap());
+        let mut command = sandbox.launch(2, &["sh", "-c", &script, "flow"], options);
+        let error = Report::of(&mut command).failed();
         assert!(error.contains(expected), "{error}");
     };
     let model = MODEL.replace("64", "16");
@@ -181,12 +155,9 @@ fn ranks_with_other_images_than_the_first_are_refused() {
         &format!("train --out run {model} --max-steps 2"),
         "rank 1 has other images of `mnist` than rank 0",
     );
-    sandbox.run(
-        0,
-        &words(&format!(
-            "train --out whole {model} --max-steps 2 --data-dir data-0"
-        )),
-    );
+    sandbox.ok(&format!(
+        "train --out whole {model} --max-steps 2 --data-dir data-0"
+    ));
     fails(
         "train --out whole --resume --max-steps 3",
         "begun with other training images of `mnist`",
@@ -205,7 +176,7 @@ fn a_failure_is_told_once() {
         ),
         ("train --out run --resume", "there is no training to resume"),
     ] {
-        let error = failed(&sandbox.together(3, &words(args)).output().unwrap());
+        let error = Report::of(&mut sandbox.together(3, args)).failed();
         assert!(error.contains(expected), "{error}");
     }
 }

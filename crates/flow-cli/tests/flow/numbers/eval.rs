@@ -1,18 +1,15 @@
 //! `flow eval`: what several draws of noise give, and what an image without a likelihood does.
 
-use super::sandbox::{MODEL, Sandbox};
 use candle_core::{Device, Tensor};
 use flow_data::{Dataset, Split};
-use flow_glow::Checkpoint;
 use serde_json::Value;
+
+use super::MODEL;
+use crate::sandbox::Sandbox;
 
 /// `flow eval --json` with these options, which must succeed.
 fn evaluate(sandbox: &Sandbox, options: &str) -> Value {
-    let args = ["eval", "--checkpoint", MODEL, "--json"];
-    let args: Vec<&str> = args.into_iter().chain(options.split_whitespace()).collect();
-    let (evaluation, error) = sandbox.json(&args);
-    assert_eq!(error, None);
-    evaluation
+    sandbox.json(&format!("eval --checkpoint {MODEL} --json {options}"))
 }
 
 fn bits(sandbox: &Sandbox, options: &str) -> f64 {
@@ -21,7 +18,7 @@ fn bits(sandbox: &Sandbox, options: &str) -> f64 {
 
 #[test]
 fn several_draws_give_the_mean_of_their_likelihoods() {
-    let sandbox = Sandbox::trained(&[]);
+    let sandbox = Sandbox::with_learned();
     let one = evaluate(&sandbox, "--limit 150");
     assert_eq!(
         one,
@@ -54,8 +51,8 @@ fn several_draws_give_the_mean_of_their_likelihoods() {
 
 #[test]
 fn an_image_is_recognized_where_its_own_class_makes_it_likeliest() {
-    let sandbox = Sandbox::trained(&["--classes"]);
-    let model = Checkpoint::load(&sandbox.path(MODEL), &Device::Cpu).unwrap();
+    let sandbox = Sandbox::with_learned_classes();
+    let model = sandbox.checkpoint(MODEL);
     let mut test = Dataset::bundled(Split::Test).unwrap();
     test.thin_out(100);
     let batch = test.batch(&(0..100).collect::<Vec<_>>()).unwrap();
@@ -79,7 +76,7 @@ fn an_image_is_recognized_where_its_own_class_makes_it_likeliest() {
 
 #[test]
 fn images_without_a_likelihood_are_counted() {
-    let sandbox = Sandbox::trained(&["--classes"]);
+    let sandbox = Sandbox::with_learned_classes();
     sandbox.spoil("spoiled", "prior.class_gaussian", |values| {
         // As many means and ln std for each of the ten classes; a mean whose square is too large for f32.
         values[3 * values.len() / 10] = 1e30;
@@ -89,8 +86,7 @@ fn images_without_a_likelihood_are_counted() {
     let labels = all.labels.to_vec1::<u32>().unwrap();
     let threes = labels.iter().filter(|&&label| label == 3).count();
 
-    let args = ["eval", "--checkpoint", "spoiled", "--json"];
-    let (evaluation, error) = sandbox.json(&args);
+    let (evaluation, error) = sandbox.json_and_error("eval --checkpoint spoiled --json");
     assert_eq!(evaluation["non_finite"], threes);
     assert_eq!(evaluation["images"], 2000);
     assert!(evaluation["bits_per_dim"].is_null());
@@ -99,8 +95,8 @@ fn images_without_a_likelihood_are_counted() {
     let count = format!("{threes} of 2000 images have no finite likelihood");
     assert!(error.unwrap().contains(&count));
 
-    let output = sandbox.run(&args[..3]);
-    assert_eq!(output.status.code(), Some(1));
-    let text = String::from_utf8(output.stdout).unwrap();
+    let report = sandbox.run("eval --checkpoint spoiled");
+    assert_eq!(report.status, Some(1));
+    let text = report.stdout;
     assert!(text.contains(&format!("not finite: {count}")), "{text}");
 }

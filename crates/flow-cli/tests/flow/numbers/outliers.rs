@@ -1,26 +1,14 @@
 //! `flow density` and `flow outliers`: numbers against those of the library and of `flow eval`, pictures, reports.
 
-use super::sandbox::{MODEL, Sandbox};
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
+use flow_core::random;
 use flow_data::{Dataset, Split};
-use flow_glow::{
-    Checkpoint,
-    outliers::{batch_typicality, bootstrap, detection, quantile},
-};
+use flow_glow::outliers::{batch_typicality, bootstrap, detection, quantile};
 use serde_json::Value;
 use std::{f64::consts::LN_2, fs};
 
-/// What a command prints, which must succeed.
-fn stdout(sandbox: &Sandbox, args: &str) -> String {
-    let output = sandbox.run(&args.split_whitespace().collect::<Vec<_>>());
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{args}: {stderr}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
-fn json(sandbox: &Sandbox, args: &str) -> Value {
-    serde_json::from_str(&stdout(sandbox, args)).unwrap()
-}
+use super::MODEL;
+use crate::sandbox::{Sandbox, pixels};
 
 /// The rows of a table with a heading.
 fn rows(text: &str) -> Vec<csv::StringRecord> {
@@ -44,56 +32,30 @@ fn digits(count: usize) -> Tensor {
 fn write_digits(sandbox: &Sandbox, images: &Tensor) {
     fs::create_dir(sandbox.path("digits")).unwrap();
     for i in 0..images.dim(0).unwrap() {
-        let pixels = images
-            .get(i)
-            .unwrap()
-            .flatten_all()
-            .unwrap()
-            .to_vec1()
-            .unwrap();
-        let image = image::GrayImage::from_raw(28, 28, pixels).unwrap();
-        image
-            .save(sandbox.path(&format!("digits/{i:03},\"<b>.png")))
-            .unwrap();
+        let name = format!("digits/{i:03},\"<b>.png");
+        sandbox.write_picture(&name, pixels(&images.get(i).unwrap()));
     }
 }
 
 /// Stands for Fashion-MNIST: images of noise, under labels that follow each other.
-fn write_noise(sandbox: &Sandbox, count: u8) {
-    let folder = sandbox.path("data/fashion-mnist");
-    fs::create_dir_all(&folder).unwrap();
-    let noise = flow_core::random::uniform(
-        1,
-        usize::from(count) * 784,
-        candle_core::DType::F64,
-        &Device::Cpu,
-    );
-    let noise: Vec<f64> = noise.unwrap().to_vec1().unwrap();
-    let pixels = noise.into_iter().map(|value| (value * 256.0) as u8);
-    let images: Vec<u8> = [0, 0, 8, 3, 0, 0, 0, count, 0, 0, 0, 28, 0, 0, 0, 28]
-        .into_iter()
-        .chain(pixels)
-        .collect();
-    let labels: Vec<u8> = [0, 0, 8, 1, 0, 0, 0, count]
-        .into_iter()
-        .chain((0..count).map(|i| i % 10))
-        .collect();
-    fs::write(folder.join("t10k-images-idx3-ubyte"), images).unwrap();
-    fs::write(folder.join("t10k-labels-idx1-ubyte"), labels).unwrap();
+fn write_noise(sandbox: &Sandbox, count: usize) {
+    let noise = random::uniform(1, count * 784, DType::F64, &Device::Cpu).unwrap();
+    let noise = noise.to_vec1::<f64>().unwrap().into_iter();
+    let noise = noise.map(|value| (value * 256.0) as u8).collect::<Vec<_>>();
+    let labels = (0..count).map(|i| (i % 10) as u8).collect::<Vec<_>>();
+    sandbox.write_split("data/fashion-mnist/t10k", &noise, &labels);
 }
 
 #[test]
 fn the_density_of_a_file_is_its_own() {
-    let sandbox = Sandbox::trained(&[]);
+    let sandbox = Sandbox::with_learned();
     let images = digits(130);
     write_digits(&sandbox, &images);
     let command = format!("density --checkpoint {MODEL} --seed 4 digits");
-    let table = rows(&stdout(&sandbox, &command));
+    let table = rows(&sandbox.ok(&command));
     assert_eq!(table.len(), 130);
 
-    let model = Checkpoint::load(&sandbox.path(MODEL), &Device::Cpu)
-        .unwrap()
-        .model;
+    let model = sandbox.checkpoint(MODEL).model;
     for place in [0, 1, 99, 100, 129] {
         let image = images.narrow(0, place, 1).unwrap();
         let bits = f64::from(
@@ -109,7 +71,7 @@ fn the_density_of_a_file_is_its_own() {
         let nats: f64 = row[1].parse().unwrap();
         assert!((nats + bits * 784.0 * LN_2).abs() < 1e-9, "{nats}");
     }
-    let lines = stdout(&sandbox, &format!("{command} --json"));
+    let lines = sandbox.ok(&format!("{command} --json"));
     assert_eq!(lines.lines().count(), 130);
     for (line, row) in lines.lines().zip(&table) {
         let line: Value = serde_json::from_str(line).unwrap();
@@ -121,10 +83,7 @@ fn the_density_of_a_file_is_its_own() {
     // Two draws: the mean of the likelihoods of one draw each.
     let bits = |more: &str| {
         numbers(
-            &rows(&stdout(
-                &sandbox,
-                &format!("density --checkpoint {MODEL} digits {more}"),
-            )),
+            &rows(&sandbox.ok(&format!("density --checkpoint {MODEL} digits {more}"))),
             2,
         )
     };
@@ -142,15 +101,12 @@ fn the_density_of_a_file_is_its_own() {
 
 #[test]
 fn the_normal_images_are_those_that_eval_measures() {
-    let sandbox = Sandbox::trained(&[]);
+    let sandbox = Sandbox::with_learned();
     write_noise(&sandbox, 60);
-    let evaluation = json(
-        &sandbox,
-        &format!("eval --checkpoint {MODEL} --limit 250 --seed 3 --json"),
-    );
-    let found = json(
-        &sandbox,
-        &format!(
+    let evaluation = sandbox.json(&format!(
+        "eval --checkpoint {MODEL} --limit 250 --seed 3 --json"
+    ));
+    let found = sandbox.json(&format!(
             "outliers --checkpoint {MODEL} --against fashion-mnist --limit 250 --seed 3 --score likelihood --json"
         ),
     );
@@ -161,22 +117,18 @@ fn the_normal_images_are_those_that_eval_measures() {
 
 #[test]
 fn metrics_are_those_of_the_scores() {
-    let sandbox = Sandbox::trained(&[]);
+    let sandbox = Sandbox::with_learned();
     write_noise(&sandbox, 60);
     let base =
         format!("outliers --checkpoint {MODEL} --limit 150 --typical-images 300 --compressor zstd");
     let judged = |of: &str, score: &str| {
-        rows(&stdout(
-            &sandbox,
-            &format!("{base} {of} --threshold-quantile 0.9 --score {score}"),
-        ))
+        rows(&sandbox.ok(&format!(
+            "{base} {of} --threshold-quantile 0.9 --score {score}"
+        )))
     };
-    let all = json(
-        &sandbox,
-        &format!(
-            "{base} --against fashion-mnist --background {MODEL} --bootstrap 40 --batch 7 --json"
-        ),
-    );
+    let all = sandbox.json(&format!(
+        "{base} --against fashion-mnist --background {MODEL} --bootstrap 40 --batch 7 --json"
+    ));
     let found = all["scores"].as_array().unwrap();
     let names: Vec<_> = found
         .iter()
@@ -251,17 +203,16 @@ fn metrics_are_those_of_the_scores() {
 
 #[test]
 fn pictures_and_reports() {
-    let sandbox = Sandbox::trained(&[]);
+    let sandbox = Sandbox::with_learned();
     write_digits(&sandbox, &digits(30));
     let base = format!("outliers --checkpoint {MODEL} digits");
-    let scores = rows(&stdout(
-        &sandbox,
-        &format!("{base} --limit 100 --threshold-quantile 0.5 --out verdicts.csv"),
-    ));
+    let scores = rows(&sandbox.ok(&format!(
+        "{base} --limit 100 --threshold-quantile 0.5 --out verdicts.csv"
+    )));
     assert!(scores.is_empty(), "the file is in place of stdout");
     let scores = rows(&fs::read_to_string(sandbox.path("verdicts.csv")).unwrap());
 
-    let ranked = json(&sandbox, &format!("{base} --rank 5 --json --out rank.png"));
+    let ranked = sandbox.json(&format!("{base} --rank 5 --json --out rank.png"));
     let strangest = ranked["strangest"].as_array().unwrap();
     let mut expected = numbers(&scores, 2);
     expected.sort_by(|a, b| b.total_cmp(a));
@@ -282,7 +233,7 @@ fn pictures_and_reports() {
         (3 * 116 + 4, 3 * 116 + 4)
     );
 
-    stdout(&sandbox, &format!("{base} --rank 5 --out rank.html"));
+    sandbox.ok(&format!("{base} --rank 5 --out rank.html"));
     let page = fs::read_to_string(sandbox.path("rank.html")).unwrap();
     assert_eq!(page.matches("<figure>").count(), 5);
     assert!(
@@ -290,10 +241,9 @@ fn pictures_and_reports() {
         "names are text"
     );
 
-    stdout(
-        &sandbox,
-        &format!("{base} --limit 100 --bootstrap 20 --out compared.png"),
-    );
+    sandbox.ok(&format!(
+        "{base} --limit 100 --bootstrap 20 --out compared.png"
+    ));
     let picture = image::open(sandbox.path("compared.png")).unwrap().to_rgb8();
     assert_eq!(picture.width(), 1200);
     let near = |color: [u8; 3]| {
@@ -303,10 +253,9 @@ fn pictures_and_reports() {
     };
     // Both sets, in the legend and in panels, and images.
     assert!(near([90, 140, 190]) > 300 && near([200, 80, 40]) > 300 && near([0, 0, 0]) > 10_000);
-    let table = stdout(
-        &sandbox,
-        &format!("{base} --limit 100 --bootstrap 20 --out compared.html"),
-    );
+    let table = sandbox.ok(&format!(
+        "{base} --limit 100 --bootstrap 20 --out compared.html"
+    ));
     let page = fs::read_to_string(sandbox.path("compared.html")).unwrap();
     let auroc = table
         .lines()
@@ -320,19 +269,14 @@ fn pictures_and_reports() {
 
 #[test]
 fn images_without_a_likelihood_are_the_strangest() {
-    let sandbox = Sandbox::trained(&["--classes"]);
+    let sandbox = Sandbox::with_learned_classes();
     write_digits(&sandbox, &digits(12));
     sandbox.spoil("spoiled", "prior.class_gaussian", |values| {
         values[3 * values.len() / 10] = 1e30;
     });
-    let run = |args: &str| {
-        let output = sandbox.run(&args.split_whitespace().collect::<Vec<_>>());
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        (
-            output.status.code(),
-            text(output.stdout),
-            text(output.stderr),
-        )
+    let run = |words: &str| {
+        let report = sandbox.run(words);
+        (report.status, report.stdout, report.stderr)
     };
     let (status, table, stderr) = run("density --checkpoint spoiled --class 3 digits");
     assert_eq!(status, Some(1));

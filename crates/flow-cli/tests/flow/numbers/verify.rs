@@ -1,7 +1,9 @@
 //! `flow verify` passes a sound model and finds what is wrong with a spoiled one.
 
-use super::sandbox::{MODEL, Sandbox};
 use serde_json::Value;
+
+use super::MODEL;
+use crate::sandbox::Sandbox;
 
 fn verdicts(report: &Value) -> &Vec<Value> {
     report["verdicts"].as_array().unwrap()
@@ -9,7 +11,7 @@ fn verdicts(report: &Value) -> &Vec<Value> {
 
 /// The checks that fail, of a model that must not pass.
 fn failures(sandbox: &Sandbox, model: &str) -> Vec<String> {
-    let (report, error) = sandbox.json(&["verify", model, "--limit", "1", "--json"]);
+    let (report, error) = sandbox.json_and_error(&format!("verify {model} --limit 1 --json"));
     assert_eq!(report["passed"], false);
     let failed = verdicts(&report)
         .iter()
@@ -24,9 +26,8 @@ fn failures(sandbox: &Sandbox, model: &str) -> Vec<String> {
 
 #[test]
 fn a_sound_model_passes() {
-    let sandbox = Sandbox::trained(&["--classes"]);
-    let (report, error) = sandbox.json(&["verify", MODEL, "--limit", "5", "--json"]);
-    assert_eq!(error, None);
+    let sandbox = Sandbox::with_learned_classes();
+    let report = sandbox.json(&format!("verify {MODEL} --limit 5 --json"));
     assert_eq!(report["passed"], true);
     assert_eq!(
         (&report["images"], &report["dataset"]),
@@ -57,8 +58,7 @@ fn a_sound_model_passes() {
     assert_eq!(names, expected.map(Some));
     assert!(layers[0]["condition"].as_f64().unwrap() >= 1.0);
 
-    let output = sandbox.run(&["verify", MODEL, "--limit", "1"]);
-    let text = String::from_utf8(output.stdout).unwrap();
+    let text = sandbox.ok(&format!("verify {MODEL} --limit 1"));
     let lines: Vec<_> = text.lines().collect();
     assert!(
         lines[..10].iter().all(|line| line.starts_with("pass  ")),
@@ -70,7 +70,7 @@ fn a_sound_model_passes() {
 
 #[test]
 fn what_is_wrong_fails_its_line() {
-    let sandbox = Sandbox::trained(&[]);
+    let sandbox = Sandbox::with_learned();
     let step = |tensor: &str| format!("levels.0.steps.1.{tensor}");
 
     // All parameters are finite, and nothing that they give.

@@ -1,28 +1,38 @@
 //! Disks that are full or read-only, and folders that vanish: a clear error, and the last good
 //! checkpoint stays.
 
-use super::sandbox::{EACH_STEP, Sandbox, TINY, failed, succeeded};
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    process::{Child, Command},
+};
+
+use super::{EACH_STEP, TINY};
+use crate::sandbox::{Report, Sandbox};
 
 /// Options of a training that no test sees the end of.
-fn endless() -> Vec<&'static str> {
-    [TINY, EACH_STEP, &["--epochs", "1000000"]].concat()
+fn endless() -> String {
+    format!("{TINY} {EACH_STEP} --epochs 1000000")
+}
+
+/// Begins a training that no test sees the end of, in `run`.
+fn begin(sandbox: &Sandbox) -> Child {
+    let mut train = sandbox.flow(&format!("train --out run {}", endless()));
+    sandbox.begin("run", 1, &mut train)
 }
 
 /// Resumes a copy of a training, which must be whole.
 fn assert_resumable(sandbox: &Sandbox, out: &str) {
     sandbox.assert_usable(&format!("{out}/training.safetensors"));
-    let more = ["--resume", "--max-steps", "1"];
-    succeeded(&sandbox.train(out, &more).output().unwrap());
+    sandbox.ok(&format!("train --out {out} --resume --max-steps 1"));
     sandbox.assert_usable(&format!("{out}/model.safetensors"));
 }
 
 #[test]
 fn a_folder_that_is_moved_away_ends_the_training_and_stays_whole() {
-    let sandbox = Sandbox::new();
-    let child = sandbox.begin("run", &endless());
+    let sandbox = Sandbox::with_digits();
+    let child = begin(&sandbox);
     fs::rename(sandbox.path("run"), sandbox.path("moved")).unwrap();
-    let error = failed(&child.wait_with_output().unwrap());
+    let error = Report::of_child(child).refused(1);
     assert!(error.starts_with("error: cannot write `run/"), "{error}");
     assert!(error.contains("No such file or directory"), "{error}");
     assert!(!sandbox.path("run").exists());
@@ -31,24 +41,24 @@ fn a_folder_that_is_moved_away_ends_the_training_and_stays_whole() {
 
 #[test]
 fn a_folder_that_is_removed_ends_the_training() {
-    let sandbox = Sandbox::new();
-    let child = sandbox.begin("run", &endless());
+    let sandbox = Sandbox::with_digits();
+    let child = begin(&sandbox);
     // A file may be written just between the removal of the others and of the folder.
     while sandbox.path("run").exists() {
         let _ = fs::remove_dir_all(sandbox.path("run"));
     }
-    let error = failed(&child.wait_with_output().unwrap());
+    let error = Report::of_child(child).refused(1);
     assert!(error.starts_with("error: cannot write `run/"), "{error}");
 }
 
 #[test]
 fn a_folder_in_place_of_the_checkpoint_ends_the_training() {
-    let sandbox = Sandbox::new();
-    let child = sandbox.begin("run", &endless());
+    let sandbox = Sandbox::with_digits();
+    let child = begin(&sandbox);
     let file = sandbox.path("run/training.safetensors");
     // The training may put the file back in between.
     while fs::rename(&file, sandbox.path("kept")).is_err() || fs::create_dir(&file).is_err() {}
-    let error = failed(&child.wait_with_output().unwrap());
+    let error = Report::of_child(child).refused(1);
     assert!(
         error.starts_with("error: cannot write `run/training.safetensors`: Is a directory"),
         "{error}"
@@ -68,18 +78,13 @@ fn a_folder_in_place_of_the_checkpoint_ends_the_training() {
 /// moments of the optimizer too.
 #[test]
 fn a_file_that_cannot_grow_ends_the_training_and_the_last_one_stays() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::with_digits();
     let script = format!(
         "trap '' XFSZ; ulimit -f 80; exec '{}' train --out run {}",
         env!("CARGO_BIN_EXE_flow"),
-        endless().join(" ")
+        endless()
     );
-    let output = sandbox
-        .command("sh")
-        .args(["-c", &script])
-        .output()
-        .unwrap();
-    let error = failed(&output);
+    let error = Report::of(sandbox.command("sh").args(["-c", &script])).refused(1);
     assert!(
         error.starts_with("error: cannot write `run/training.safetensors`: File too large"),
         "{error}"
@@ -89,7 +94,7 @@ fn a_file_that_cannot_grow_ends_the_training_and_the_last_one_stays() {
 
 #[test]
 fn a_full_disk_ends_the_training_and_the_last_checkpoint_stays() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::with_digits();
     // Room for the first checkpoints, not for a later one beside them.
     let error = on_small_disk(&sandbox, "80k", "wait $training");
     if let Some(error) = error {
@@ -104,7 +109,7 @@ fn a_full_disk_ends_the_training_and_the_last_checkpoint_stays() {
 
 #[test]
 fn a_disk_that_becomes_read_only_ends_the_training_and_the_last_checkpoint_stays() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::with_digits();
     let error = on_small_disk(
         &sandbox,
         "10m",
@@ -138,11 +143,11 @@ fn on_small_disk(sandbox: &Sandbox, size: &str, meddle: &str) -> Option<String> 
          {meddle}
          status=$?; cp -r disk/run copy; exit $status",
         env!("CARGO_BIN_EXE_flow"),
-        endless().join(" ")
+        endless()
     );
-    let output = unshare(&script).output().unwrap();
-    assert!(Path::new(&sandbox.path("copy")).exists(), "{output:?}");
-    Some(failed(&output))
+    let report = Report::of(&mut unshare(&script));
+    assert!(sandbox.path("copy").exists(), "{report:#?}");
+    Some(report.refused(1))
 }
 
 fn can_run(mut command: Command) -> bool {

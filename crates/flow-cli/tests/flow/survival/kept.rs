@@ -1,7 +1,9 @@
 //! Models that are kept on the way.
 
-use super::sandbox::{Sandbox, TINY, header, succeeded};
 use std::{fs, path::PathBuf};
+
+use super::TINY;
+use crate::sandbox::{Sandbox, header};
 
 fn kept(sandbox: &Sandbox) -> Vec<PathBuf> {
     let found = fs::read_dir(sandbox.path("run/models")).unwrap();
@@ -10,10 +12,9 @@ fn kept(sandbox: &Sandbox) -> Vec<PathBuf> {
 
 #[test]
 fn kept_models_work_and_go_with_their_training() {
-    let sandbox = Sandbox::new();
-    let options = [TINY, &["--max-steps", "6"]].concat();
-    let keeping = [&options[..], &["--keep-interval", "1ns"]].concat();
-    succeeded(&sandbox.train("run", &keeping).output().unwrap());
+    let sandbox = Sandbox::with_digits();
+    let train = format!("train --out run {TINY} --max-steps 6");
+    sandbox.ok(&format!("{train} --keep-interval 1ns"));
     let models = kept(&sandbox);
     assert!(!models.is_empty());
     for model in models {
@@ -24,7 +25,6 @@ fn kept_models_work_and_go_with_their_training() {
         assert_eq!(name, format!("{:06}s", seconds.floor()));
         sandbox.assert_usable(model.to_str().unwrap());
     }
-    let again = [&options[..], &["--overwrite"]].concat();
-    succeeded(&sandbox.train("run", &again).output().unwrap());
+    sandbox.ok(&format!("{train} --overwrite"));
     assert!(kept(&sandbox).is_empty());
 }

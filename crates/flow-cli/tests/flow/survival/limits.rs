@@ -1,34 +1,34 @@
 //! Limits that a resumed training finds, and the measurement at its end.
 
-use super::sandbox::{EACH_STEP, Sandbox, TINY, header, step, succeeded};
-use serde_json::Value;
 use std::{
-    fs,
     io::{BufRead, BufReader, Read},
-    process::{Command, Stdio},
+    process::Stdio,
 };
 
+use serde_json::Value;
+
+use super::{EACH_STEP, TINY};
+use crate::sandbox::{Sandbox, header, signal, step};
+
 fn limits(sandbox: &Sandbox) -> Value {
-    let bytes = fs::read(sandbox.path("run/training.safetensors")).unwrap();
+    let bytes = sandbox.read("run/training.safetensors");
     header(&bytes)["resume"]["notes"]["limits"].clone()
 }
 
 #[test]
 fn a_limit_that_lies_behind_does_not_replace_the_planned_one() {
-    let sandbox = Sandbox::new();
-    let plan = [TINY, EACH_STEP, &["--max-steps", "1000000"]].concat();
-    let mut child = sandbox.begin("run", &plan);
+    let sandbox = Sandbox::with_digits();
+    let train = format!("train --out run {TINY} {EACH_STEP} --max-steps 1000000");
+    let mut child = sandbox.begin("run", 1, &mut sandbox.flow(&train));
     child.kill().unwrap();
     child.wait().unwrap();
     let planned = limits(&sandbox);
     assert_eq!(planned["steps"], 1_000_000);
-    let resume = |limit: [&str; 2]| {
-        let more = [&["--resume"][..], &limit].concat();
-        let output = sandbox.train("run", &more).output().unwrap();
-        succeeded(&output);
-        String::from_utf8(output.stderr).unwrap()
+    let resume = |limit: &str| {
+        let resume = format!("train --out run --resume {limit}");
+        sandbox.run(&resume).succeeded().stderr
     };
-    for behind in [["--max-steps", "1"], ["--time-limit", "1ns"]] {
+    for behind in ["--max-steps 1", "--time-limit 1ns"] {
         let said = resume(behind);
         assert!(
             said.contains("a later `--resume` still trains for 1,000,000 steps"),
@@ -39,31 +39,31 @@ fn a_limit_that_lies_behind_does_not_replace_the_planned_one() {
 
     // One that lies ahead does, and one that was reached by training stays.
     let steps = step(&sandbox.path("run/training.safetensors")).unwrap() + 2;
-    let ahead = steps.to_string();
-    let said = resume(["--max-steps", &ahead]);
+    let ahead = format!("--max-steps {steps}");
+    let said = resume(&ahead);
     assert!(!said.contains("nothing is left"), "{said}");
     assert_eq!(limits(&sandbox)["steps"], steps);
-    let said = resume(["--max-steps", &ahead]);
+    let said = resume(&ahead);
     assert!(said.contains("is reached; raise it to go on"), "{said}");
     assert_eq!(limits(&sandbox)["steps"], steps);
 }
 
 #[test]
 fn as_many_test_images_are_measured_as_asked_and_it_is_said_before() {
-    let sandbox = Sandbox::new();
-    let options = [TINY, &["--max-steps", "2"]].concat();
-    let measured = |more: &[&str]| {
-        let output = sandbox.train("run", more).output().unwrap();
-        let stderr = String::from_utf8(output.stderr.clone()).unwrap();
-        (succeeded(&output), stderr)
+    let sandbox = Sandbox::with_digits();
+    let measured = |options: &str| {
+        let report = sandbox
+            .run(&format!("train --out run {options}"))
+            .succeeded();
+        (report.stdout, report.stderr)
     };
-    let (result, said) = measured(&[&options[..], &["--eval-images", "7"]].concat());
+    let (result, said) = measured(&format!("{TINY} --max-steps 2 --eval-images 7"));
     assert!(result.contains("on 7 test images"), "{result}");
     assert!(said.contains("measuring 7 test images"), "{said}");
     // It is remembered, and can be changed.
-    let (result, _) = measured(&["--resume", "--max-steps", "3"]);
+    let (result, _) = measured("--resume --max-steps 3");
     assert!(result.contains("on 7 test images"), "{result}");
-    let (result, _) = measured(&["--resume", "--max-steps", "4", "--eval-images", "100"]);
+    let (result, _) = measured("--resume --max-steps 4 --eval-images 100");
     assert!(result.contains("on 20 test images"), "{result}");
 }
 
@@ -71,37 +71,17 @@ fn as_many_test_images_are_measured_as_asked_and_it_is_said_before() {
 #[test]
 fn an_interrupted_measurement_is_told_and_made_up_for() {
     let sandbox = Sandbox::new();
-    fs::rename(sandbox.path("data"), sandbox.path("elsewhere")).unwrap();
-    let options = [
-        "--preset",
-        "base",
-        "--batch-size",
-        "16",
-        "--max-steps",
-        "1",
-        "--threads",
-        "1",
-    ];
-    let mut child = sandbox
-        .train("run", &options)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let options = "--preset base --batch-size 16 --max-steps 1 --threads 1";
+    let mut train = sandbox.flow(&format!("train --out run {options}"));
+    train.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = train.spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
     while !line.contains("measuring 2,000 test images; Ctrl-C skips that") {
         line.clear();
         assert!(lines.read_line(&mut line).unwrap() > 0, "it never measured");
     }
-    let id = child.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-INT", &id])
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(signal(child.id(), "-INT"));
     let mut rest = String::new();
     lines.read_to_string(&mut rest).unwrap();
     assert!(child.wait().unwrap().success(), "{rest}");
@@ -113,7 +93,6 @@ fn an_interrupted_measurement_is_told_and_made_up_for() {
         "{rest}"
     );
     assert_eq!(step(&sandbox.path("run/training.safetensors")), Some(1));
-    let more = ["--resume", "--eval-images", "10"];
-    let result = succeeded(&sandbox.train("run", &more).output().unwrap());
+    let result = sandbox.ok("train --out run --resume --eval-images 10");
     assert!(result.contains("on 10 test images"), "{result}");
 }

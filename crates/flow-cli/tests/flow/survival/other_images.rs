@@ -1,7 +1,9 @@
 //! Trainings resumed on other images than those they were begun on.
 
-use super::sandbox::{Sandbox, TINY, failed, header, succeeded, with_header};
 use std::fs;
+
+use super::TINY;
+use crate::sandbox::{Sandbox, header, with_header};
 
 /// Bytes of an image, and before the first of them.
 const IMAGE: usize = 784;
@@ -9,26 +11,23 @@ const HEADER: usize = 16;
 
 #[test]
 fn another_number_of_images_is_refused() {
-    let sandbox = Sandbox::new();
-    let options = [TINY, &["--max-steps", "2"]].concat();
-    succeeded(&sandbox.train("run", &options).output().unwrap());
+    let sandbox = Sandbox::with_digits();
+    sandbox.ok(&format!("train --out run {TINY} --max-steps 2"));
     // Without the small data set, the bundled one is there.
     fs::rename(sandbox.path("data"), sandbox.path("elsewhere")).unwrap();
-    let error = failed(&sandbox.train("run", &["--resume"]).output().unwrap());
+    let error = sandbox.refused("train --out run --resume");
     assert!(
         error.contains("begun on 384 images of `mnist`, and here are 10000")
             && error.contains("`--data-dir`"),
         "{error}"
     );
-    let more = ["--resume", "--data-dir", "elsewhere", "--max-steps", "3"];
-    succeeded(&sandbox.train("run", &more).output().unwrap());
+    sandbox.ok("train --out run --resume --data-dir elsewhere --max-steps 3");
 }
 
 #[test]
 fn as_many_other_images_are_refused() {
-    let sandbox = Sandbox::new();
-    let options = [TINY, &["--max-steps", "2"]].concat();
-    succeeded(&sandbox.train("run", &options).output().unwrap());
+    let sandbox = Sandbox::with_digits();
+    sandbox.ok(&format!("train --out run {TINY} --max-steps 2"));
     let swap = |bytes: &mut [u8], at: usize, size: usize| {
         let (first, second) = bytes[at..at + 2 * size].split_at_mut(size);
         first.swap_with_slice(second);
@@ -40,14 +39,14 @@ fn as_many_other_images_are_refused() {
         change(&mut bytes);
         assert_ne!(bytes, good);
         fs::write(&path, bytes).unwrap();
-        let before = fs::read(sandbox.path("run/training.safetensors")).unwrap();
-        let error = failed(&sandbox.train("run", &["--resume"]).output().unwrap());
+        let before = sandbox.read("run/training.safetensors");
+        let error = sandbox.refused("train --out run --resume");
         let expected = format!(
             "error: the training to resume was begun with other {part} images of `mnist`: pixels, labels or \
              their order differ; name the folder of those with `--data-dir`"
         );
         assert_eq!(error, expected);
-        let after = fs::read(sandbox.path("run/training.safetensors")).unwrap();
+        let after = sandbox.read("run/training.safetensors");
         assert_eq!(after, before);
         fs::write(&path, good).unwrap();
     };
@@ -67,29 +66,24 @@ fn as_many_other_images_are_refused() {
     change("test", "t10k-images-idx3-ubyte", &|bytes| {
         bytes[HEADER] ^= 1;
     });
-    let more = ["--resume", "--max-steps", "3"];
-    succeeded(&sandbox.train("run", &more).output().unwrap());
+    sandbox.ok("train --out run --resume --max-steps 3");
 }
 
 #[test]
 fn training_files_without_a_digest_go_on_with_a_word() {
-    let sandbox = Sandbox::new();
-    let options = [TINY, &["--max-steps", "2"]].concat();
-    succeeded(&sandbox.train("run", &options).output().unwrap());
-    let path = sandbox.path("run/training.safetensors");
-    let bytes = fs::read(&path).unwrap();
+    let sandbox = Sandbox::with_digits();
+    sandbox.ok(&format!("train --out run {TINY} --max-steps 2"));
+    let bytes = sandbox.read("run/training.safetensors");
     let mut old = header(&bytes);
     let notes = old["resume"]["notes"].as_object_mut().unwrap();
     for added in ["digests", "eval_images"] {
         assert!(notes.remove(added).is_some(), "{added}");
     }
-    fs::write(&path, with_header(&bytes, &old)).unwrap();
+    sandbox.write("run/training.safetensors", with_header(&bytes, &old));
     let resume = |steps| {
-        let more = ["--resume", "--max-steps", steps];
-        let output = sandbox.train("run", &more).output().unwrap();
-        succeeded(&output);
-        String::from_utf8(output.stderr).unwrap()
+        let resume = format!("train --out run --resume --max-steps {steps}");
+        sandbox.run(&resume).succeeded().stderr
     };
-    assert!(resume("3").contains("warning: the training to resume was saved without a digest"));
-    assert!(!resume("4").contains("without a digest"));
+    assert!(resume(3).contains("warning: the training to resume was saved without a digest"));
+    assert!(!resume(4).contains("without a digest"));
 }

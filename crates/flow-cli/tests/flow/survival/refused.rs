@@ -1,24 +1,25 @@
 //! Trainings that give no finite loss before a step was taken: the learning rate is not what is wrong.
 
-use super::sandbox::{Sandbox, TINY, failed, succeeded, with_tensor};
 use std::fs;
+
+use super::TINY;
+use crate::sandbox::{Sandbox, with_tensor};
 
 #[test]
 fn weights_that_overflow_are_named_and_not_the_learning_rate() {
-    let sandbox = Sandbox::new();
-    let options = [TINY, &["--max-steps", "2"]].concat();
-    succeeded(&sandbox.train("run", &options).output().unwrap());
-    let model = fs::read(sandbox.path("run/model.safetensors")).unwrap();
+    let sandbox = Sandbox::with_digits();
+    sandbox.ok(&format!("train --out run {TINY} --max-steps 2"));
+    let model = sandbox.read("run/model.safetensors");
     // e^300 and e^100 are beyond f32.
     let gain = "levels.0.steps.0.coupling.network.conv3.log_gain";
     for (name, number, part) in [
         (gain, 100.0, "levels.0"),
         ("prior.gaussian", -100.0, "prior"),
     ] {
-        let changed = with_tensor(&model, name, number);
-        fs::write(sandbox.path("changed.safetensors"), changed).unwrap();
-        let more = ["--from", "changed.safetensors", "--max-steps", "50"];
-        let error = failed(&sandbox.train("tuned", &more).output().unwrap());
+        let changed = with_tensor(&model, name, |tensor| tensor.fill(number));
+        sandbox.write("changed.safetensors", changed);
+        let train = "train --out tuned --from changed.safetensors --max-steps 50";
+        let error = sandbox.refused(train);
         assert_eq!(
             error,
             format!(

@@ -3,25 +3,26 @@
 //! Only times differ: `seconds` and `images_per_second` in `metrics.jsonl`, `seconds` in the headers
 //! of the checkpoints.
 
-use super::sandbox::{
-    EACH_STEP, Sandbox, TINY, failed, header, header_length, metrics, step, succeeded, wait_for,
-};
-use candle_core::{DType, Device};
-use flow_core::random;
-use serde_json::Value;
 use std::{
     collections::BTreeMap,
     env, fs,
     io::Write,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     thread,
     time::Duration,
 };
 
+use candle_core::{DType, Device};
+use flow_core::random;
+use serde_json::Value;
+
+use super::{EACH_STEP, TINY};
+use crate::sandbox::{Sandbox, header, metrics, signal, step, tensors, wait_for};
+
 /// Three epochs and a part. At this learning rate, training goes back to its last good state again and
 /// again, which must not differ either.
-const PLAN: &[&str] = &["--max-steps", "80", "--lr", "3", "--warmup-steps", "10"];
+const PLAN: &str = "--max-steps 80 --lr 3 --warmup-steps 10";
 
 #[derive(Clone, Copy, Debug)]
 enum Stop {
@@ -52,59 +53,33 @@ fn interrupted_and_resumed_it_is_as_if_it_had_never_stopped() {
 /// `--flip`, `--mutate`, classes and limits are not said again.
 #[test]
 fn what_was_asked_for_is_remembered() {
-    let sandbox = Sandbox::new();
-    let folder = sandbox.path("data/cifar10");
-    fs::create_dir_all(&folder).unwrap();
-    let batches = (1..=5).map(|i| format!("data_batch_{i}.bin"));
-    for (i, name) in batches.chain(["test_batch.bin".to_owned()]).enumerate() {
-        let image = |label: usize| {
-            let pixels =
-                (0..3072).map(move |pixel| (pixel * (label + 3) + i * pixel * pixel) as u8);
-            [label as u8].into_iter().chain(pixels)
-        };
-        let content = (0..10).flat_map(image).collect::<Vec<_>>();
-        fs::write(folder.join(name), content).unwrap();
-    }
-    let options = [
-        TINY,
-        &["--dataset", "cifar10", "--classes", "--epochs", "4"],
-    ]
-    .concat();
-    let changed = [&options[..], &["--flip", "--mutate", "0.3"]].concat();
-    succeeded(&sandbox.train("whole", &changed).output().unwrap());
-    let mut child = sandbox.begin("part", &[&changed[..], EACH_STEP].concat());
+    let sandbox = Sandbox::with_digits();
+    let pixel = |file, label, place| (place * (label + 3) + file * place * place) as u8;
+    sandbox.write_cifar10("data", 10, pixel);
+    let options = format!("{TINY} --dataset cifar10 --classes --epochs 4");
+    let changed = format!("{options} --flip --mutate 0.3");
+    sandbox.ok(&format!("train --out whole {changed}"));
+    let part = format!("train --out part {changed} {EACH_STEP}");
+    let mut child = sandbox.begin("part", 1, &mut sandbox.flow(&part));
     child.kill().unwrap();
     child.wait().unwrap();
-    let more = ["--resume", "--dataset", "cifar10"];
-    succeeded(&sandbox.train("part", &more).output().unwrap());
+    sandbox.ok("train --out part --resume --dataset cifar10");
     assert_same(&sandbox.path("whole"), &sandbox.path("part"));
 
     // What cannot be remembered is refused.
-    succeeded(&sandbox.train("plain", &options).output().unwrap());
-    let error = failed(
-        &sandbox
-            .train("plain", &["--resume", "--flip"])
-            .output()
-            .unwrap(),
-    );
+    sandbox.ok(&format!("train --out plain {options}"));
+    let resume = "train --out plain --resume --flip";
+    let error = sandbox.refused(resume);
     assert!(error.contains("other values of `--flip`"), "{error}");
-    let error = failed(
-        &sandbox
-            .train(
-                "plain",
-                &["--resume", "--flip", "--mutate", "0.3", "--lr", "1"],
-            )
-            .output()
-            .unwrap(),
-    );
+    let error = sandbox.refused(&format!("{resume} --mutate 0.3 --lr 1"));
     assert!(error.contains("`--lr`, `--flip`, `--mutate`"), "{error}");
 }
 
 fn stop_again_and_again(stops: usize, seed: u64, kinds: &[Stop]) {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::with_digits();
     // This one is saved after each epoch only.
-    let options = [TINY, PLAN].concat();
-    succeeded(&sandbox.train("whole", &options).output().unwrap());
+    let options = format!("{TINY} {PLAN}");
+    sandbox.ok(&format!("train --out whole {options}"));
     let whole = sandbox.path("whole");
     assert!(metrics(&whole).iter().any(|line| line["rollback"] == 3));
 
@@ -117,20 +92,15 @@ fn stop_again_and_again(stops: usize, seed: u64, kinds: &[Stop]) {
         let folder = sandbox.path(&out);
         for (i, moment) in moments.by_ref() {
             let begin_or_resume = if folder.join("training.safetensors").exists() {
-                &["--resume"]
+                "--resume"
             } else {
-                &options[..]
+                &options
             };
-            let mut command = sandbox.train(&out, begin_or_resume);
             // Every fourth one is saved after epochs only, and writes lines that are not saved.
-            if i % 4 != 3 {
-                command.args(EACH_STEP);
-            }
-            let mut child = command
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .unwrap();
+            let saving = if i % 4 == 3 { "" } else { EACH_STEP };
+            let mut train = sandbox.flow(&format!("train --out {out} {begin_or_resume} {saving}"));
+            train.stdout(Stdio::null()).stderr(Stdio::null());
+            let mut child = train.spawn().unwrap();
             let kind = kinds[i % kinds.len()];
             in_write += usize::from(stop(&mut child, kind, &folder, &moment));
             stopped += 1;
@@ -140,9 +110,9 @@ fn stop_again_and_again(stops: usize, seed: u64, kinds: &[Stop]) {
         }
         // Neither limits nor anything else needs to be said again.
         if folder.join("training.safetensors").exists() {
-            succeeded(&sandbox.train(&out, &["--resume"]).output().unwrap());
+            sandbox.ok(&format!("train --out {out} --resume"));
         } else {
-            succeeded(&sandbox.train(&out, &options).output().unwrap());
+            sandbox.ok(&format!("train --out {out} {options}"));
         }
         assert_same(&whole, &folder);
         if stopped == stops {
@@ -165,8 +135,9 @@ fn stop(child: &mut Child, kind: Stop, folder: &Path, moment: &[f64]) -> bool {
         _ => thread::sleep(Duration::from_micros((moment[1] * 2e4) as u64)),
     }
     match kind {
-        Stop::Interrupt => signal(child, "-INT"),
-        Stop::Terminate => signal(child, "-TERM"),
+        // It may have come to its end a moment ago.
+        Stop::Interrupt => _ = signal(child.id(), "-INT"),
+        Stop::Terminate => _ = signal(child.id(), "-TERM"),
         _ => child.kill().unwrap(),
     }
     let status = child.wait().unwrap();
@@ -196,13 +167,6 @@ fn stop(child: &mut Child, kind: Stop, folder: &Path, moment: &[f64]) -> bool {
     !leftovers.is_empty()
 }
 
-fn signal(child: &Child, signal: &str) {
-    // It may have come to its end a moment ago.
-    let _ = Command::new("kill")
-        .args([signal, &child.id().to_string()])
-        .status();
-}
-
 /// Files of a run that are not whole yet.
 fn unfinished(folder: &Path) -> Vec<PathBuf> {
     files(folder)
@@ -221,7 +185,6 @@ fn assert_same(whole: &Path, other: &Path) {
         let got = &other[name];
         match name.extension().and_then(|extension| extension.to_str()) {
             Some("safetensors") => {
-                let tensors = |bytes: &[u8]| bytes[8 + header_length(bytes)..].to_vec();
                 assert!(
                     tensors(expected) == tensors(got),
                     "tensors of {}",

@@ -1,28 +1,17 @@
 //! Trainings that diverge: they recover, or stop and leave a good checkpoint.
 
-use super::sandbox::{Sandbox, TINY, failed, header, metrics, succeeded};
 use serde_json::Value;
-use std::fs;
+
+use super::TINY;
+use crate::sandbox::{Sandbox, header, metrics};
 
 #[test]
 fn an_absurd_learning_rate_is_brought_down_until_training_works() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::with_digits();
     // Equalized images leave little to learn in so few steps.
-    let options = [
-        TINY,
-        &[
-            "--preprocessing",
-            "logit",
-            "--lr",
-            "1000",
-            "--max-steps",
-            "150",
-        ],
-    ]
-    .concat();
-    let output = sandbox.train("run", &options).output().unwrap();
-    let stderr = String::from_utf8(output.stderr.clone()).unwrap();
-    succeeded(&output);
+    let options = format!("{TINY} --preprocessing logit --lr 1000 --max-steps 150");
+    let report = sandbox.run(&format!("train --out run {options}"));
+    let stderr = report.succeeded().stderr;
 
     let lines = metrics(&sandbox.path("run"));
     let (rollbacks, records): (Vec<_>, Vec<_>) = lines
@@ -59,14 +48,9 @@ fn an_absurd_learning_rate_is_brought_down_until_training_works() {
 
 #[test]
 fn a_training_that_diverges_for_good_stops_with_a_good_checkpoint() {
-    let sandbox = Sandbox::new();
-    let options = [
-        TINY,
-        &["--lr", "1e30", "--epochs", "50", "--max-rollbacks", "4"],
-    ]
-    .concat();
-    let output = sandbox.train("run", &options).output().unwrap();
-    let error = failed(&output);
+    let sandbox = Sandbox::with_digits();
+    let options = format!("{TINY} --lr 1e30 --epochs 50 --max-rollbacks 4");
+    let error = sandbox.refused(&format!("train --out run {options}"));
     assert!(
         error.starts_with(
             "error: training diverged again after 4 rollbacks: the loss is not finite"
@@ -83,7 +67,7 @@ fn a_training_that_diverges_for_good_stops_with_a_good_checkpoint() {
     for name in ["model", "training"] {
         let path = format!("run/{name}.safetensors");
         sandbox.assert_usable(&path);
-        let bytes = fs::read(sandbox.path(&path)).unwrap();
+        let bytes = sandbox.read(&path);
         assert_eq!(header(&bytes)["training"]["progress"]["rollbacks"], 5);
         let tensors = candle_core::safetensors::load_buffer(&bytes, &candle_core::Device::Cpu);
         for (name, tensor) in tensors.unwrap() {
@@ -93,7 +77,7 @@ fn a_training_that_diverges_for_good_stops_with_a_good_checkpoint() {
     }
 
     // Going on tries again from there, with the rate lowered once more.
-    let error = failed(&sandbox.train("run", &["--resume"]).output().unwrap());
+    let error = sandbox.refused("train --out run --resume");
     assert!(error.contains("after 20 rollbacks"), "{error}");
     assert_eq!(rollbacks(), 21);
 }
