@@ -6,22 +6,14 @@
     reason = "a program that talks to its user"
 )]
 
-mod bench_memory;
-mod bench_peers;
-mod bench_ranks;
 mod bundle_mnist;
 mod ci;
-mod compare_training;
 mod convert_checkpoint;
 mod cuda;
 mod fetch;
 mod folder;
 mod fuzz;
 mod metal_check;
-// Diagrams look alike, whichever program draws them.
-#[path = "../../crates/flow-cli/src/plot.rs"]
-mod plot;
-mod sample_quality;
 #[cfg(unix)]
 mod stand_in;
 
@@ -46,16 +38,6 @@ enum Command {
     FetchMnist(fetch::Options),
     /// Make the subset of MNIST in `assets/mnist/` from the whole of it.
     BundleMnist(bundle_mnist::Options),
-    /// Time `flow` and PyTorch on the same models and print the ratios.
-    BenchPeers(bench_peers::Options),
-    /// Measure what training needs as models grow deeper, with all activations kept and with none.
-    BenchMemory,
-    /// Measure how fast two processes train beside one, by MPI.
-    BenchRanks,
-    /// Train nflows and `flow` on MNIST for the same time, draw both courses and print every mark.
-    CompareTraining(compare_training::Options),
-    /// Compare samples with images of digits in the features of a classifier, which is trained if need be.
-    SampleQuality(sample_quality::Options),
     /// Convert a model that another program has trained into a checkpoint, or a checkpoint for another program.
     ConvertCheckpoint(Box<convert_checkpoint::Options>),
     /// Throw damaged files at everything that reads files; needs `cargo-fuzz` and a nightly toolchain.
@@ -75,11 +57,6 @@ fn main() -> ExitCode {
         Command::Fetch { dataset, options } => fetch::run(dataset, &options),
         Command::FetchMnist(options) => fetch::run(DatasetName::Mnist, &options),
         Command::BundleMnist(options) => bundle_mnist::run(&options),
-        Command::BenchPeers(options) => bench_peers::run(&options),
-        Command::BenchMemory => bench_memory::run(),
-        Command::BenchRanks => bench_ranks::run(),
-        Command::CompareTraining(options) => compare_training::run(&options),
-        Command::SampleQuality(options) => sample_quality::run(&options),
         Command::ConvertCheckpoint(options) => convert_checkpoint::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::CudaBuild(options) => cuda::run(&options),

@@ -8,7 +8,7 @@ use std::{fs, path::Path, process::Command};
 use tempfile::TempDir;
 
 /// What is typed, the status it ends with, and what the error says.
-const ROWS: [(&str, i32, &str); 29] = [
+const ROWS: [(&str, i32, &str); 26] = [
     ("fetch", 2, "required arguments were not provided"),
     (
         "fetch imagenet",
@@ -24,17 +24,6 @@ const ROWS: [(&str, i32, &str); 29] = [
     ("fetch mnist --to data", 2, "unexpected argument '--to'"),
     ("fetch-mnist cifar10", 2, "unexpected argument 'cifar10'"),
     ("fetch-cifar", 2, "unrecognized subcommand 'fetch-cifar'"),
-    ("bench-peers --rounds 2", 2, "2 is not in 3.."),
-    (
-        "bench-peers --device gpu",
-        2,
-        "[possible values: cpu, cuda]",
-    ),
-    (
-        "bench-peers --vectors --device cpu",
-        2,
-        "cannot be used with",
-    ),
     ("cuda-build --cuda-arch 9.0", 2, "invalid value '9.0'"),
     ("cuda-build --cuda-arch 9", 2, "9 is not in 53..=200"),
     ("fuzz pcap", 2, "invalid value 'pcap'"),

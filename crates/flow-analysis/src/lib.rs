@@ -4,5 +4,6 @@
 //! u32 `[N]`. Nothing is read, drawn or printed.
 
 mod error;
+pub mod samples;
 
 pub use error::{Error, Result};

@@ -13,7 +13,6 @@ mod exact;
 mod input;
 mod measure;
 mod output;
-mod plot;
 mod ranks;
 mod training;
 

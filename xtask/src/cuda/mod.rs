@@ -18,7 +18,6 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use clap::Parser;
 
 use toolkit::Toolkit;
 
@@ -35,22 +34,6 @@ pub(crate) struct Options {
     /// What cargo is to do, after `--`.
     #[arg(last = true, default_values = ["build", "--release", "--package", "flow-cli"])]
     cargo: Vec<String>,
-}
-
-/// `flow` with all features of CUDA, brought up to date.
-pub(crate) fn build_flow() -> Result<PathBuf> {
-    // What the command does without any options.
-    run(&Invocation::parse_from(["cuda-build"]).options)?;
-    let build = folder().join("build").join(host()?).join("release");
-    Ok(build
-        .join("flow")
-        .with_extension(env::consts::EXE_EXTENSION))
-}
-
-#[derive(clap::Parser)]
-struct Invocation {
-    #[command(flatten)]
-    options: Options,
 }
 
 /// Finds or fetches a toolkit and runs cargo with it.

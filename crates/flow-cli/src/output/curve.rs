@@ -1,12 +1,9 @@
 //! The course of a training run as a picture.
 
 use anyhow::Result;
-use plotters::{chart::SeriesLabelPosition, prelude::*};
+use flow_plot::{Axis, Chart, Color, Layout};
 
-use crate::{
-    plot::{self, Canvas, INK, OVERSAMPLING, RULE, text},
-    training::Record,
-};
+use crate::training::Record;
 
 /// Width and height of the picture, in pixels.
 const SIZE: (u32, u32) = (1200, 700);
@@ -17,19 +14,32 @@ const POINTS: usize = 150;
 /// This share of the training lines, those with the most bits, does not stretch the scale.
 const OUTLIERS: f64 = 0.1;
 
-const TRAIN: RGBColor = RGBColor(120, 160, 200);
-const TEST: RGBColor = RGBColor(200, 80, 40);
+const TRAIN: Color = [120, 160, 200];
+const TEST: Color = [200, 80, 40];
 
 /// Draws bits per dimension against the training step as a PNG. `None` if there is nothing to draw.
 pub(crate) fn png(title: &str, records: &[Record]) -> Result<Option<Vec<u8>>> {
     let train = means(&points(records, |record| Some(record.train_bits_per_dim)));
     let test = points(records, |record| record.test_bits_per_dim);
-    let (Some(bits), Some(last)) = (range(&train, &test), records.last()) else {
+    let (Some((least, most)), Some(last)) = (range(&train, &test), records.last()) else {
         return Ok(None);
     };
-    let last_step = last.step as f64;
-    let draw = |canvas: &Canvas| draw(canvas, title, &train, &test, (last_step, bits));
-    plot::png(SIZE, draw).map(Some)
+    let steps = Axis::new(0.0..last.step as f64, "training step", 8);
+    let steps = steps.format(|step| format!("{step:.0}"));
+    let bits = Axis::new(least..most, "bits per dimension", 8);
+    let bits = bits.format(|bits| format!("{bits:.2}"));
+    let chart = Chart::new(title, Layout::PAGE, steps, bits);
+    let encoded = flow_plot::png(SIZE, |canvas| {
+        let mut plot = canvas.chart(&chart)?;
+        plot.line("training batches", &visible(&train, most), TRAIN)?;
+        if !test.is_empty() {
+            let test = visible(&test, most);
+            plot.line("test images", &test, TEST)?;
+            plot.dots(test.into_iter().map(|point| (point, TEST)), 4)?;
+        }
+        plot.legend()
+    })?;
+    Ok(Some(encoded))
 }
 
 type Point = (f64, f64);
@@ -70,62 +80,6 @@ fn range(train: &[Point], test: &[Point]) -> Option<(f64, f64)> {
     let least = test.iter().map(|point| point.1).fold(values[0], f64::min);
     let margin = ((usual - least) * 0.08).max(0.05);
     Some((least - margin, usual + margin))
-}
-
-fn draw(
-    canvas: &Canvas,
-    title: &str,
-    train: &[Point],
-    test: &[Point],
-    (last_step, (least, most)): (f64, (f64, f64)),
-) -> Result<(), Box<dyn std::error::Error>> {
-    let unit = OVERSAMPLING as i32;
-    let mut chart = ChartBuilder::on(canvas)
-        .margin(24 * unit)
-        .caption(title, text(22, INK))
-        .set_label_area_size(LabelAreaPosition::Left, 84 * unit)
-        .set_label_area_size(LabelAreaPosition::Bottom, 60 * unit)
-        .build_cartesian_2d(0.0..last_step, least..most)?;
-    chart
-        .configure_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(RULE.stroke_width(OVERSAMPLING))
-        .axis_style(INK.stroke_width(OVERSAMPLING))
-        .x_desc("training step")
-        .y_desc("bits per dimension")
-        .axis_desc_style(text(19, INK))
-        .label_style(text(16, INK))
-        .x_labels(8)
-        .y_labels(8)
-        .x_label_formatter(&|step| format!("{step:.0}"))
-        .y_label_formatter(&|bits| format!("{bits:.2}"))
-        .draw()?;
-
-    let line = TRAIN.stroke_width(2 * OVERSAMPLING);
-    chart
-        .draw_series(LineSeries::new(visible(train, most), line))?
-        .label("training batches")
-        .legend(move |(x, y)| PathElement::new([(x, y), (x + 24 * unit, y)], line));
-    if !test.is_empty() {
-        let line = TEST.stroke_width(2 * OVERSAMPLING);
-        let test = visible(test, most);
-        chart
-            .draw_series(LineSeries::new(test.iter().copied(), line).point_size(0))?
-            .label("test images")
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 24 * unit, y)], line));
-        let dot = |point| Circle::new(point, 4 * unit, TEST.filled());
-        chart.draw_series(test.into_iter().map(dot))?;
-    }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperRight)
-        .margin(12 * unit)
-        .legend_area_size(32 * unit)
-        .background_style(WHITE)
-        .border_style(RULE.stroke_width(OVERSAMPLING))
-        .label_font(text(17, INK))
-        .draw()?;
-    Ok(())
 }
 
 /// The points from where they first come below `most`, with the crossing itself; later ones above
@@ -200,14 +154,13 @@ mod tests {
             .unwrap();
         let picture = image::load_from_memory(&encoded).unwrap().to_rgb8();
         assert_eq!(picture.dimensions(), SIZE);
-        let near = |color: RGBColor| {
-            let color = [color.0, color.1, color.2];
+        let near = |color: Color| {
             let is_near = |pixel: &&image::Rgb<u8>| {
                 let channels = pixel.0.into_iter().zip(color);
                 channels.map(|(a, b)| u32::from(a.abs_diff(b))).sum::<u32>() < 20
             };
             picture.pixels().filter(is_near).count()
         };
-        assert!(near(TRAIN) > 500 && near(TEST) > 500 && near(INK) > 500);
+        assert!(near(TRAIN) > 500 && near(TEST) > 500 && near(flow_plot::INK) > 500);
     }
 }

@@ -3,13 +3,8 @@
 use anyhow::{Result, bail};
 use candle_core::Tensor;
 use flow_glow::outliers::{quantile, strangeness};
+use flow_plot::{Axis, Canvas, Chart, Color, INK, Layout};
 use image::{RgbImage, imageops};
-use plotters::{element::BitMapElement, prelude::*};
-
-use crate::plot::{self, Canvas, INK, OVERSAMPLING, RULE, text};
-
-/// Whether drawing went well.
-type Drawn = Result<(), Box<dyn std::error::Error>>;
 
 /// The scores of two sets of images.
 pub(super) struct Panel<'a> {
@@ -43,8 +38,8 @@ const BINS: usize = 80;
 /// Scores beyond these shares are in the first and the last bin.
 const SHOWN: [f64; 2] = [0.002, 0.998];
 
-const NORMAL: RGBColor = RGBColor(90, 140, 190);
-const STRANGE: RGBColor = RGBColor(200, 80, 40);
+const NORMAL: Color = [90, 140, 190];
+const STRANGE: Color = [200, 80, 40];
 
 /// Draws panels, then strips; `names` are those of normal and strange images.
 pub(super) fn draw(names: [&str; 2], panels: &[Panel], strips: &[Strip]) -> Result<RgbImage> {
@@ -56,71 +51,66 @@ pub(super) fn draw(names: [&str; 2], panels: &[Panel], strips: &[Strip]) -> Resu
         .iter()
         .map(|strip| tiles(&strip.images))
         .collect::<Result<Vec<_>>>()?;
-    plot::picture((WIDTH, height), |canvas| {
-        let (head, rest) = canvas.split_vertically(HEAD_HEIGHT * OVERSAMPLING);
+    let histograms = panels
+        .iter()
+        .map(Histogram::of)
+        .collect::<Result<Vec<_>>>()?;
+    let picture = flow_plot::picture((WIDTH, height), |canvas| {
+        let (head, rest) = canvas.split_vertically(HEAD_HEIGHT);
         draw_legend(&head, names)?;
-        let (plots, rest) = rest.split_vertically(rows as u32 * PANEL_HEIGHT * OVERSAMPLING);
-        for (area, panel) in plots.split_evenly((rows, COLUMNS)).iter().zip(panels) {
-            draw_panel(area, panel)?;
+        let (plots, rest) = rest.split_vertically(rows as u32 * PANEL_HEIGHT);
+        let areas = plots.split_evenly(rows, COLUMNS);
+        for ((area, panel), histogram) in areas.iter().zip(panels).zip(&histograms) {
+            histogram.draw(area, panel)?;
         }
         for (i, (strip, tiles)) in strips.iter().zip(tiles).enumerate() {
             draw_strip(&rest, i as u32 * strip_height, &strip.caption, tiles)?;
         }
         Ok(())
-    })
+    });
+    Ok(picture?)
 }
 
-fn draw_legend(area: &Canvas, names: [&str; 2]) -> Drawn {
-    let unit = OVERSAMPLING as i32;
+fn draw_legend(area: &Canvas, names: [&str; 2]) -> flow_plot::Result<()> {
     for (i, (name, color)) in names.into_iter().zip([NORMAL, STRANGE]).enumerate() {
-        let left = (MARGIN as i32 + i as i32 * 420) * unit;
-        let corners = [(left, 20 * unit), (left + 22 * unit, 38 * unit)];
-        area.draw(&Rectangle::new(corners, color.filled()))?;
-        let name = Text::new(name, (left + 32 * unit, 21 * unit), text(18, INK));
-        area.draw(&name)?;
+        let left = MARGIN + i as u32 * 420;
+        area.rectangle((left, 20), (22, 18), color)?;
+        area.text((left + 32, 21), name, 18, INK)?;
     }
     Ok(())
 }
 
-fn draw_panel(area: &Canvas, panel: &Panel) -> Drawn {
-    let unit = OVERSAMPLING as i32;
-    let all = [panel.normal, panel.strange].concat();
-    let [low, high] = range(&all)?;
-    let width = (high - low) / BINS as f64;
-    let shares = [panel.normal, panel.strange].map(|scores| histogram(scores, low, width));
-    let most = shares.iter().flatten().copied().fold(0.0, f64::max);
-    let mut chart = ChartBuilder::on(area)
-        .margin(12 * unit)
-        .margin_right(MARGIN as i32 * unit)
-        .caption(&panel.title, text(18, INK))
-        .set_label_area_size(LabelAreaPosition::Left, 58 * unit)
-        .set_label_area_size(LabelAreaPosition::Bottom, 46 * unit)
-        .build_cartesian_2d(low..high, 0.0..most * 1.05)?;
-    chart
-        .configure_mesh()
-        .disable_x_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(RULE.stroke_width(OVERSAMPLING))
-        .axis_style(INK.stroke_width(OVERSAMPLING))
-        .label_style(text(14, INK))
-        .x_desc(panel.unit)
-        .axis_desc_style(text(14, INK))
-        .x_labels(6)
-        .y_labels(5)
-        .x_label_formatter(&|&score| label(score, high - low))
-        .y_label_formatter(&|share| format!("{:.0} %", share * 100.0))
-        .draw()?;
-    for (shares, color) in shares.iter().zip([NORMAL, STRANGE]) {
-        let bar = |(bin, &share): (usize, &f64)| {
-            let left = low + bin as f64 * width;
-            Rectangle::new(
-                [(left, 0.0), (left + width, share)],
-                color.mix(0.55).filled(),
-            )
-        };
-        chart.draw_series(shares.iter().enumerate().map(bar))?;
+/// The shares of normal and strange scores in bins of one range.
+struct Histogram {
+    low: f64,
+    high: f64,
+    shares: [Vec<f64>; 2],
+}
+
+impl Histogram {
+    fn of(panel: &Panel) -> Result<Self> {
+        let [low, high] = range(&[panel.normal, panel.strange].concat())?;
+        let width = (high - low) / BINS as f64;
+        let shares = [panel.normal, panel.strange].map(|scores| histogram(scores, low, width));
+        Ok(Self { low, high, shares })
     }
-    Ok(())
+
+    fn draw(&self, area: &Canvas, panel: &Panel) -> flow_plot::Result<()> {
+        let Self { low, high, shares } = self;
+        let length = high - low;
+        let most = shares.iter().flatten().copied().fold(0.0, f64::max);
+        let scores = Axis::new(*low..*high, panel.unit, 6)
+            .format(|score| label(score, length))
+            .without_rules();
+        let percent =
+            Axis::new(0.0..most * 1.05, "", 5).format(|share| format!("{:.0} %", share * 100.0));
+        let chart = Chart::new(&panel.title, Layout::PANEL, scores, percent);
+        let mut plot = area.chart(&chart)?;
+        for (shares, color) in shares.iter().zip([NORMAL, STRANGE]) {
+            plot.bars(*low, length / BINS as f64, shares, color)?;
+        }
+        Ok(())
+    }
 }
 
 /// From where to where the bins go: over all finite scores but the furthest.
@@ -160,28 +150,20 @@ fn histogram(scores: &[f64], low: f64, width: f64) -> Vec<f64> {
     shares
 }
 
-fn draw_strip(area: &Canvas, top: u32, caption: &str, tiles: Vec<RgbImage>) -> Drawn {
-    let corner = (MARGIN * OVERSAMPLING, (top + 19) * OVERSAMPLING);
-    area.draw(&Text::new(
-        caption,
-        (corner.0 as i32, corner.1 as i32),
-        text(15, INK),
-    ))?;
+fn draw_strip(
+    area: &Canvas,
+    top: u32,
+    caption: &str,
+    tiles: Vec<RgbImage>,
+) -> flow_plot::Result<()> {
+    area.text((MARGIN, top + 19), caption, 15, INK)?;
     let mut left = MARGIN;
     for tile in tiles {
-        let (width, height) = tile.dimensions();
-        if left + width > WIDTH - MARGIN {
+        if left + tile.width() > WIDTH - MARGIN {
             break;
         }
-        let size = (width * OVERSAMPLING, height * OVERSAMPLING);
-        let tile = imageops::resize(&tile, size.0, size.1, imageops::FilterType::Nearest);
-        let corner = (
-            (left * OVERSAMPLING) as i32,
-            ((top + CAPTION_HEIGHT) * OVERSAMPLING) as i32,
-        );
-        let element = BitMapElement::with_owned_buffer(corner, size, tile.into_raw());
-        area.draw(&element.ok_or("an image has not the size it should have")?)?;
-        left += width + GAP;
+        area.image((left, top + CAPTION_HEIGHT), &tile)?;
+        left += tile.width() + GAP;
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Trains flows of vectors with nflows: what `cargo xtask bench-peers --vectors` compares flow-core with.
+"""Trains flows of vectors with nflows: the peers of `flow-bench peers --vectors`.
 
     python3 -m venv peers && peers/bin/pip install torch nflows numpy scikit-learn
     peers/bin/python vectors.py data DIR

@@ -1,9 +1,10 @@
 //! The Fréchet distance of two sets of points, each taken for a normal distribution
 //! (Heusel et al. 2017, arXiv:1706.08500): ‖μ₁ − μ₂‖² + tr(Σ₁ + Σ₂ − 2·(Σ₁Σ₂)^½).
 
-use anyhow::{Context, Result, ensure};
 use linfa_linalg::{eigh::Eigh, svd::SVD};
 use ndarray::{Array1, Array2, Axis};
+
+use crate::{Error, Result};
 
 /// A normal distribution, by its mean and the symmetric root of its covariance.
 pub(super) struct Gaussian {
@@ -16,13 +17,14 @@ impl Gaussian {
     /// Mean `[D]` and covariance `[D, D]`, which is symmetric.
     pub(super) fn new(mean: Array1<f64>, covariance: &Array2<f64>) -> Result<Self> {
         // The decomposition would never come to an end.
-        ensure!(
-            mean.iter().chain(covariance).all(|value| value.is_finite()),
-            "features are not finite"
-        );
-        let (variances, directions) = covariance
-            .eigh()
-            .context("cannot decompose a covariance of features")?;
+        if !mean.iter().chain(covariance).all(|value| value.is_finite()) {
+            return Err(Error::Input("features are not finite".to_owned()));
+        }
+        let (variances, directions) = covariance.eigh().map_err(|error| {
+            Error::Input(format!(
+                "cannot decompose a covariance of features: {error}"
+            ))
+        })?;
         // Variances of zero come out as rounding, of either sign.
         let deviations = variances.mapv(|variance| variance.max(0.0).sqrt());
         Ok(Self {
@@ -35,8 +37,9 @@ impl Gaussian {
     /// That of `points`, `[N, D]`, with the unbiased covariance.
     pub(super) fn of(points: &Array2<f64>) -> Result<Self> {
         let count = points.nrows();
-        ensure!(count > 1, "a covariance takes 2 points, not {count}");
-        let mean = points.mean_axis(Axis(0)).expect("there are points");
+        let mean = points.mean_axis(Axis(0)).filter(|_| count > 1);
+        let mean =
+            mean.ok_or_else(|| Error::Input(format!("a covariance takes 2 points, not {count}")))?;
         let centered = points - &mean;
         let covariance = centered.t().dot(&centered) / (count - 1) as f64;
         Self::new(mean, &covariance)
@@ -49,10 +52,10 @@ impl Gaussian {
 /// product that is singular but for rounding.
 pub(super) fn distance(a: &Gaussian, b: &Gaussian) -> Result<f64> {
     let shift = &a.mean - &b.mean;
-    let (_, shared, _) = a
-        .root
-        .dot(&b.root)
-        .svd(false, false)
-        .context("cannot decompose a product of covariances")?;
+    let (_, shared, _) = a.root.dot(&b.root).svd(false, false).map_err(|error| {
+        Error::Input(format!(
+            "cannot decompose a product of covariances: {error}"
+        ))
+    })?;
     Ok(shift.dot(&shift) + a.total_variance + b.total_variance - 2.0 * shared.sum())
 }

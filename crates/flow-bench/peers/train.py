@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Trains a Glow in nflows for so many minutes: what `cargo xtask compare-training` compares `flow train` with.
+"""Trains a Glow in nflows for so many minutes: the peer of `flow-bench training`.
 
     python3 -m venv peers && peers/bin/pip install torch nflows numpy
     peers/bin/python train.py [--data-dir data] [--minutes 20] [--every 2] [--samples FILE] …

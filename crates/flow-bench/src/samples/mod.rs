@@ -1,13 +1,9 @@
-//! `cargo xtask sample-quality`: how far samples are from images of digits, beyond what likelihood says.
+//! `flow-bench samples`: how far samples are from images of digits, beyond what likelihood says.
 //!
-//! Reading order: a [`classifier`] gives each image its features; [`frechet`] compares two sets of them as normal
-//! distributions, [`manifold`] point by point.
+//! A [`classifier`] gives each image its features; `flow_analysis::samples` compares two sets of
+//! them.
 
 mod classifier;
-mod frechet;
-mod manifold;
-#[cfg(test)]
-mod tests;
 
 use std::{
     fs::File,
@@ -16,13 +12,12 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::{Device, Tensor};
+use flow_analysis::samples::{Features, Quality, compare};
 use flow_data::{Dataset, DatasetName, Split, idx};
 use flow_glow::{Checkpoint, ImageShape};
-use ndarray::Array2;
 
+use crate::tools::table;
 use classifier::Classifier;
-use frechet::Gaussian;
-use manifold::Manifold;
 
 /// More samples than test images would have no floor to be compared with.
 const MOST: usize = 10_000;
@@ -36,7 +31,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE")]
     checkpoint: Vec<PathBuf>,
 
-    /// Samples in an IDX file of 28×28 pixels, as `compare-training` leaves them; several may be given
+    /// Samples in an IDX file of 28×28 pixels, as `flow-bench training` leaves them; several
+    /// may be given
     #[arg(long, value_name = "FILE")]
     images: Vec<PathBuf>,
 
@@ -95,13 +91,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
     let neighbors = options.neighbors as usize;
     let reference = classifier.features(&spread(&train, count)?)?;
-    let reference = Set::new(&reference, neighbors)?;
+    let reference = Features::new(&reference, neighbors)?;
     println!("\n{count} images of each kind, as many training images, {neighbors} neighbors\n");
-    println!("| images | Fréchet distance | precision | recall |");
-    println!("|---|---|---|---|");
+    table::head(&["images", "Fréchet distance", "precision", "recall"]);
     let judge = |images: Images| {
         let features = classifier.features(&images.pixels.narrow(0, 0, count)?)?;
-        row(&images.name, &Set::new(&features, neighbors)?, &reference)
+        let quality = compare(&Features::new(&features, neighbors)?, &reference)?;
+        print(&images.name, &quality);
+        Ok(())
     };
     judge(Images {
         name: "test images".to_owned(),
@@ -115,31 +112,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     files.into_iter().try_for_each(judge)
 }
 
-/// Features of images as both figures need them.
-struct Set<'a> {
-    features: &'a Array2<f64>,
-    gaussian: Gaussian,
-    manifold: Manifold<'a>,
-}
-
-impl<'a> Set<'a> {
-    fn new(features: &'a Array2<f64>, neighbors: usize) -> Result<Self> {
-        Ok(Self {
-            features,
-            gaussian: Gaussian::of(features)?,
-            manifold: Manifold::new(features, neighbors)?,
-        })
-    }
-}
-
-fn row(name: &str, images: &Set, reference: &Set) -> Result<()> {
-    println!(
-        "| {name} | {:.3} | {:.3} | {:.3} |",
-        frechet::distance(&images.gaussian, &reference.gaussian)?,
-        reference.manifold.share_inside(images.features),
-        images.manifold.share_inside(reference.features),
-    );
-    Ok(())
+fn print(name: &str, quality: &Quality) {
+    table::row(&[
+        name.to_owned(),
+        format!("{:.3}", quality.frechet_distance),
+        format!("{:.3}", quality.precision),
+        format!("{:.3}", quality.recall),
+    ]);
 }
 
 fn load(split: Split, data_dir: &Path) -> Result<Dataset> {

@@ -1,28 +1,30 @@
 //! Precision and recall of samples (Kynkäänniemi et al. 2019, arXiv:1904.06991).
 //!
-//! A set of points stands for the region within reach of them: a ball around each, out to its k-th nearest
-//! neighbor. Precision is the share of samples in the region of the data, recall the share of data in
-//! the region of the samples.
+//! A set of points stands for the region within reach of them: a ball around each, out to its k-th
+//! nearest neighbor. Precision is the share of samples in the region of the data, recall the share of
+//! data in the region of the samples.
 
-use anyhow::{Result, ensure};
 use ndarray::{Array2, ArrayView1};
 use rayon::prelude::*;
 
+use crate::{Error, Result};
+
 /// A set of points and the balls around them.
-pub(super) struct Manifold<'a> {
-    points: &'a Array2<f64>,
+pub(super) struct Manifold {
+    pub(super) points: Array2<f64>,
     squared_radii: Vec<f64>,
 }
 
-impl<'a> Manifold<'a> {
+impl Manifold {
     /// The region of `points`, `[N, D]`, whose balls reach to the neighbor of this rank, from 1.
-    pub(super) fn new(points: &'a Array2<f64>, neighbors: usize) -> Result<Self> {
+    pub(super) fn new(points: Array2<f64>, neighbors: usize) -> Result<Self> {
         let count = points.nrows();
-        ensure!(
-            (1..count).contains(&neighbors),
-            "each of {count} points has {} neighbors, not {neighbors}",
-            count.saturating_sub(1)
-        );
+        if !(1..count).contains(&neighbors) {
+            return Err(Error::Input(format!(
+                "each of {count} points has {} neighbors, not {neighbors}",
+                count.saturating_sub(1)
+            )));
+        }
         let squared_radius = |i: usize| {
             let others = (0..count).filter(|&j| j != i);
             let mut distances: Vec<_> = others
@@ -32,9 +34,10 @@ impl<'a> Manifold<'a> {
                 .select_nth_unstable_by(neighbors - 1, f64::total_cmp)
                 .1
         };
+        let squared_radii = (0..count).into_par_iter().map(squared_radius).collect();
         Ok(Self {
             points,
-            squared_radii: (0..count).into_par_iter().map(squared_radius).collect(),
+            squared_radii,
         })
     }
 

@@ -1,14 +1,13 @@
-//! `cargo xtask bench-peers --vectors`: flows of vectors here and in nflows, of the same sizes, on the same data
-//! for as many steps, one after the other.
+//! `flow-bench peers --vectors`: flows of vectors here and in nflows, of the same sizes, on the same
+//! data for as many steps, one after the other.
 
 use std::{
     ops::ControlFlow,
     path::Path,
-    process::Command,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use candle_core::{DType, Device, Tensor};
 use flow_core::{
     Chain, Flow,
@@ -17,11 +16,17 @@ use flow_core::{
     train::{self, FitSettings},
 };
 
-use super::{ROOT, json, number};
+use crate::tools::{
+    Python, json, number,
+    statistics::{mean, standard_error},
+    stdout, table,
+};
 
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/vectors.py");
+/// The script of the same name makes the data and trains in nflows.
+const SCRIPT: &str = "vectors.py";
 
-/// What the script makes, and which share of the steps is taken on it: on few samples more would overfit.
+/// Data that the script makes, and by how much the steps on it are divided: on few samples more
+/// would overfit.
 const SETS: [(&str, usize); 5] = [
     ("two_moons", 1),
     ("checkerboard", 1),
@@ -38,14 +43,14 @@ const FLOWS: [(&str, Make); 3] = [
     ("maf", recipes::masked_autoregressive_flow),
 ];
 
-/// What a trained flow has to show.
+/// The time that a training took, and the likelihood that it reached.
 struct Outcome {
     seconds: f64,
     /// Of every test sample, in nats.
     log_prob: Vec<f64>,
 }
 
-/// What is trained.
+/// A flow that is trained on some data, here and in nflows.
 struct Task<'a> {
     folder: &'a Path,
     set: &'static str,
@@ -54,21 +59,10 @@ struct Task<'a> {
     steps: usize,
 }
 
-pub(super) fn run(python: &Path, steps: usize, seeds: u64) -> Result<()> {
+pub(super) fn run(python: &Python, steps: usize, seeds: u64) -> Result<()> {
     let folder = tempfile::tempdir().context("cannot make a folder for the data")?;
-    let made = Command::new(python)
-        .args([SCRIPT, "data"])
-        .arg(folder.path())
-        .current_dir(ROOT)
-        .output()
-        .with_context(|| format!("cannot run `{}`", python.display()))?;
-    if !made.status.success() {
-        bail!(
-            "`{0}` could not make the data; `peers/bin/pip install torch nflows numpy scikit-learn` gets what it needs: {1}",
-            python.display(),
-            String::from_utf8_lossy(&made.stderr).trim()
-        );
-    }
+    stdout(python.script(SCRIPT).arg("data").arg(folder.path()))
+        .context("no data; they need scikit-learn too: `peers/bin/pip install scikit-learn`")?;
     let Recipe {
         layers,
         width,
@@ -76,25 +70,32 @@ pub(super) fn run(python: &Path, steps: usize, seeds: u64) -> Result<()> {
         ..
     } = Recipe::default();
     println!(
-        "{layers} layers, networks of {blocks} residual blocks of width {width}, batches of {}, {steps} steps ({} on breast_cancer), {seeds} seeds; nats, mean over seeds ± standard error\n",
+        "{layers} layers, networks of {blocks} residual blocks of width {width}, batches of {}, \
+         {steps} steps ({} on breast_cancer), {seeds} seeds; nats, mean over seeds ± standard error\n",
         settings(steps).batch_size,
         steps / 10
     );
-    println!(
-        "| data | flow | test ln p, here | test ln p, nflows | difference | seconds, here | seconds, nflows | ratio |"
-    );
-    println!("|---|---|---|---|---|---|---|---|");
-    for (set, share) in SETS {
+    table::head(&[
+        "data",
+        "flow",
+        "test ln p, here",
+        "test ln p, nflows",
+        "difference",
+        "seconds, here",
+        "seconds, nflows",
+        "ratio",
+    ]);
+    for (set, divisor) in SETS {
         for (flow, make) in FLOWS {
             let task = Task {
                 folder: folder.path(),
                 set,
                 flow,
                 make,
-                steps: steps / share,
+                steps: steps / divisor,
             };
             let pairs = (0..seeds).map(|seed| Ok((task.ours(seed)?, task.peers(python, seed)?)));
-            println!("{}", row(&task, &pairs.collect::<Result<Vec<_>>>()?)?);
+            print(&task, &pairs.collect::<Result<Vec<_>>>()?)?;
         }
     }
     Ok(())
@@ -130,12 +131,12 @@ impl Task<'_> {
         Ok(Outcome { seconds, log_prob })
     }
 
-    fn peers(&self, python: &Path, seed: u64) -> Result<Outcome> {
+    fn peers(&self, python: &Python, seed: u64) -> Result<Outcome> {
         // Threads of the run before may still spin.
         std::thread::sleep(Duration::from_millis(100));
         let [steps, seed] = [self.steps.to_string(), seed.to_string()];
-        let mut command = Command::new(python);
-        command.args([SCRIPT, "train"]).arg(self.folder);
+        let mut command = python.script(SCRIPT);
+        command.arg("train").arg(self.folder);
         let result = json(command.args([self.set, self.flow, "--steps", &steps, "--seed", &seed]))?;
         let log_prob = result["log_prob"]
             .as_array()
@@ -150,8 +151,8 @@ impl Task<'_> {
     }
 }
 
-/// `pairs` are ours and nflows', by seed.
-fn row(task: &Task, pairs: &[(Outcome, Outcome)]) -> Result<String> {
+/// Prints a row; `pairs` are ours and nflows', by seed.
+fn print(task: &Task, pairs: &[(Outcome, Outcome)]) -> Result<()> {
     ensure!(
         pairs
             .iter()
@@ -168,21 +169,28 @@ fn row(task: &Task, pairs: &[(Outcome, Outcome)]) -> Result<String> {
         format!("{mean:.3} ± {error:.3}")
     };
     let seconds = |of: fn(&(Outcome, Outcome)) -> &Outcome| {
-        pairs.iter().map(|pair| of(pair).seconds).sum::<f64>() / pairs.len() as f64
+        mean(
+            &pairs
+                .iter()
+                .map(|pair| of(pair).seconds)
+                .collect::<Vec<_>>(),
+        )
     };
     let (ours, peers) = (seconds(|(ours, _)| ours), seconds(|(_, peers)| peers));
-    Ok(format!(
-        "| {} | {} | {} | {} | {} | {ours:.2} | {peers:.2} | {:.2}× |",
-        task.set,
-        task.flow,
+    table::row(&[
+        task.set.to_owned(),
+        task.flow.to_owned(),
         cell(&|ours, _| ours),
         cell(&|_, peers| peers),
         cell(&|ours, peers| ours - peers),
-        ours / peers
-    ))
+        format!("{ours:.2}"),
+        format!("{peers:.2}"),
+        format!("{:.2}×", ours / peers),
+    ]);
+    Ok(())
 }
 
-/// The mean over seeds and samples, and its standard error: what samples and what seeds contribute.
+/// The mean over seeds and samples, and its standard error, to which samples and seeds contribute.
 fn mean_and_error(values: &[Vec<f64>]) -> (f64, f64) {
     let seeds = values
         .iter()
@@ -195,17 +203,4 @@ fn mean_and_error(values: &[Vec<f64>]) -> (f64, f64) {
         mean(&seeds),
         standard_error(&seeds).hypot(standard_error(&samples)),
     )
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
-}
-
-fn standard_error(values: &[f64]) -> f64 {
-    let (count, mean) = (values.len() as f64, mean(values));
-    let squares = values
-        .iter()
-        .map(|value| (value - mean).powi(2))
-        .sum::<f64>();
-    (squares / (count - 1.0) / count).sqrt()
 }

@@ -1,18 +1,17 @@
-//! A small convolutional network that tells digits apart. What it computes before its last layer are the features in
-//! which samples are compared: there, distances follow what digits look like, not pixels.
+//! A small convolutional network that tells digits apart. The outputs of its last hidden layer are
+//! the features in which samples are compared: there, distances follow what digits look like, not
+//! pixels.
 
-use std::{fs, path::Path};
+use std::{fs, io::Write, path::Path};
 
 use anyhow::{Context, Result, ensure};
+use atomic_write_file::AtomicWriteFile;
 use candle_core::{D, DType, Device, Tensor};
 use candle_nn::{AdamW, Conv2d, Conv2dConfig, Linear, Module, Optimizer, loss};
 use flow_core::params::{Init, ParamBuilder, ParamStore};
 use flow_data::{Batches, Dataset};
-use ndarray::Array2;
 
-use crate::convert_checkpoint::write;
-
-/// How many features an image has.
+/// Features of an image.
 const FEATURES: usize = 64;
 
 const CHANNELS: [usize; 3] = [1, 16, 32];
@@ -25,7 +24,7 @@ const EPOCHS: u64 = 3;
 const LEARNING_RATE: f64 = 2e-3;
 const SEED: u64 = 0;
 
-/// What knows digits no better than this says little of samples.
+/// A classifier that knows digits no better says little of samples.
 const LEAST_ACCURACY: f64 = 0.985;
 
 /// The network.
@@ -85,20 +84,13 @@ impl Classifier {
     }
 
     /// The features of u8 images `[N, 1, 28, 28]`, `[N, FEATURES]`.
-    pub(super) fn features(&self, images: &Tensor) -> Result<Array2<f64>> {
+    pub(super) fn features(&self, images: &Tensor) -> candle_core::Result<Tensor> {
         let count = images.dim(0)?;
-        let mut features = Vec::with_capacity(count * FEATURES);
-        for start in (0..count).step_by(BATCH) {
+        let parts = (0..count).step_by(BATCH).map(|start| {
             let part = images.narrow(0, start, BATCH.min(count - start))?;
-            let found = self.hidden_layer(&part)?.detach();
-            features.extend(
-                found
-                    .to_dtype(DType::F64)?
-                    .flatten_all()?
-                    .to_vec1::<f64>()?,
-            );
-        }
-        Ok(Array2::from_shape_vec((count, FEATURES), features)?)
+            Ok(self.hidden_layer(&part)?.detach())
+        });
+        Tensor::cat(&parts.collect::<candle_core::Result<Vec<_>>>()?, 0)
     }
 
     fn hidden_layer(&self, images: &Tensor) -> candle_core::Result<Tensor> {
@@ -176,5 +168,7 @@ fn save(params: &ParamStore, path: &Path) -> Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    write(path, &safetensors::serialize(tensors, None)?)
+    let mut file = AtomicWriteFile::open(path)?;
+    file.write_all(&safetensors::serialize(tensors, None)?)?;
+    Ok(file.commit()?)
 }

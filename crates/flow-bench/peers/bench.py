@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Times Glow in PyTorch: what `cargo xtask bench-peers` compares `flow bench` with.
+"""Times Glow in PyTorch: the peers of `flow-bench peers`.
 
     python3 -m venv peers && peers/bin/pip install torch nflows numpy
     peers/bin/python bench.py nflows|torch [--precision f32|tf32|bf16] [--compile] [--device cpu|cuda] [--steps 16] …

@@ -1,26 +1,24 @@
-//! `cargo xtask compare-training`: nflows and `flow train` for the same time on the same machine, one after the other.
+//! `flow-bench training`: nflows and `flow train` for the same time on the same machine, one after
+//! the other.
 //!
-//! Time is that of training alone for nflows. For `flow train` it includes what the command does after each epoch:
-//! measuring, drawing and saving.
+//! Time is that of training alone for nflows. For `flow train` it includes the work of the command
+//! after each epoch: measuring, drawing and saving.
 
 mod picture;
 
 use std::{
-    env,
     ffi::OsStr,
     fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Stdio,
 };
 
 use anyhow::{Context, Result, ensure};
 use candle_core::Device;
-use flow_glow::Checkpoint;
+use flow_glow::{Checkpoint, Header, TrainingRecord};
 use serde::Deserialize;
 
-use crate::bench_peers::{Place, build, check_python, json, number};
-
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/train.py");
+use crate::tools::{Flow, Python, json, number, table};
 
 /// Both are measured on these, evenly spread over the test images of MNIST.
 const TEST_IMAGES: &str = "2000";
@@ -49,7 +47,8 @@ pub(crate) struct Options {
     )]
     out: PathBuf,
 
-    /// The folder for both trainings, and for samples of nflows as `sample-quality --images` takes them
+    /// The folder for both trainings, and for samples of nflows as `flow-bench samples --images`
+    /// takes them
     #[arg(long, value_name = "DIR", default_value = "runs/beside-nflows")]
     runs: PathBuf,
 
@@ -86,44 +85,44 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         options.every,
         options.minutes
     );
-    check_python(&options.python, Place::Cpu)?;
-    build()?;
+    let python = Python::at(&options.python)?;
+    let flow = Flow::build()?;
     fs::create_dir_all(&options.runs)
         .with_context(|| format!("cannot make the folder `{}`", options.runs.display()))?;
-    let peer = nflows(options)?;
-    let ours = flow(options)?;
+    let peer = theirs(&python, options)?;
+    let ours = ours(&flow, options)?;
     print(&peer, &ours);
     let png = picture::png(&[("nflows", &peer.marks), ("flow", &ours.marks)])?;
     fs::write(&options.out, png)
         .with_context(|| format!("cannot write `{}`", options.out.display()))
 }
 
-fn nflows(options: &Options) -> Result<Course> {
+fn theirs(python: &Python, options: &Options) -> Result<Course> {
     eprintln!("training in nflows for {} minutes", options.minutes);
-    let mut command = Command::new(&options.python);
+    let mut command = python.script("train.py");
     command
-        .arg(SCRIPT)
         .args(["--minutes", &options.minutes.to_string()])
         .args(["--every", &options.every.to_string()])
         .args(["--test-images", TEST_IMAGES])
         .arg("--data-dir")
-        .arg(absolute(&options.data_dir)?)
+        .arg(&options.data_dir)
         .arg("--samples")
-        .arg(absolute(&options.runs.join("nflows-samples-idx3-ubyte"))?)
+        .arg(options.runs.join("nflows-samples-idx3-ubyte"))
         .stderr(Stdio::inherit());
     serde_json::from_value(json(&mut command)?).context("`train.py` printed something else")
 }
 
-fn flow(options: &Options) -> Result<Course> {
+fn ours(flow: &Flow, options: &Options) -> Result<Course> {
     eprintln!("training in flow for {} minutes", options.minutes);
-    let folder = absolute(&options.runs)?.join("flow");
+    let folder = options.runs.join("flow");
     let time = |minutes: f64| format!("{}ms", (60e3 * minutes).round());
-    let trained = binary()?
-        .args(["train", "--dataset", "mnist", "--overwrite"])
+    let trained = flow
+        .command("train")
+        .args(["--dataset", "mnist", "--overwrite"])
         .args(["--time-limit", &time(options.minutes)])
         .args(["--keep-interval", &time(options.every)])
         .arg("--data-dir")
-        .arg(absolute(&options.data_dir)?)
+        .arg(&options.data_dir)
         .arg("--out")
         .arg(&folder)
         .args(&options.train)
@@ -137,13 +136,11 @@ fn flow(options: &Options) -> Result<Course> {
     let last = folder.join("model.safetensors");
     let mut models = safetensors_in(&folder.join("models"))?;
     models.push(last.clone());
-    let marks = models.iter().map(|model| mark(model, options));
+    let marks = models.iter().map(|model| mark(flow, model, options));
     let Checkpoint {
         header, weights, ..
     } = Checkpoint::load(&last, &Device::Cpu)?;
-    let training = header
-        .training
-        .context("the model tells nothing of its training")?;
+    let training = recorded(header)?;
     let images = training.progress.step * training.settings.batch_size as u64;
     Ok(Course {
         parameters: weights.element_count(),
@@ -152,18 +149,22 @@ fn flow(options: &Options) -> Result<Course> {
     })
 }
 
-/// What a model of `flow train` has reached.
-fn mark(model: &Path, options: &Options) -> Result<Mark> {
-    let header = Checkpoint::load(model, &Device::Cpu)?.header;
-    let training = header
+/// The record of the training that a model is of.
+fn recorded(header: Header) -> Result<TrainingRecord> {
+    header
         .training
-        .context("the model tells nothing of its training")?;
-    let mut command = binary()?;
+        .context("the model tells nothing of its training")
+}
+
+/// The time and the bits per dimension of a model that `flow train` has kept.
+fn mark(flow: &Flow, model: &Path, options: &Options) -> Result<Mark> {
+    let training = recorded(Checkpoint::load(model, &Device::Cpu)?.header)?;
+    let mut command = flow.command("eval");
     command
-        .args(["eval", "--json", "--limit", TEST_IMAGES, "--checkpoint"])
+        .args(["--json", "--limit", TEST_IMAGES, "--checkpoint"])
         .arg(model)
         .arg("--data-dir")
-        .arg(absolute(&options.data_dir)?);
+        .arg(&options.data_dir);
     Ok(Mark {
         seconds: training.progress.seconds,
         bits_per_dim: Some(number(&json(&mut command)?, "bits_per_dim")?),
@@ -176,8 +177,7 @@ fn print(peer: &Course, ours: &Course) {
          bits per dimension on {TEST_IMAGES} test images\n",
         peer.parameters, peer.images_per_second, ours.parameters, ours.images_per_second
     );
-    println!("| minutes | nflows | flow | difference |");
-    println!("|---|---|---|---|");
+    table::head(&["minutes", "nflows", "flow", "difference"]);
     for (peer, ours) in peer.marks.iter().zip(&ours.marks) {
         let bits =
             |value: Option<f64>| value.map_or("not finite".to_owned(), |bits| format!("{bits:.3}"));
@@ -185,19 +185,13 @@ fn print(peer: &Course, ours: &Course) {
             .bits_per_dim
             .zip(peer.bits_per_dim)
             .map(|(ours, peer)| ours - peer);
-        println!(
-            "| {:.1} | {} | {} | {} |",
-            ours.seconds / 60.0,
+        table::row(&[
+            format!("{:.1}", ours.seconds / 60.0),
             bits(peer.bits_per_dim),
             bits(ours.bits_per_dim),
-            bits(difference)
-        );
+            bits(difference),
+        ]);
     }
-}
-
-/// The `flow` of the same build.
-fn binary() -> Result<Command> {
-    Ok(Command::new(env::current_exe()?.with_file_name("flow")))
 }
 
 /// In the order of their names.
@@ -212,11 +206,6 @@ fn safetensors_in(folder: &Path) -> Result<Vec<PathBuf>> {
     found.retain(|path| path.extension() == Some(OsStr::new("safetensors")));
     found.sort();
     Ok(found)
-}
-
-/// Commands run in the root of the repository; paths were meant from here.
-fn absolute(path: &Path) -> Result<PathBuf> {
-    std::path::absolute(path).with_context(|| format!("cannot tell where `{}` is", path.display()))
 }
 
 fn minutes(text: &str) -> Result<f64, String> {

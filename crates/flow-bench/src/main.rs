@@ -1,0 +1,53 @@
+//! Measurements of `flow`, alone and beside other programs.
+//!
+//! Every command prints tables in Markdown, as they stand in `docs/`. `tools` has what they share.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program that talks to its user"
+)]
+
+mod memory;
+mod peers;
+mod ranks;
+mod samples;
+mod tools;
+mod training;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[derive(Parser)]
+#[command(name = "flow-bench", about)]
+enum Command {
+    /// Time `flow` and PyTorch on the same models and print the ratios.
+    Peers(peers::Options),
+    /// Measure what training needs as models grow deeper, with all activations kept and with none.
+    Memory,
+    /// Measure how fast two processes train beside one, by MPI.
+    Ranks,
+    /// Train nflows and `flow` on MNIST for the same time, draw both courses and print every mark.
+    Training(training::Options),
+    /// Compare samples with images of digits in the features of a classifier, which is trained if
+    /// need be.
+    Samples(samples::Options),
+}
+
+fn main() -> ExitCode {
+    let result = match Command::parse() {
+        Command::Peers(options) => peers::run(&options),
+        Command::Memory => memory::run(),
+        Command::Ranks => ranks::run(),
+        Command::Training(options) => training::run(&options),
+        Command::Samples(options) => samples::run(&options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(err) => {
+            eprintln!("error: {err:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Shared by all measurements: the programs that are measured, their output, numbers, and tables.
+
+mod flow;
+mod output;
+mod python;
+pub(crate) mod statistics;
+pub(crate) mod table;
+
+pub(crate) use flow::{Flow, under_mpi};
+pub(crate) use output::{json, number, stdout};
+pub(crate) use python::Python;

@@ -1,0 +1,48 @@
+//! Python, and the scripts in `peers/`.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Result, ensure};
+
+const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers");
+
+/// A Python that has what the scripts import.
+pub(crate) struct Python(PathBuf);
+
+impl Python {
+    /// The one at `path`; an error if packages are missing.
+    pub(crate) fn at(path: &Path) -> Result<Self> {
+        let python = Self(path.to_owned());
+        ensure!(
+            python.succeeds("import torch, nflows, numpy"),
+            "`{0}` is no Python with torch, nflows and numpy; make one with `python3 -m venv peers && peers/bin/pip install torch nflows numpy`, or name one with `--python`",
+            path.display()
+        );
+        Ok(python)
+    }
+
+    /// An error if its PyTorch has no GPU.
+    pub(crate) fn ensure_gpu(&self) -> Result<()> {
+        ensure!(
+            self.succeeds("import torch; assert torch.cuda.is_available()"),
+            "the torch of `{}` sees no GPU",
+            self.0.display()
+        );
+        Ok(())
+    }
+
+    /// A run of a script, by its name in `peers/`.
+    pub(crate) fn script(&self, name: &str) -> Command {
+        let mut command = Command::new(&self.0);
+        command.arg(Path::new(SCRIPTS).join(name));
+        command
+    }
+
+    fn succeeds(&self, code: &str) -> bool {
+        let run = Command::new(&self.0).args(["-c", code]).output();
+        run.is_ok_and(|output| output.status.success())
+    }
+}
