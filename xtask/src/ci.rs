@@ -7,6 +7,7 @@ mod invariants;
 use std::{
     env,
     process::{Command, Stdio},
+    time::Instant,
 };
 
 use anyhow::{Context, Result, ensure};
@@ -17,49 +18,77 @@ use crate::cuda;
 ///
 /// Warnings are made errors without `RUSTFLAGS`, which would build everything a second time.
 pub(crate) fn run() -> Result<()> {
-    println!("==> invariants");
-    invariants::check()?;
-    step("fmt --all --check")?;
-    step("clippy --workspace --all-targets -- -D warnings")?;
-    cuda::check()?;
+    let mut steps = Steps::default();
+    steps.run("invariants", invariants::check)?;
+    steps.cargo("fmt --all --check")?;
+    steps.cargo("clippy --workspace --all-targets -- -D warnings")?;
+    steps.run("CUDA", cuda::check)?;
     if installed("nextest") {
-        step("nextest run --workspace --no-fail-fast")?;
+        steps.cargo("nextest run --workspace --no-fail-fast")?;
     } else {
-        step("test --workspace --lib --bins --tests --examples --no-fail-fast")?;
+        steps.cargo("test --workspace --lib --bins --tests --examples --no-fail-fast")?;
     }
-    step("test --workspace --doc")?;
-    several_processes()?;
-    alone::check()?;
-    step("doc --workspace --no-deps")?;
+    steps.cargo("test --workspace --doc")?;
+    several_processes(&mut steps)?;
+    alone::check(&mut steps)?;
+    steps.cargo("doc --workspace --no-deps")?;
     if installed("deny") {
-        step("deny check bans licenses sources")?;
+        steps.cargo("deny check bans licenses sources")?;
     } else {
         println!("==> cargo deny: skipped, cargo-deny is not installed");
     }
-    println!("==> all checks passed");
+    steps.print();
     Ok(())
 }
 
 /// Of the whole workspace, so that only what the feature changes is built again.
-fn several_processes() -> Result<()> {
+fn several_processes(steps: &mut Steps) -> Result<()> {
     if !runs(Command::new("mpicc").arg("--version"))
         || !runs(Command::new("mpirun").arg("--version"))
     {
         println!("==> several processes: skipped, no MPI is installed");
         return Ok(());
     }
-    step("clippy --workspace --lib --bins --test flow --features flow-cli/mpi -- -D warnings")?;
-    step("test --workspace --test flow --features flow-cli/mpi distributed::")
+    steps.cargo(
+        "clippy --workspace --lib --bins --test flow --features flow-cli/mpi -- -D warnings",
+    )?;
+    steps.cargo("test --workspace --test flow --features flow-cli/mpi distributed::")
 }
 
-fn step(arguments: &str) -> Result<()> {
-    println!("==> cargo {arguments}");
-    let status = cargo(arguments)
-        .env("RUSTDOCFLAGS", "-D warnings")
-        .status()
-        .with_context(|| format!("cannot run `cargo {arguments}`"))?;
-    ensure!(status.success(), "`cargo {arguments}` failed");
-    Ok(())
+/// The checks that have passed, and the seconds that each took.
+#[derive(Default)]
+struct Steps(Vec<(String, f64)>);
+
+impl Steps {
+    fn run(&mut self, name: &str, check: impl FnOnce() -> Result<()>) -> Result<()> {
+        println!("==> {name}");
+        let start = Instant::now();
+        check()?;
+        let seconds = start.elapsed().as_secs_f64();
+        println!("    {seconds:.1} s");
+        self.0.push((name.to_owned(), seconds));
+        Ok(())
+    }
+
+    fn cargo(&mut self, arguments: &str) -> Result<()> {
+        self.run(&format!("cargo {arguments}"), || {
+            let status = cargo(arguments)
+                .env("RUSTDOCFLAGS", "-D warnings")
+                .status()
+                .with_context(|| format!("cannot run `cargo {arguments}`"))?;
+            ensure!(status.success(), "`cargo {arguments}` failed");
+            Ok(())
+        })
+    }
+
+    fn print(&self) {
+        println!("==> all checks passed; seconds of each:");
+        for (name, seconds) in &self.0 {
+            println!("{seconds:8.1}  {name}");
+        }
+        let total: f64 = self.0.iter().map(|(_, seconds)| seconds).sum();
+        println!("{total:8.1}  in all");
+    }
 }
 
 fn installed(subcommand: &str) -> bool {

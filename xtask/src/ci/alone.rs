@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use anyhow::{Context, Result, ensure};
 
-use super::{cargo, step};
+use super::{Steps, cargo};
 
 /// What must not be below flow-core, however deep.
 const AVOIDED: [&str; 6] = [
@@ -29,12 +29,14 @@ const DIRECT: [&str; 9] = [
     "rayon",
 ];
 
-pub(super) fn check() -> Result<()> {
-    dependencies()?;
+pub(super) fn check(steps: &mut Steps) -> Result<()> {
+    steps.run("dependencies of flow-core", dependencies)?;
     minimum_version()?;
-    step("check --package flow-core --no-default-features --lib")?;
+    steps.cargo("check --package flow-core --no-default-features --lib")?;
     // Offline, and therefore without the lock file that packaging would make anew.
-    step("package --package flow-core --no-verify --allow-dirty --exclude-lockfile --offline")?;
+    steps.cargo(
+        "package --package flow-core --no-verify --allow-dirty --exclude-lockfile --offline",
+    )?;
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/flow-core/examples");
     let entries = fs::read_dir(&folder);
     let mut names = Vec::new();
@@ -49,13 +51,12 @@ pub(super) fn check() -> Result<()> {
     }
     names.sort();
     for name in names {
-        step(&format!("run --package flow-core --example {name}"))?;
+        steps.cargo(&format!("run --package flow-core --example {name}"))?;
     }
     Ok(())
 }
 
 fn dependencies() -> Result<()> {
-    println!("==> cargo tree of flow-core");
     for name in tree("")? {
         ensure!(
             !AVOIDED.contains(&name.as_str()),
