@@ -47,8 +47,8 @@ pub enum Coupling {
     Additive,
 }
 
-/// From the network's output to the scale of an affine coupling: a [`flow_core::ScaleMap`] that Glows have, or a
-/// bound that the network learns.
+/// From the network's output to the scale of an affine coupling: a [`flow_core::ScaleMap`] that
+/// Glows have, or a bound that the network learns.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum ScaleMap {

@@ -50,7 +50,8 @@ impl Default for Conventions {
     }
 }
 
-/// The matrices of 1×1 convolutions: one [`flow_core::MatrixForm`] for all levels, or another for the last.
+/// The matrices of 1×1 convolutions: one [`flow_core::MatrixForm`] for all levels, or another for
+/// the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Conv1x1Form {

@@ -44,8 +44,9 @@ pub struct TrainSettings {
     pub average_decay: f64,
     /// The optimiser.
     pub optimizer: Optimizer,
-    /// The numbers in which the coupling networks of the model that is fitted are computed. Weights, their average,
-    /// log-determinants and everything outside the networks are in f32, and so is what is measured.
+    /// The numbers in which the coupling networks of the model that is fitted are computed. Weights,
+    /// their average, sums, log-determinants and everything outside the networks are in f32, and so
+    /// is what is measured.
     pub precision: Precision,
     /// What a step keeps.
     #[serde(default)]
