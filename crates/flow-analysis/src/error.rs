@@ -1,5 +1,7 @@
 //! Failures of an analysis.
 
+use std::error::Error as StdError;
+
 /// `Result` with this crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -10,9 +12,37 @@ pub enum Error {
     /// The input cannot be analyzed: it is empty, or its parts do not fit each other.
     #[error("{0}")]
     Input(String),
+    /// Latents that would have to be finite.
+    #[error("{bad} of {all} images have no finite latents")]
+    NonFiniteLatents {
+        /// How many images have a latent that is not finite.
+        bad: usize,
+        /// How many there are.
+        all: usize,
+    },
+    /// A numerical method found no result.
+    #[error("{action}")]
+    Method {
+        /// What failed, as a sentence.
+        action: &'static str,
+        /// The reason.
+        source: Box<dyn StdError + Send + Sync>,
+    },
     /// The model or a tensor operation failed.
     #[error(transparent)]
     Model(#[from] flow_glow::Error),
+}
+
+impl Error {
+    /// For `map_err` of a method that failed.
+    pub(crate) fn of_method<E: StdError + Send + Sync + 'static>(
+        action: &'static str,
+    ) -> impl FnOnce(E) -> Self {
+        move |error| Self::Method {
+            action,
+            source: error.into(),
+        }
+    }
 }
 
 impl From<candle_core::Error> for Error {

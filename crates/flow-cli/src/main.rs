@@ -6,12 +6,9 @@
 //! Results go to stdout, everything else to stderr.
 
 mod cli;
-mod clustering;
 mod commands;
 mod device;
-mod exact;
 mod input;
-mod measure;
 mod output;
 mod ranks;
 mod training;

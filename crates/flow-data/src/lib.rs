@@ -5,7 +5,7 @@
 //! nothing of flows; images are `[B, C, H, W]`, labels `[B]`.
 //!
 //! Reading order: [`source`] (which files there are, and where they may lie), [`idx`] and [`cifar10`]
-//! (their formats), then [`Dataset`] and [`Batches`]; [`moments`] measures shapes.
+//! (their formats), then [`Dataset`] and [`Batches`].
 //!
 //! ```
 //! use flow_data::{Batches, Dataset, Split};
@@ -27,12 +27,10 @@ mod dataset;
 mod error;
 pub mod idx;
 mod layout;
-pub mod moments;
 mod name;
 pub mod source;
 
 pub use batches::Batches;
 pub use dataset::{Batch, Dataset};
 pub use error::{Error, Result};
-pub use moments::Measure;
 pub use name::{DatasetName, Split};

@@ -6,8 +6,9 @@
 //! their bits.
 
 use crate::config::ImageShape;
+use crate::latents::Latents;
 use crate::level::InverseMaps;
-use crate::model::{Glow, Latents, RUN_LENGTH};
+use crate::model::{Glow, RUN_LENGTH};
 use crate::runs::{Run, in_runs};
 use crate::{Error, Result, finite, quantize};
 use candle_core::{DType, Tensor};

@@ -34,6 +34,21 @@ pub fn rows(x: &Tensor) -> candle_core::Result<Vec<bool>> {
     Ok(sums.map(|sum| !sum.is_nan()).collect())
 }
 
+/// Tells of each row whether its numbers in all of `tensors`, `[B, …]` each, are finite, B in all.
+pub fn rows_of_all(tensors: &[Tensor]) -> candle_core::Result<Vec<bool>> {
+    let of_tensors = tensors.iter().map(rows);
+    let of_tensors = of_tensors.collect::<candle_core::Result<Vec<_>>>()?;
+    let count = of_tensors.first().map_or(0, Vec::len);
+    let is_finite = |row: usize| of_tensors.iter().all(|rows| rows[row]);
+    Ok((0..count).map(is_finite).collect())
+}
+
+/// The number of rows with a number that is not finite in one of `tensors`, `[B, …]` each.
+pub fn bad_rows(tensors: &[Tensor]) -> candle_core::Result<usize> {
+    let rows = rows_of_all(tensors)?.into_iter();
+    Ok(rows.filter(|finite| !finite).count())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

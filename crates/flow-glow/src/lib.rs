@@ -5,10 +5,9 @@
 //!
 //! Reading order: [`GlowConfig`] says what a model is; a [`FlowStep`] is ActNorm, 1×1 convolution and
 //! coupling; a [`Level`] is a squeeze, many steps and a split; [`Glow`] is all levels and a prior;
-//! [`Glow::dequantize`] turns pixels into what a model sees, and [`quantize`] back; a [`Path`] leads from one image's
-//! [`Latents`] to another's, and [`Glow::attribute`] from one set of images to another; [`Trainer`] fits a
-//! model and [`Checkpoint`] is one on disk; [`verify`] measures how far its numbers can be trusted, and
-//! [`outliers`] uses them to tell strange images from normal ones.
+//! [`Glow::dequantize`] turns pixels into what a model sees, and [`quantize`] back;
+//! [`Glow::encode_images`] gives the [`Latents`] of images; [`Trainer`] fits a model and [`Checkpoint`]
+//! is one on disk; [`verify`] measures how far its numbers can be trusted.
 //!
 //! ```
 //! use candle_core::{DType, Device, Tensor};
@@ -32,11 +31,10 @@ mod dequantizer;
 mod equalization;
 mod error;
 pub mod finite;
-mod latent_space;
+mod latents;
 mod level;
 mod model;
 mod network;
-pub mod outliers;
 mod peer;
 mod prior;
 pub mod quantize;
@@ -51,9 +49,9 @@ pub use checkpoint::{Checkpoint, Header, TrainingRecord};
 pub use config::{Coupling, Dequantization, GlowConfig, ImageShape, Preprocessing, ScaleMap};
 pub use conventions::{Conv1x1Form, Conventions, Half, LevelEnd, NetworkInput, Padding, PriorForm};
 pub use error::{Error, Result};
-pub use latent_space::Path;
+pub use latents::Latents;
 pub use level::Level;
-pub use model::{Glow, Latents};
+pub use model::Glow;
 pub use network::ConvNetwork;
 pub use peer::{Fit, Peer, Setting};
 pub use prior::{LatentPrior, SplitPrior};

@@ -3,6 +3,7 @@
 use crate::config::{Dequantization, GlowConfig, ImageShape};
 use crate::conventions::{Conventions, PriorForm};
 use crate::dequantizer::Dequantizer;
+use crate::latents::Latents;
 use crate::level::{InverseMaps, Level};
 use crate::prior::LatentPrior;
 use crate::runs::{Run, in_runs};
@@ -12,11 +13,6 @@ use flow_core::distribution::log_sum_exp;
 use flow_core::ops::Precision;
 use flow_core::params::ParamBuilder;
 use flow_core::{Bijection, random, standard_normal_log_prob, transfer};
-
-/// One whitened latent per level, `[B, C, H, W]` each, what the first level splits off first. Under
-/// the model every number in them is independent and standard normal.
-#[derive(Clone, Debug)]
-pub struct Latents(pub Vec<Tensor>);
 
 /// A Glow with its parameters.
 pub struct Glow {
@@ -369,7 +365,8 @@ impl Glow {
         self.dtype
     }
 
-    pub(crate) fn device(&self) -> &Device {
+    /// The device of its parameters.
+    pub fn device(&self) -> &Device {
         &self.device
     }
 

@@ -1,6 +1,7 @@
 //! A whole model as one bijection.
 
-use crate::model::{Glow, Latents};
+use crate::latents::Latents;
+use crate::model::Glow;
 use candle_core::{Error, Result, Tensor, bail};
 use flow_core::{Bijection, Gradients};
 

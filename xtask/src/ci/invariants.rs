@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use super::crossings;
 
 /// What each crate must not depend on.
-const FORBIDDEN: [(&str, &[&str]); 4] = [
+const FORBIDDEN: [(&str, &[&str]); 5] = [
     (
         "flow-core",
         &[
@@ -34,7 +34,23 @@ const FORBIDDEN: [(&str, &[&str]); 4] = [
             "serde_json",
         ],
     ),
-    ("flow-glow", &["anyhow", "clap", "flow-data", "hf-hub"]),
+    (
+        "flow-glow",
+        &[
+            "anyhow",
+            "clap",
+            "flate2",
+            "flow-analysis",
+            "flow-data",
+            "hf-hub",
+            "png",
+            "zstd",
+        ],
+    ),
+    (
+        "flow-analysis",
+        &["anyhow", "clap", "flow-data", "hf-hub", "image"],
+    ),
     ("flow-cli", &["hf-hub"]),
 ];
 

@@ -2,7 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{
+    Args,
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+};
+use flow_analysis::clusters::Method;
 use flow_data::{DatasetName, Split};
 
 use super::{CheckpointArgs, DataDirArgs, DeviceArgs, values};
@@ -35,7 +39,7 @@ pub(crate) struct ClusterArgs {
     pub(crate) limit: Option<usize>,
 
     /// How to find clusters
-    #[arg(long, default_value = "k-means")]
+    #[arg(long, default_value = "k-means", value_parser = method())]
     pub(crate) method: Method,
 
     /// How many clusters to find [default: as many as there are classes]
@@ -65,11 +69,14 @@ pub(crate) struct ClusterArgs {
     pub(crate) device: DeviceArgs,
 }
 
-/// How clusters are found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Method {
-    /// Each image belongs to the nearest of K means
-    KMeans,
-    /// Each image belongs to the likeliest of K Gaussians with a covariance each
-    Gaussians,
+/// The way that clusters are found.
+fn method() -> impl TypedValueParser<Value = Method> {
+    let k_means =
+        PossibleValue::new("k-means").help("Each image belongs to the nearest of K means");
+    let gaussians = PossibleValue::new("gaussians")
+        .help("Each image belongs to the likeliest of K Gaussians with a covariance each");
+    PossibleValuesParser::new([k_means, gaussians]).map(|name| match name.as_str() {
+        "k-means" => Method::KMeans,
+        _ => Method::Gaussians,
+    })
 }

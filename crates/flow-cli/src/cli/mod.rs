@@ -19,7 +19,7 @@ mod verify;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand, error::ErrorKind};
 
 pub(crate) use bench::BenchArgs;
-pub(crate) use cluster::{ClusterArgs, Method};
+pub(crate) use cluster::ClusterArgs;
 pub(crate) use decode::DecodeArgs;
 pub(crate) use density::DensityArgs;
 pub(crate) use edit::EditArgs;

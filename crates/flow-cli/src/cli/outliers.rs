@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, builder::TypedValueParser};
+use flow_analysis::outliers::{Compressor, Score};
 use flow_data::{DatasetName, Split};
-use flow_glow::outliers::{Compressor, Score};
 
 use super::{CheckpointArgs, DataDirArgs, DeviceArgs, DistributedArgs, values};
 

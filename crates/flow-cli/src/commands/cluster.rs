@@ -1,17 +1,20 @@
 //! `flow cluster`: groups of images by their latents.
 
-use anyhow::Result;
+use anyhow::{Error, Result, anyhow, ensure};
 use candle_core::Tensor;
+use flow_analysis::{
+    Error as AnalysisError,
+    clusters::{Agreement, Components, Method},
+};
 use serde::Serialize;
 
 use crate::{
-    cli::{ClusterArgs, Method},
-    clustering::{self, Agreement, Components},
+    cli::ClusterArgs,
     input::{
         data::{self, Choice},
         select, tensors,
     },
-    output::{picture_file::PictureFile, report, words::count},
+    output::{picture_file::PictureFile, report, scatter, words::count},
 };
 
 /// What was found.
@@ -55,8 +58,20 @@ pub(crate) fn run(args: &ClusterArgs) -> Result<()> {
 
     let clusters = args.clusters.unwrap_or(dataset.classes());
     let group = |vectors: &Tensor| -> Result<_> {
-        let components = Components::of(vectors, args.components)?;
-        let found = components.clusters(args.method, clusters, args.seed)?;
+        let components = Components::of(vectors, args.components).map_err(advise)?;
+        let images = labels.len();
+        ensure!(
+            clusters <= images,
+            "{clusters} clusters are more than the {images} images; choose fewer by `--clusters`"
+        );
+        let found = components.clusters(args.method, clusters, args.seed);
+        let found = found.map_err(|error| match (args.method, error) {
+            (Method::Gaussians, AnalysisError::Method { action, source }) => {
+                Error::from_boxed(source)
+                    .context(format!("{action}; fewer `--components` may help"))
+            }
+            (_, error) => error.into(),
+        })?;
         Ok((components, found))
     };
     let (components, found) = group(&latents)?;
@@ -66,14 +81,14 @@ pub(crate) fn run(args: &ClusterArgs) -> Result<()> {
             ("latents, colored by label", &labels[..]),
             ("latents, colored by cluster", &found),
         ];
-        output.write(&clustering::picture(&components.plane(), panels)?.into())?;
+        output.write(&scatter::picture(&components.plane(), panels)?.into())?;
     }
     let result = Clustering {
         latents: Agreement::of(&found, &labels),
-        explained_variance: components.explained,
+        explained_variance: components.explained(),
         pixels: Agreement::of(&found_in_pixels, &labels),
         clusters,
-        components: components.values.ncols(),
+        components: components.count(),
         method: match args.method {
             Method::KMeans => "k-means",
             Method::Gaussians => "gaussians",
@@ -86,6 +101,14 @@ pub(crate) fn run(args: &ClusterArgs) -> Result<()> {
         report::json(&result)
     } else {
         print(&result)
+    }
+}
+
+/// Adds what can be done about it.
+fn advise(error: AnalysisError) -> Error {
+    match error {
+        AnalysisError::NonFiniteLatents { .. } => anyhow!("{error}; `flow verify` says why"),
+        error => error.into(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::slice;
 
 use anyhow::{Result, bail, ensure};
 use candle_core::{DType, Device, Tensor};
-use flow_glow::{Glow, Latents, quantize};
+use flow_glow::{Glow, Latents, finite, quantize};
 
 use crate::{
     cli::DecodeArgs,
@@ -64,7 +64,7 @@ pub(crate) fn run(args: &DecodeArgs) -> Result<()> {
         return output.write(&tiles::png(&x)?);
     }
     let (bad, all) = if args.raw {
-        (tensors::non_finite(slice::from_ref(&x))?, x.dim(0)?)
+        (finite::bad_rows(slice::from_ref(&x))?, x.dim(0)?)
     } else {
         (0, 0)
     };

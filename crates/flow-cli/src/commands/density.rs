@@ -38,7 +38,7 @@ pub(crate) fn run(args: &DensityArgs, console: &Console) -> Result<()> {
     for draw in 0..args.importance_samples as u64 {
         let mut progress = console.progress(0.0);
         let seed = args.seed.wrapping_add(draw);
-        let found = collection.observe(model, args.class, seed, &device, &Alone, &mut progress)?;
+        let found = collection.observe(model, args.class, seed, &Alone, &mut progress)?;
         for (draws, one) in draws.iter_mut().zip(found) {
             draws.push(one.bits_per_dim);
         }

@@ -2,16 +2,16 @@
 
 use anyhow::{Result, ensure};
 use candle_core::Tensor;
-use flow_data::{Dataset, Measure, Split};
-use flow_glow::Checkpoint;
+use flow_analysis::{attribute::Measure, latent_space::Direction};
+use flow_data::{Dataset, Split};
+use flow_glow::{Checkpoint, finite};
 
 use crate::{
     cli::EditArgs,
-    exact::Exact,
     input::{
         attribute::Attribute,
         data::{self, Choice},
-        image_files, select, tensors,
+        exact, image_files, select,
     },
     output::{image_grid, picture_file::PictureFile, words},
 };
@@ -40,16 +40,16 @@ pub(crate) fn run(args: &EditArgs) -> Result<()> {
         words::count(contrast.from.dim(0)?, "image"),
         words::count(contrast.to.dim(0)?, "image")
     );
-    let direction = model.attribute(&contrast.from, &contrast.to, class)?;
+    let direction = Direction::between(model, &contrast.from, &contrast.to, class)?;
     ensure!(
-        tensors::non_finite(&direction.0)? == 0,
+        finite::bad_rows(&direction.latents().0)? == 0,
         "some of the images that show `{}` have no finite latents; `flow verify` says why",
         args.attribute
     );
-    let images = Exact::encode(&checkpoint, &images, class, &device)?;
+    let images = exact::encode(&checkpoint, &images, class)?;
     let mut columns = Vec::with_capacity(args.steps);
     for strength in args.strength.spread(args.steps) {
-        let edited = images.decode(&images.latents.moved(&direction, strength)?)?;
+        let edited = images.decode(&direction.applied(images.latents(), strength)?)?;
         if let Attribute::Measured(measure) = attribute {
             tell(measure, strength, &edited)?;
         }

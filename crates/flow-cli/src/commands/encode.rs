@@ -4,22 +4,21 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use candle_core::{DType, Device, Tensor};
+use flow_analysis::likelihood::batch_seed;
 use flow_core::{random, standard_normal_log_prob};
 use flow_glow::{
-    Checkpoint, Glow, GlowConfig, Header, ImageShape,
+    Checkpoint, Glow, GlowConfig, Header, ImageShape, finite,
     quantize::{self, Change},
 };
 
 use super::decode;
 use crate::{
     cli::EncodeArgs,
-    exact,
     input::{
         data::{self, Choice},
-        image_files,
+        exact, image_files,
         tensors::{self, Tensors},
     },
-    measure,
     output::{report, tiles},
 };
 
@@ -50,7 +49,7 @@ pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
         images.noise = Some(noise(args.seed, &images.x)?);
         of_pixels(&checkpoint, &images, &device)?
     };
-    let (bad, all) = (tensors::non_finite(&found)?, images.x.dim(0)?);
+    let (bad, all) = (finite::bad_rows(&found)?, images.x.dim(0)?);
     let log_prob = found.pop().context("a model has latents")?;
     let latents = found
         .into_iter()
@@ -81,7 +80,7 @@ fn of_pixels(checkpoint: &Checkpoint, images: &Images, device: &Device) -> Resul
     let single = encode(model, images, device)?;
     let lost = changes(model, images, &single, device)?;
     let lost = lost.iter().map(|change| change.image as u32);
-    let finite = (0..).zip(tensors::finite_rows(&single)?);
+    let finite = (0..).zip(finite::rows_of_all(&single)?);
     let bad = finite.filter(|(_, finite)| !finite).map(|(row, _)| row);
     let rows: Vec<u32> = lost.chain(bad).collect();
     if rows.is_empty() {
@@ -108,7 +107,7 @@ fn changes(
     found: &[Tensor],
     device: &Device,
 ) -> Result<Vec<Change>> {
-    let finite = (0..).zip(tensors::finite_rows(found)?);
+    let finite = (0..).zip(finite::rows_of_all(found)?);
     let rows: Vec<u32> = finite
         .filter_map(|(row, finite)| finite.then_some(row))
         .collect();
@@ -132,7 +131,7 @@ fn changes(
 fn noise(seed: u64, x: &Tensor) -> Result<Tensor> {
     let mut batch = 0;
     let mut drawn = tensors::in_batches(&[x], &Device::Cpu, |parts| {
-        let seed = measure::batch_seed(seed, batch);
+        let seed = batch_seed(seed, batch);
         batch += 1;
         let shape = parts[0].shape();
         Ok(vec![random::uniform(

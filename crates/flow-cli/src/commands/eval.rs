@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use candle_core::Device;
+use flow_analysis::likelihood::{self, Accuracy, Measurement, Noise};
 use flow_data::{Dataset, DatasetName};
 use flow_glow::Checkpoint;
 use indicatif::HumanCount;
@@ -12,7 +13,6 @@ use serde::Serialize;
 use crate::{
     cli::EvalArgs,
     input::data::{self, Choice},
-    measure::{self, Accuracy, Measurement},
     output::{console::Console, report, words::count},
     ranks::Team,
 };
@@ -52,23 +52,16 @@ fn evaluate(args: &EvalArgs, console: &Console, team: &Team) -> Result<()> {
         progress.update(images as f64 / total as f64, &message);
         true
     };
-    let measured = measure::importance_weighted(
-        &checkpoint.model,
-        &dataset,
-        &team.device,
-        (args.seed, args.importance_samples),
-        &*team.ranks,
-        go_on,
-    )?;
+    let (model, ranks) = (&checkpoint.model, &*team.ranks);
+    let noise = Noise {
+        seed: args.seed,
+        draws: args.importance_samples,
+    };
+    let batches = || data::batches(&dataset, model.config());
+    let measured = likelihood::bits_per_dim(model, batches(), noise, ranks, go_on)?;
     drop(progress);
     let measured = measured.expect("nobody asked to stop");
-    let accuracy = measure::accuracy(
-        &checkpoint.model,
-        &dataset,
-        &team.device,
-        args.seed,
-        &*team.ranks,
-    )?;
+    let accuracy = likelihood::accuracy(model, batches(), args.seed, ranks)?;
     team.lead(|| {
         print(args, dataset.name(), &measured, accuracy)?;
         let model = args.model.name();

@@ -2,14 +2,14 @@
 
 use anyhow::{Result, ensure};
 use candle_core::Tensor;
-use flow_glow::{Checkpoint, Latents, Path};
+use flow_analysis::latent_space::Path;
+use flow_glow::{Checkpoint, Latents};
 
 use crate::{
     cli::InterpolateArgs,
-    exact::Exact,
     input::{
         data::{self, Choice},
-        image_files, select,
+        exact, image_files, select,
     },
     output::{image_grid, picture_file::PictureFile, words::count},
 };
@@ -23,10 +23,10 @@ pub(crate) fn run(args: &InterpolateArgs) -> Result<()> {
     let ends = ends(args, &checkpoint)?;
     let output = PictureFile::create(&args.out)?;
 
-    let ends = Exact::encode(&checkpoint, &ends, class, &device)?;
-    let pairs = ends.latents.count()? / 2;
+    let ends = exact::encode(&checkpoint, &ends, class)?;
+    let pairs = ends.latents().count()? / 2;
     let half = |start: usize| {
-        let levels = ends.latents.0.iter().map(|z| z.narrow(0, start, pairs));
+        let levels = ends.latents().0.iter().map(|z| z.narrow(0, start, pairs));
         levels.collect::<candle_core::Result<_>>().map(Latents)
     };
     let path = if args.spherical {

@@ -1,15 +1,12 @@
 //! Images with names: a data set, or image files.
 
-use std::{path::PathBuf, time::Instant};
+use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 use candle_core::{Device, Tensor};
+use flow_analysis::outliers::{Noise, Observation, observe_images};
 use flow_data::Split;
-use flow_glow::{
-    Glow, GlowConfig,
-    outliers::{Observation, observe},
-    ranks::{Ranks, gather, patience},
-};
+use flow_glow::{Glow, GlowConfig, ranks::Ranks};
 use indicatif::HumanCount;
 
 use crate::{
@@ -18,7 +15,6 @@ use crate::{
         data::{self, Choice},
         image_files::{self, Found},
     },
-    measure::{self, BATCH_SIZE},
     output::{console::Progress, words::count},
 };
 
@@ -34,15 +30,8 @@ pub(crate) struct Collection {
     pub(crate) labels: Option<Vec<u32>>,
     /// Files that were asked for and could not be read.
     unread: usize,
-    noise: Noise,
-}
-
-/// Which dequantization noise an image meets.
-enum Noise {
-    /// That of its batch, as in `flow eval`.
-    OfBatch,
-    /// The same for each, so that a file's numbers do not depend on the files beside it.
-    Same,
+    /// The dequantization noise of each, drawn from a seed.
+    noise: fn(u64) -> Noise,
 }
 
 impl Collection {
@@ -118,61 +107,22 @@ impl Collection {
         model: &Glow,
         class: Option<u32>,
         seed: u64,
-        device: &Device,
         ranks: &dyn Ranks,
         progress: &mut Progress,
     ) -> Result<Vec<Observation>> {
-        let began = Instant::now();
-        let mut found = Vec::with_capacity(2 * self.len());
-        let batches = 0..self.len().div_ceil(BATCH_SIZE);
-        for batch in batches.filter(|&batch| measure::is_own(ranks, batch)) {
-            let start = batch * BATCH_SIZE;
-            let share = start as f64 / self.len() as f64;
-            progress.update(
-                share,
-                &format!("{} of {}", HumanCount(start as u64), self.name),
-            );
-            let length = BATCH_SIZE.min(self.len() - start);
-            let images = self
-                .images
-                .narrow(0, start, length)?
-                .contiguous()?
-                .to_device(device)?;
-            let (x, offset) = self.dequantize(model, &images, batch, seed)?;
-            let labels = class
-                .map(|class| Tensor::full(class, length, device))
-                .transpose()?;
-            let observed = observe(model, &x, &offset, labels.as_ref())?;
-            let numbers = observed
-                .iter()
-                .flat_map(|one| [one.bits_per_dim, one.latent_norm]);
-            found.extend((2 * start..).zip(numbers));
-        }
-        let found = gather(ranks, 2 * self.len(), found, patience(began))?;
-        let observation = |&[bits_per_dim, latent_norm]: &[f64; 2]| Observation {
-            bits_per_dim,
-            latent_norm,
+        let all = self.len();
+        let tell = |images: usize| {
+            let message = format!("{} of {}", HumanCount(images as u64), self.name);
+            progress.update(images as f64 / all as f64, &message);
         };
-        Ok(found.as_chunks().0.iter().map(observation).collect())
-    }
-
-    fn dequantize(
-        &self,
-        model: &Glow,
-        images: &Tensor,
-        batch: usize,
-        seed: u64,
-    ) -> Result<(Tensor, Tensor)> {
-        match self.noise {
-            Noise::OfBatch => Ok(model.dequantize(images, measure::batch_seed(seed, batch))?),
-            Noise::Same => {
-                let one = |image: usize| model.dequantize(&images.narrow(0, image, 1)?, seed);
-                let parts = (0..images.dim(0)?)
-                    .map(one)
-                    .collect::<flow_glow::Result<Vec<_>>>()?;
-                let (x, offsets): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
-                Ok((Tensor::cat(&x, 0)?, Tensor::cat(&offsets, 0)?))
-            }
-        }
+        let noise = (self.noise)(seed);
+        Ok(observe_images(
+            model,
+            &self.images,
+            class,
+            noise,
+            ranks,
+            tell,
+        )?)
     }
 }

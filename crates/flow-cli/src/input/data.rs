@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::{Device, Tensor};
+use flow_analysis::likelihood::{self, BATCH_SIZE};
 use flow_data::{Batch, Dataset, DatasetName, Error, Split};
 use flow_glow::GlowConfig;
 use indicatif::HumanCount;
@@ -122,6 +123,19 @@ pub(crate) fn to_device(
         None => None,
     };
     Ok((batch.images.to_device(device)?, labels))
+}
+
+/// A whole data set in the batches that its likelihood is measured in, with labels if the model asks
+/// for them.
+pub(crate) fn batches<'a>(
+    dataset: &'a Dataset,
+    config: &GlowConfig,
+) -> impl Iterator<Item = Result<likelihood::Batch>> + 'a {
+    let with_labels = config.classes.is_some();
+    dataset.in_order(BATCH_SIZE).map(move |batch| {
+        let Batch { images, labels, .. } = batch?;
+        Ok((images, with_labels.then_some(labels)))
+    })
 }
 
 fn load<const N: usize>(

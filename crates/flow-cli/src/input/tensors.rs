@@ -4,15 +4,13 @@ use std::{collections::BTreeMap, path::Path};
 
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::{DType, Device, Tensor};
+use flow_analysis::likelihood::BATCH_SIZE;
 use flow_glow::{Glow, GlowConfig, Header, finite};
 
 use crate::{
     input::classes,
     output::files::{self, Output},
 };
-
-/// Images that go through a model at once; as many as `measure` takes, so that the noise is the same.
-const BATCH: usize = 100;
 
 /// Tensors by name, from a safetensors file.
 pub(crate) struct Tensors<'a> {
@@ -92,7 +90,7 @@ pub(crate) fn labels(
     }
 }
 
-/// Applies `f` to all of `tensors`, which are as long as there are images, [`BATCH`] images at a time and on
+/// Applies `f` to all of `tensors`, which are as long as there are images, [`BATCH_SIZE`] images at a time and on
 /// the device, and puts together each of the tensors that it gives, on the CPU.
 pub(crate) fn in_batches(
     tensors: &[&Tensor],
@@ -101,8 +99,8 @@ pub(crate) fn in_batches(
 ) -> Result<Vec<Tensor>> {
     let count = tensors[0].dim(0)?;
     let mut results: Vec<Vec<Tensor>> = Vec::new();
-    for start in (0..count).step_by(BATCH) {
-        let length = BATCH.min(count - start);
+    for start in (0..count).step_by(BATCH_SIZE) {
+        let length = BATCH_SIZE.min(count - start);
         let part = |tensor: &&Tensor| {
             tensor
                 .narrow(0, start, length)?
@@ -185,21 +183,6 @@ pub(crate) fn with_rows(all: &Tensor, rows: &[u32], others: &Tensor) -> Result<T
     }
     let both = Tensor::cat(&[&all.to_dtype(others.dtype())?, others], 0)?;
     Ok(both.index_select(&Tensor::new(places, &Device::Cpu)?, 0)?)
-}
-
-/// Tells of each image whether its numbers in all of `tensors`, `[N, …]` each, are finite.
-pub(crate) fn finite_rows(tensors: &[Tensor]) -> Result<Vec<bool>> {
-    let rows = tensors.iter().map(finite::rows);
-    let rows = rows.collect::<candle_core::Result<Vec<_>>>()?;
-    let count = rows.first().map_or(0, Vec::len);
-    let is_finite = |image: usize| rows.iter().all(|rows| rows[image]);
-    Ok((0..count).map(is_finite).collect())
-}
-
-/// How many images have a number that is not finite in one of `tensors`, `[N, …]` each.
-pub(crate) fn non_finite(tensors: &[Tensor]) -> Result<usize> {
-    let rows = finite_rows(tensors)?.into_iter();
-    Ok(rows.filter(|finite| !finite).count())
 }
 
 /// The bytes of a safetensors file.

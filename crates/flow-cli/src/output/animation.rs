@@ -4,8 +4,9 @@ use std::{path::Path as FilePath, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use candle_core::{Device, Tensor};
+use flow_analysis::latent_space::Path;
 use flow_core::random;
-use flow_glow::{Glow, Path};
+use flow_glow::Glow;
 
 use crate::{input::image_files, output::image_grid, training::RunFolder};
 

@@ -11,5 +11,6 @@ pub(crate) mod memory;
 pub(crate) mod picture_file;
 pub(crate) mod records;
 pub(crate) mod report;
+pub(crate) mod scatter;
 pub(crate) mod tiles;
 pub(crate) mod words;

@@ -2,11 +2,12 @@
 
 use anyhow::Result;
 use candle_core::Device;
+use flow_analysis::likelihood;
 use flow_data::Batch;
 use flow_glow::{Error, Exchange, Portion, Trainer};
 
-use super::{Images, order::Order, results::SEED};
-use crate::{input::data, measure};
+use super::{Images, order::Order, results::NOISE};
+use crate::input::data;
 
 /// A rank that writes nothing.
 pub(crate) struct Follower<'a> {
@@ -75,7 +76,8 @@ impl Follower<'_> {
                             _ => &self.images.test,
                         };
                         let model = self.trainer.model()?;
-                        measure::bits_per_dim(&model, images, &self.device, SEED, ranks, |_| true)?;
+                        let batches = data::batches(images, model.config());
+                        likelihood::bits_per_dim(&model, batches, NOISE, ranks, |_| true)?;
                         gradient = kept;
                     }
                 }

@@ -1,13 +1,14 @@
 //! What a training run leaves behind beside its checkpoints: metrics, pictures, measurements.
 
 use anyhow::Result;
+use flow_analysis::likelihood::{self, Measurement, Noise};
 use flow_data::Dataset;
 use flow_glow::Error;
 use indicatif::HumanCount;
 
 use super::{Session, current_epoch, order::Order};
 use crate::{
-    measure::{self, Measurement},
+    input::data,
     output::{curve, draw, files, image_grid, picture_file, words::count},
 };
 
@@ -16,7 +17,13 @@ const SAMPLES: usize = 25;
 const SAMPLE_TEMPERATURE: f64 = 0.7;
 
 /// Draws samples, and the noise of test images; `sample` and `eval` begin with the same one.
-pub(super) const SEED: u64 = 0;
+const SEED: u64 = 0;
+
+/// The noise of test images.
+pub(super) const NOISE: Noise = Noise {
+    seed: SEED,
+    draws: 1,
+};
 
 impl Session<'_> {
     /// Writes a line about the last steps.
@@ -89,7 +96,8 @@ impl Session<'_> {
         let message = format!("measuring {}", count(test.len(), "test image"));
         let model = self.trainer.model()?;
         let ranks = self.exchange.ranks();
-        let measured = measure::bits_per_dim(&model, test, &self.device, SEED, ranks, |images| {
+        let batches = data::batches(test, model.config());
+        let measured = likelihood::bits_per_dim(&model, batches, NOISE, ranks, |images| {
             bar.update(images as f64 / total as f64, &message);
             // The others wait for this one's results.
             !self.interrupt.requested() || !ranks.is_alone()

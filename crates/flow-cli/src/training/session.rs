@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use candle_core::Device;
+use flow_analysis::likelihood::Measurement;
 use flow_data::Batch;
 use flow_glow::{Error, Exchange, Inversion, Portion, Progress, Trainer};
 
@@ -15,7 +16,7 @@ use super::{
     EventLog, Images, Interrupt, Limits, MetricsLog, RunFolder, metrics::Due, order::Order,
     pulse::Pulse,
 };
-use crate::{input::data, measure::Measurement, output::console::Console, ranks};
+use crate::{input::data, output::console::Console, ranks};
 
 /// A training run at work, in the process that decides and writes.
 pub(crate) struct Session<'a> {

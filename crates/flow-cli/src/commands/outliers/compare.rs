@@ -1,7 +1,7 @@
 //! How well scores tell one set of images from another.
 
 use anyhow::Result;
-use flow_glow::outliers::{Detection, Interval, Score, batch_typicality, bootstrap};
+use flow_analysis::outliers::{Detection, Interval, Score, batch_typicality, bootstrap};
 use image::DynamicImage;
 use indicatif::HumanCount;
 use serde::Serialize;

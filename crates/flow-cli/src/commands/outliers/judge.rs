@@ -1,7 +1,7 @@
 //! A verdict for each image.
 
 use anyhow::{Result, ensure};
-use flow_glow::outliers::{Score, quantile, strangeness};
+use flow_analysis::outliers::{Score, quantile, strangeness};
 use serde::Serialize;
 
 use super::suspects::Suspects;

@@ -11,8 +11,9 @@ use std::{path::Path, sync::Arc};
 
 use anyhow::{Context, Result, ensure};
 use candle_core::Device;
+use flow_analysis::outliers::Score;
 use flow_data::Split;
-use flow_glow::{Checkpoint, ImageShape, outliers::Score};
+use flow_glow::{Checkpoint, ImageShape};
 
 use self::suspects::Witnesses;
 use crate::{
@@ -62,7 +63,6 @@ fn tell_apart(
     team: &Team,
 ) -> Result<()> {
     let opened = team.agree(Opened::of(args, task, scores, team))?;
-    let device = &team.device;
     let witnesses = Witnesses {
         model: &opened.checkpoint.model,
         background: opened
@@ -72,7 +72,6 @@ fn tell_apart(
         compressor: args.compressor,
         scores,
         seed: args.seed,
-        device,
         ranks: &*team.ranks,
         console,
     };

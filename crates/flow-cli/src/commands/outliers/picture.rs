@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use candle_core::Tensor;
-use flow_glow::outliers::{quantile, strangeness};
+use flow_analysis::outliers::{quantile, strangeness};
 use flow_plot::{Axis, Canvas, Chart, Color, INK, Layout};
 use image::{RgbImage, imageops};
 

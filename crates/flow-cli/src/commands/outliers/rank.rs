@@ -1,7 +1,7 @@
 //! The strangest images of a set.
 
 use anyhow::Result;
-use flow_glow::outliers::Score;
+use flow_analysis::outliers::Score;
 use serde::Serialize;
 
 use super::{

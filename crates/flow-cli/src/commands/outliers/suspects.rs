@@ -1,12 +1,10 @@
 //! Images, and what models and compressors know of each.
 
 use anyhow::{Result, ensure};
-use candle_core::Device;
-use flow_glow::{
-    Glow,
-    outliers::{Compressor, Evidence, Observation, Score, code_lengths, strangeness},
-    ranks::Ranks,
+use flow_analysis::outliers::{
+    Compressor, Evidence, Observation, Score, code_lengths, strangeness,
 };
+use flow_glow::{Glow, ranks::Ranks};
 
 use crate::{input::collection::Collection, output::console::Console};
 
@@ -18,7 +16,6 @@ pub(super) struct Witnesses<'a> {
     /// What the scores need is asked for.
     pub(super) scores: &'a [Score],
     pub(super) seed: u64,
-    pub(super) device: &'a Device,
     pub(super) ranks: &'a dyn Ranks,
     pub(super) console: &'a Console,
 }
@@ -78,14 +75,7 @@ impl Witnesses<'_> {
 
     fn observe(&self, images: &Collection, model: &Glow) -> Result<Vec<Observation>> {
         let mut progress = self.console.progress(0.0);
-        images.observe(
-            model,
-            None,
-            self.seed,
-            self.device,
-            self.ranks,
-            &mut progress,
-        )
+        images.observe(model, None, self.seed, self.ranks, &mut progress)
     }
 }
 

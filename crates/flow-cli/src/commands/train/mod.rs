@@ -5,13 +5,13 @@ mod start;
 use std::time::Duration;
 
 use anyhow::Result;
+use flow_analysis::likelihood::Measurement;
 use flow_glow::Exchange;
 use indicatif::HumanCount;
 
 use self::start::Start;
 use crate::{
     cli::TrainArgs,
-    measure::Measurement,
     output::{console::Console, memory, report, words::count},
     ranks::Team,
     training::{self, EventLog, Follower, Interrupt, Limits, MetricsLog, Outcome, Session},

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use csv::{ReaderBuilder, StringRecord, Trim};
+use flow_analysis::attribute::split;
 
-use super::{Attribute, split};
+use super::Attribute;
 
 /// How the file names images.
 #[derive(Clone, Copy)]

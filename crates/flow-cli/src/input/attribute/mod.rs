@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::Tensor;
-use flow_data::{Dataset, Measure};
+use flow_analysis::attribute::{Measure, split};
+use flow_data::Dataset;
 use flow_glow::GlowConfig;
 
 use crate::input::{image_files, select};
@@ -31,9 +32,6 @@ pub(crate) struct Contrast {
     /// Those with more.
     pub(crate) to: Tensor,
 }
-
-/// Each set has this share of the images, where values are not just two.
-const SHARE: usize = 4;
 
 impl Attribute {
     /// What `name` stands for: a column where there is a file of labels.
@@ -119,31 +117,6 @@ fn classes(examples: &Dataset, from: u32, to: u32) -> Result<Contrast> {
     })
 }
 
-/// The items with less and those with more: by value where there are two, the lowest and the highest quarter
-/// otherwise.
-fn split<T: Clone>(values: &[(T, f64)], name: &str) -> Result<(Vec<T>, Vec<T>)> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(|a, b| a.1.total_cmp(&b.1));
-    let (Some(least), Some(most)) = (sorted.first(), sorted.last()) else {
-        bail!("no image has a value of `{name}`");
-    };
-    let (least, most) = (least.1, most.1);
-    ensure!(
-        least < most,
-        "`{name}` is {least} for every image: it tells none apart"
-    );
-    let items = |values: &[(T, f64)]| values.iter().map(|(item, _)| item.clone()).collect();
-    let lowest = sorted.partition_point(|(_, value)| *value <= least);
-    if sorted[lowest..].iter().all(|(_, value)| *value >= most) {
-        return Ok((items(&sorted[..lowest]), items(&sorted[lowest..])));
-    }
-    let count = sorted.len().div_ceil(SHARE);
-    Ok((
-        items(&sorted[..count]),
-        items(&sorted[sorted.len() - count..]),
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,22 +134,5 @@ mod tests {
         std::fs::write(&path, "slant,index\n1,7\n,8\n0,9\n").unwrap();
         let column = Attribute::named("slant", Some(&path)).unwrap();
         assert_eq!(column, Attribute::Places(vec![9], vec![7]));
-    }
-
-    #[test]
-    fn two_values_make_two_sets_and_many_make_quarters() {
-        let split = |values: &[f64]| {
-            let values = values.iter().copied().enumerate().collect::<Vec<_>>();
-            super::split(&values, "it")
-        };
-        assert_eq!(
-            split(&[1.0, 0.0, 0.0, 0.0]).unwrap(),
-            (vec![1, 2, 3], vec![0])
-        );
-        let (low, high) = split(&[5.0, 1.0, 4.0, 2.0, 3.0, 0.0, 7.0, 6.0]).unwrap();
-        assert_eq!((low, high), (vec![5, 1], vec![7, 6]));
-        let (low, high) = split(&[3.0, 1.0, 2.0]).unwrap();
-        assert_eq!((low, high), (vec![1], vec![0]));
-        assert!(split(&[]).is_err() && split(&[2.0, 2.0]).is_err());
     }
 }

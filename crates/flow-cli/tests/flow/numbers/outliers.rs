@@ -1,9 +1,9 @@
 //! `flow density` and `flow outliers`: numbers against those of the library and of `flow eval`, pictures, reports.
 
 use candle_core::{DType, Device, Tensor};
+use flow_analysis::outliers::{batch_typicality, bootstrap, detection, quantile};
 use flow_core::random;
 use flow_data::{Dataset, Split};
-use flow_glow::outliers::{batch_typicality, bootstrap, detection, quantile};
 use serde_json::Value;
 use std::{f64::consts::LN_2, fs};
 

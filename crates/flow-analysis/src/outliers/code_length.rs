@@ -1,8 +1,9 @@
 //! How short a lossless compressor makes an image: what its likelihood owes to simplicity.
 
-use crate::{Error, GlowConfig, ImageShape, Result};
+use crate::{Error, Result};
 use candle_core::Tensor;
 use flate2::{Compression, write::DeflateEncoder};
+use flow_glow::{GlowConfig, ImageShape};
 use png::{BitDepth, ColorType, DeflateCompression, Encoder, Filter};
 use rayon::prelude::*;
 use std::io::Write;
@@ -54,7 +55,7 @@ pub fn code_lengths(
         (_, 1) => ColorType::Grayscale,
         (_, 3) => ColorType::Rgb,
         (Compressor::Png, _) => {
-            return Err(Error::Config(format!(
+            return Err(Error::Input(format!(
                 "a PNG has 1 or 3 channels, these images have {channels}; choose another compressor"
             )));
         }

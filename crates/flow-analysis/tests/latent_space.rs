@@ -2,9 +2,10 @@
 #![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Tensor};
+use flow_analysis::latent_space::{Direction, Path};
 use flow_core::params::ParamStore;
 use flow_core::{check, random};
-use flow_glow::{Glow, GlowConfig, ImageShape, Latents, Path, Preprocessing, quantize};
+use flow_glow::{Glow, GlowConfig, ImageShape, Latents, Preprocessing, quantize};
 
 fn glow(config: &GlowConfig, dtype: DType) -> Glow {
     let store = ParamStore::new(3);
@@ -51,6 +52,12 @@ fn numbers(latents: &Latents, i: usize) -> Vec<f64> {
             .to_vec1::<f64>()
     };
     levels.flat_map(|z| level(z).unwrap()).collect()
+}
+
+/// The mean over images, `[1, …]` in every level.
+fn mean(latents: &Latents) -> Latents {
+    let levels = latents.0.iter().map(|z| z.mean_keepdim(0));
+    Latents(levels.collect::<candle_core::Result<_>>().unwrap())
 }
 
 fn length(numbers: &[f64]) -> f64 {
@@ -159,15 +166,15 @@ fn an_attribute_leads_from_one_mean_to_the_other() {
         let glow = glow(&config(classes), DType::F64);
         let class = classes.map(|_| 1);
         let (from, to) = (images(1, 35), images(2, 7));
-        let direction = glow.attribute(&from, &to, class).unwrap();
+        let direction = Direction::between(&glow, &from, &to, class).unwrap();
         let encode = |images: &Tensor| {
             let count = images.dim(0).unwrap();
             let labels = class.map(|class| Tensor::full(class, count, &Device::Cpu).unwrap());
             (glow.encode_images(images, labels.as_ref()).unwrap(), labels)
         };
         let (z, labels) = encode(&from);
-        let moved = z.moved(&direction, 1.0).unwrap().mean().unwrap();
-        let target = encode(&to).0.mean().unwrap();
+        let moved = mean(&direction.applied(&z, 1.0).unwrap());
+        let target = mean(&encode(&to).0);
         let (moved, target) = (numbers(&moved, 0), numbers(&target, 0));
         let difference = moved.iter().zip(&target).map(|(a, b)| a - b);
         let difference = length(&difference.collect::<Vec<_>>());
@@ -176,14 +183,14 @@ fn an_attribute_leads_from_one_mean_to_the_other() {
             "{difference} {}",
             length(&target)
         );
-        assert!(length(&numbers(&direction, 0)) > 0.1);
+        assert!(length(&numbers(direction.latents(), 0)) > 0.1);
 
-        let same = z.moved(&direction, 0.0).unwrap();
+        let same = direction.applied(&z, 0.0).unwrap();
         let same = glow.decode_images(&same, labels.as_ref()).unwrap();
         check::close(&same, &from, 0.0).unwrap();
 
         let none = Tensor::zeros((0, 1, 8, 8), DType::U8, &Device::Cpu).unwrap();
-        assert!(glow.attribute(&from, &none, class).is_err());
+        assert!(Direction::between(&glow, &from, &none, class).is_err());
     }
 }
 

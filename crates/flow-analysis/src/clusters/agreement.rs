@@ -1,4 +1,4 @@
-//! How far clusters agree with labels.
+//! Agreement of clusters with labels.
 //!
 //! ```text
 //! purity = Σ_clusters max_labels n(cluster, label) / N
@@ -9,18 +9,18 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-/// 0 to 1 both, 1 where each cluster is a class.
+/// Two measures of how far clusters agree with labels: 0 to 1 both, 1 where each cluster is a class.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub(crate) struct Agreement {
+pub struct Agreement {
     /// The share of images with the most frequent label of their cluster.
-    pub(crate) purity: f64,
+    pub purity: f64,
     /// Mutual information over the mean of the entropies; 1 if there is one cluster and one label.
-    pub(crate) nmi: f64,
+    pub nmi: f64,
 }
 
 impl Agreement {
     /// Of clusters and labels of the same images, one or more.
-    pub(crate) fn of(clusters: &[usize], labels: &[usize]) -> Self {
+    pub fn of(clusters: &[usize], labels: &[usize]) -> Self {
         let n = clusters.len() as f64;
         let pairs = count(clusters.iter().copied().zip(labels.iter().copied()));
         let by_cluster = count(clusters.iter().copied());

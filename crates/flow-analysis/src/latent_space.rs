@@ -1,4 +1,5 @@
-//! Ways through latent space: from one image to another, and along what tells two sets of images apart.
+//! Ways through latent space: a [`Path`] from one image to another, and the [`Direction`] from one set of
+//! images to another.
 //!
 //! ```text
 //! linear     z(t) = (1 − t)·a + t·b
@@ -13,13 +14,12 @@
 //! For a model with classes, latents can be compared only if all are of one class: a class is whitened by a
 //! Gaussian of its own.
 
-use crate::model::{Glow, Latents, RUN_LENGTH};
-use crate::runs::{Run, in_runs};
-use crate::{Error, Result, quantize};
+use crate::{Error, Result};
 use candle_core::{DType, Tensor};
 use flow_core::transfer;
+use flow_glow::{Glow, Latents};
 
-/// How to go from one latent to another.
+/// A way from one latent to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Path {
     /// On the straight line.
@@ -40,7 +40,7 @@ impl Path {
     pub fn between(self, from: &Latents, to: &Latents, steps: usize) -> Result<Latents> {
         if steps < 2 {
             let reason = format!("a path takes two steps or more, not {steps}");
-            return Err(Error::Config(reason));
+            return Err(Error::Input(reason));
         }
         let times = (0..steps).map(|step| step as f64 / (steps - 1) as f64);
         self.at(from, to, &times.collect::<Vec<_>>())
@@ -74,101 +74,82 @@ impl Path {
     }
 }
 
-impl Latents {
-    /// How many images there are.
-    ///
-    /// # Errors
-    /// If there is no level.
-    pub fn count(&self) -> Result<usize> {
-        let first = self.0.first();
-        let first = first.ok_or_else(|| Error::Config("latents of no level".into()))?;
-        Ok(first.dim(0)?)
-    }
+/// A direction in latent space in which images gain an attribute.
+///
+/// ```
+/// # use candle_core::{DType, Device, Tensor};
+/// # use flow_core::params::ParamStore;
+/// # use flow_glow::{Glow, GlowConfig, ImageShape};
+/// use flow_analysis::latent_space::Direction;
+///
+/// # let config = GlowConfig { steps: 2, ..GlowConfig::small(ImageShape::new(1, 8, 8)) };
+/// # let glow = Glow::new(&config, ParamStore::new(0).builder(DType::F32, &Device::Cpu))?;
+/// # let images = |value: u8, count| Tensor::full(value, (count, 1, 8, 8), &Device::Cpu);
+/// let (dark, bright) = (images(10, 5)?, images(200, 3)?);
+/// let brighter = Direction::between(&glow, &dark, &bright, None)?;
+/// let latents = brighter.applied(&glow.encode_images(&dark, None)?, 1.0)?;
+/// let edited = glow.decode_images(&latents, None)?;
+/// assert_eq!(edited.flatten_all()?.to_vec1::<u8>()?, [200; 5 * 64]);
+/// # flow_analysis::Result::Ok(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Direction(Latents);
 
-    /// The mean over images, `[1, …]` in every level.
-    pub fn mean(&self) -> Result<Self> {
-        let mean = |z: &Tensor| {
-            let mean = on_host(z)?.mean_keepdim(0)?;
-            transfer::from_host(&mean.to_dtype(z.dtype())?, z.device())
-        };
-        let levels = self.0.iter().map(mean);
-        Ok(Self(levels.collect::<candle_core::Result<_>>()?))
-    }
-
-    /// Every image moved by `strength` times `direction`, `[1, …]` in every level, of any device and precision.
-    pub fn moved(&self, direction: &Self, strength: f64) -> Result<Self> {
-        let levels = self.0.iter().zip(&direction.0);
-        let levels = levels.map(|(z, d)| {
-            let d = transfer::to_device(d, z.device())?.to_dtype(z.dtype())?;
-            z.broadcast_add(&(d * strength)?)
-        });
-        Ok(Self(levels.collect::<candle_core::Result<_>>()?))
-    }
-}
-
-impl Glow {
-    /// The latents of u8 images `[B, C, H, W]`, without noise: see [`quantize::center`]. `labels` are `[B]` in
-    /// u32, for a model with classes. [`decode_images`](Self::decode_images) gives the images back, to the
-    /// pixel in f64; in f32 a few pixels of unusual images can be off by one
-    /// ([`Checkpoint::in_f64`](crate::Checkpoint::in_f64), [`quantize::changes`]).
-    pub fn encode_images(&self, images: &Tensor, labels: Option<&Tensor>) -> Result<Latents> {
-        self.check_images(images)?;
-        let encode = |run: Run| {
-            let labels = labels
-                .map(|labels| {
-                    transfer::to_device(&run.of(labels)?, self.device()).map_err(Error::from)
-                })
-                .transpose()?;
-            let images = transfer::to_device(&run.of(images)?, self.device())?;
-            let x = quantize::center(self.config(), &images, self.dtype())?;
-            Ok(self.encode(&x, labels.as_ref())?.0)
-        };
-        let runs = in_runs(self.device(), images.dim(0)?, RUN_LENGTH, encode)?;
-        let level = |l: usize| {
-            let parts = runs.iter().map(|latents| &latents.0[l]).collect::<Vec<_>>();
-            Tensor::cat(&parts, 0)
-        };
-        let levels = (0..self.config().levels).map(level);
-        Ok(Latents(levels.collect::<candle_core::Result<_>>()?))
-    }
-
-    /// The direction `[1, …]` from one set of u8 images `[N, C, H, W]` to another, in which
-    /// [`Latents::moved`] goes: with strength 1, as far as their means are apart. A model with classes takes all
-    /// images as of `class`, and so must be those that are moved.
-    ///
-    /// ```
-    /// # use candle_core::{DType, Device, Tensor};
-    /// # use flow_core::params::ParamStore;
-    /// # use flow_glow::{Glow, GlowConfig, ImageShape};
-    /// # let config = GlowConfig { steps: 2, ..GlowConfig::small(ImageShape::new(1, 8, 8)) };
-    /// # let glow = Glow::new(&config, ParamStore::new(0).builder(DType::F32, &Device::Cpu))?;
-    /// # let images = |value: u8, count| Tensor::full(value, (count, 1, 8, 8), &Device::Cpu);
-    /// let (dark, bright) = (images(10, 5)?, images(200, 3)?);
-    /// let brighter = glow.attribute(&dark, &bright, None)?;
-    /// let latents = glow.encode_images(&dark, None)?.moved(&brighter, 1.0)?;
-    /// let edited = glow.decode_images(&latents, None)?;
-    /// assert_eq!(edited.flatten_all()?.to_vec1::<u8>()?, [200; 5 * 64]);
-    /// # flow_glow::Result::Ok(())
-    /// ```
+impl Direction {
+    /// From the mean of one set of u8 images `[N, C, H, W]` to the mean of another. A model with classes
+    /// takes all images as of `class`, and so must be those that are moved.
     ///
     /// # Errors
     /// If a set is empty or not of the model's images.
-    pub fn attribute(&self, from: &Tensor, to: &Tensor, class: Option<u32>) -> Result<Latents> {
+    pub fn between(model: &Glow, from: &Tensor, to: &Tensor, class: Option<u32>) -> Result<Self> {
         let mean = |images: &Tensor| {
             let count = images.dim(0)?;
             if count == 0 {
                 let reason = "an attribute needs images on both sides";
-                return Err(Error::Config(reason.into()));
+                return Err(Error::Input(reason.into()));
             }
-            let labels = class.map(|class| Tensor::full(class, count, self.device()));
-            self.encode_images(images, labels.transpose()?.as_ref())?
-                .mean()
+            let labels = class.map(|class| Tensor::full(class, count, model.device()));
+            mean(&model.encode_images(images, labels.transpose()?.as_ref())?)
         };
-        mean(to)?.moved(&mean(from)?, -1.0)
+        moved(&mean(to)?, &mean(from)?, -1.0).map(Self)
+    }
+
+    /// Its latents, `[1, …]` in every level.
+    pub fn latents(&self) -> &Latents {
+        &self.0
+    }
+
+    /// Latents moved by `strength` times the direction, of any device and precision: with strength 1, as
+    /// far as the means of the two sets are apart.
+    ///
+    /// # Errors
+    /// If they are not of the same model.
+    pub fn applied(&self, latents: &Latents, strength: f64) -> Result<Latents> {
+        moved(latents, &self.0, strength)
     }
 }
 
-/// What of both ends is in the point at `time`.
+/// The mean over images, `[1, …]` in every level.
+fn mean(latents: &Latents) -> Result<Latents> {
+    let mean = |z: &Tensor| {
+        let mean = on_host(z)?.mean_keepdim(0)?;
+        transfer::from_host(&mean.to_dtype(z.dtype())?, z.device())
+    };
+    let levels = latents.0.iter().map(mean);
+    Ok(Latents(levels.collect::<candle_core::Result<_>>()?))
+}
+
+/// Every image moved by `strength` times `direction`, `[1, …]` in every level.
+fn moved(latents: &Latents, direction: &Latents, strength: f64) -> Result<Latents> {
+    let levels = latents.0.iter().zip(&direction.0);
+    let levels = levels.map(|(z, d)| {
+        let d = transfer::to_device(d, z.device())?.to_dtype(z.dtype())?;
+        z.broadcast_add(&(d * strength)?)
+    });
+    Ok(Latents(levels.collect::<candle_core::Result<_>>()?))
+}
+
+/// The shares of both ends in the point at `time`.
 fn shares(angle: f64, time: f64) -> (f64, f64) {
     let sine = angle.sin();
     if sine >= MIN_SINE {

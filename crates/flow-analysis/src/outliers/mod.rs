@@ -1,6 +1,6 @@
-//! Which images are strange to a model, and how well that can be told.
+//! Strange images: scores by a model, and measures of how well the scores tell them from normal ones.
 //!
-//! [`observe`] asks a model about images, and [`code_lengths`] a compressor. A [`Score`] makes one number of
+//! [`observe_images`] asks a model about images, and [`code_lengths`] a compressor. A [`Score`] makes one number of
 //! what they say, larger for stranger images. [`detection`] says how well a score tells two sets of images
 //! apart, [`bootstrap`] how sure that is, and [`quantile`] where to draw a line.
 //!
@@ -19,5 +19,5 @@ mod score;
 pub use bootstrap::{Interval, bootstrap};
 pub use code_length::{Compressor, code_lengths};
 pub use detection::{Detection, detection, quantile};
-pub use observation::{Observation, observe};
+pub use observation::{Noise, Observation, observe, observe_images};
 pub use score::{Evidence, Score, batch_typicality, strangeness};

@@ -3,9 +3,9 @@
 //! A random subspace that is mapped by XᵀX again and again turns towards the directions of most variance; in it,
 //! what is left is a small eigenvalue problem.
 
-use anyhow::{Context, Result};
+use crate::{Error, Result};
 use candle_core::{DType, Device};
-use flow_core::random;
+use flow_core::{random, transfer};
 use linfa_linalg::{
     eigh::{EigSort, Eigh},
     qr::QR,
@@ -18,26 +18,26 @@ const SPARE: usize = 10;
 /// How often the subspace is mapped: neighbors in variance need not be told apart, only their plane found.
 const ITERATIONS: usize = 16;
 
+const FAILED: &str = "cannot find principal components";
+
 /// The `count` strongest components of the rows of `centered`, `[N, count]`, the strongest first.
 pub(super) fn project(centered: &Array2<f64>, count: usize) -> Result<Array2<f64>> {
     let (n, dimensions) = centered.dim();
     let width = (count + SPARE).min(n).min(dimensions);
     let start = random::normal(0, (dimensions, width), DType::F64, &Device::Cpu)?;
-    let start = start.flatten_all()?.to_vec1()?;
-    let mut basis = orthonormal(&Array2::from_shape_vec((dimensions, width), start)?)?;
+    let start = Array2::from_shape_vec((dimensions, width), transfer::numbers(&start)?);
+    let mut basis = orthonormal(&start.map_err(Error::of_method(FAILED))?)?;
     for _ in 0..ITERATIONS {
         basis = orthonormal(&centered.t().dot(&centered.dot(&basis)))?;
     }
     let inside = centered.dot(&basis);
     let eigen = inside.t().dot(&inside).eigh();
-    let (_, turn) = eigen
-        .context("cannot find principal components")?
-        .sort_eig_desc();
+    let (_, turn) = eigen.map_err(Error::of_method(FAILED))?.sort_eig_desc();
     Ok(inside.dot(&turn.slice(s![.., ..count])))
 }
 
 fn orthonormal(columns: &Array2<f64>) -> Result<Array2<f64>> {
-    let parts = columns.qr().context("cannot find principal components")?;
+    let parts = columns.qr().map_err(Error::of_method(FAILED))?;
     Ok(parts.generate_q())
 }
 

@@ -1,4 +1,5 @@
-//! What can be measured of a bright shape on a dark ground, from the moments of its pixels.
+//! Attributes of images: a [`Measure`] of a bright shape on a dark ground, and the two sets that values
+//! of any attribute tell apart ([`split`]).
 //!
 //! With p the mean over channels, 0 to 1, m = Σ p, and μ the central moments of p (x to the right, y down), each
 //! with the 1/12 that a pixel has itself:
@@ -13,22 +14,25 @@
 //! A stroke of length l and thickness t has the area l·t = m and half the outline l + t = s, of which the last line
 //! is the solution. All lengths are in pixels.
 
-use std::{fmt, str::FromStr};
+use std::{cmp::Ordering, fmt, str::FromStr};
 
 use candle_core::{DType, Tensor};
 
 use crate::{Error, Result};
 
-/// What to measure.
+/// Each set has this share of the items, where values are not just two: one in four.
+const SHARE: usize = 4;
+
+/// A measure of the shape in an image, from the moments of its pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measure {
-    /// How thick strokes are.
+    /// The thickness of strokes, in pixels.
     Thickness,
-    /// How far the shape leans to the right.
+    /// The columns by which the shape leans to the right for each row up.
     Slant,
-    /// How wide the shape is.
+    /// The width of the shape, in pixels.
     Width,
-    /// How bright the image is.
+    /// The brightness of the image, from 0 to 1.
     Brightness,
 }
 
@@ -130,10 +134,67 @@ impl FromStr for Measure {
 
     fn from_str(name: &str) -> Result<Self> {
         let known = Self::ALL.into_iter().find(|known| known.as_str() == name);
-        known.ok_or_else(|| Error::Unknown {
-            kind: "measure",
-            name: name.to_owned(),
-            expected: "`thickness`, `slant`, `width` or `brightness`",
+        known.ok_or_else(|| {
+            Error::Input(format!(
+                "unknown measure `{name}`; expected `thickness`, `slant`, `width` or `brightness`"
+            ))
         })
+    }
+}
+
+/// The items with less and those with more of the attribute `name`, each with its value: by value
+/// where there are two, the lowest and the highest quarter otherwise.
+///
+/// ```
+/// let lengths = [("short", 1.0), ("long", 9.0), ("tiny", 1.0)];
+/// let (less, more) = flow_analysis::attribute::split(&lengths, "length")?;
+/// assert_eq!((less, more), (vec!["short", "tiny"], vec!["long"]));
+/// # flow_analysis::Result::Ok(())
+/// ```
+///
+/// # Errors
+/// If there are no items, or all have the same value.
+pub fn split<T: Clone>(values: &[(T, f64)], name: &str) -> Result<(Vec<T>, Vec<T>)> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(|a, b| a.1.total_cmp(&b.1));
+    let (Some(least), Some(most)) = (sorted.first(), sorted.last()) else {
+        return Err(Error::Input(format!("no image has a value of `{name}`")));
+    };
+    let (least, most) = (least.1, most.1);
+    if least.partial_cmp(&most) != Some(Ordering::Less) {
+        return Err(Error::Input(format!(
+            "`{name}` is {least} for every image: it tells none apart"
+        )));
+    }
+    let items = |values: &[(T, f64)]| values.iter().map(|(item, _)| item.clone()).collect();
+    let lowest = sorted.partition_point(|(_, value)| *value <= least);
+    if sorted[lowest..].iter().all(|(_, value)| *value >= most) {
+        return Ok((items(&sorted[..lowest]), items(&sorted[lowest..])));
+    }
+    let count = sorted.len().div_ceil(SHARE);
+    Ok((
+        items(&sorted[..count]),
+        items(&sorted[sorted.len() - count..]),
+    ))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    #[test]
+    fn two_values_make_two_sets_and_many_make_quarters() {
+        let split = |values: &[f64]| {
+            let values = values.iter().copied().enumerate().collect::<Vec<_>>();
+            super::split(&values, "it")
+        };
+        assert_eq!(
+            split(&[1.0, 0.0, 0.0, 0.0]).unwrap(),
+            (vec![1, 2, 3], vec![0])
+        );
+        let (low, high) = split(&[5.0, 1.0, 4.0, 2.0, 3.0, 0.0, 7.0, 6.0]).unwrap();
+        assert_eq!((low, high), (vec![5, 1], vec![7, 6]));
+        let (low, high) = split(&[3.0, 1.0, 2.0]).unwrap();
+        assert_eq!((low, high), (vec![1], vec![0]));
+        assert!(split(&[]).is_err() && split(&[2.0, 2.0]).is_err());
     }
 }

@@ -130,7 +130,7 @@ impl Ranking {
 }
 
 fn no_scores() -> Error {
-    Error::Config("there are no scores to compare".into())
+    Error::Input("there are no scores to compare".into())
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 #![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Tensor};
+use flow_analysis::outliers::{detection, observe};
 use flow_core::params::ParamStore;
 use flow_core::random;
-use flow_glow::outliers::{detection, observe};
 use flow_glow::{Glow, GlowConfig, ImageShape};
 use serde_json::Value;
 

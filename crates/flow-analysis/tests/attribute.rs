@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use candle_core::{Device, Tensor};
-use flow_data::Measure;
+use flow_analysis::attribute::Measure;
 
 const SIDE: usize = 64;
 

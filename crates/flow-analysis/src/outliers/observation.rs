@@ -1,18 +1,95 @@
-//! What a model says of images.
+//! Observations: likelihoods and latents of images under a model.
 
-use crate::model::{Glow, RUN_LENGTH};
-use crate::runs::{Run, in_runs};
-use crate::{Result, quantize};
+use crate::Result;
+use crate::likelihood::{BATCH_SIZE, batch_seed, is_own};
 use candle_core::Tensor;
+use flow_core::runs::{Rows, RunLength, in_runs};
 use flow_core::{standard_normal_log_prob, transfer};
+use flow_glow::ranks::{Ranks, gather, patience};
+use flow_glow::{Glow, quantize};
+use std::time::Instant;
 
-/// What a model says of one image.
+/// Images of a run; see [`flow_core::runs`].
+const RUN: RunLength = RunLength {
+    host: 32,
+    accelerator: 256,
+};
+
+/// The statement of a model about one image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Observation {
     /// Negative log-likelihood in bits per dimension; see [`quantize`].
     pub bits_per_dim: f64,
     /// Root of the mean square of all latents: 1 is expected under the model.
     pub latent_norm: f64,
+}
+
+/// The dequantization noise of images that are observed, drawn from a seed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noise {
+    /// Drawn for each batch, as [`bits_per_dim`](crate::likelihood::bits_per_dim) draws it.
+    OfBatch(u64),
+    /// The same for each image, so that its numbers do not depend on the images beside it.
+    Same(u64),
+}
+
+/// Asks `model` about u8 images `[N, C, H, W]`. `class` is that of all images, for a model with
+/// classes, which else count alike. `progress` is told the number of images in the batches before,
+/// each time that this process works on one. All `ranks` call this with the same images, share the
+/// work, and get the same.
+///
+/// # Errors
+/// If the images or the class are not the model's, or the ranks lose each other.
+pub fn observe_images(
+    model: &Glow,
+    images: &Tensor,
+    class: Option<u32>,
+    noise: Noise,
+    ranks: &dyn Ranks,
+    mut progress: impl FnMut(usize),
+) -> Result<Vec<Observation>> {
+    let (began, count) = (Instant::now(), images.dim(0)?);
+    let mut found = Vec::with_capacity(2 * count);
+    let batches = 0..count.div_ceil(BATCH_SIZE);
+    for batch in batches.filter(|&batch| is_own(ranks, batch)) {
+        let start = batch * BATCH_SIZE;
+        progress(start);
+        let length = BATCH_SIZE.min(count - start);
+        let images = images.narrow(0, start, length)?.contiguous()?;
+        let images = transfer::to_device(&images, model.device())?;
+        let (x, offset) = dequantize(model, &images, noise, batch)?;
+        let labels = class.map(|class| Tensor::full(class, length, model.device()));
+        let observed = observe(model, &x, &offset, labels.transpose()?.as_ref())?;
+        let numbers = observed
+            .iter()
+            .flat_map(|one| [one.bits_per_dim, one.latent_norm]);
+        found.extend((2 * start..).zip(numbers));
+    }
+    let found = gather(ranks, 2 * count, found, patience(began))?;
+    let observation = |&[bits_per_dim, latent_norm]: &[f64; 2]| Observation {
+        bits_per_dim,
+        latent_norm,
+    };
+    Ok(found.as_chunks().0.iter().map(observation).collect())
+}
+
+fn dequantize(
+    model: &Glow,
+    images: &Tensor,
+    noise: Noise,
+    batch: usize,
+) -> Result<(Tensor, Tensor)> {
+    match noise {
+        Noise::OfBatch(seed) => Ok(model.dequantize(images, batch_seed(seed, batch))?),
+        Noise::Same(seed) => {
+            let one = |image: usize| model.dequantize(&images.narrow(0, image, 1)?, seed);
+            let parts = (0..images.dim(0)?)
+                .map(one)
+                .collect::<flow_glow::Result<Vec<_>>>()?;
+            let (x, offsets): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+            Ok((Tensor::cat(&x, 0)?, Tensor::cat(&offsets, 0)?))
+        }
+    }
 }
 
 /// Asks `model` about x `[B, C, H, W]` in model space; `offset` `[B]` is what [`Glow::dequantize`] gives
@@ -27,7 +104,7 @@ pub fn observe(
     offset: &Tensor,
     labels: Option<&Tensor>,
 ) -> Result<Vec<Observation>> {
-    let runs = in_runs(x.device(), x.dim(0)?, RUN_LENGTH, |run: Run| {
+    let runs = in_runs(x.device(), x.dim(0)?, RUN, |run: Rows| {
         let (x, offset) = (run.of(x)?, run.of(offset)?);
         match (model.config().classes, labels) {
             (Some(classes), None) => of_any_class(model, &x, &offset, classes),

@@ -1,13 +1,14 @@
-//! Groups of vectors, found without labels and judged by them.
+//! Clusters of vectors, found without labels and judged by them.
+//!
+//! [`Components`] are the principal components of vectors, in which [`Components::clusters`] finds
+//! groups; [`Agreement`] compares groups with labels.
 
 mod agreement;
 mod principal;
-mod scatter;
 
-use std::slice;
-
-use anyhow::{Context, Result, ensure};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
+use flow_core::transfer;
+use flow_glow::finite;
 use linfa::{
     DatasetBase,
     traits::{Fit, Predict},
@@ -15,70 +16,90 @@ use linfa::{
 use linfa_clustering::{GaussianMixtureModel, KMeans};
 use ndarray::{Array1, Array2, Axis};
 use rand_xoshiro::{Xoshiro256Plus, rand_core::SeedableRng};
+use std::slice;
 
-use crate::{
-    cli::Method,
-    input::tensors,
-    output::{report, words::count},
-};
+use crate::{Error, Result};
 
-pub(crate) use agreement::Agreement;
-pub(crate) use scatter::picture;
+pub use agreement::Agreement;
 
 /// Beginnings of which the best result counts, and steps from each.
 const RUNS: usize = 5;
 const MAX_STEPS: u64 = 300;
 
+/// A way to find clusters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// K-means: each vector belongs to the nearest of K means.
+    KMeans,
+    /// A mixture of Gaussians: each vector belongs to the likeliest of K Gaussians with a covariance
+    /// each.
+    Gaussians,
+}
+
 /// Vectors by their principal components, the strongest first.
-pub(crate) struct Components {
+#[derive(Clone, Debug)]
+pub struct Components {
     /// `[N, K]`.
-    pub(crate) values: Array2<f64>,
-    /// The share of the variance that they hold.
-    pub(crate) explained: f64,
+    values: Array2<f64>,
+    explained: f64,
 }
 
 impl Components {
     /// The strongest `most` components of vectors `[N, …]`, or as many as there are.
-    pub(crate) fn of(vectors: &Tensor, most: usize) -> Result<Self> {
-        let vectors = vectors.to_device(&Device::Cpu)?.to_dtype(DType::F64)?;
+    ///
+    /// # Errors
+    /// If there are fewer than three vectors, all are the same, or a number is not finite
+    /// ([`Error::NonFiniteLatents`]).
+    pub fn of(vectors: &Tensor, most: usize) -> Result<Self> {
+        let vectors = transfer::to_host(vectors)?.to_dtype(DType::F64)?;
         let vectors = vectors.flatten_from(1)?;
         let (n, dimensions) = vectors.dims2()?;
-        ensure!(
-            n >= 3,
-            "{} cannot be put into groups: three or more are needed",
-            count(n, "image")
-        );
-        let bad = tensors::non_finite(slice::from_ref(&vectors))?;
-        report::ensure_finite(
-            bad,
-            n,
-            "images have no finite latents; `flow verify` says why",
-        )?;
-        let vectors = Array2::from_shape_vec((n, dimensions), vectors.flatten_all()?.to_vec1()?)?;
+        if n < 3 {
+            let noun = if n == 1 { "image" } else { "images" };
+            return Err(Error::Input(format!(
+                "{n} {noun} cannot be put into groups: three or more are needed"
+            )));
+        }
+        let bad = finite::bad_rows(slice::from_ref(&vectors))?;
+        if bad > 0 {
+            return Err(Error::NonFiniteLatents { bad, all: n });
+        }
+        let vectors = Array2::from_shape_vec((n, dimensions), transfer::numbers(&vectors)?)
+            .map_err(Error::of_method("cannot lay out the vectors"))?;
         let mean = vectors.sum_axis(Axis(0)) / n as f64;
         let centered = vectors - mean;
         let variance = centered.var_axis(Axis(0), 1.0).sum();
-        ensure!(
-            variance > 0.0,
-            "all images are the same; there are no groups among them"
-        );
+        if variance <= 0.0 {
+            return Err(Error::Input(
+                "all images are the same; there are no groups among them".into(),
+            ));
+        }
         let values = principal::project(&centered, most.min(dimensions).min(n - 1))?;
         let explained = values.var_axis(Axis(0), 1.0).sum() / variance;
         Ok(Self { values, explained })
     }
 
-    /// The cluster of each vector, 0 to `clusters` − 1.
-    pub(crate) fn clusters(
-        &self,
-        method: Method,
-        clusters: usize,
-        seed: u64,
-    ) -> Result<Vec<usize>> {
+    /// How many there are, K.
+    pub fn count(&self) -> usize {
+        self.values.ncols()
+    }
+
+    /// The share of the variance of the vectors that they hold.
+    pub fn explained(&self) -> f64 {
+        self.explained
+    }
+
+    /// The cluster of each vector, 0 to `clusters` − 1. The same `seed` gives the same clusters.
+    ///
+    /// # Errors
+    /// If there are more clusters than vectors, or the method finds none ([`Error::Method`]).
+    pub fn clusters(&self, method: Method, clusters: usize, seed: u64) -> Result<Vec<usize>> {
         let n = self.values.nrows();
-        ensure!(
-            clusters <= n,
-            "{clusters} clusters are more than the {n} images; choose fewer by `--clusters`"
-        );
+        if clusters > n {
+            return Err(Error::Input(format!(
+                "{clusters} clusters are more than the {n} images"
+            )));
+        }
         let generator = Xoshiro256Plus::seed_from_u64(seed);
         let dataset = DatasetBase::from(self.values.clone());
         let found: Array1<usize> = match method {
@@ -86,23 +107,23 @@ impl Components {
                 .n_runs(RUNS)
                 .max_n_iterations(MAX_STEPS)
                 .fit(&dataset)
-                .context("k-means found no clusters")?
+                .map_err(Error::of_method("k-means found no clusters"))?
                 .predict(&self.values),
             Method::Gaussians => GaussianMixtureModel::params_with_rng(clusters, generator)
                 .n_runs(1)
                 .max_n_iterations(MAX_STEPS)
                 .tolerance(1e-3)
                 .fit(&dataset)
-                .context(
-                    "the mixture of Gaussians found no clusters; fewer `--components` may help",
-                )?
+                .map_err(Error::of_method(
+                    "the mixture of Gaussians found no clusters",
+                ))?
                 .predict(&self.values),
         };
         Ok(found.to_vec())
     }
 
     /// The first two components of each vector.
-    pub(crate) fn plane(&self) -> Vec<(f64, f64)> {
+    pub fn plane(&self) -> Vec<(f64, f64)> {
         let rows = self.values.rows().into_iter();
         rows.map(|row| (row[0], row.get(1).copied().unwrap_or(0.0)))
             .collect()
@@ -113,6 +134,7 @@ impl Components {
 #[allow(clippy::float_cmp)] // Clouds this far apart are told apart without error.
 mod tests {
     use super::*;
+    use candle_core::Device;
     use flow_core::random;
 
     /// Three clouds in 12 dimensions, 50 points each, and which cloud a point is of.

@@ -1,0 +1,241 @@
+//! Bits per dimension and accuracy of a model over many images.
+//!
+//! The processes of a job share the batches: batch i is measured by rank i mod N, and all of them get
+//! the same numbers. Noise is drawn for each batch by [`batch_seed`], so results depend on the size
+//! of batches; those of this project are of [`BATCH_SIZE`].
+
+use candle_core::Tensor;
+use flow_core::transfer;
+use flow_glow::{
+    Error, Glow, quantize,
+    ranks::{Ranks, gather, patience},
+};
+use std::time::Instant;
+
+/// Images in a batch.
+pub const BATCH_SIZE: usize = 100;
+
+/// u8 images `[B, C, H, W]` and, for a model with classes, their labels `[B]` in u32. They may lie on
+/// any device.
+pub type Batch = (Tensor, Option<Tensor>);
+
+/// The dequantization noise of a measurement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Noise {
+    /// The seed of the first draw; draw k is the one draw of the seed `seed + k`.
+    pub seed: u64,
+    /// Draws for each image, one or more: more make the bound tighter.
+    pub draws: usize,
+}
+
+/// A mean over images, in bits per dimension.
+#[derive(Clone, Copy, Debug)]
+pub struct Measurement {
+    /// Over all images, so that it is not finite if one image's is not.
+    pub bits_per_dim: f64,
+    /// Of the mean, from the spread over images; one image has none.
+    pub standard_error: Option<f64>,
+    /// How many images were measured.
+    pub images: usize,
+    /// How many of them have no finite value.
+    pub non_finite: usize,
+}
+
+/// The frequency with which a model with classes finds the true one.
+#[derive(Clone, Copy, Debug)]
+pub struct Accuracy {
+    /// Share of images whose true class is the most likely; NaN if one of them cannot be told.
+    pub share: f64,
+    /// How many images cannot be told.
+    pub non_finite: usize,
+}
+
+/// Measures the images of all `batches`: for each, the bits per dimension of the mean of its
+/// likelihoods under the draws of `noise`, an upper bound
+/// ([`quantize::importance_weighted`]).
+///
+/// `go_on` is told the number of images in the batches before, each time that this process measures
+/// one; if it says no, there is no result. All `ranks` call this with the same batches.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use flow_analysis::likelihood::{Noise, bits_per_dim};
+/// use flow_core::params::ParamStore;
+/// use flow_glow::{Glow, GlowConfig, ImageShape, ranks::Alone};
+///
+/// let config = GlowConfig { steps: 2, ..GlowConfig::small(ImageShape::new(1, 8, 8)) };
+/// let model = Glow::new(&config, ParamStore::new(0).builder(DType::F32, &Device::Cpu))?;
+/// let images = Tensor::zeros((10, 1, 8, 8), DType::U8, &Device::Cpu)?;
+/// let batches = [flow_glow::Result::Ok((images, None))];
+/// let noise = Noise { seed: 0, draws: 1 };
+/// let found = bits_per_dim(&model, batches, noise, &Alone, |_| true)?;
+/// assert_eq!(found.expect("nobody stopped it").images, 10);
+/// # flow_glow::Result::Ok(())
+/// ```
+///
+/// # Errors
+/// Those of `batches`, and of the model: if the images are not its own.
+pub fn bits_per_dim<E: From<Error>>(
+    model: &Glow,
+    batches: impl IntoIterator<Item = Result<Batch, E>>,
+    noise: Noise,
+    ranks: &dyn Ranks,
+    mut go_on: impl FnMut(usize) -> bool,
+) -> Result<Option<Measurement>, E> {
+    let began = Instant::now();
+    let (mut values, mut total) = (Vec::new(), 0);
+    for (i, batch) in batches.into_iter().enumerate() {
+        let (images, labels) = batch?;
+        let start = total;
+        total += images.dim(0).map_err(Error::from)?;
+        if !is_own(ranks, i) {
+            continue;
+        }
+        if !go_on(start) {
+            return Ok(None);
+        }
+        values.extend((start..).zip(of_batch(model, &images, labels.as_ref(), noise, i)?));
+    }
+    let values = gather(ranks, total, values, patience(began))?;
+    Ok(Some(Measurement::of(&values)))
+}
+
+/// The bits per dimension of each image of batch `i`.
+fn of_batch(
+    model: &Glow,
+    images: &Tensor,
+    labels: Option<&Tensor>,
+    Noise { seed, draws }: Noise,
+    i: usize,
+) -> flow_glow::Result<Vec<f64>> {
+    let images = transfer::to_device(images, model.device())?;
+    let labels = labels.map(|labels| transfer::to_device(labels, model.device()));
+    let labels = labels.transpose()?;
+    let mut of_images = vec![Vec::with_capacity(draws); images.dim(0)?];
+    for k in 0..draws as u64 {
+        let seed = batch_seed(seed.wrapping_add(k), i);
+        let bits = model.bits_per_dim(&images, labels.as_ref(), seed)?;
+        for (of_image, bits) in of_images.iter_mut().zip(transfer::numbers(&bits)?) {
+            of_image.push(bits);
+        }
+    }
+    let of_images = of_images.iter();
+    Ok(of_images
+        .map(|of_image| quantize::importance_weighted(model.config(), of_image))
+        .collect())
+}
+
+/// The accuracy of a model, each image under one draw of noise; `None` without classes or labels. All
+/// `ranks` call this with the same batches.
+///
+/// # Errors
+/// Those of `batches`, and of the model: if the images are not its own.
+pub fn accuracy<E: From<Error>>(
+    model: &Glow,
+    batches: impl IntoIterator<Item = Result<Batch, E>>,
+    seed: u64,
+    ranks: &dyn Ranks,
+) -> Result<Option<Accuracy>, E> {
+    if model.config().classes.is_none() {
+        return Ok(None);
+    }
+    let began = Instant::now();
+    let (mut values, mut total) = (Vec::new(), 0);
+    for (i, batch) in batches.into_iter().enumerate() {
+        let (images, Some(labels)) = batch? else {
+            return Ok(None);
+        };
+        let start = total;
+        total += images.dim(0).map_err(Error::from)?;
+        if is_own(ranks, i) {
+            values.extend((start..).zip(hits(model, &images, &labels, batch_seed(seed, i))?));
+        }
+    }
+    let hits = gather(ranks, total, values, patience(began))?;
+    Ok(Some(Accuracy {
+        share: hits.iter().sum::<f64>() / hits.len() as f64,
+        non_finite: hits.iter().filter(|hit| hit.is_nan()).count(),
+    }))
+}
+
+/// For each image 1 if its own class is the most likely, 0 if not, NaN if that cannot be told.
+fn hits(model: &Glow, images: &Tensor, labels: &Tensor, seed: u64) -> flow_glow::Result<Vec<f64>> {
+    let (x, _) = model.dequantize(images, seed)?;
+    let posteriors = transfer::rows(&model.class_log_posteriors(&x)?)?;
+    let hit = |(of_classes, own): (&Vec<f64>, f64)| {
+        let own = of_classes[own as usize];
+        if own.is_nan() {
+            return f64::NAN;
+        }
+        f64::from(u8::from(of_classes.iter().all(|&other| other <= own)))
+    };
+    let labels = transfer::numbers(labels)?;
+    Ok(posteriors.iter().zip(labels).map(hit).collect())
+}
+
+/// The seed of batch `i` of a job: the job's own for the first, and another for each of the rest.
+pub fn batch_seed(seed: u64, i: usize) -> u64 {
+    seed ^ (i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+/// Whether batch `i` of a job is this rank's.
+pub(crate) fn is_own(ranks: &dyn Ranks, i: usize) -> bool {
+    i % ranks.size() == ranks.rank()
+}
+
+impl Measurement {
+    fn of(values: &[f64]) -> Self {
+        let n = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / n;
+        let squares = values
+            .iter()
+            .map(|value| (value - mean).powi(2))
+            .sum::<f64>();
+        Self {
+            bits_per_dim: mean,
+            standard_error: (values.len() > 1).then(|| (squares / (n - 1.0) / n).sqrt()),
+            images: values.len(),
+            non_finite: values.iter().filter(|value| !value.is_finite()).count(),
+        }
+    }
+}
+
+impl std::fmt::Display for Measurement {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.non_finite > 0 {
+            let (bad, all) = (self.non_finite, self.images);
+            return write!(
+                f,
+                "not finite: {bad} of {all} images have no finite likelihood"
+            );
+        }
+        write!(f, "{:.4}", self.bits_per_dim)?;
+        match self.standard_error {
+            Some(error) => write!(f, " ± {error:.4} bits per dimension"),
+            None => write!(f, " bits per dimension"),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::float_cmp)] // These results are exact.
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mean_and_standard_error() {
+        let measurement = Measurement::of(&[1.0, 2.0, 3.0, 6.0]);
+        assert_eq!(measurement.bits_per_dim, 3.0);
+        // Sample variance 14/3, over 4 images.
+        let error = measurement.standard_error.unwrap();
+        assert!((error - (14.0f64 / 12.0).sqrt()).abs() < 1e-15);
+        assert_eq!(Measurement::of(&[1.0]).standard_error, None);
+    }
+
+    #[test]
+    fn one_bad_image_is_not_hidden() {
+        let measurement = Measurement::of(&[1.0, f64::NAN, 2.0, f64::INFINITY]);
+        assert!(!measurement.bits_per_dim.is_finite());
+        assert_eq!((measurement.images, measurement.non_finite), (4, 2));
+    }
+}
