@@ -52,9 +52,8 @@ pub use error::{Error, Result};
 pub use latents::Latents;
 pub use level::Level;
 pub use model::Glow;
-pub use network::ConvNetwork;
 pub use peer::{Fit, Peer, Setting};
-pub use prior::{LatentPrior, SplitPrior};
+pub use prior::SplitPrior;
 pub use step::{FlowStep, Place};
 pub use tensor_file::read_tensors;
 pub use train::{

@@ -10,7 +10,7 @@ use flow_core::params::{Init, ParamBuilder};
 
 /// The paper's coupling network: 3×3, ReLU, 1×1, ReLU, 3×3, the last starting at zero, so that a
 /// coupling starts as the identity (arXiv:1807.03039, section 3.3 and appendix B).
-pub struct ConvNetwork {
+pub(crate) struct ConvNetwork {
     input: Option<InputMap>,
     conv1_weight: Tensor,
     conv1_bias: Tensor,
@@ -26,7 +26,7 @@ impl ConvNetwork {
     /// `[B, inputs, H, W]` → `[B, outputs, H, W]` through the hidden channels. Parameters
     /// `conv1.{weight,bias}`, `conv2.{weight,bias}`, `conv3.{weight,bias,log_gain}`; where the
     /// configuration asks for them, `input.{scale,shift}` and `bound`.
-    pub fn new(
+    pub(crate) fn new(
         config: &GlowConfig,
         inputs: usize,
         outputs: usize,

@@ -101,7 +101,7 @@ impl Bijection for SplitPrior {
 }
 
 /// The prior of a latent that depends on no other one, but on the class if there are any.
-pub struct LatentPrior {
+pub(crate) struct LatentPrior {
     gaussian: Gaussian,
     conditional: bool,
 }
@@ -117,7 +117,7 @@ enum Gaussian {
 impl LatentPrior {
     /// For latents of `shape`. Parameters `gaussian` and, with classes, `class_gaussian`, or those below
     /// `conv`, or none.
-    pub fn new(
+    pub(crate) fn new(
         form: PriorForm,
         config: &GlowConfig,
         shape: ImageShape,
@@ -162,7 +162,7 @@ impl LatentPrior {
     ///
     /// # Errors
     /// If labels are missing, or given to a model that has no use for them.
-    pub fn given(&self, labels: Option<&Tensor>) -> Result<Whiten> {
+    pub(crate) fn given(&self, labels: Option<&Tensor>) -> Result<Whiten> {
         match (self.conditional, labels) {
             (true, None) => {
                 return Err(Error::Config(

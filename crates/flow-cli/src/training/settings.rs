@@ -102,20 +102,15 @@ pub(crate) fn settings(args: &TrainArgs) -> TrainSettings {
 
 /// The model of a checkpoint with what the options add to it: classes, learned noise, another preprocessing.
 pub(crate) fn config_from(args: &ModelArgs, source: &GlowConfig, dataset: &Dataset) -> GlowConfig {
-    let noise = match source.dequantization {
-        Dequantization::Uniform => args.dequantization.unwrap_or_default(),
-        learned @ Dequantization::Variational { .. } => learned,
-    };
-    let classes = args.classes.then(|| dataset.classes());
-    GlowConfig {
-        classes: source.classes.or(classes),
-        dequantization: noise,
+    source.extended(&GlowConfig {
+        classes: args.classes.then(|| dataset.classes()),
+        dequantization: args.dequantization.unwrap_or_default(),
         preprocessing: match args.preprocessing {
             Some(choice) => preprocessing(choice, source.bits, || dataset.histogram()),
             None => source.preprocessing.clone(),
         },
         ..source.clone()
-    }
+    })
 }
 
 /// The training the options ask for, of a model that has the weights of a checkpoint. What they leave open is as

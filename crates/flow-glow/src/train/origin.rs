@@ -33,7 +33,7 @@ impl Trainer {
     /// # Errors
     /// [`Error::Config`] if the models differ in more than that and the preprocessing.
     pub fn begin_with(&mut self, checkpoint: &Checkpoint, name: &str) -> Result<()> {
-        if extended(&checkpoint.header.model, &self.config) != self.config {
+        if checkpoint.header.model.extended(&self.config) != self.config {
             return Err(Error::Config(format!(
                 "a training cannot begin with the weights of `{name}`, which is a model of another form"
             )));
@@ -55,15 +55,19 @@ impl Trainer {
     }
 }
 
-/// `source` with what `config` may add to it.
-fn extended(source: &GlowConfig, config: &GlowConfig) -> GlowConfig {
-    GlowConfig {
-        preprocessing: config.preprocessing.clone(),
-        classes: source.classes.or(config.classes),
-        dequantization: match source.dequantization {
-            Dequantization::Uniform => config.dequantization,
-            learned @ Dequantization::Variational { .. } => learned,
-        },
-        ..source.clone()
+impl GlowConfig {
+    /// This model with what a training that begins with its weights may add: the classes and the learned
+    /// noise of `asked` where it has none, and the preprocessing of `asked`.
+    #[must_use]
+    pub fn extended(&self, asked: &Self) -> Self {
+        Self {
+            preprocessing: asked.preprocessing.clone(),
+            classes: self.classes.or(asked.classes),
+            dequantization: match self.dequantization {
+                Dequantization::Uniform => asked.dequantization,
+                learned @ Dequantization::Variational { .. } => learned,
+            },
+            ..self.clone()
+        }
     }
 }

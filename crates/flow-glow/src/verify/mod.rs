@@ -17,34 +17,34 @@ use flow_core::params::ParamStore;
 
 /// Nats a dimension. Bits per dimension are reported to four decimals; this is a seventieth of the last. The
 /// f32 rounding of stored rotations, whose determinant is taken to be 1, makes a few hundredths of it.
-pub const MAX_LOG_DET_ERROR: f64 = 1e-6;
+const MAX_LOG_DET_ERROR: f64 = 1e-6;
 
 /// Relative, of one layer in f32. Rounding is 6·10⁻⁸, and a layer may cost three of those seven digits.
-pub const MAX_LAYER_ERROR_F32: f64 = 1e-4;
+const MAX_LAYER_ERROR_F32: f64 = 1e-4;
 
 /// Relative, of one layer in f64, with the same allowance.
-pub const MAX_LAYER_ERROR_F64: f64 = 1e-12;
+const MAX_LAYER_ERROR_F64: f64 = 1e-12;
 
 /// Relative, of the whole model in f32: no more than half the distance between two of 256 grey values, under
 /// either preprocessing, so that pixels come back unchanged.
-pub const MAX_MODEL_ERROR_F32: f64 = 1e-3;
+const MAX_MODEL_ERROR_F32: f64 = 1e-3;
 
 /// Relative, of the whole model in f64: f32 has lost four of its seven digits where f64 has lost six of its
 /// sixteen, so what exceeds this is no rounding.
-pub const MAX_MODEL_ERROR_F64: f64 = 1e-10;
+const MAX_MODEL_ERROR_F64: f64 = 1e-10;
 
 /// Of a 1×1 convolution: its inverse may cost four of the seven digits of f32.
-pub const MAX_CONDITION: f64 = 1e4;
+const MAX_CONDITION: f64 = 1e4;
 
 /// |ln s|: 10⁶ to one. Of two numbers so far apart, f32 keeps one digit of the smaller when they are mixed.
-pub const MAX_LOG_SCALE: f64 = 13.8;
+const MAX_LOG_SCALE: f64 = 13.8;
 
 /// Nats a dimension, of any image: a seventh of the last of four decimals in bits per dimension.
-pub const MAX_PRECISION_GAP: f64 = 1e-5;
+const MAX_PRECISION_GAP: f64 = 1e-5;
 
 /// Differentiating `decode` numerically is accurate to a few thousandths of this, the quadrature to a
 /// ten-thousandth.
-pub const MAX_INTEGRAL_ERROR: f64 = 1e-4;
+const MAX_INTEGRAL_ERROR: f64 = 1e-4;
 
 /// The seed of the dequantisation noise: the same report for the same model and images.
 const SEED: u64 = 0;
