@@ -80,7 +80,8 @@ fn dependencies(manifest: &str) -> impl Iterator<Item = &str> {
 }
 
 fn every_bijection_is_tested(flow_core: &Path) -> Result<()> {
-    let tests = ["tests/bijections.rs", "tests/vectors.rs"].map(|file| read(&flow_core.join(file)));
+    let tests = ["tests/core/bijections.rs", "tests/core/vectors.rs"]
+        .map(|file| read(&flow_core.join(file)));
     let tests = tests.into_iter().collect::<Result<String>>()?;
     let sources = flow_core.join("src");
     for entry in
@@ -93,7 +94,7 @@ fn every_bijection_is_tested(flow_core: &Path) -> Result<()> {
         for name in read(&path)?.lines().filter_map(implementor) {
             ensure!(
                 tests.contains(name),
-                "bijection `{name}` is neither in `tests/bijections.rs` nor in `tests/vectors.rs`"
+                "bijection `{name}` is neither in `tests/core/bijections.rs` nor in `tests/core/vectors.rs`"
             );
         }
     }

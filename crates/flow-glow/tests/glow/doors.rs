@@ -1,5 +1,4 @@
 //! Models at their doors: no images give no results, and what does not fit is refused in one line.
-#![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Tensor};
 use flow_core::ops::Precision;

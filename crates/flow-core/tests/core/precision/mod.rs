@@ -1,6 +1,4 @@
 //! Digits that are left: tails, far points and extreme parameters, in both precisions.
-#![allow(clippy::unwrap_used)]
-#![allow(clippy::float_cmp)] // Infinities are equal, other numbers are compared within bounds.
 
 mod mixture;
 mod pointwise;

@@ -1,8 +1,6 @@
 //! Every bijection × every check, in f64, at random parameters and shapes.
-#![allow(clippy::unwrap_used)]
 
-mod doors;
-
+use crate::doors;
 use candle_core::{DType, Device, Result, Tensor};
 use flow_core::check::Ground;
 use flow_core::ops::Precision;

@@ -1,5 +1,4 @@
 //! Every fused operation against its composed twin: values and gradients, in f32.
-#![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use flow_core::ops::Precision;

@@ -1,5 +1,4 @@
 //! Images of a batch do not see each other: every function of a model, every form and precision, odd and even sizes.
-#![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Error, Result, Tensor};
 use flow_core::ops::Precision;

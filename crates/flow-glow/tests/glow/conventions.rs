@@ -1,6 +1,5 @@
 //! Models of every convention against the Jacobian from automatic differentiation, in f64, at random
 //! parameters; what the settings mean.
-#![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Tensor};
 use flow_core::params::ParamStore;

@@ -1,7 +1,5 @@
 //! Files with numbers that are not finite, or with a matrix that has no inverse: refused by name.
 
-#![allow(clippy::unwrap_used)]
-
 use std::{collections::BTreeMap, fs, path::Path};
 
 use candle_core::{DType, Device, Tensor};

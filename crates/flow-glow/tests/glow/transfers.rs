@@ -1,6 +1,5 @@
 //! What a training step does on an accelerator, rehearsed on the processor: how often it copies between the two, and
 //! that it computes the same.
-#![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Tensor};
 use flow_core::transfer::{self, Copies};

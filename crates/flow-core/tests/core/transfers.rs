@@ -1,5 +1,4 @@
 //! How often fitting a flow of vectors copies between host and device, rehearsed on the processor.
-#![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device};
 use flow_core::params::ParamStore;

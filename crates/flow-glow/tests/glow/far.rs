@@ -1,7 +1,5 @@
 //! Latents far from 0: images that are finite, and never pixels of what is no number.
 
-#![allow(clippy::unwrap_used)]
-
 use candle_core::{DType, Device, Tensor};
 use flow_core::params::ParamStore;
 use flow_core::{Order, check};

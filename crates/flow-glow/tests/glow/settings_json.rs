@@ -1,7 +1,5 @@
 //! The exact JSON of configurations and settings: what stands in the headers of all checkpoints.
 
-#![allow(clippy::unwrap_used)]
-
 use flow_core::{Order, Passing, ops::Precision, optimizer::Optimizer};
 use flow_glow::{
     Conv1x1Form, Conventions, Coupling, Dequantization, GlowConfig, Half, ImageShape, LevelEnd,

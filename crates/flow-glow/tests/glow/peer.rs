@@ -1,5 +1,4 @@
 //! Which models another program has.
-#![allow(clippy::unwrap_used)]
 
 use flow_glow::{Coupling, GlowConfig, ImageShape, Peer, Setting};
 

@@ -1,5 +1,4 @@
 //! Flows as distributions, and fitting them.
-#![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Tensor};
 use flow_core::distribution::{

@@ -1,6 +1,5 @@
 //! A step, a level and the whole multi-scale model against the Jacobian from automatic
 //! differentiation, in f64, at random parameters; names, latents, samples.
-#![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Tensor};
 use flow_core::ops::Precision;

@@ -1,5 +1,4 @@
 //! Training: it learns, repeats, stops and goes on; and what a checkpoint must be to be loaded.
-#![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Tensor, Var};
 use flow_core::optimizer::Optimizer;

@@ -1,7 +1,5 @@
 //! Data sets as other programs and sites lay them out, and gzip as it comes from tapes and downloads.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::{fs, io::Write, path::Path};
 
 use flate2::{Compression, write::GzEncoder};

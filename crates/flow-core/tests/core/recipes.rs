@@ -1,5 +1,4 @@
 //! Fresh flows of every recipe and size are near the identity.
-#![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Result, Tensor};
 use flow_core::distribution::StandardNormal;

@@ -1,6 +1,5 @@
 //! What every bijection does at its door: it refuses what does not fit, in one line that says what it got and what it
 //! needed, and gives nothing for an empty batch.
-#![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Result, Tensor};
 use flow_core::params::ParamStore;

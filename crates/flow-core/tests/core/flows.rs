@@ -1,5 +1,4 @@
 //! Flows as distributions at their doors: scores and draws without a graph in bounded memory, contexts, empty batches.
-#![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Result, Tensor};
 use flow_core::distribution::{

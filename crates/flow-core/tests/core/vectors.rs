@@ -1,8 +1,6 @@
 //! Every bijection of vectors × every check, at random parameters, with and without a context.
-#![allow(clippy::unwrap_used)]
 
-mod doors;
-
+use crate::doors;
 use candle_core::{DType, Device, Result, Tensor};
 use flow_core::check::Ground;
 use flow_core::params::{ParamBuilder, ParamStore};

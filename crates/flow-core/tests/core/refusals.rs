@@ -1,5 +1,4 @@
 //! Data, settings and parameters that no flow can be fitted with, and what is left after an error.
-#![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Tensor};
 use flow_core::optimizer::{Moments, Optimizer, Update};

@@ -1,7 +1,5 @@
 //! Data sets written to a folder and read back, whole and damaged.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::{fs, io::Write, path::Path};
 
 use flate2::{Compression, write::GzEncoder};

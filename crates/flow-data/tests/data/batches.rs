@@ -1,7 +1,5 @@
 //! The order of batches, and what is in them.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::collections::HashSet;
 
 use flow_data::{Batch, Batches, Dataset, Error, Split};

@@ -1,0 +1,15 @@
+//! Bijections, distributions, flows and their training, as users of the library meet them.
+
+// Infinities are equal, and so are numbers that must not depend on the way; others are compared within bounds.
+#![allow(clippy::unwrap_used, clippy::float_cmp)]
+
+mod bijections;
+mod doors;
+mod fitting;
+mod flows;
+mod ops;
+mod precision;
+mod recipes;
+mod refusals;
+mod transfers;
+mod vectors;

@@ -1,0 +1,7 @@
+//! Data sets, their files and their batches, as users of the library meet them.
+
+#![allow(clippy::unwrap_used)]
+
+mod batches;
+mod files;
+mod layouts;

@@ -1,0 +1,15 @@
+//! The model, its training and its checkpoints, as users of the library meet them.
+
+#![allow(clippy::unwrap_used)]
+
+mod conventions;
+mod doors;
+mod far;
+mod finite;
+mod independence;
+mod model;
+mod peer;
+mod settings_json;
+mod training;
+mod transfers;
+mod verify;
