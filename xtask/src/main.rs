@@ -10,6 +10,8 @@ mod bundle_mnist;
 mod ci;
 mod convert_checkpoint;
 mod cuda;
+#[allow(dead_code, reason = "the commands behind it move to `flow`")]
+mod door;
 mod fetch;
 mod folder;
 mod fuzz;
