@@ -1,11 +1,11 @@
-"""Loads what `cargo xtask convert-checkpoint MODEL OUT --to PEER` writes into the peer itself, and compares ln p(x).
+"""Loads what `flow convert MODEL OUT --to PEER` writes into the peer itself, and compares ln p(x).
 
     python check_export.py [--clones DIR] [--steps N] WORK
 
 Trains a few models for each peer on the bundled digits, with `flow train --for PEER` and without, and takes the models
 that ship too, where they can be written. Each is written for the peer, built there by what the metadata of the file say (peers.py),
 and loaded; both programs give ln p of the same 64 digits. The status is 1 if one differs by 1e-5 nats a dimension or
-more. Begin with `cargo build -p flow-cli -p xtask`.
+more. Begin with `cargo build -p flow-cli`.
 """
 
 import argparse
@@ -71,7 +71,7 @@ def digits(preprocessing, bits):
 def difference(model, peer, work, clones):
     """In nats a dimension, the largest of all images."""
     exported, x_file, z_file = (work / f"{name}.safetensors" for name in ("exported", "x", "z"))
-    run("xtask", "convert-checkpoint", model, exported, "--to", peer)
+    run("flow", "convert", model, exported, "--to", peer)
     with safe_open(exported, "pt") as file:
         metadata = {name: json.loads(text) for name, text in file.metadata().items() if name != "format"}
     facts = metadata["model"]

@@ -2,13 +2,10 @@
 
 #![no_main]
 
-#[path = "../../xtask/src/convert_checkpoint/state_dict/mod.rs"]
-mod state_dict;
+use std::{fs, path::Path, sync::LazyLock};
 
-use std::{collections::BTreeMap, fs, path::Path, sync::LazyLock};
-
+use flow_convert::state_dict::Contents;
 use libfuzzer_sys::fuzz_target;
-use state_dict::{Contents, tree};
 use tempfile::TempDir;
 
 /// Memory that the reader takes beside a multiple of the file's size: a byte of a small pickle may
@@ -25,18 +22,17 @@ fuzz_target!(|data: &[u8]| {
 });
 
 /// Reads every tensor that has a name.
-fn read(path: &Path) -> anyhow::Result<()> {
+fn read(path: &Path) -> flow_convert::Result<()> {
     let mut contents = Contents::read(path)?;
     let mut file = contents.parse()?;
-    for node in 0..file.nodes.len() {
-        let named = file.nodes[node].entries.iter().filter_map(|entry| entry.tensor());
-        let named: BTreeMap<_, _> = named.map(|(name, id)| (name.to_owned(), id)).collect();
+    for container in 0..file.containers() {
+        let named = file.named(container);
         let ids = || named.values().copied();
         for (a, b) in ids().zip(ids().skip(1)) {
             file.is_same(a, b);
             file.is_counter(a);
         }
-        tree::path(&file.nodes, node);
+        file.place(container);
         drop(file.load(&named));
     }
     file.class();

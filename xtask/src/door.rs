@@ -23,7 +23,8 @@ pub(crate) struct Arguments {
     all: Vec<OsString>,
 }
 
-/// Runs a command of `flow`, by its words and the arguments after them, in the folder of the caller.
+/// Runs a command of `flow`, by its words and the arguments after them, in the folder of the
+/// caller.
 ///
 /// If it fails, this program ends with its exit status.
 pub(crate) fn flow(words: &[&str], arguments: &Arguments) -> Result<()> {

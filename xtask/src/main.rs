@@ -8,9 +8,7 @@
 
 mod bundle_mnist;
 mod ci;
-mod convert_checkpoint;
 mod cuda;
-#[allow(dead_code, reason = "the commands behind it move to `flow`")]
 mod door;
 mod fetch;
 mod folder;
@@ -40,8 +38,8 @@ enum Command {
     FetchMnist(fetch::Options),
     /// Make the subset of MNIST in `assets/mnist/` from the whole of it.
     BundleMnist(bundle_mnist::Options),
-    /// Convert a model that another program has trained into a checkpoint, or a checkpoint for another program.
-    ConvertCheckpoint(Box<convert_checkpoint::Options>),
+    /// Run `flow convert`: models of other programs into checkpoints, and checkpoints for other programs.
+    ConvertCheckpoint(door::Arguments),
     /// Throw damaged files at everything that reads files; needs `cargo-fuzz` and a nightly toolchain.
     Fuzz(fuzz::Options),
     /// Build with CUDA; the compiler is fetched if none is installed, and no GPU is needed.
@@ -59,7 +57,7 @@ fn main() -> ExitCode {
         Command::Fetch { dataset, options } => fetch::run(dataset, &options),
         Command::FetchMnist(options) => fetch::run(DatasetName::Mnist, &options),
         Command::BundleMnist(options) => bundle_mnist::run(&options),
-        Command::ConvertCheckpoint(options) => convert_checkpoint::run(&options),
+        Command::ConvertCheckpoint(arguments) => door::flow(&["convert"], &arguments),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::CudaBuild(options) => cuda::run(&options),
         Command::CudaCheck => cuda::check(),

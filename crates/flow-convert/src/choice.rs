@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, bail, ensure};
 
-use super::dialects::{Dialect, unwrapped};
-use super::name;
-use super::state_dict::File;
-use super::state_dict::tree::{self, Entry, Key};
+use crate::Program;
+use crate::dialects::unwrapped;
+use crate::state_dict::File;
+use crate::state_dict::tree::{self, Entry, Key};
 
 /// Models that are looked at in one file.
 const MAX_MODELS: usize = 64;
@@ -15,14 +15,14 @@ const MAX_MODELS: usize = 64;
 /// Names that a message shows.
 const SHOWN: usize = 6;
 
-/// What modules may put beside their tensors, which is none of their weights.
+/// Name of what modules may put beside their tensors, which is none of their weights.
 const EXTRA_STATE: &str = "_extra_state";
 
 /// A model, and what lies beside it.
-pub(super) struct Choice {
-    pub(super) dialect: Dialect,
+pub(crate) struct Choice {
+    pub(crate) program: Program,
     /// Its tensors by the names that its program gives them.
-    pub(super) tensors: BTreeMap<String, usize>,
+    pub(crate) tensors: BTreeMap<String, usize>,
     /// The keys and prefixes that lead to them, each with a dot after it.
     place: String,
     beside: BTreeSet<String>,
@@ -30,21 +30,21 @@ pub(super) struct Choice {
 
 /// A prefix below which a program's first tensor stands.
 struct Candidate<'a> {
-    dialect: Dialect,
+    program: Program,
     node: usize,
     prefix: &'a str,
     place: String,
 }
 
 impl Choice {
-    /// The model of `dialect`, or of any, below `prefix`, or the only one.
-    pub(super) fn of(file: &File, dialect: Option<Dialect>, prefix: Option<&str>) -> Result<Self> {
+    /// The model of `program`, or of any, below `prefix`, or the only one.
+    pub(crate) fn of(file: &File, program: Option<Program>, prefix: Option<&str>) -> Result<Self> {
         let all = candidates(file)?;
         let mut fitting: Vec<_> = all
             .iter()
-            .filter(|found| dialect.is_none_or(|dialect| dialect == found.dialect))
+            .filter(|found| program.is_none_or(|program| program == found.program))
             .collect();
-        ensure!(!fitting.is_empty(), "{}", nothing(file, dialect));
+        ensure!(!fitting.is_empty(), "{}", nothing(file, program));
         if let Some(prefix) = prefix {
             let known = shown(fitting.iter().map(|found| &found.place));
             fitting = below(fitting, prefix);
@@ -73,7 +73,7 @@ impl Choice {
         let found = fitting[0];
         let tensors = tensors.into_iter().next().unwrap_or_default();
         Ok(Self {
-            dialect: found.dialect,
+            program: found.program,
             beside: found.beside(file, &tensors),
             place: found.place.clone(),
             tensors,
@@ -81,7 +81,7 @@ impl Choice {
     }
 
     /// A line about the prefix that was taken and what is not part of the model, if there is any.
-    pub(super) fn remark(&self) -> Option<String> {
+    pub(crate) fn remark(&self) -> Option<String> {
         let beside = || shown(self.beside.iter());
         match (&*self.place, self.beside.is_empty()) {
             ("", true) => None,
@@ -123,8 +123,8 @@ impl Candidate<'_> {
         Ok(tensors)
     }
 
-    /// What is not part of the model: other names of its state dict, cut where they part from its
-    /// prefix, and other keys on the way to it.
+    /// Names that are not part of the model: other names of its state dict, cut where they part
+    /// from its prefix, and other keys on the way to it.
     fn beside(&self, file: &File, tensors: &BTreeMap<String, usize>) -> BTreeSet<String> {
         let own: BTreeSet<_> = tensors.values().collect();
         let mut beside = BTreeSet::new();
@@ -132,7 +132,7 @@ impl Candidate<'_> {
         for (node, next) in tree::path(&file.nodes, self.node) {
             let others = node.entries.iter().filter(|entry| entry.key != next);
             beside.extend(others.map(|entry| format!("{place}{}", entry.key)));
-            place = below_key(place, next);
+            place = tree::below(place, next);
         }
         for entry in &file.nodes[self.node].entries {
             if !(entry.is_tensor && own.contains(&entry.id)) {
@@ -148,15 +148,13 @@ fn candidates<'a>(file: &File<'a>) -> Result<Vec<Candidate<'a>>> {
     let mut found = Vec::new();
     for (node, container) in file.nodes.iter().enumerate() {
         for (name, _) in container.entries.iter().filter_map(Entry::tensor) {
-            for dialect in Dialect::ALL {
-                let Some(prefix) = dialect.prefix(name) else {
+            for program in Program::ALL {
+                let Some(prefix) = program.prefix(name) else {
                     continue;
                 };
-                let steps = tree::path(&file.nodes, node);
-                let keys = steps.into_iter().map(|(_, key)| key);
-                let place = keys.fold(String::new(), below_key) + prefix;
+                let place = file.place(node) + prefix;
                 found.push(Candidate {
-                    dialect,
+                    program,
                     node,
                     prefix,
                     place,
@@ -169,13 +167,6 @@ fn candidates<'a>(file: &File<'a>) -> Result<Vec<Candidate<'a>>> {
         }
     }
     Ok(found)
-}
-
-fn below_key(place: String, key: Key) -> String {
-    match key {
-        Key::Part => place,
-        key => format!("{place}{key}."),
-    }
 }
 
 /// The one at `prefix`, or those below it.
@@ -193,24 +184,24 @@ fn below<'a, 'b>(all: Vec<&'a Candidate<'b>>, prefix: &str) -> Vec<&'a Candidate
 }
 
 /// The reason why a file holds no model.
-fn nothing(file: &File, dialect: Option<Dialect>) -> String {
+fn nothing(file: &File, program: Option<Program>) -> String {
     let mut entries = file.nodes.iter().flat_map(|node| &node.entries);
     let example = entries.find_map(Entry::tensor);
     let what = match (file.class(), example) {
         (Some(class), _) => format!("it is a `{class}`, without a state dict that is known"),
         (None, None) => "it holds no state dict".to_owned(),
-        (None, Some((example, _))) => return unknown(example, dialect),
+        (None, Some((example, _))) => return unknown(example, program),
     };
     format!("{what}; `torch.save(model.state_dict(), …)` writes one")
 }
 
 /// The reason why tensors are not those of a model, by the name of one.
-fn unknown(example: &str, dialect: Option<Dialect>) -> String {
-    match dialect {
-        Some(dialect) => format!(
+fn unknown(example: &str, program: Option<Program>) -> String {
+    match program {
+        Some(program) => format!(
             "tensor `…{}` is missing, by which models of {} are known",
-            dialect.first_tensor()[dialect.first_tensor().len() - 1],
-            name(&dialect)
+            program.first_tensor()[program.first_tensor().len() - 1],
+            program.as_str()
         ),
         None => format!(
             "no program that is known names its tensors like `{}`",

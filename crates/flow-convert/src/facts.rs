@@ -1,137 +1,118 @@
-//! What a state dict does not tell of its model.
+//! Facts about a model that its state dict does not tell.
 
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result, bail, ensure};
-use clap::Args;
 use flow_core::Passing;
 use flow_glow::{ImageShape, Padding, Preprocessing, ScaleMap};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde::{Deserialize, Deserializer};
 
-/// What was said of the model, on the command line or in a file. What the state dict tells too has to agree.
-#[derive(Args, Clone, Debug, Default, Deserialize)]
+use crate::{Error, Program};
+
+/// Facts about a model that its file may not tell. Where the file tells them too, both have to
+/// agree.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct Facts {
-    /// The program that wrote it, as `--from` names it; in a file only.
-    #[arg(skip)]
-    pub(super) kind: Option<String>,
-    #[arg(skip)]
-    levels: Option<usize>,
-    #[arg(skip)]
-    steps: Option<usize>,
-    #[arg(skip)]
-    hidden: Option<usize>,
-
-    /// Height and width of the images: `28`, or `32x64`
-    #[arg(long, value_name = "N", value_parser = size)]
-    size: Option<Size>,
-
-    /// Channels of the images
-    #[arg(long, value_name = "N")]
-    channels: Option<usize>,
-
-    /// Bits of a pixel that the model was trained on [default: 8]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=8))]
-    bits: Option<u32>,
-
-    /// What the model sees of a pixel in [0, 1): `centered` (pixel − ½), `unit` (the pixel), or `logit:ALPHA`
-    /// [default: what the program itself does]
-    #[arg(long, value_name = "FORM", value_parser = preprocessing)]
-    preprocessing: Option<Preprocessing>,
-
-    /// The scale of affine couplings: normflows has `sigmoid`, `exp` and `sigmoid-inverse`, nflows
-    /// `sigmoid-offset` and `softplus` [default: the first of them]
-    #[arg(long, value_name = "MAP", value_parser = named::<ScaleMap>)]
-    scale_map: Option<ScaleMap>,
-
-    /// What nflows' last convolutions see around an image, `zeros` or `ones` [default: zeros]
-    #[arg(long, value_name = "VALUES", value_parser = named::<Padding>)]
-    padding: Option<Padding>,
-
-    /// Which channels pass normflows' couplings: `first-half`, its split mode `channel`, or `second-half`,
-    /// `channel_inv` [default: first-half]
-    #[arg(long, value_name = "CHANNELS", value_parser = named::<Passing>)]
-    passing: Option<Passing>,
-}
-
-/// Height and width: a number if they are equal.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
-#[serde(untagged)]
-enum Size {
-    Square(usize),
-    Sides([usize; 2]),
+pub struct Facts {
+    /// The program that wrote the file [default: the one that its names belong to]; `kind` in JSON.
+    #[serde(rename = "kind")]
+    pub program: Option<Program>,
+    /// Levels.
+    pub levels: Option<usize>,
+    /// Steps a level.
+    pub steps: Option<usize>,
+    /// Hidden channels of the coupling networks.
+    pub hidden: Option<usize>,
+    /// Height and width of the images; in JSON one number if they are equal.
+    #[serde(deserialize_with = "sides")]
+    pub size: Option<[usize; 2]>,
+    /// Channels of the images.
+    pub channels: Option<usize>,
+    /// Bits of a pixel that the model was trained on [default: 8].
+    pub bits: Option<u32>,
+    /// Form in which the model sees a pixel [default: the program's own].
+    pub preprocessing: Option<Preprocessing>,
+    /// Scale of affine couplings [default: the first of those that the program has].
+    pub scale_map: Option<ScaleMap>,
+    /// Border that nflows' last convolutions see around an image [default: zeros].
+    pub padding: Option<Padding>,
+    /// Channels that pass normflows' couplings [default: the first half].
+    pub passing: Option<Passing>,
 }
 
 impl Facts {
-    /// What the file at `path` says, where nothing was said on the command line.
-    pub(super) fn or_of(self, path: &Path) -> Result<Self> {
+    /// The facts of a JSON file, by the names of the fields.
+    ///
+    /// # Errors
+    /// If it cannot be read, or holds anything else.
+    pub fn from_file(path: &Path) -> crate::Result<Self> {
         let read = || -> Result<Self> { Ok(serde_json::from_slice(&fs::read(path)?)?) };
-        let file = read().with_context(|| format!("cannot read `{}`", path.display()))?;
-        Ok(Self {
-            kind: self.kind.or(file.kind),
-            levels: self.levels.or(file.levels),
-            steps: self.steps.or(file.steps),
-            hidden: self.hidden.or(file.hidden),
-            size: self.size.or(file.size),
-            channels: self.channels.or(file.channels),
-            bits: self.bits.or(file.bits),
-            preprocessing: self.preprocessing.or(file.preprocessing),
-            scale_map: self.scale_map.or(file.scale_map),
-            padding: self.padding.or(file.padding),
-            passing: self.passing.or(file.passing),
-        })
+        let cannot = || format!("cannot read `{}`", path.display());
+        read().with_context(cannot).map_err(Error)
     }
 
-    /// The size of the images: `channels` are those of the state dict, which may tell the height and width
-    /// too.
-    pub(super) fn image(&self, channels: usize, sides: Option<[usize; 2]>) -> Result<ImageShape> {
-        let said = self.size.map(|size| match size {
-            Size::Square(side) => [side, side],
-            Size::Sides(sides) => sides,
-        });
-        if let (Some([h, w]), Some([said_h, said_w])) = (sides, said) {
+    /// These facts, and those of `other` where none is known.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            program: self.program.or(other.program),
+            levels: self.levels.or(other.levels),
+            steps: self.steps.or(other.steps),
+            hidden: self.hidden.or(other.hidden),
+            size: self.size.or(other.size),
+            channels: self.channels.or(other.channels),
+            bits: self.bits.or(other.bits),
+            preprocessing: self.preprocessing.or(other.preprocessing),
+            scale_map: self.scale_map.or(other.scale_map),
+            padding: self.padding.or(other.padding),
+            passing: self.passing.or(other.passing),
+        }
+    }
+
+    /// The size of the images: `channels` are those of the state dict, which may tell the height
+    /// and width too.
+    pub(crate) fn image(&self, channels: usize, sides: Option<[usize; 2]>) -> Result<ImageShape> {
+        if let (Some([h, w]), Some([said_h, said_w])) = (sides, self.size) {
             ensure!(
-                sides == said,
+                sides == self.size,
                 "the images are said to be {said_h}×{said_w}, but the file's are {h}×{w}"
             );
         }
         agree("channels", self.channels, channels)?;
-        let Some([height, width]) = sides.or(said) else {
+        let Some([height, width]) = sides.or(self.size) else {
             bail!("the file does not tell the size of the images: say it by `--size`");
         };
         Ok(ImageShape::new(channels, height, width))
     }
 
     /// An error if something else was said of a model of these sizes.
-    pub(super) fn check(&self, levels: usize, steps: usize, hidden: usize) -> Result<()> {
+    pub(crate) fn check(&self, levels: usize, steps: usize, hidden: usize) -> Result<()> {
         agree("levels", self.levels, levels)?;
         agree("steps", self.steps, steps)?;
         agree("hidden channels", self.hidden, hidden)
     }
 
-    pub(super) fn bits(&self) -> u32 {
+    pub(crate) fn bits(&self) -> u32 {
         self.bits.unwrap_or(8)
     }
 
-    /// What was said, or what the program itself does.
-    pub(super) fn preprocessing(&self, own: Preprocessing) -> Preprocessing {
+    /// The form that was said, or the program's `own`.
+    pub(crate) fn preprocessing(&self, own: Preprocessing) -> Preprocessing {
         self.preprocessing.clone().unwrap_or(own)
     }
 
-    /// What was said, one of those that the program has, or the first of them.
-    pub(super) fn scale_map(&self, choices: &[ScaleMap]) -> Result<ScaleMap> {
+    /// The one that was said, of those that the program has, or the first of them.
+    pub(crate) fn scale_map(&self, choices: &[ScaleMap]) -> Result<ScaleMap> {
         one_of("scale map", self.scale_map, choices)
     }
 
     /// As [`scale_map`](Self::scale_map).
-    pub(super) fn padding(&self, choices: &[Padding]) -> Result<Padding> {
+    pub(crate) fn padding(&self, choices: &[Padding]) -> Result<Padding> {
         one_of("padding", self.padding, choices)
     }
 
     /// As [`scale_map`](Self::scale_map).
-    pub(super) fn passing(&self, choices: &[Passing]) -> Result<Passing> {
+    pub(crate) fn passing(&self, choices: &[Passing]) -> Result<Passing> {
         one_of("choice of passing channels", self.passing, choices)
     }
 }
@@ -154,28 +135,17 @@ fn one_of<T: Copy + PartialEq>(what: &str, said: Option<T>, choices: &[T]) -> Re
     Ok(said)
 }
 
-fn named<T: DeserializeOwned>(text: &str) -> Result<T, String> {
-    serde_json::from_value(Value::from(text)).map_err(|error| error.to_string())
-}
-
-fn preprocessing(text: &str) -> Result<Preprocessing, String> {
-    match text.strip_prefix("logit:") {
-        Some(alpha) => {
-            let alpha = alpha.parse::<f64>().map_err(|error| error.to_string())?;
-            serde_json::from_value(json!({ "logit": { "alpha": alpha } }))
-                .map_err(|e| e.to_string())
-        }
-        None => named(text),
+/// Height and width, of which one number is both.
+fn sides<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<[usize; 2]>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Size {
+        Square(usize),
+        Sides([usize; 2]),
     }
-}
-
-fn size(text: &str) -> Result<Size, String> {
-    let number = |text: &str| {
-        let number = text.parse::<usize>();
-        number.map_err(|_| "expected a number of pixels, or two as in 32x64".to_owned())
-    };
-    match text.split_once('x') {
-        Some((height, width)) => Ok(Size::Sides([number(height)?, number(width)?])),
-        None => Ok(Size::Square(number(text)?)),
-    }
+    let size = Option::deserialize(deserializer)?;
+    Ok(size.map(|size| match size {
+        Size::Square(side) => [side, side],
+        Size::Sides(sides) => sides,
+    }))
 }

@@ -4,14 +4,15 @@ use anyhow::Result;
 use candle_core::{DType, Device, Tensor};
 use flow_glow::{GlowConfig, ImageShape, Padding, PriorForm};
 
-use super::parameters::{Model, Parameters};
+use crate::parameters::{Model, Parameters};
 
-/// The same function with another padding around the last convolutions of its coupling networks, and where the top
-/// prior is a convolution of zeros, with a table in its place. The priors of splits must not be convolutions.
+/// The same function with another padding around the last convolutions of its coupling networks,
+/// and where the top prior is a convolution of zeros, with a table in its place. The priors of
+/// splits must not be convolutions.
 ///
-/// A hidden channel more tells the border: between zeros one that is 1 in the image, between ones one that is 0 in
-/// it. Its weights take back what the padding adds.
-pub(super) fn with_padding(model: &Model, padding: Padding) -> Result<Model> {
+/// A hidden channel more tells the border: between zeros one that is 1 in the image, between ones
+/// one that is 0 in it. Its weights take back what the padding adds.
+pub(crate) fn with_padding(model: &Model, padding: Padding) -> Result<Model> {
     let Model { config, parameters } = model;
     let (mut config, mut parameters) = (config.clone(), parameters.clone());
     if config.conventions.padding == padding {
@@ -82,7 +83,7 @@ fn widen(parameters: &mut Parameters, network: &str, padding: Padding) -> Result
 }
 
 /// Size of what a level takes out, or leaves if it is the last one.
-pub(super) fn latent_shape(config: &GlowConfig, level: usize) -> ImageShape {
+pub(crate) fn latent_shape(config: &GlowConfig, level: usize) -> ImageShape {
     let split = if level + 1 < config.levels { 2 } else { 4 };
     let ImageShape {
         channels,
@@ -97,9 +98,9 @@ pub(super) fn latent_shape(config: &GlowConfig, level: usize) -> ImageShape {
     )
 }
 
-/// Means and, after them, ln std of a latent of `shape` below `prefix`, `[1, 2C, H, W]` or with classes `[classes, …]`;
-/// nothing if it is standard normal.
-pub(super) fn gaussian(
+/// Means and, after them, ln std of a latent of `shape` below `prefix`, `[1, 2C, H, W]` or with
+/// classes `[classes, …]`; nothing if it is standard normal.
+pub(crate) fn gaussian(
     config: &GlowConfig,
     parameters: &Parameters,
     prefix: &str,
@@ -146,7 +147,7 @@ pub(super) fn gaussian(
 }
 
 /// The place of a level's Gaussian among the parameters, and its form.
-pub(super) fn prior(config: &GlowConfig, level: usize) -> (String, PriorForm) {
+pub(crate) fn prior(config: &GlowConfig, level: usize) -> (String, PriorForm) {
     let conventions = &config.conventions;
     if level + 1 == config.levels {
         ("prior".to_owned(), conventions.top_prior)

@@ -1,35 +1,36 @@
-//! Matrices of channels: the triangular factors in which programs keep them, moved from one form to another.
+//! Matrices of channels: the triangular factors in which programs keep them, moved from one form to
+//! another.
 //!
-//! Signs are moved, not computed: with D = diag(±1), D·L·D is unit lower triangular if L is, and P·D is as
-//! orthogonal as P, so that P·L·U = (P·D)·(D·L·D)·(D·U), bit for bit.
+//! Signs are moved, not computed: with D = diag(±1), D·L·D is unit lower triangular if L is, and
+//! P·D is as orthogonal as P, so that P·L·U = (P·D)·(D·L·D)·(D·U), bit for bit.
 
 use anyhow::{Result, ensure};
 use candle_core::{DType, Device, Tensor};
 
 type Rows = Vec<Vec<f64>>;
 
-/// P·L·(U + diag(sign·e^log_scale)), with L unit lower and U strictly upper triangular: the form of the
-/// published code, of rosinality, y0ast and normflows. What `lower` and `upper` hold elsewhere does not
-/// count, and is kept.
-pub(super) struct Plu {
-    pub(super) permutation: Rows,
-    pub(super) lower: Rows,
-    pub(super) upper: Rows,
-    pub(super) log_scale: Vec<f64>,
-    pub(super) sign: Vec<f64>,
+/// P·L·(U + diag(sign·e^log_scale)), with L unit lower and U strictly upper triangular: the form of
+/// the published code, of rosinality, y0ast and normflows. What `lower` and `upper` hold elsewhere
+/// does not count, and is kept.
+pub(crate) struct Plu {
+    pub(crate) permutation: Rows,
+    pub(crate) lower: Rows,
+    pub(crate) upper: Rows,
+    pub(crate) log_scale: Vec<f64>,
+    pub(crate) sign: Vec<f64>,
 }
 
 /// Q·L·(U + diag(e^log_scale)), with Q orthogonal: this project's.
-pub(super) struct Qlu {
-    pub(super) rotation: Rows,
-    pub(super) lower: Rows,
-    pub(super) upper: Rows,
-    pub(super) log_scale: Vec<f64>,
+pub(crate) struct Qlu {
+    pub(crate) rotation: Rows,
+    pub(crate) lower: Rows,
+    pub(crate) upper: Rows,
+    pub(crate) log_scale: Vec<f64>,
 }
 
 impl Plu {
     /// The same matrix, or with `columns`, ±1 each, the product with their diagonal.
-    pub(super) fn into_qlu(self, columns: &[f64]) -> Result<Qlu> {
+    pub(crate) fn into_qlu(self, columns: &[f64]) -> Result<Qlu> {
         let Self {
             permutation,
             lower,
@@ -53,7 +54,7 @@ impl Plu {
     }
 
     /// Any invertible matrix, by elimination with the largest pivot of each column.
-    pub(super) fn factorize(mut rows: Rows) -> Result<Self> {
+    pub(crate) fn factorize(mut rows: Rows) -> Result<Self> {
         let n = rows.len();
         let mut order: Vec<usize> = (0..n).collect();
         for k in 0..n {
@@ -82,9 +83,9 @@ impl Plu {
 }
 
 impl Qlu {
-    /// The factors with a permutation and signs: the same numbers if the rotation is a permutation but for
-    /// signs, those of the product otherwise.
-    pub(super) fn into_plu(self) -> Result<Plu> {
+    /// The factors with a permutation and signs: the same numbers if the rotation is a permutation
+    /// but for signs, those of the product otherwise.
+    pub(crate) fn into_plu(self) -> Result<Plu> {
         let unsigned: Rows = self
             .rotation
             .iter()
@@ -107,7 +108,7 @@ impl Qlu {
         })
     }
 
-    pub(super) fn product(&self) -> Rows {
+    pub(crate) fn product(&self) -> Rows {
         product(
             &self.rotation,
             &product(&unit_lower(&self.lower), &self.upper_with_diagonal()),
@@ -115,7 +116,7 @@ impl Qlu {
     }
 
     /// U + diag(e^log_scale).
-    pub(super) fn upper_with_diagonal(&self) -> Rows {
+    pub(crate) fn upper_with_diagonal(&self) -> Rows {
         let mut upper = strict(&self.upper, Triangle::Upper);
         for (i, log_scale) in self.log_scale.iter().enumerate() {
             upper[i][i] = log_scale.exp();
@@ -124,19 +125,19 @@ impl Qlu {
     }
 }
 
-/// diag(signs)·`matrix` = L·U·P with a positive diagonal of U: elimination with the largest pivot of each row. P
-/// is given by the column that comes to each place.
-pub(super) struct Lup {
-    pub(super) lower: Rows,
+/// diag(signs)·`matrix` = L·U·P with a positive diagonal of U: elimination with the largest pivot
+/// of each row. P is given by the column that comes to each place.
+pub(crate) struct Lup {
+    pub(crate) lower: Rows,
     /// With its diagonal.
-    pub(super) upper: Rows,
-    pub(super) columns: Vec<usize>,
-    pub(super) signs: Vec<f64>,
+    pub(crate) upper: Rows,
+    pub(crate) columns: Vec<usize>,
+    pub(crate) signs: Vec<f64>,
 }
 
 impl Lup {
     /// Any invertible matrix.
-    pub(super) fn factorize(mut rows: Rows) -> Result<Self> {
+    pub(crate) fn factorize(mut rows: Rows) -> Result<Self> {
         let n = rows.len();
         let mut columns: Vec<usize> = (0..n).collect();
         for k in 0..n {
@@ -202,12 +203,12 @@ fn strict(matrix: &Rows, triangle: Triangle) -> Rows {
 }
 
 /// The strict lower triangle, zeros elsewhere.
-pub(super) fn strict_lower(matrix: &Rows) -> Rows {
+pub(crate) fn strict_lower(matrix: &Rows) -> Rows {
     strict(matrix, Triangle::Lower)
 }
 
 /// The strict lower triangle with ones on the diagonal.
-pub(super) fn unit_lower(lower: &Rows) -> Rows {
+pub(crate) fn unit_lower(lower: &Rows) -> Rows {
     let mut lower = strict(lower, Triangle::Lower);
     for (i, row) in lower.iter_mut().enumerate() {
         row[i] = 1.0;
@@ -238,7 +239,7 @@ fn is_permutation(matrix: &Rows) -> bool {
         && (0..n).all(|j| once(&mut matrix.iter().map(|row| row[j])))
 }
 
-pub(super) fn product(a: &Rows, b: &Rows) -> Rows {
+pub(crate) fn product(a: &Rows, b: &Rows) -> Rows {
     let n = b.len();
     let entry = |row: &Vec<f64>, j: usize| (0..n).map(|k| row[k] * b[k][j]).sum();
     a.iter()
@@ -246,7 +247,7 @@ pub(super) fn product(a: &Rows, b: &Rows) -> Rows {
         .collect()
 }
 
-pub(super) fn identity(n: usize) -> Rows {
+pub(crate) fn identity(n: usize) -> Rows {
     unit_lower(&zeros(n))
 }
 
@@ -255,23 +256,23 @@ fn zeros(n: usize) -> Rows {
 }
 
 /// A matrix of rows as a tensor.
-pub(super) fn tensor(rows: &Rows) -> Result<Tensor> {
+pub(crate) fn tensor(rows: &Rows) -> Result<Tensor> {
     let n = rows.len();
     let values: Vec<f64> = rows.iter().flatten().copied().collect();
     Ok(Tensor::from_vec(values, (n, n), &Device::Cpu)?)
 }
 
 /// A vector as a tensor.
-pub(super) fn vector(values: &[f64]) -> Result<Tensor> {
+pub(crate) fn vector(values: &[f64]) -> Result<Tensor> {
     Ok(Tensor::new(values, &Device::Cpu)?)
 }
 
 /// Zeros, as a tensor.
-pub(super) fn zeros_tensor(shape: &[usize]) -> Result<Tensor> {
+pub(crate) fn zeros_tensor(shape: &[usize]) -> Result<Tensor> {
     Ok(Tensor::zeros(shape, DType::F64, &Device::Cpu)?)
 }
 
 /// A number as a tensor.
-pub(super) fn scalar(value: f64) -> Result<Tensor> {
+pub(crate) fn scalar(value: f64) -> Result<Tensor> {
     Ok(Tensor::new(value, &Device::Cpu)?)
 }

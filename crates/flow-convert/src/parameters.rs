@@ -7,26 +7,26 @@ use candle_core::{DType, Device, Tensor};
 use flow_core::params::ParamStore;
 use flow_glow::GlowConfig;
 
-use super::matrix::{self, Plu, Qlu};
+use crate::matrix::{self, Plu, Qlu};
 
-/// How much faster than its weights the gain of a convolution that starts at zero learns; that of the
-/// published code, and of all who follow it.
+/// Learning rate of the gain of a convolution that starts at zero, relative to its weights': that
+/// of the published code, and of all who follow it.
 const GAIN_RATE: f64 = 3.0;
 
 /// A model of ours.
 #[derive(Clone)]
-pub(super) struct Model {
-    pub(super) config: GlowConfig,
-    pub(super) parameters: Parameters,
+pub(crate) struct Model {
+    pub(crate) config: GlowConfig,
+    pub(crate) parameters: Parameters,
 }
 
 /// Tensors by name.
 #[derive(Clone, Default)]
-pub(super) struct Parameters(BTreeMap<String, Tensor>);
+pub(crate) struct Parameters(BTreeMap<String, Tensor>);
 
 impl Parameters {
     /// Those of a checkpoint.
-    pub(super) fn of(store: &ParamStore) -> Result<Self> {
+    pub(crate) fn of(store: &ParamStore) -> Result<Self> {
         let double = store
             .vars()
             .into_iter()
@@ -38,7 +38,7 @@ impl Parameters {
     ///
     /// # Errors
     /// If a number is too large for it.
-    pub(super) fn into_single(self) -> Result<BTreeMap<String, Tensor>> {
+    pub(crate) fn into_single(self) -> Result<BTreeMap<String, Tensor>> {
         let single = |(name, tensor): (String, Tensor)| {
             let single = to_single(&tensor).with_context(|| format!("tensor `{name}`"))?;
             Ok((name, single))
@@ -46,22 +46,22 @@ impl Parameters {
         self.0.into_iter().map(single).collect()
     }
 
-    pub(super) fn put(&mut self, name: String, tensor: Tensor) {
+    pub(crate) fn put(&mut self, name: String, tensor: Tensor) {
         self.0.insert(name, tensor);
     }
 
-    pub(super) fn remove(&mut self, name: &str) {
+    pub(crate) fn remove(&mut self, name: &str) {
         self.0.remove(name);
     }
 
-    pub(super) fn get(&self, name: &str) -> Result<&Tensor> {
+    pub(crate) fn get(&self, name: &str) -> Result<&Tensor> {
         self.0
             .get(name)
             .with_context(|| format!("tensor `{name}` is missing"))
     }
 
     /// Puts the 1×1 convolution below `prefix`.
-    pub(super) fn put_qlu(&mut self, prefix: &str, factors: &Qlu) -> Result<()> {
+    pub(crate) fn put_qlu(&mut self, prefix: &str, factors: &Qlu) -> Result<()> {
         self.put(
             format!("{prefix}.rotation"),
             matrix::tensor(&factors.rotation)?,
@@ -76,7 +76,7 @@ impl Parameters {
     }
 
     /// The factors below `prefix`, as they stand there.
-    pub(super) fn qlu(&self, prefix: &str) -> Result<Qlu> {
+    pub(crate) fn qlu(&self, prefix: &str) -> Result<Qlu> {
         let get = |name: &str| self.get(&format!("{prefix}.{name}"));
         Ok(Qlu {
             rotation: get("rotation")?.to_vec2()?,
@@ -87,7 +87,7 @@ impl Parameters {
     }
 
     /// The matrix below `prefix`, whatever it is made of.
-    pub(super) fn matrix(&self, prefix: &str) -> Result<Vec<Vec<f64>>> {
+    pub(crate) fn matrix(&self, prefix: &str) -> Result<Vec<Vec<f64>>> {
         if let Ok(plain) = self.get(&format!("{prefix}.weight")) {
             return Ok(plain.to_vec2()?);
         }
@@ -103,7 +103,7 @@ impl Parameters {
         Ok(matrix::product(&factors.product(), &rotation))
     }
 
-    pub(super) fn bias(&self, prefix: &str) -> Option<&Tensor> {
+    pub(crate) fn bias(&self, prefix: &str) -> Option<&Tensor> {
         self.0.get(&format!("{prefix}.bias"))
     }
 
@@ -111,7 +111,7 @@ impl Parameters {
     ///
     /// # Errors
     /// If it has a bias, which that form does not.
-    pub(super) fn plu(&self, prefix: &str) -> Result<Plu> {
+    pub(crate) fn plu(&self, prefix: &str) -> Result<Plu> {
         self.refuse_bias(prefix)?;
         if self.get(&format!("{prefix}.rotation")).is_ok() && self.bias(prefix).is_none() {
             return self.qlu(prefix)?.into_plu();
@@ -120,7 +120,7 @@ impl Parameters {
     }
 
     /// An error if the 1×1 convolution below `prefix` adds something.
-    pub(super) fn refuse_bias(&self, prefix: &str) -> Result<()> {
+    pub(crate) fn refuse_bias(&self, prefix: &str) -> Result<()> {
         if let Some(bias) = self.bias(prefix) {
             let largest = bias.abs()?.max_all()?.to_scalar::<f64>()?;
             ensure!(
@@ -132,7 +132,7 @@ impl Parameters {
     }
 
     /// The convolution below `prefix` with its gain in weight and bias.
-    pub(super) fn folded_conv(&self, prefix: &str) -> Result<(Tensor, Tensor)> {
+    pub(crate) fn folded_conv(&self, prefix: &str) -> Result<(Tensor, Tensor)> {
         let get = |name: &str| self.get(&format!("{prefix}.{name}"));
         let gain = (get("log_gain")? * GAIN_RATE)?.exp()?;
         let outputs = gain.elem_count();
@@ -142,8 +142,8 @@ impl Parameters {
         ))
     }
 
-    /// Whether some convolution below `prefix` has a gain other than one.
-    pub(super) fn has_gain(&self) -> Result<bool> {
+    /// Tells whether the last convolution of some coupling network has a gain other than one.
+    pub(crate) fn has_gain(&self) -> Result<bool> {
         for (name, tensor) in &self.0 {
             if name.ends_with(".conv3.log_gain")
                 && tensor.abs()?.max_all()?.to_scalar::<f64>()? != 0.0
@@ -159,7 +159,7 @@ impl Parameters {
 ///
 /// # Errors
 /// If a number is not finite or too large for it.
-pub(super) fn to_single(tensor: &Tensor) -> Result<Tensor> {
+pub(crate) fn to_single(tensor: &Tensor) -> Result<Tensor> {
     let single = tensor.to_dtype(DType::F32)?;
     let values = single.flatten_all()?.to_vec1::<f32>()?;
     ensure!(
@@ -169,9 +169,9 @@ pub(super) fn to_single(tensor: &Tensor) -> Result<Tensor> {
     Ok(single)
 }
 
-/// Which rows of a convolution belong to shift and to scale, where peers put them elsewhere.
+/// Order of a convolution's rows, of which some are the shift and others the scale, in a peer.
 #[derive(Clone, Copy)]
-pub(super) enum Rows {
+pub(crate) enum Rows {
     /// Even rows first, then odd ones.
     EvenOdd,
     /// Odd rows first, then even ones.
@@ -182,12 +182,12 @@ pub(super) enum Rows {
 
 impl Rows {
     /// The peer's rows in our order.
-    pub(super) fn ours(self, tensor: &Tensor) -> Result<Tensor> {
+    pub(crate) fn ours(self, tensor: &Tensor) -> Result<Tensor> {
         select(tensor, &self.order(tensor.dim(0)?))
     }
 
     /// Our rows in the peer's order.
-    pub(super) fn theirs(self, tensor: &Tensor) -> Result<Tensor> {
+    pub(crate) fn theirs(self, tensor: &Tensor) -> Result<Tensor> {
         let order = self.order(tensor.dim(0)?);
         let mut places = vec![0; order.len()];
         for (place, &row) in order.iter().enumerate() {
@@ -208,13 +208,13 @@ impl Rows {
 }
 
 /// These rows.
-pub(super) fn select(tensor: &Tensor, rows: &[u32]) -> Result<Tensor> {
+pub(crate) fn select(tensor: &Tensor, rows: &[u32]) -> Result<Tensor> {
     let rows = Tensor::new(rows, &Device::Cpu)?;
     Ok(tensor.contiguous()?.index_select(&rows, 0)?)
 }
 
 /// With the first half of the rows negated, or all of them.
-pub(super) fn negated(tensor: &Tensor, all: bool) -> Result<Tensor> {
+pub(crate) fn negated(tensor: &Tensor, all: bool) -> Result<Tensor> {
     if all {
         return Ok(tensor.neg()?);
     }
@@ -224,14 +224,14 @@ pub(super) fn negated(tensor: &Tensor, all: bool) -> Result<Tensor> {
 }
 
 /// Each entry of dimension 1 times a factor.
-pub(super) fn scaled_columns(tensor: &Tensor, factors: &Tensor) -> Result<Tensor> {
+pub(crate) fn scaled_columns(tensor: &Tensor, factors: &Tensor) -> Result<Tensor> {
     let mut shape = vec![1; tensor.rank()];
     shape[1] = factors.elem_count();
     Ok(tensor.broadcast_mul(&factors.reshape(shape)?)?)
 }
 
 /// Each row of a convolution's weight or bias times a factor.
-pub(super) fn scaled_rows(tensor: &Tensor, factors: &Tensor) -> Result<Tensor> {
+pub(crate) fn scaled_rows(tensor: &Tensor, factors: &Tensor) -> Result<Tensor> {
     let mut shape = vec![1; tensor.rank()];
     shape[0] = factors.elem_count();
     Ok(tensor.broadcast_mul(&factors.reshape(shape)?)?)

@@ -6,33 +6,33 @@ use anyhow::{Context, Result, bail, ensure};
 use candle_core::Tensor;
 use flow_glow::finite;
 
-use super::state_dict::Tensors;
+use crate::state_dict::Tensors;
 
-/// What is left of a state dict.
-pub(super) struct Source {
+/// The rest of a state dict.
+pub(crate) struct Source {
     tensors: Tensors,
 }
 
 impl Source {
     /// # Errors
     /// If a number is not finite; the tensor is named.
-    pub(super) fn new(tensors: Tensors) -> Result<Self> {
+    pub(crate) fn new(tensors: Tensors) -> Result<Self> {
         for (name, tensor) in &tensors {
             finite::check(name, tensor)?;
         }
         Ok(Self { tensors })
     }
 
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.tensors.contains_key(name)
     }
 
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.keys().map(String::as_str)
     }
 
     /// The shape of a tensor, of `N` dimensions.
-    pub(super) fn shape<const N: usize>(&self, name: &str) -> Result<[usize; N]> {
+    pub(crate) fn shape<const N: usize>(&self, name: &str) -> Result<[usize; N]> {
         let tensor = self.tensors.get(name);
         let tensor = tensor.with_context(|| format!("tensor `{name}` is missing"))?;
         let dims = tensor.dims();
@@ -42,7 +42,7 @@ impl Source {
     }
 
     /// Takes a tensor, which must have this shape.
-    pub(super) fn take(&mut self, name: &str, shape: &[usize]) -> Result<Tensor> {
+    pub(crate) fn take(&mut self, name: &str, shape: &[usize]) -> Result<Tensor> {
         let tensor = self.tensors.remove(name);
         let tensor = tensor.with_context(|| format!("tensor `{name}` is missing"))?;
         ensure!(
@@ -54,7 +54,7 @@ impl Source {
     }
 
     /// Takes a tensor of whole numbers.
-    pub(super) fn take_indices(&mut self, name: &str, length: usize) -> Result<Vec<u32>> {
+    pub(crate) fn take_indices(&mut self, name: &str, length: usize) -> Result<Vec<u32>> {
         let values = self.take(name, &[length])?.to_vec1::<f64>()?;
         let index = |value: f64| {
             let index = value as u32;
@@ -68,15 +68,16 @@ impl Source {
     }
 
     /// Takes what is a number that only training or initialisation needs, if it is there.
-    pub(super) fn skip(&mut self, name: &str) {
+    pub(crate) fn skip(&mut self, name: &str) {
         self.tensors.remove(name);
     }
 
-    /// Takes the flag of an ActNorm that would set itself from the first images it sees, if it is there.
+    /// Takes the flag of an ActNorm that would set itself from the first images it sees, if it is
+    /// there.
     ///
     /// # Errors
     /// If it has not done so: what it would be is not in the file.
-    pub(super) fn skip_done(&mut self, name: &str) -> Result<()> {
+    pub(crate) fn skip_done(&mut self, name: &str) -> Result<()> {
         let flag = self.tensors.remove(name);
         let flag = flag.map(|flag| flag.flatten_all()?.to_vec1::<f64>());
         let waits = flag
@@ -87,14 +88,14 @@ impl Source {
     }
 
     /// The numbers that stand between `prefix` and a dot, of which there are as many as layers.
-    pub(super) fn indices(&self, prefix: &str) -> BTreeSet<usize> {
+    pub(crate) fn indices(&self, prefix: &str) -> BTreeSet<usize> {
         let rest = self.names().filter_map(|name| name.strip_prefix(prefix));
         rest.filter_map(|rest| rest.split_once('.')?.0.parse().ok())
             .collect()
     }
 
     /// An error if something is left.
-    pub(super) fn finish(self) -> Result<()> {
+    pub(crate) fn finish(self) -> Result<()> {
         match self.tensors.into_iter().next() {
             None => Ok(()),
             Some((name, tensor)) => {

@@ -41,6 +41,7 @@ pub(super) fn check(crates: &Path) -> Result<()> {
         "flow-core",
         "flow-glow",
         "flow-analysis",
+        "flow-convert",
         "flow-data",
         "flow-cli",
     ] {

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use super::crossings;
 
 /// What each crate must not depend on.
-const FORBIDDEN: [(&str, &[&str]); 5] = [
+const FORBIDDEN: [(&str, &[&str]); 6] = [
     (
         "flow-core",
         &[
@@ -51,6 +51,7 @@ const FORBIDDEN: [(&str, &[&str]); 5] = [
         "flow-analysis",
         &["anyhow", "clap", "flow-data", "hf-hub", "image"],
     ),
+    ("flow-convert", &["clap", "flow-data", "hf-hub", "tracing"]),
     ("flow-cli", &["hf-hub"]),
 ];
 

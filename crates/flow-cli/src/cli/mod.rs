@@ -2,6 +2,7 @@
 
 mod bench;
 mod cluster;
+mod convert;
 mod decode;
 mod density;
 mod edit;
@@ -20,6 +21,7 @@ use clap::{ArgAction, CommandFactory, Parser, Subcommand, error::ErrorKind};
 
 pub(crate) use bench::BenchArgs;
 pub(crate) use cluster::ClusterArgs;
+pub(crate) use convert::ConvertArgs;
 pub(crate) use decode::DecodeArgs;
 pub(crate) use density::DensityArgs;
 pub(crate) use edit::EditArgs;
@@ -107,6 +109,8 @@ pub(crate) enum Command {
     Density(DensityArgs),
     /// Tell strange images from normal ones: compare data sets, rank images, judge files
     Outliers(Box<OutliersArgs>),
+    /// Convert a model of another program into a checkpoint, or a checkpoint for a program
+    Convert(Box<ConvertArgs>),
     /// Show what a model or training file holds
     Inspect(InspectArgs),
     /// Check that a trained model's likelihoods and inverses can be trusted

@@ -165,9 +165,9 @@ pub(crate) struct ModelArgs {
     #[arg(long)]
     pub(crate) preset: Option<Preset>,
 
-    /// Give the model the form that a Glow of this program has, so that `cargo xtask convert-checkpoint
-    /// --to PROGRAM` can write it: scale map, order, priors, splits, preprocessing and even noise; its size
-    /// stays the preset's
+    /// Give the model the form that a Glow of this program has, so that `flow convert --to
+    /// PROGRAM` can write it: scale map, order, priors, splits, preprocessing and even noise; its
+    /// size stays the preset's
     #[arg(long = "for", value_name = "PROGRAM", value_parser = peer())]
     pub(crate) peer: Option<Peer>,
 
@@ -399,7 +399,7 @@ pub(super) fn precision() -> impl TypedValueParser<Value = Precision> {
 }
 
 /// Names that `--for` takes.
-fn peer() -> impl TypedValueParser<Value = Peer> {
+pub(super) fn peer() -> impl TypedValueParser<Value = Peer> {
     values::choice(Peer::ALL.map(|peer| (peer.as_str(), peer)))
 }
 

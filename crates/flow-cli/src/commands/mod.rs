@@ -2,6 +2,7 @@
 
 mod bench;
 mod cluster;
+mod convert;
 mod decode;
 mod density;
 mod edit;
@@ -44,6 +45,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Decode(args) => decode::run(&args),
         Command::Density(args) => density::run(&args, &console),
         Command::Outliers(args) => outliers::run(&args, &console),
+        Command::Convert(args) => convert::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Bench(args) => bench::run(&args),

@@ -22,6 +22,7 @@ fn help_and_errors_read_well() {
         "decode",
         "density",
         "outliers",
+        "convert",
         "inspect",
         "verify",
         "bench",

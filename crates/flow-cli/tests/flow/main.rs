@@ -6,6 +6,7 @@
 mod bad_input;
 mod by_inversion;
 mod cli;
+mod convert;
 mod distributed;
 mod finite;
 mod image_files;

@@ -207,7 +207,7 @@ fn files_of_other_formats_are_called_by_their_name() {
     sandbox.write_picture("a.png", vec![0; 784]);
     fs::create_dir(sandbox.path("run")).unwrap();
     let needed = "a safetensors file that `flow` wrote is needed";
-    let convert = "convert it with `cargo xtask convert-checkpoint`";
+    let convert = "convert it with `flow convert`";
     for (file, what, advice) in [
         ("a.npy", "looks like a NumPy array (.npy)", needed),
         ("a.csv", "looks like a table (CSV)", needed),

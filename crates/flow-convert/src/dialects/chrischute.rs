@@ -1,7 +1,8 @@
 //! chrischute/glow, once it is trained: its batch normalisation as it is in evaluation.
 //!
-//! The second half of the channels passes; the network normalises and cuts off at zero before its first
-//! convolution too; the scale is exp(γ·tanh s) with a learned γ for each channel; latents have no learned prior.
+//! The second half of the channels passes; the network normalises and cuts off at zero before its
+//! first convolution too; the scale is exp(γ·tanh s) with a learned γ for each channel; latents
+//! have no learned prior.
 
 use anyhow::{Result, ensure};
 use candle_core::Tensor;
@@ -11,12 +12,12 @@ use flow_glow::{
     ScaleMap,
 };
 
-use crate::convert_checkpoint::facts::Facts;
-use crate::convert_checkpoint::matrix;
-use crate::convert_checkpoint::parameters::{Model, Parameters, Rows, scaled_rows};
-use crate::convert_checkpoint::source::Source;
+use crate::facts::Facts;
+use crate::matrix;
+use crate::parameters::{Model, Parameters, Rows, scaled_rows};
+use crate::source::Source;
 
-/// What PyTorch's batch normalisation adds to a variance.
+/// Offset that PyTorch's batch normalisation adds to a variance.
 const EPSILON: f64 = 1e-5;
 
 /// The tensor by which its models are known.

@@ -1,7 +1,6 @@
 //! The programs whose models are read and written, one file each.
 
 mod chrischute;
-mod export;
 mod nflows;
 mod normflows;
 mod prefix;
@@ -9,17 +8,16 @@ mod rosinality;
 mod y0ast;
 
 use anyhow::{Result, bail, ensure};
-use clap::ValueEnum;
 use flow_glow::{Conv1x1Form, Peer};
 
-pub(super) use export::Export;
 #[cfg(test)]
-pub(super) use nflows::turned;
-pub(super) use prefix::unwrapped;
+pub(crate) use nflows::turned;
+pub(crate) use prefix::unwrapped;
 
-use super::facts::Facts;
-use super::parameters::Model;
-use super::source::Source;
+use crate::export::Export;
+use crate::parameters::Model;
+use crate::source::Source;
+use crate::{Facts, Program};
 
 /// The form of 1×1 convolutions that are plain in the first level and in the last, or are not.
 fn conv1x1_form(first: bool, last: bool) -> Result<Conv1x1Form> {
@@ -31,29 +29,11 @@ fn conv1x1_form(first: bool, last: bool) -> Result<Conv1x1Form> {
     }
 }
 
-/// A program whose state dicts are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Dialect {
-    Nflows,
-    Rosinality,
-    Normflows,
-    Y0ast,
-    Chrischute,
-}
-
-impl Dialect {
-    pub(super) const ALL: [Self; 5] = [
-        Self::Nflows,
-        Self::Rosinality,
-        Self::Normflows,
-        Self::Y0ast,
-        Self::Chrischute,
-    ];
-
+impl Program {
     /// The prefix of a model of this program, if `name` is that of its first tensor.
     ///
     /// A multi-scale transform of nflows inside a larger one is not the whole model.
-    pub(super) fn prefix(self, name: &str) -> Option<&str> {
+    pub(crate) fn prefix(self, name: &str) -> Option<&str> {
         let mut first = self.first_tensor().iter();
         let prefix = first.find_map(|end| prefix::before(name, end))?;
         let is_part = prefix.split('.').any(|part| part.starts_with("_transform"));
@@ -61,22 +41,22 @@ impl Dialect {
     }
 
     /// The name by which its models are known, in all places that it can have.
-    pub(super) fn first_tensor(self) -> &'static [&'static str] {
+    pub(crate) fn first_tensor(self) -> &'static [&'static str] {
         match self {
-            Self::Nflows => &nflows::FIRST_TENSOR,
-            Self::Rosinality => &rosinality::FIRST_TENSOR,
-            Self::Normflows => &normflows::FIRST_TENSOR,
+            Self::Peer(Peer::Nflows) => &nflows::FIRST_TENSOR,
+            Self::Peer(Peer::Rosinality) => &rosinality::FIRST_TENSOR,
+            Self::Peer(Peer::Normflows) => &normflows::FIRST_TENSOR,
             Self::Y0ast => &y0ast::FIRST_TENSOR,
             Self::Chrischute => &chrischute::FIRST_TENSOR,
         }
     }
 
     /// The model of a state dict, all of which has to belong to it.
-    pub(super) fn read(self, mut source: Source, facts: &Facts) -> Result<Model> {
+    pub(crate) fn read(self, mut source: Source, facts: &Facts) -> Result<Model> {
         let model = match self {
-            Self::Nflows => nflows::read(&mut source, facts),
-            Self::Rosinality => rosinality::read(&mut source, facts),
-            Self::Normflows => normflows::read(&mut source, facts),
+            Self::Peer(Peer::Nflows) => nflows::read(&mut source, facts),
+            Self::Peer(Peer::Rosinality) => rosinality::read(&mut source, facts),
+            Self::Peer(Peer::Normflows) => normflows::read(&mut source, facts),
             Self::Y0ast => y0ast::read(&mut source, facts),
             Self::Chrischute => chrischute::read(&mut source, facts),
         }?;
@@ -89,7 +69,7 @@ impl Dialect {
 ///
 /// # Errors
 /// If the peer has no such models: all settings in its way are named, each with what avoids it.
-pub(super) fn write(peer: Peer, model: &Model) -> Result<Export> {
+pub(crate) fn write(peer: Peer, model: &Model) -> Result<Export> {
     let obstacles = peer.obstacles(&model.config).into_iter();
     let obstacles: Vec<_> = obstacles
         .map(|setting| format!("`{}` ({})", setting.name(), peer.remedy(setting)))

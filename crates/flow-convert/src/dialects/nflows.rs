@@ -1,9 +1,10 @@
 //! nflows: a `MultiscaleCompositeTransform` whose levels are a squeeze, steps of `ActNorm`,
-//! `OneByOneConvolution` and a coupling, and at the end of each perhaps one more `OneByOneConvolution`, as
-//! bayesiains/nsf builds it.
+//! `OneByOneConvolution` and a coupling, and at the end of each perhaps one more
+//! `OneByOneConvolution`, as bayesiains/nsf builds it.
 //!
-//! ActNorm is e^s·x + t; the 1×1 convolution permutes first, then applies U and L, and adds a bias; the
-//! coupling scales first, and any channels may pass it; the second half of the channels goes on.
+//! ActNorm is e^s·x + t; the 1×1 convolution permutes first, then applies U and L, and adds a bias;
+//! the coupling scales first, and any channels may pass it; the second half of the channels goes
+//! on.
 
 mod conv1x1;
 mod mask;
@@ -20,26 +21,26 @@ use flow_glow::{
 use conv1x1::read_conv1x1;
 use mask::passing;
 
-use crate::convert_checkpoint::facts::Facts;
-use crate::convert_checkpoint::matrix;
-use crate::convert_checkpoint::parameters::{Model, Parameters};
-use crate::convert_checkpoint::source::Source;
+use crate::facts::Facts;
+use crate::matrix;
+use crate::parameters::{Model, Parameters};
+use crate::source::Source;
 
 #[cfg(test)]
-pub(in crate::convert_checkpoint) use signs::turned;
+pub(crate) use signs::turned;
 pub(super) use write::write;
 
 /// The scale maps of its couplings, its default first.
 const SCALE_MAPS: [ScaleMap; 2] = [ScaleMap::SigmoidOffset, ScaleMap::Softplus];
 
-/// How `Flow` names its transform.
+/// Name that `Flow` gives its transform, with a dot.
 const FLOW: &str = "_transform.";
 
 /// Ends of the names of the first step.
 const FIRST_STEP: &str = "_transforms.0._transforms.1._transforms.1.unconstrained_upper_diag";
 
-/// The tensor by which its models are known: of a `Flow` or of a transform alone, with preprocessing
-/// before the levels or without.
+/// The tensor by which its models are known: of a `Flow` or of a transform alone, with
+/// preprocessing before the levels or without.
 pub(super) const FIRST_TENSOR: [&str; 4] = [
     "_transform._transforms.1._transforms.0._transforms.1._transforms.1.unconstrained_upper_diag",
     "_transforms.1._transforms.0._transforms.1._transforms.1.unconstrained_upper_diag",
@@ -140,7 +141,7 @@ pub(super) fn read(source: &mut Source, facts: &Facts) -> Result<Model> {
     Ok(Model { config, parameters })
 }
 
-/// What stands before the levels.
+/// Prefix of the levels, and what stands before them.
 fn base(source: &Source) -> Result<&'static str> {
     let mut places = FIRST_TENSOR.iter();
     let first = places.find(|name| source.has(name));
@@ -165,7 +166,8 @@ fn last_conv(network: &str, has_gain: bool, name: &str) -> String {
     format!("{network}.{conv}.{name}")
 }
 
-/// What bayesiains/nsf does with pixels in [0, 2^bits): x·scale + shift, all before the first level.
+/// Preprocessing of bayesiains/nsf, of pixels in [0, 2^bits): x·scale + shift, all before the first
+/// level.
 fn preprocessing(source: &mut Source, base: &str, facts: &Facts) -> Result<(Preprocessing, u32)> {
     let Some(before) = base.strip_suffix("1.") else {
         return Ok((facts.preprocessing(Preprocessing::Unit), facts.bits()));

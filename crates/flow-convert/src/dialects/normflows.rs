@@ -1,8 +1,8 @@
 //! normflows: a `MultiscaleFlow` of `GlowBlock`s.
 //!
-//! Its flows map latents to data, so that levels and blocks stand in the opposite order: level 0 is the
-//! deepest, and data pass the blocks of a level from the last to the first. ActNorm and the shift of
-//! couplings have the opposite sign.
+//! Its flows map latents to data, so that levels and blocks stand in the opposite order: level 0 is
+//! the deepest, and data pass the blocks of a level from the last to the first. ActNorm and the
+//! shift of couplings have the opposite sign.
 
 mod base;
 mod write;
@@ -13,11 +13,11 @@ use flow_core::Passing;
 use flow_glow::{Conventions, Coupling, GlowConfig, Preprocessing, ScaleMap};
 
 use super::conv1x1_form;
-use crate::convert_checkpoint::facts::Facts;
-use crate::convert_checkpoint::fold;
-use crate::convert_checkpoint::matrix::{self, Plu};
-use crate::convert_checkpoint::parameters::{Model, Parameters, Rows, negated, scaled_rows};
-use crate::convert_checkpoint::source::Source;
+use crate::facts::Facts;
+use crate::fold;
+use crate::matrix::{self, Plu};
+use crate::parameters::{Model, Parameters, Rows, negated, scaled_rows};
+use crate::source::Source;
 use base::{Base, read_base};
 
 pub(super) use write::write;
@@ -130,7 +130,7 @@ pub(super) fn read(source: &mut Source, facts: &Facts) -> Result<Model> {
     Ok(Model { config, parameters })
 }
 
-/// Where the layers of a network stand in its list, which may have ActNorms in it.
+/// Places of a network's layers in its list, which may have ActNorms in it.
 #[derive(Clone, Copy)]
 struct Layers {
     has_actnorm: bool,

@@ -1,4 +1,4 @@
-//! What stands before a model's own names: the modules that wrap it.
+//! Prefixes of a model's own names: the modules that wrap it.
 
 /// Modules of PyTorch that wrap others at any depth. No program's own modules have such names.
 const WRAPPERS: [&str; 4] = [
@@ -27,7 +27,7 @@ pub(super) fn before<'a>(name: &'a str, end: &str) -> Option<&'a str> {
 }
 
 /// A name without the modules that wrap parts of the model.
-pub(in super::super) fn unwrapped(name: &str) -> String {
+pub(crate) fn unwrapped(name: &str) -> String {
     let own = name.split('.').filter(|part| !WRAPPERS.contains(part));
     own.collect::<Vec<_>>().join(".")
 }

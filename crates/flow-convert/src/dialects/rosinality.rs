@@ -1,7 +1,7 @@
 //! rosinality/glow-pytorch.
 //!
-//! ActNorm's scale is a plain number, which may be negative: its sign goes to the columns of the 1×1
-//! convolution. The last convolution of a coupling gives the scale first, then the shift.
+//! ActNorm's scale is a plain number, which may be negative: its sign goes to the columns of the
+//! 1×1 convolution. The last convolution of a coupling gives the scale first, then the shift.
 
 mod write;
 
@@ -10,10 +10,10 @@ use candle_core::Tensor;
 use flow_glow::{Conventions, Coupling, GlowConfig, Padding, Preprocessing, PriorForm, ScaleMap};
 
 use super::conv1x1_form;
-use crate::convert_checkpoint::facts::Facts;
-use crate::convert_checkpoint::matrix::{self, Plu};
-use crate::convert_checkpoint::parameters::{Model, Parameters, Rows};
-use crate::convert_checkpoint::source::Source;
+use crate::facts::Facts;
+use crate::matrix::{self, Plu};
+use crate::parameters::{Model, Parameters, Rows};
+use crate::source::Source;
 
 pub(super) use write::write;
 

@@ -1,7 +1,8 @@
 //! y0ast/Glow-PyTorch, and programs that descend from it.
 //!
-//! Layers stand in one list: of each level a squeeze, the steps and, but for the last level, a split. Hidden
-//! convolutions have an ActNorm instead of a bias. Shifts and means are even rows, scales odd ones.
+//! Layers stand in one list: of each level a squeeze, the steps and, but for the last level, a
+//! split. Hidden convolutions have an ActNorm instead of a bias. Shifts and means are even rows,
+//! scales odd ones.
 
 use anyhow::{Result, bail, ensure};
 use candle_core::Tensor;
@@ -9,12 +10,12 @@ use flow_glow::{
     Conv1x1Form, Conventions, Coupling, GlowConfig, Preprocessing, PriorForm, ScaleMap,
 };
 
-use crate::convert_checkpoint::facts::Facts;
-use crate::convert_checkpoint::matrix::{self, Plu};
-use crate::convert_checkpoint::parameters::{Model, Parameters, Rows, scaled_rows};
-use crate::convert_checkpoint::source::Source;
+use crate::facts::Facts;
+use crate::matrix::{self, Plu};
+use crate::parameters::{Model, Parameters, Rows, scaled_rows};
+use crate::source::Source;
 
-/// How much faster than its weights the gain of a layer that starts at zero learns.
+/// Learning rate of the gain of a layer that starts at zero, relative to its weights'.
 const GAIN_RATE: f64 = 3.0;
 
 /// The tensor by which its models are known.
@@ -202,7 +203,8 @@ fn read_zero_conv(
     Ok(())
 }
 
-/// A convolution of zeros between zeros is its bias; a class adds a column to it. Means come first here.
+/// A convolution of zeros between zeros is its bias; a class adds a column to it. Means come first
+/// here.
 fn read_top_prior(
     source: &mut Source,
     parameters: &mut Parameters,

@@ -41,7 +41,7 @@ impl<'a> Flat<'a> {
         Ok(Self(views.collect::<Result<_>>()?))
     }
 
-    /// Whether a tensor is one whole number or flag.
+    /// Tells whether a tensor is one whole number or flag.
     pub(super) fn is_counter(&self, id: Id) -> bool {
         let view = &self.0[id];
         view.shape().iter().all(|&size| size == 1) && kind(view.dtype()).is_some_and(Kind::is_whole)

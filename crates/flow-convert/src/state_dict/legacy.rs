@@ -25,7 +25,7 @@ pub(super) const START: usize = 32;
 /// The protocol version of all such files.
 const PROTOCOL: i64 = 1001;
 
-/// Whether a file that begins so is one: a magic number, written in any protocol, comes first.
+/// Tells whether a file that begins so is one: a magic number, written in any protocol, comes first.
 pub(super) fn is_start(start: &[u8]) -> bool {
     let number = start.windows(MAGIC.len()).any(|bytes| bytes == MAGIC);
     number && start[0] == 0x80 || start.starts_with(DIGITS)
@@ -35,7 +35,7 @@ pub(super) fn is_start(start: &[u8]) -> bool {
 pub(super) struct Legacy<'a> {
     bytes: &'a [u8],
     keys: Vec<&'a str>,
-    /// Where the storages begin.
+    /// Start of the storages.
     start: usize,
 }
 

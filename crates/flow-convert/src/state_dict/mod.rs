@@ -1,5 +1,9 @@
 //! State dicts of other programs, as files that nobody should trust.
 //!
+//! [`Contents::read`] takes a file in, [`Contents::parse`] finds its containers: dicts, lists and
+//! objects, any number of keys deep. [`File::named`] has the tensors of one of them, [`File::load`]
+//! reads their numbers. Memory is bounded by a multiple of the file's size.
+//!
 //! candle reads PyTorch's zip archives too, but neither the older format nor storages of bool and
 //! int, which it skips, nor views that are not dense, nor a file with a foreign object in it.
 
@@ -8,25 +12,29 @@ mod flat;
 mod legacy;
 mod pickle;
 mod torch;
-pub(super) mod tree;
+pub(crate) mod tree;
 
 use std::{collections::BTreeMap, fs, io::Read, path::Path};
 
 use anyhow::{Context, Result, ensure};
 use candle_core::{Device, Tensor};
 
+use crate::Error;
+
 use archive::Archive;
 use flat::Flat;
 use legacy::Legacy;
-use pickle::{Id, Pickle};
+use pickle::Pickle;
 use torch::{Storage, View};
-use tree::Node;
+use tree::{Entry, Node};
+
+pub use pickle::Id;
 
 /// Tensors in f64 by name.
-pub(super) type Tensors = BTreeMap<String, Tensor>;
+pub type Tensors = BTreeMap<String, Tensor>;
 
 /// A file of PyTorch, old or new, or of safetensors, whose tensors are read when asked for.
-pub(super) struct Contents {
+pub struct Contents {
     size: u64,
     format: Format,
 }
@@ -38,8 +46,8 @@ enum Format {
 }
 
 /// The containers of a file, and where its numbers are.
-pub(super) struct File<'a> {
-    pub(super) nodes: Vec<Node<'a>>,
+pub struct File<'a> {
+    pub(crate) nodes: Vec<Node<'a>>,
     size: u64,
     numbers: Numbers<'a>,
 }
@@ -51,7 +59,23 @@ enum Numbers<'a> {
 }
 
 impl Contents {
-    pub(super) fn read(path: &Path) -> Result<Self> {
+    /// Opens a file and tells its format by how it begins.
+    ///
+    /// # Errors
+    /// If it cannot be read, is of none of these formats, or is a checkpoint of this project.
+    pub fn read(path: &Path) -> crate::Result<Self> {
+        Self::open(path).map_err(Error)
+    }
+
+    /// The containers of the file, its whole result first.
+    ///
+    /// # Errors
+    /// If its structure is damaged, or its numbers are big-endian.
+    pub fn parse(&mut self) -> crate::Result<File<'_>> {
+        self.containers().map_err(Error)
+    }
+
+    fn open(path: &Path) -> Result<Self> {
         ensure!(!path.exists() || path.is_file(), "it is not a file");
         let mut start = Vec::new();
         let file = fs::File::open(path)?;
@@ -70,7 +94,7 @@ impl Contents {
         Ok(Self { size, format })
     }
 
-    pub(super) fn parse(&mut self) -> Result<File<'_>> {
+    fn containers(&mut self) -> Result<File<'_>> {
         let (nodes, numbers) = match &mut self.format {
             Format::Archive(archive, pickle) => {
                 let (pickle, _) = Pickle::read(pickle, 0).context("`data.pkl`")?;
@@ -98,8 +122,33 @@ impl Contents {
 const FREE_NUMBERS: u64 = 4096;
 
 impl File<'_> {
+    /// Number of containers.
+    pub fn containers(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// The tensors of a container that have a name, by it.
+    ///
+    /// # Panics
+    /// If there are not so many containers.
+    pub fn named(&self, container: usize) -> BTreeMap<String, Id> {
+        let entries = self.nodes[container].entries.iter();
+        let named = entries.filter_map(Entry::tensor);
+        named.map(|(name, id)| (name.to_owned(), id)).collect()
+    }
+
+    /// The keys that lead to a container, each with a dot after it.
+    ///
+    /// # Panics
+    /// If there are not so many containers.
+    pub fn place(&self, container: usize) -> String {
+        let steps = tree::path(&self.nodes, container);
+        let keys = steps.into_iter().map(|(_, key)| key);
+        keys.fold(String::new(), tree::below)
+    }
+
     /// The class of the object that the whole file is, if it is one.
-    pub(super) fn class(&self) -> Option<String> {
+    pub fn class(&self) -> Option<String> {
         match &self.numbers {
             Numbers::Archive(pickle, _) | Numbers::Legacy(pickle, _) => {
                 pickle.class(pickle.result())
@@ -108,8 +157,8 @@ impl File<'_> {
         }
     }
 
-    /// Whether two tensors are the same numbers of the file.
-    pub(super) fn is_same(&self, a: Id, b: Id) -> bool {
+    /// Tells whether two tensors are the same numbers of the file.
+    pub fn is_same(&self, a: Id, b: Id) -> bool {
         match &self.numbers {
             Numbers::Archive(pickle, _) | Numbers::Legacy(pickle, _) => {
                 let [a, b] = [a, b].map(|id| torch::view(pickle, id).ok());
@@ -119,8 +168,8 @@ impl File<'_> {
         }
     }
 
-    /// Whether a tensor is one whole number or flag, as counters are.
-    pub(super) fn is_counter(&self, id: Id) -> bool {
+    /// Tells whether a tensor is one whole number or flag, as counters are.
+    pub fn is_counter(&self, id: Id) -> bool {
         match &self.numbers {
             Numbers::Archive(pickle, _) | Numbers::Legacy(pickle, _) => torch::view(pickle, id)
                 .is_ok_and(|view| view.count() == 1 && view.storage.kind.is_whole()),
@@ -128,8 +177,16 @@ impl File<'_> {
         }
     }
 
-    /// Reads tensors.
-    pub(super) fn load(&mut self, tensors: &BTreeMap<String, Id>) -> Result<Tensors> {
+    /// Reads tensors, by the names that they are to have.
+    ///
+    /// # Errors
+    /// If one is no plain tensor, or reaches beyond its storage, or if all of them together are much
+    /// larger than the file.
+    pub fn load(&mut self, tensors: &BTreeMap<String, Id>) -> crate::Result<Tensors> {
+        self.tensors(tensors).map_err(Error)
+    }
+
+    fn tensors(&mut self, tensors: &BTreeMap<String, Id>) -> Result<Tensors> {
         let size = self.size;
         let views = |pickle: &Pickle| -> Result<BTreeMap<String, View>> {
             let view = |(name, id): (&String, &Id)| {

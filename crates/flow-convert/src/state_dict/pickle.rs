@@ -18,8 +18,8 @@ use anyhow::{Context, Result};
 use machine::Machine;
 pub(super) use name::{Kind, Name};
 
-/// A value, by its place in [`Pickle::values`].
-pub(super) type Id = usize;
+/// A value of a file, by its place among all.
+pub type Id = usize;
 
 /// The one value that stands for `None`, floats, bytes and whatever else nothing here needs.
 const OPAQUE: Id = 0;
@@ -134,7 +134,7 @@ impl<'a> Pickle<'a> {
         }
     }
 
-    /// Whether a value is a tensor, be it one that is not read: quantised, sparse.
+    /// Tells whether a value is a tensor, be it one that is not read: quantised, sparse.
     pub(super) fn is_tensor(&self, id: Id) -> bool {
         match self.get(id) {
             Value::Tensor(_) => true,

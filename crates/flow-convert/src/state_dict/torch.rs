@@ -10,7 +10,7 @@ use super::pickle::{Id, Kind, Name, Pickle, Value};
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct View {
     pub(super) storage: Storage,
-    /// Where in the storage it begins, and how it steps through it, in numbers.
+    /// Its start in the storage and its strides through it, in numbers.
     pub(super) offset: usize,
     pub(super) shape: Vec<usize>,
     pub(super) strides: Vec<usize>,
@@ -21,7 +21,7 @@ pub(super) struct View {
 pub(super) struct Storage {
     pub(super) kind: Kind,
     pub(super) key: String,
-    /// How many numbers it has.
+    /// Count of its numbers.
     pub(super) length: usize,
 }
 
@@ -79,14 +79,14 @@ pub(super) fn view(pickle: &Pickle, id: Id) -> Result<View> {
     Ok(view)
 }
 
-/// Whether a storage is described; others describe the source of a module's class.
+/// Tells whether a storage is described; others describe the source of a module's class.
 fn is_storage(pickle: &Pickle, description: Id) -> bool {
     let tag = pickle.items(description).and_then(|items| items.first());
     tag.and_then(|&tag| pickle.text(tag)) == Some("storage")
 }
 
-/// The tuple of a storage: `storage`, its type, its key, its device, its length, and in old files a view of
-/// it: key, offset, length. Also where that view begins.
+/// The tuple of a storage: `storage`, its type, its key, its device, its length, and in old files a
+/// view of it: key, offset, length. Also where that view begins.
 fn storage(pickle: &Pickle, id: Id) -> Result<(Storage, usize)> {
     let &Value::Storage(description) = pickle.get(id) else {
         bail!("it has no storage");
@@ -121,7 +121,7 @@ fn described(pickle: &Pickle, description: Id) -> Result<(Storage, usize)> {
 }
 
 impl View {
-    /// How many numbers it has.
+    /// Count of its numbers.
     pub(super) fn count(&self) -> usize {
         self.shape.iter().product()
     }

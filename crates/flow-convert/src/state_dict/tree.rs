@@ -14,25 +14,25 @@ const MAX_DEPTH: usize = 16;
 const MAX_KEY: usize = 512;
 
 /// A container.
-pub(in super::super) struct Node<'a> {
+pub(crate) struct Node<'a> {
     id: Id,
     /// The container that it lies in, by its place in the list of all.
     parent: usize,
     key: Key<'a>,
     depth: usize,
-    pub(in super::super) entries: Vec<Entry<'a>>,
+    pub(crate) entries: Vec<Entry<'a>>,
 }
 
 /// A value in a container.
-pub(in super::super) struct Entry<'a> {
-    pub(in super::super) key: Key<'a>,
-    pub(in super::super) id: Id,
-    pub(in super::super) is_tensor: bool,
+pub(crate) struct Entry<'a> {
+    pub(crate) key: Key<'a>,
+    pub(crate) id: Id,
+    pub(crate) is_tensor: bool,
 }
 
-/// What leads from a container to a value in it.
+/// A key that leads from a container to a value in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) enum Key<'a> {
+pub(crate) enum Key<'a> {
     Text(&'a str),
     Number(i64),
     /// Attributes and arguments of an object.
@@ -51,7 +51,7 @@ impl fmt::Display for Key<'_> {
 
 impl<'a> Entry<'a> {
     /// The name of a tensor.
-    pub(in super::super) fn tensor(&self) -> Option<(&'a str, Id)> {
+    pub(crate) fn tensor(&self) -> Option<(&'a str, Id)> {
         match self.key {
             Key::Text(name) if self.is_tensor => Some((name, self.id)),
             _ => None,
@@ -113,10 +113,7 @@ impl<'a> Node<'a> {
 
 /// The containers that lead to the one at `place`, from the result of the pickle on, each with the
 /// key that follows.
-pub(in super::super) fn path<'b, 'a>(
-    nodes: &'b [Node<'a>],
-    place: usize,
-) -> Vec<(&'b Node<'a>, Key<'a>)> {
+pub(crate) fn path<'b, 'a>(nodes: &'b [Node<'a>], place: usize) -> Vec<(&'b Node<'a>, Key<'a>)> {
     let (mut steps, mut place) = (Vec::new(), place);
     while place != 0 {
         let parent = nodes[place].parent;
@@ -125,6 +122,14 @@ pub(in super::super) fn path<'b, 'a>(
     }
     steps.reverse();
     steps
+}
+
+/// The place below `place` that a key leads to.
+pub(crate) fn below(place: String, key: Key) -> String {
+    match key {
+        Key::Part => place,
+        key => format!("{place}{key}."),
+    }
 }
 
 fn is_container(value: &Value) -> bool {

@@ -1,20 +1,24 @@
-//! What is no usable file: one clear error, and nothing is written.
+//! Unusable files: one clear error, and nothing is written.
 
-use std::{fs, path::Path};
+use std::fs;
 
 use candle_core::{Device, Tensor};
+use serde_json::{Value, json};
 
-use super::super::state_dict::{Contents, Tensors};
-use super::{convert, expected, fixtures, folder, tensors, values};
+use super::{convert, expected, facts, fixtures, folder, known, tensors, values};
+use crate::Facts;
+use crate::state_dict::{Contents, Tensors};
 
 /// The error of converting these bytes, in one line.
-fn refusal(bytes: &[u8], more: &[&str]) -> String {
+fn refusal(bytes: &[u8], said: Value) -> String {
+    refusal_below(bytes, None, &facts(said))
+}
+
+fn refusal_below(bytes: &[u8], prefix: Option<&str>, facts: &Facts) -> String {
     let work = tempfile::tempdir().unwrap();
     let [input, output] = ["in", "out.safetensors"].map(|name| work.path().join(name));
     fs::write(&input, bytes).unwrap();
-    let mut arguments = vec![input.as_os_str(), output.as_os_str()];
-    arguments.extend(more.iter().map(|text| std::ffi::OsStr::new(*text)));
-    let error = format!("{:#}", convert(&arguments).unwrap_err());
+    let error = format!("{:#}", convert(&input, &output, prefix, facts).unwrap_err());
     assert!(!error.contains('\n'), "{error}");
     let left: Vec<_> = fs::read_dir(work.path())
         .unwrap()
@@ -34,9 +38,7 @@ fn every_storage_and_every_view_is_read() {
     for file in ["storages.pt", "storages-legacy.pt"] {
         let mut contents = Contents::read(&folder().join(file)).unwrap();
         let mut read = contents.parse().unwrap();
-        let entries = read.nodes[0].entries.iter();
-        let named = entries.map(|entry| entry.tensor().unwrap());
-        let named = named.map(|(name, id)| (name.to_owned(), id)).collect();
+        let named = read.named(0);
         let found = read.load(&named).unwrap();
         assert!(found.keys().eq(expected.keys()), "{file}");
         for (name, tensor) in &found {
@@ -58,7 +60,7 @@ fn a_truncated_file_is_refused_wherever_it_ends() {
             .map(|part| whole.len() * part / 60)
             .chain([whole.len() - 1]);
         for end in ends {
-            let error = refusal(&whole[..end], &["--size", "8"]);
+            let error = refusal(&whole[..end], json!({ "size": 8 }));
             assert!(
                 error.contains("is not a usable state dict"),
                 "{name} of {end} bytes: {error}"
@@ -91,15 +93,8 @@ fn a_damaged_file_is_refused_or_another_model() {
             let place = place % bytes.len();
             bytes[place] = bytes[place].wrapping_add(1 + (change % 255) as u8);
             fs::write(&input, &bytes).unwrap();
-            refused += usize::from(
-                convert(&[
-                    input.as_os_str(),
-                    output.as_os_str(),
-                    "--size".as_ref(),
-                    "8".as_ref(),
-                ])
-                .is_err(),
-            );
+            let said = facts(json!({ "size": 8 }));
+            refused += usize::from(convert(&input, &output, None, &said).is_err());
         }
         assert!(refused > 100, "{name}: {refused}");
     }
@@ -130,7 +125,7 @@ fn a_pickle_without_a_state_dict_is_refused() {
         (b"\x80\x02R.", "its stack is empty"),
     ];
     for (pickle, reason) in broken {
-        let error = refusal(&with(pickle), &["--size", "8"]);
+        let error = refusal(&with(pickle), json!({ "size": 8 }));
         assert!(
             error.contains(reason) && error.contains("broken at byte"),
             "{error}"
@@ -144,28 +139,26 @@ fn a_pickle_without_a_state_dict_is_refused() {
         (b"(i__main__\nGlow\n.", "__main__.Glow"),
     ];
     for (pickle, class) in objects {
-        let error = refusal(&with(&[pickle, b"\x80\x02]."].concat()), &[]);
+        let error = refusal(&with(&[pickle, b"\x80\x02]."].concat()), json!({}));
         let reason = format!("it is a `{class}`, without a state dict");
         assert!(error.contains(&reason), "{error}");
     }
-    let none = refusal(&with(b"\x80\x02}.\x80\x02]."), &[]);
+    let none = refusal(&with(b"\x80\x02}.\x80\x02]."), json!({}));
     assert!(none.contains("holds no state dict"), "{none}");
 }
 
 #[test]
 fn what_is_no_file_of_tensors_is_named() {
-    assert!(refusal(b"", &[]).contains("neither a file of PyTorch nor one of safetensors"));
-    assert!(refusal(b"hello world, this is text", &[]).contains("neither a file of PyTorch"));
-    let own = refusal(&fixture("nflows-gain.expected.safetensors"), &[]);
+    assert!(refusal(b"", json!({})).contains("neither a file of PyTorch nor one of safetensors"));
+    assert!(refusal(b"hello world, this is text", json!({})).contains("neither a file of PyTorch"));
+    let own = refusal(&fixture("nflows-gain.expected.safetensors"), json!({}));
     assert!(
         own.contains("no program that is known names its tensors like `log_prob`"),
         "{own}"
     );
     let work = tempfile::tempdir().unwrap();
-    let missing = convert(&[
-        work.path().join("none").as_os_str(),
-        work.path().join("out").as_os_str(),
-    ]);
+    let [none, out] = ["none", "out"].map(|name| work.path().join(name));
+    let missing = convert(&none, &out, None, &Facts::default());
     assert!(format!("{:#}", missing.unwrap_err()).contains("none"));
 }
 
@@ -181,20 +174,20 @@ fn a_state_dict_that_does_not_fit_names_the_tensor() {
     let zeros =
         |shape: &[usize]| Tensor::zeros(shape, candle_core::DType::F64, &Device::Cpu).unwrap();
     let name = "blocks.1.flows.1.coupling.net.2.bias";
-    let said = ["--size", "8"];
+    let said = || json!({ "size": 8 });
     let missing = changed("rosinality-lu.pt", |tensors| drop(tensors.remove(name)));
-    assert!(refusal(&missing, &said).contains(&format!("tensor `{name}` is missing")));
+    assert!(refusal(&missing, said()).contains(&format!("tensor `{name}` is missing")));
     let shape = changed("rosinality-lu.pt", |tensors| {
         drop(tensors.insert(name.into(), zeros(&[5])));
     });
-    assert!(refusal(&shape, &said).contains(&format!(
+    assert!(refusal(&shape, said()).contains(&format!(
         "tensor `{name}` has shape [5], but should have [4]"
     )));
     let extra = changed("rosinality-lu.pt", |tensors| {
         drop(tensors.insert("ema.decay".into(), zeros(&[1])));
     });
     assert!(
-        refusal(&extra, &said).contains("tensor `ema.decay` of shape [1] is none of such a model")
+        refusal(&extra, said()).contains("tensor `ema.decay` of shape [1] is none of such a model")
     );
     let singular = changed("rosinality-lu.pt", |tensors| {
         drop(tensors.insert(
@@ -202,29 +195,29 @@ fn a_state_dict_that_does_not_fit_names_the_tensor() {
             zeros(&[1, 4, 1, 1]),
         ));
     });
-    assert!(refusal(&singular, &said).contains("`blocks.0.flows.0.actnorm.scale` holds a zero"));
+    assert!(refusal(&singular, said()).contains("`blocks.0.flows.0.actnorm.scale` holds a zero"));
     let fresh = changed("normflows-lu.pt", |tensors| {
         let name = "flows.1.0.flows.2.data_dep_init_done";
         drop(tensors.insert(name.into(), zeros(&[])));
     });
     assert!(
-        refusal(&fresh, &[])
+        refusal(&fresh, json!({}))
             .contains("data_dep_init_done` is 0: the model has never seen an image")
     );
     let large = changed("rosinality-lu.pt", |tensors| {
         drop(tensors.insert(name.into(), (zeros(&[4]) + 1e300).unwrap()));
     });
-    assert!(refusal(&large, &said).contains("too large for f32"));
+    assert!(refusal(&large, said()).contains("too large for f32"));
     let permutation = changed("nflows-gain.pt", |tensors| {
         let name = "_transform._transforms.0._transforms.1._transforms.1.permutation._permutation";
         drop(tensors.insert(name.into(), zeros(&[4])));
     });
-    assert!(refusal(&permutation, &said).contains("_permutation` is no permutation"));
+    assert!(refusal(&permutation, said()).contains("_permutation` is no permutation"));
     let mask = changed("nflows-gain.pt", |tensors| {
         let name = "_transform._transforms.0._transforms.1._transforms.2.identity_features";
         drop(tensors.insert(name.into(), Tensor::new(&[0.0, 3.0], &Device::Cpu).unwrap()));
     });
-    assert!(refusal(&mask, &said).contains("identity_features` is [0, 3]"));
+    assert!(refusal(&mask, said()).contains("identity_features` is [0, 3]"));
 }
 
 #[test]
@@ -249,15 +242,15 @@ fn a_weight_that_is_not_finite_is_named() {
                 let value = Tensor::from_vec(numbers, value.shape(), &Device::Cpu).unwrap();
                 tensors.insert(tensor.into(), value);
             });
-            let error = refusal(&file, &["--size", "8"]);
+            let error = refusal(&file, json!({ "size": 8 }));
             let reason = format!("tensor `{tensor}` holds {text} at [");
             assert!(error.contains(&reason), "{error}");
         }
     }
 }
 
-/// Names of what is skipped where it is missing: flags of initialisation, constants, counters, and heads that
-/// have no part in the density.
+/// Names of what is skipped where it is missing: flags of initialisation, constants, counters, and
+/// heads that have no part in the density.
 const OPTIONAL: [&str; 12] = [
     "initialized",
     "is_initialized",
@@ -278,8 +271,7 @@ fn every_tensor_of_every_fixture_is_needed_in_its_shape() {
     let work = tempfile::tempdir().unwrap();
     let [input, output] = ["in.safetensors", "out.safetensors"].map(|name| work.path().join(name));
     for name in fixtures() {
-        let facts = folder().join(format!("{name}.json"));
-        let arguments = [&input, &output, Path::new("--config"), &facts].map(Path::as_os_str);
+        let facts = known(&name);
         let whole = tensors(&folder().join(format!("{name}.pt")));
         for (tensor, value) in &whole {
             if OPTIONAL.iter().any(|end| tensor.ends_with(end)) {
@@ -290,7 +282,9 @@ fn every_tensor_of_every_fixture_is_needed_in_its_shape() {
             other.insert(tensor.clone(), value.unsqueeze(0).unwrap());
             for tensors in [missing, other] {
                 fs::write(&input, safetensors::serialize(tensors, None).unwrap()).unwrap();
-                let error = convert(&arguments).map(|()| tensor).unwrap_err();
+                let error = convert(&input, &output, None, &facts)
+                    .map(|()| tensor)
+                    .unwrap_err();
                 assert!(!format!("{error:#}").contains('\n'), "{error:#}");
                 assert!(!output.exists(), "{name}: `{tensor}`");
             }
@@ -302,26 +296,29 @@ fn every_tensor_of_every_fixture_is_needed_in_its_shape() {
 fn what_is_said_has_to_agree_with_the_file() {
     let file = fixture("rosinality-lu.pt");
     assert!(
-        refusal(&file, &[]).contains("does not tell the size of the images: say it by `--size`")
+        refusal(&file, json!({}))
+            .contains("does not tell the size of the images: say it by `--size`")
     );
     assert!(
-        refusal(&file, &["--size", "8", "--channels", "3"])
+        refusal(&file, json!({ "size": 8, "channels": 3 }))
             .contains("channels are said to be 3, but the file's are 1")
     );
-    assert!(refusal(&file, &["--size", "6"]).contains("2 levels do not fit"));
+    assert!(refusal(&file, json!({ "size": 6 })).contains("2 levels do not fit"));
     assert!(
-        refusal(&file, &["--size", "8", "--from", "nflows"])
+        refusal(&file, json!({ "size": 8, "kind": "nflows" }))
             .contains("unconstrained_upper_diag` is missing")
     );
-    assert!(refusal(&file, &["--key", "ema"]).contains("no model below `ema`, but below `\"\"`"));
+    assert!(
+        refusal_below(&file, Some("ema"), &Facts::default())
+            .contains("no model below `ema`, but below `\"\"`")
+    );
     let sized = fixture("normflows-lu.pt");
     assert!(
-        refusal(&sized, &["--size", "16"]).contains("said to be 16×16, but the file's are 8×8")
+        refusal(&sized, json!({ "size": 16 })).contains("said to be 16×16, but the file's are 8×8")
     );
-    assert!(refusal(&sized, &["--scale-map", "softplus"]).contains("has no such scale map"));
-    let config = folder().join("nflows-gain.json");
-    let config = ["--config", config.to_str().unwrap(), "--from", "rosinality"];
-    let steps = refusal(&fixture("rosinality-plain.pt"), &config);
+    assert!(refusal(&sized, json!({ "scale_map": "softplus" })).contains("has no such scale map"));
+    let other = facts(json!({ "kind": "rosinality" })).or(known("nflows-gain"));
+    let steps = refusal_below(&fixture("rosinality-plain.pt"), None, &other);
     assert!(
         steps.contains("steps are said to be 2, but the file's are 1"),
         "{steps}"

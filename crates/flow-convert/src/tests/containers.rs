@@ -1,20 +1,17 @@
 //! A model wherever it lies in a file, and beside whatever: the same checkpoint.
 
-use std::{collections::HashMap, fs, path::Path};
+use std::{collections::HashMap, fs};
 
-use super::super::choice::Choice;
-use super::super::state_dict::{Contents, Tensors};
-use super::{convert, folder, tensors};
+use super::{convert, folder, known, tensors};
+use crate::choice::Choice;
+use crate::state_dict::{Contents, Tensors};
 
 /// The checkpoint that a file of these bytes becomes, or the error.
-fn converted(bytes: &[u8], model: &str, more: &[&str]) -> anyhow::Result<Vec<u8>> {
+fn converted(bytes: &[u8], model: &str, prefix: Option<&str>) -> anyhow::Result<Vec<u8>> {
     let work = tempfile::tempdir().unwrap();
     let [input, output] = ["in", "out"].map(|name| work.path().join(name));
     fs::write(&input, bytes).unwrap();
-    let facts = folder().join(format!("{model}.json"));
-    let arguments = [&input, &output, Path::new("--config"), &facts].map(Path::as_os_str);
-    let more = more.iter().map(std::ffi::OsStr::new);
-    convert(&arguments.into_iter().chain(more).collect::<Vec<_>>())?;
+    convert(&input, &output, prefix, &known(model))?;
     Ok(fs::read(output)?)
 }
 
@@ -94,7 +91,7 @@ const FOREIGN: [&[u8]; 34] = [
 #[test]
 fn a_foreign_object_beside_the_weights_changes_nothing() {
     let parts = Parts::new();
-    let plain = converted(&fixture(MODEL), MODEL, &[]).unwrap();
+    let plain = converted(&fixture(MODEL), MODEL, None).unwrap();
     for foreign in FOREIGN {
         for protocol in 2..=5 {
             let key = b"X\x03\0\0\0key";
@@ -111,7 +108,7 @@ fn a_foreign_object_beside_the_weights_changes_nothing() {
                     b"u",
                 ],
             );
-            let found = converted(&file, MODEL, &[]);
+            let found = converted(&file, MODEL, None);
             let found = found.unwrap_or_else(|error| panic!("{foreign:02x?}: {error:#}"));
             assert!(found == plain, "{foreign:02x?}");
         }
@@ -121,7 +118,7 @@ fn a_foreign_object_beside_the_weights_changes_nothing() {
 #[test]
 fn a_state_dict_lies_in_any_container() {
     let parts = Parts::new();
-    let plain = converted(&fixture(MODEL), MODEL, &[]).unwrap();
+    let plain = converted(&fixture(MODEL), MODEL, None).unwrap();
     let around: [[&[u8]; 2]; 9] = [
         [b"]", b"a"],
         [b"N", b"N\x87"],
@@ -135,7 +132,7 @@ fn a_state_dict_lies_in_any_container() {
         [b"ccollections\nOrderedDict\n(](](X\x05\0\0\0model", b"eetR"],
     ];
     for [before, after] in around {
-        let found = converted(&parts.with(2, &[before, &parts.state, after]), MODEL, &[]);
+        let found = converted(&parts.with(2, &[before, &parts.state, after]), MODEL, None);
         assert!(found.unwrap() == plain, "{before:02x?}");
     }
 }
@@ -177,9 +174,9 @@ fn names_below_any_prefix_are_those_of_the_model() {
         "y0ast-lu",
         "chrischute",
     ] {
-        let plain = converted(&fixture(model), model, &[]).unwrap();
+        let plain = converted(&fixture(model), model, None).unwrap();
         for prefix in PREFIXES {
-            let found = converted(&renamed(model, &[prefix]), model, &[]);
+            let found = converted(&renamed(model, &[prefix]), model, None);
             let found = found.unwrap_or_else(|error| panic!("{model}, `{prefix}`: {error:#}"));
             assert!(found == plain, "{model}, `{prefix}`");
         }
@@ -188,14 +185,14 @@ fn names_below_any_prefix_are_those_of_the_model() {
 
 #[test]
 fn wrappers_of_parts_are_passed_over() {
-    let plain = converted(&fixture("rosinality-lu"), "rosinality-lu", &[]).unwrap();
+    let plain = converted(&fixture("rosinality-lu"), "rosinality-lu", None).unwrap();
     let own = tensors(&folder().join("rosinality-lu.pt"));
     let wrapped = own.into_iter().map(|(name, tensor)| {
         let name = name.replace("blocks.0.", "blocks.0._orig_mod.");
         (name.replace("coupling.", "coupling.module."), tensor)
     });
     let bytes = safetensors::serialize(wrapped.collect::<Tensors>(), None).unwrap();
-    assert!(converted(&bytes, "rosinality-lu", &[]).unwrap() == plain);
+    assert!(converted(&bytes, "rosinality-lu", None).unwrap() == plain);
 }
 
 #[test]
@@ -203,7 +200,7 @@ fn of_several_models_one_is_asked_for() {
     let model = "normflows-additive";
     for prefixes in [["", "ema."], ["model.", "ema_model."], ["a.b.", "a.c."]] {
         let file = renamed(model, &prefixes);
-        let error = format!("{:#}", converted(&file, model, &[]).unwrap_err());
+        let error = format!("{:#}", converted(&file, model, None).unwrap_err());
         assert!(error.contains("choose one by `--prefix`"), "{error}");
         for (place, prefix) in prefixes.iter().enumerate() {
             let shown = if prefix.is_empty() { "\"\"" } else { prefix };
@@ -213,14 +210,14 @@ fn of_several_models_one_is_asked_for() {
             } else {
                 renamed(model, &["other.", prefix])
             };
-            let expected = converted(&alone, model, &["--prefix", prefix]).unwrap();
+            let expected = converted(&alone, model, Some(prefix)).unwrap();
             for form in [prefix, prefix.trim_end_matches('.')] {
-                let found = converted(&file, model, &["--prefix", form]).unwrap();
+                let found = converted(&file, model, Some(form)).unwrap();
                 assert!(found == expected, "`{form}`");
             }
         }
     }
-    let error = converted(&renamed(model, &["a."]), model, &["--prefix", "b"]).unwrap_err();
+    let error = converted(&renamed(model, &["a."]), model, Some("b")).unwrap_err();
     let error = format!("{error:#}");
     assert!(
         error.contains("no model below `b`, but below `a.`"),
@@ -252,19 +249,19 @@ fn the_prefix_and_what_is_ignored_are_said() {
 #[test]
 fn counters_beside_the_model_are_ignored() {
     use candle_core::{Device, Tensor};
-    let plain = converted(&fixture(MODEL), MODEL, &[]).unwrap();
+    let plain = converted(&fixture(MODEL), MODEL, None).unwrap();
     let own = tensors(&folder().join(format!("{MODEL}.pt")));
     let counter = |name: &str| {
         let count = Tensor::new(5_i64, &Device::Cpu).unwrap();
         let all = own.clone().into_iter().chain([(name.to_owned(), count)]);
         safetensors::serialize(all.collect::<Tensors>(), None).unwrap()
     };
-    assert!(converted(&counter("n_averaged"), MODEL, &[]).unwrap() == plain);
+    assert!(converted(&counter("n_averaged"), MODEL, None).unwrap() == plain);
     assert_eq!(
         remark(&counter("n_averaged")).unwrap(),
         "ignored beside the model: `n_averaged`"
     );
-    let inside = converted(&counter("flows.0.0.steps"), MODEL, &[]).unwrap_err();
+    let inside = converted(&counter("flows.0.0.steps"), MODEL, None).unwrap_err();
     assert!(format!("{inside:#}").contains("tensor `flows.0.0.steps` of shape [] is none"));
 }
 
@@ -273,7 +270,7 @@ fn a_weight_that_is_not_a_plain_tensor_is_named() {
     let quantised = b"X\x0f\0\0\0flows.0.0.extractorch._utils\n_rebuild_qtensor\n)Rs";
     let file = Parts::new();
     let file = file.with(2, &[&file.state, quantised]);
-    let error = format!("{:#}", converted(&file, MODEL, &[]).unwrap_err());
+    let error = format!("{:#}", converted(&file, MODEL, None).unwrap_err());
     let reason = "tensor `flows.0.0.extra`: it is made by `torch._utils._rebuild_qtensor`";
     assert!(error.contains(reason), "{error}");
 }
@@ -282,7 +279,7 @@ fn a_weight_that_is_not_a_plain_tensor_is_named() {
 #[test]
 fn a_tangled_pickle_takes_no_longer_than_its_size() {
     let parts = Parts::new();
-    let plain = converted(&fixture(MODEL), MODEL, &[]).unwrap();
+    let plain = converted(&fixture(MODEL), MODEL, None).unwrap();
     // Each list holds the one before it twice: 2^10000 paths.
     let doubling = [b"]".to_vec(), b"2\x86".repeat(10_000)].concat();
     let nested = [b"]".repeat(100_000), b"a".repeat(99_999)].concat();
@@ -297,7 +294,7 @@ fn a_tangled_pickle_takes_no_longer_than_its_size() {
     for foreign in [doubling, nested, cycle, bytes, floats] {
         let pickle: [&[u8]; 5] = [b"}(K\x01", &foreign, b"K\x02", &parts.state, b"u"];
         let taken = allocation_counter::measure(|| {
-            let found = converted(&parts.with(4, &pickle), MODEL, &[]).unwrap();
+            let found = converted(&parts.with(4, &pickle), MODEL, None).unwrap();
             assert!(found == plain);
         });
         let allowed = (8 << 20) + 12 * foreign.len() as u64;

@@ -1,4 +1,4 @@
-//! What `flow train` makes, written for peers: all settings that weights and parts make up for.
+//! Models of `flow train`, written for peers: all settings that weights and parts make up for.
 
 use std::path::{Path, PathBuf};
 
@@ -10,11 +10,12 @@ use flow_glow::{
     ScaleMap, Setting,
 };
 
-use super::super::dialects::turned;
-use super::super::fold::with_padding;
-use super::super::parameters::{Model, Parameters};
-use super::round_trip::export;
-use super::{convert, difference};
+use crate::dialects::turned;
+use crate::fold::with_padding;
+use crate::parameters::{Model, Parameters};
+use serde_json::json;
+
+use super::{convert, convert_for, difference, facts};
 
 /// Nats a dimension.
 const LOG_PROB: f64 = 1e-5;
@@ -83,9 +84,8 @@ fn what_is_trained_for_a_peer_comes_back_from_it_as_the_same_density() {
                 ..small(ImageShape::new(channels, 8, 16))
             });
             random(&config, seed as u64, &own);
-            let exported = export(&own, peer.as_str()).unwrap();
-            let size = ["--size", "8x16"].map(std::ffi::OsStr::new);
-            convert(&[&[exported.as_os_str(), back.as_os_str()], &size[..]].concat()).unwrap();
+            let exported = convert_for(peer, &own).unwrap();
+            convert(&exported, &back, None, &facts(json!({ "size": [8, 16] }))).unwrap();
             assert_same(&own, &back, &format!("{} {config:?}", peer.as_str()));
         }
     }
@@ -105,7 +105,7 @@ fn every_preset_for_a_peer_is_exported() {
             // Its form, at a size that is written at once.
             let config = peer.adapt(GlowConfig { width: 8, ..preset });
             random(&config, 0, &path);
-            export(&path, peer.as_str()).unwrap();
+            convert_for(peer, &path).unwrap();
         }
     }
 }
@@ -180,7 +180,7 @@ fn a_model_that_was_turned_or_padded_is_the_same_density() {
 
 fn shipped(name: &str, work: &Path) -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../assets/models")
+        .join("../../assets/models")
         .join(name);
     let copy = work.join(name);
     std::fs::copy(path, &copy).unwrap();
@@ -192,15 +192,13 @@ fn the_shipped_models_are_written_for_the_peers_that_have_such() {
     let work = tempfile::tempdir().unwrap();
     for name in ["mnist.safetensors", "mnist-classes.safetensors"] {
         let path = shipped(name, work.path());
-        for peer in ["nflows", "normflows"] {
-            let exported = export(&path, peer).unwrap();
+        for peer in [Peer::Nflows, Peer::Normflows] {
+            let exported = convert_for(peer, &path).unwrap();
             // Parts beside a Glow of the peer are never taken for one without them.
             let back = work.path().join("back.safetensors");
-            let arguments = ["--size", "28"].map(std::ffi::OsStr::new);
-            let arguments = [&[exported.as_os_str(), back.as_os_str()], &arguments[..]].concat();
-            convert(&arguments).unwrap_err();
+            convert(&exported, &back, None, &facts(json!({ "size": 28 }))).unwrap_err();
         }
-        let error = format!("{:#}", export(&path, "rosinality").unwrap_err());
+        let error = format!("{:#}", convert_for(Peer::Rosinality, &path).unwrap_err());
         for setting in [
             "`scale_map` (`--scale-map sigmoid`)",
             "`padding` (`--for rosinality`)",
@@ -234,7 +232,7 @@ fn every_obstacle_is_named_with_what_avoids_it() {
             };
             random(&config, 0, &path);
             let obstacles = peer.obstacles(&config);
-            let exported = export(&path, peer.as_str());
+            let exported = convert_for(peer, &path);
             assert_eq!(exported.is_err(), !obstacles.is_empty());
             let Err(error) = exported else { continue };
             let error = format!("{error:#}");

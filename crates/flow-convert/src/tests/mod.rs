@@ -1,4 +1,5 @@
-//! Fixtures that the peers themselves wrote (`assets/reference`), read and written back; what is no such file.
+//! Fixtures that the peers themselves wrote (`assets/reference`), read and written back; files that
+//! are none.
 #![allow(clippy::unwrap_used)]
 
 mod bad_input;
@@ -14,31 +15,42 @@ use std::{
 };
 
 use candle_core::{DType, Device, Tensor};
-use clap::Parser;
+use flow_glow::{Checkpoint, Peer};
+use serde_json::Value;
 
-use super::Options;
-use super::choice::Choice;
-use super::state_dict::{Contents, Tensors};
+use crate::choice::Choice;
+use crate::state_dict::{Contents, Tensors};
+use crate::{Facts, read};
 
-#[derive(Parser)]
-struct CommandLine {
-    #[command(flatten)]
-    options: Options,
+/// Converts a file of another program into a checkpoint.
+fn convert(input: &Path, output: &Path, prefix: Option<&str>, facts: &Facts) -> anyhow::Result<()> {
+    let found = read(input, prefix, facts)?;
+    Ok(Checkpoint::save(
+        output,
+        &found.config,
+        "unknown",
+        found.parameters,
+    )?)
 }
 
-/// Runs the command.
-fn convert<S: AsRef<std::ffi::OsStr>>(arguments: &[S]) -> anyhow::Result<()> {
-    let arguments = arguments
-        .iter()
-        .map(|argument| argument.as_ref().to_owned());
-    super::run(
-        &CommandLine::try_parse_from([std::ffi::OsString::new()].into_iter().chain(arguments))?
-            .options,
-    )
+/// Converts a checkpoint for another program; the file lies beside it.
+fn convert_for(peer: Peer, checkpoint: &Path) -> anyhow::Result<PathBuf> {
+    let output = checkpoint.with_extension(format!("{}.safetensors", peer.as_str()));
+    crate::export(&Checkpoint::load(checkpoint, &Device::Cpu)?, peer)?.save(&output)?;
+    Ok(output)
+}
+
+fn facts(said: Value) -> Facts {
+    serde_json::from_value(said).unwrap()
+}
+
+/// The facts of a fixture.
+fn known(name: &str) -> Facts {
+    Facts::from_file(&folder().join(format!("{name}.json"))).unwrap()
 }
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/reference")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/reference")
 }
 
 /// The names of the fixtures that are models: a state dict and what is known of it.
@@ -56,11 +68,9 @@ fn fixtures() -> Vec<String> {
 
 /// Converts a fixture into a checkpoint in `folder`.
 fn import(name: &str, to: &Path) -> PathBuf {
-    let [state, facts] =
-        ["pt", "json"].map(|extension| folder().join(format!("{name}.{extension}")));
+    let state = folder().join(format!("{name}.pt"));
     let output = to.join(format!("{name}.safetensors"));
-    let arguments = [&state, &output, Path::new("--config"), &facts];
-    convert(&arguments.map(Path::as_os_str)).unwrap();
+    convert(&state, &output, None, &known(name)).unwrap();
     output
 }
 

@@ -1,35 +1,24 @@
 //! There and back: the same tensors, bit for bit where the form is the same.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 use flow_core::params::ParamStore;
 use flow_core::{Order, Passing, check, random};
 use flow_glow::{
     Checkpoint, Conv1x1Form, Conventions, Coupling, Glow, GlowConfig, Half, ImageShape, LevelEnd,
-    Padding, PriorForm, ScaleMap,
+    Padding, Peer, PriorForm, ScaleMap,
 };
 use proptest::prelude::*;
+use serde_json::json;
 
-use super::{convert, difference, fixtures, folder, import, tensors, values};
+use super::{convert, convert_for, difference, facts, fixtures, folder, import, tensors, values};
 
 /// Relative.
 const OTHER_FORM: f64 = 1e-6;
 
-pub(super) fn export(checkpoint: &Path, peer: &str) -> anyhow::Result<PathBuf> {
-    let output = checkpoint.with_extension(format!("{peer}.safetensors"));
-    let arguments = [
-        checkpoint.as_os_str(),
-        output.as_os_str(),
-        "--to".as_ref(),
-        peer.as_ref(),
-    ];
-    convert(&arguments)?;
-    Ok(output)
-}
-
-/// Whether a tensor of a peer comes back as it was, bit for bit. Otherwise it passes an exponential: a plain
-/// scale, a shift that is multiplied by one, a softplus.
+/// Tells whether a tensor of a peer comes back as it was, bit for bit. Otherwise it passes an
+/// exponential: a plain scale, a shift that is multiplied by one, a softplus.
 fn same_form(name: &str) -> bool {
     let other = ["actnorm.scale", "0.shift", "unconstrained_upper_diag"];
     !other.iter().any(|end| name.ends_with(end))
@@ -38,15 +27,15 @@ fn same_form(name: &str) -> bool {
 #[test]
 fn there_and_back_is_where_it_began() {
     let work = tempfile::tempdir().unwrap();
-    let peers = ["nflows", "normflows", "rosinality"];
     let mut compared = 0;
     for name in fixtures() {
         let kind = name.split('-').next().unwrap();
         // Gains and ActNorms of networks become part of what they scale, and stay there.
-        if !peers.contains(&kind) || name == "normflows-base" {
+        let peer = Peer::ALL.into_iter().find(|peer| peer.as_str() == kind);
+        let Some(peer) = peer.filter(|_| name != "normflows-base") else {
             continue;
-        }
-        let back = export(&import(&name, work.path()), kind).unwrap();
+        };
+        let back = convert_for(peer, &import(&name, work.path())).unwrap();
         let back = tensors(&back);
         let mut original = tensors(&folder().join(format!("{name}.pt")));
         // A `Flow` is written without the preprocessing that stands before its transform.
@@ -89,7 +78,7 @@ fn there_and_back_is_where_it_began() {
 }
 
 /// Models of ours that a peer has too, with 1×1 convolutions of any form.
-fn models() -> impl Strategy<Value = (&'static str, GlowConfig)> {
+fn models() -> impl Strategy<Value = (Peer, GlowConfig)> {
     let forms = prop::sample::select(vec![
         Conv1x1Form::RotationLowerUpper,
         Conv1x1Form::Plain,
@@ -103,73 +92,68 @@ fn models() -> impl Strategy<Value = (&'static str, GlowConfig)> {
         any::<bool>(),
         any::<bool>(),
     );
-    (
-        prop::sample::select(vec!["nflows", "normflows", "rosinality"]),
-        forms,
-        sizes,
-    )
-        .prop_map(
-            |(peer, conv1x1, (channels, levels, steps, width, additive, flag))| {
-                let own = Conventions {
-                    conv1x1,
-                    ..Conventions::default()
-                };
-                let (scale_map, conventions) = match peer {
-                    "nflows" => (
-                        ScaleMap::SigmoidOffset,
-                        Conventions {
-                            conv1x1: Conv1x1Form::LowerUpperRotation,
-                            level_end: if flag {
-                                LevelEnd::Conv1x1
-                            } else {
-                                LevelEnd::Bare
-                            },
-                            passing: Passing::Odd,
-                            alternating: flag,
-                            affine_order: Order::ScaleFirst,
-                            split_keeps: Half::Second,
-                            split_prior: PriorForm::Standard,
-                            top_prior: PriorForm::Standard,
-                            ..own
-                        },
-                    ),
-                    "normflows" => (
-                        if flag {
-                            ScaleMap::Exp
+    (prop::sample::select(Peer::ALL.to_vec()), forms, sizes).prop_map(
+        |(peer, conv1x1, (channels, levels, steps, width, additive, flag))| {
+            let own = Conventions {
+                conv1x1,
+                ..Conventions::default()
+            };
+            let (scale_map, conventions) = match peer {
+                Peer::Nflows => (
+                    ScaleMap::SigmoidOffset,
+                    Conventions {
+                        conv1x1: Conv1x1Form::LowerUpperRotation,
+                        level_end: if flag {
+                            LevelEnd::Conv1x1
                         } else {
-                            ScaleMap::Sigmoid
+                            LevelEnd::Bare
                         },
-                        Conventions {
-                            split_prior: PriorForm::Element,
-                            top_prior: PriorForm::Element,
-                            ..own
-                        },
-                    ),
-                    _ => (
-                        ScaleMap::Sigmoid,
-                        Conventions {
-                            padding: Padding::Ones,
-                            top_prior: PriorForm::Convolution,
-                            ..own
-                        },
-                    ),
-                };
-                let config = GlowConfig {
-                    levels,
-                    steps,
-                    width,
-                    coupling: if additive {
-                        Coupling::Additive
-                    } else {
-                        Coupling::Affine
+                        passing: Passing::Odd,
+                        alternating: flag,
+                        affine_order: Order::ScaleFirst,
+                        split_keeps: Half::Second,
+                        split_prior: PriorForm::Standard,
+                        top_prior: PriorForm::Standard,
+                        ..own
                     },
-                    scale_map,
-                    conventions,
-                    ..GlowConfig::small(ImageShape::new(channels, 8, 16))
-                };
-                (peer, config)
-            },
-        )
+                ),
+                Peer::Normflows => (
+                    if flag {
+                        ScaleMap::Exp
+                    } else {
+                        ScaleMap::Sigmoid
+                    },
+                    Conventions {
+                        split_prior: PriorForm::Element,
+                        top_prior: PriorForm::Element,
+                        ..own
+                    },
+                ),
+                Peer::Rosinality => (
+                    ScaleMap::Sigmoid,
+                    Conventions {
+                        padding: Padding::Ones,
+                        top_prior: PriorForm::Convolution,
+                        ..own
+                    },
+                ),
+            };
+            let config = GlowConfig {
+                levels,
+                steps,
+                width,
+                coupling: if additive {
+                    Coupling::Additive
+                } else {
+                    Coupling::Affine
+                },
+                scale_map,
+                conventions,
+                ..GlowConfig::small(ImageShape::new(channels, 8, 16))
+            };
+            (peer, config)
+        },
+    )
 }
 
 proptest! {
@@ -185,23 +169,12 @@ proptest! {
         let tensors = store.vars().into_iter().map(|(name, var)| (name, var.as_tensor().clone()));
         Checkpoint::save(&first, &config, "none", tensors.collect()).unwrap();
 
-        let exported = export(&first, peer);
+        let exported = convert_for(peer, &first).unwrap();
         let second = work.path().join("second.safetensors");
-        let scale_map = serde_json::to_value(config.scale_map).unwrap();
-        let exported = exported.unwrap();
-        let arguments = [
-            exported.as_os_str(),
-            second.as_os_str(),
-            "--from".as_ref(),
-            peer.as_ref(),
-            "--size".as_ref(),
-            "8x16".as_ref(),
-            "--scale-map".as_ref(),
-            scale_map.as_str().unwrap().as_ref(),
-        ];
+        let mut said = facts(json!({ "kind": peer.as_str(), "size": [8, 16] }));
         // A state dict of rosinality tells its scale map.
-        let said = if peer == "rosinality" { 6 } else { 8 };
-        convert(&arguments[..said]).unwrap();
+        said.scale_map = (peer != Peer::Rosinality).then_some(config.scale_map);
+        convert(&exported, &second, None, &said).unwrap();
 
         let load = |path: &Path| Checkpoint::load(path, &Device::Cpu).unwrap().model;
         let shape = (2, config.image.channels, 8, 16);
@@ -213,7 +186,7 @@ proptest! {
         };
         let ((z, log_det), (other_z, other_log_det)) = (encode(&first), encode(&second));
         // A sign of a channel is moved on until it is a latent's.
-        let [z, other_z] = [z, other_z].map(|z| if peer == "nflows" { z.abs().unwrap() } else { z });
+        let [z, other_z] = [z, other_z].map(|z| if peer == Peer::Nflows { z.abs().unwrap() } else { z });
         prop_assert!(difference(&z, &other_z) < 1e-4);
         prop_assert!(difference(&log_det, &other_log_det) < 1e-5 * config.image.dimensions() as f64);
     }

@@ -33,7 +33,7 @@ const GZIP: &str = "a file under gzip";
 pub(super) fn explain(bytes: &[u8], path: &Path) -> Option<String> {
     let format = format(bytes, path)?;
     let advice = match format {
-        PYTORCH => "convert it with `cargo xtask convert-checkpoint`",
+        PYTORCH => "convert it with `flow convert`",
         GZIP => "unpack it first",
         _ => "a safetensors file that `flow` wrote is needed",
     };

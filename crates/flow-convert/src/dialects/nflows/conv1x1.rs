@@ -2,12 +2,12 @@
 
 use anyhow::{Context, Result, ensure};
 
-use crate::convert_checkpoint::dialects::export::Export;
-use crate::convert_checkpoint::matrix::{self, Qlu};
-use crate::convert_checkpoint::parameters::Parameters;
-use crate::convert_checkpoint::source::Source;
+use crate::export::Export;
+use crate::matrix::{self, Qlu};
+use crate::parameters::Parameters;
+use crate::source::Source;
 
-/// What nflows adds to the softplus that is the diagonal of U.
+/// Offset that nflows adds to the softplus that is the diagonal of U.
 pub(super) const EPSILON: f64 = 1e-3;
 
 pub(super) fn read_conv1x1(
@@ -59,7 +59,8 @@ fn places(channels: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..channels).flat_map(|i| (0..i).map(move |j| (i, j)))
 }
 
-/// The entries of a strict upper triangle, which stand row by row, in the order of [`places`] transposed.
+/// The entries of a strict upper triangle, which stand row by row, in the order of [`places`]
+/// transposed.
 fn above_in_rows(entries: &[f64], channels: usize) -> impl Iterator<Item = f64> {
     places(channels).map(move |(column, row)| {
         let before = row * (2 * channels - row - 1) / 2;
@@ -71,7 +72,7 @@ fn softplus(raw: f64) -> f64 {
     raw.max(0.0) + (-raw.abs()).exp().ln_1p()
 }
 
-/// What [`softplus`] makes `value` of.
+/// Inverse of [`softplus`].
 fn softplus_inverse(value: f64) -> f64 {
     value + (-(-value).exp_m1()).ln()
 }
@@ -124,7 +125,7 @@ pub(super) fn write_conv1x1(
     Ok(())
 }
 
-/// Whether the 1×1 convolution below `prefix` has nflows' factors as it is.
+/// Tells whether the 1×1 convolution below `prefix` has nflows' factors as it is.
 pub(super) fn is_own(parameters: &Parameters, prefix: &str) -> Result<bool> {
     if parameters.bias(prefix).is_none() {
         return Ok(false);
@@ -134,7 +135,7 @@ pub(super) fn is_own(parameters: &Parameters, prefix: &str) -> Result<bool> {
     Ok(is_above && columns(&factors.rotation).is_some())
 }
 
-/// Where the one of each row stands, if the matrix is a permutation.
+/// Columns in which the ones of the rows stand, if the matrix is a permutation.
 fn columns(rotation: &[Vec<f64>]) -> Option<Vec<usize>> {
     let one = |row: &Vec<f64>| {
         let mut nonzero = row.iter().enumerate().filter(|(_, value)| **value != 0.0);

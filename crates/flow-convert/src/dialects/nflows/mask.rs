@@ -1,13 +1,13 @@
-//! Which channels pass: lists of indices in a state dict, a pattern here.
+//! Passing channels: lists of indices in a state dict, a pattern here.
 
 use anyhow::{Context, Result, bail, ensure};
 use flow_core::Passing;
 use flow_glow::Conventions;
 
 use super::step;
-use crate::convert_checkpoint::source::Source;
+use crate::source::Source;
 
-/// Which channels pass the steps, and whether the others pass every other one.
+/// Channels that pass the steps, and whether the others pass every other one.
 pub(super) fn passing(
     source: &mut Source,
     base: &str,

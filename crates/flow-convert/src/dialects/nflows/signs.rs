@@ -1,8 +1,8 @@
-//! Any model as one that nflows has: a 1×1 convolution there is L·U·P with a positive diagonal, and a split keeps the
-//! second half of the channels.
+//! Any model as one that nflows has: a 1×1 convolution there is L·U·P with a positive diagonal, and
+//! a split keeps the second half of the channels.
 //!
-//! A matrix has such factors once some of its rows have changed sign. The sign of a channel goes on through the
-//! coupling and ActNorm to the next matrix, and at the end into the means of the prior.
+//! A matrix has such factors once some of its rows have changed sign. The sign of a channel goes on
+//! through the coupling and ActNorm to the next matrix, and at the end into the means of the prior.
 
 use anyhow::{Result, ensure};
 use candle_core::Tensor;
@@ -10,13 +10,11 @@ use flow_glow::{Conv1x1Form, Coupling, GlowConfig, Half, LevelEnd, PriorForm};
 
 use super::conv1x1::{EPSILON, is_own};
 use super::mask::step_order;
-use crate::convert_checkpoint::matrix::{self, Lup, Qlu};
-use crate::convert_checkpoint::parameters::{
-    Model, Parameters, scaled_columns, scaled_rows, select,
-};
+use crate::matrix::{self, Lup, Qlu};
+use crate::parameters::{Model, Parameters, scaled_columns, scaled_rows, select};
 
 /// The same density in nflows' form; its latents may have other signs.
-pub(in crate::convert_checkpoint) fn turned(model: &Model) -> Result<Model> {
+pub(crate) fn turned(model: &Model) -> Result<Model> {
     let mut turned = model.clone();
     let Model { config, parameters } = &mut turned;
     let swaps = config.levels > 1 && config.conventions.split_keeps == Half::First;
@@ -100,8 +98,8 @@ fn turn_step(
     Ok(turned)
 }
 
-/// The 1×1 convolution at a level's end, or in place of none the identity; with `swaps`, what the split keeps comes
-/// to the second half.
+/// The 1×1 convolution at a level's end, or in place of none the identity; with `swaps`, what the
+/// split keeps comes to the second half.
 fn turn_end(
     parameters: &mut Parameters,
     end: &str,
@@ -138,8 +136,8 @@ fn turn_end(
     Ok(turned)
 }
 
-/// Puts the factors of a 1×1 convolution below `name`, whose input comes with `signs`: the signs of its output, and
-/// the number that the matrix was multiplied by.
+/// Puts the factors of a 1×1 convolution below `name`, whose input comes with `signs`: the signs of
+/// its output, and the number that the matrix was multiplied by.
 fn turn(
     parameters: &mut Parameters,
     name: &str,

@@ -1,32 +1,34 @@
 //! From a model to its state dict.
 //!
 //! Beside what nflows' own Glows have there may be
-//! - `InverseTransform(AffineCouplingTransform(mask, net))` whose scale is e^raw, which shifts first: in place of the
-//!   couplings, and at a level's end for what the prior of a split sees in the half that is kept;
+//! - `InverseTransform(AffineCouplingTransform(mask, net))` whose scale is e^raw, which shifts
+//!   first: in place of the couplings, and at a level's end for what the prior of a split sees in
+//!   the half that is kept;
 //! - at the end of a network a bound of the scale, `bound·tanh(raw / bound)`;
-//! - a `PointwiseAffineTransform` of all latents, or with classes the base `ConditionalDiagonalNormal`.
+//! - a `PointwiseAffineTransform` of all latents, or with classes the base
+//!   `ConditionalDiagonalNormal`.
 
 use anyhow::Result;
 use candle_core::Tensor;
-use flow_glow::{Coupling, GlowConfig, LevelEnd, Padding, PriorForm, ScaleMap};
+use flow_glow::{Coupling, GlowConfig, LevelEnd, Padding, Peer, PriorForm, ScaleMap};
 
 use super::conv1x1::write_conv1x1;
 use super::mask::step_order;
 use super::signs::turned;
 use super::{FLOW, last_conv, step};
-use crate::convert_checkpoint::dialects::export::Export;
-use crate::convert_checkpoint::fold;
-use crate::convert_checkpoint::matrix;
-use crate::convert_checkpoint::parameters::{Model, Parameters, negated};
+use crate::export::Export;
+use crate::fold;
+use crate::matrix;
+use crate::parameters::{Model, Parameters, negated};
 
 /// The state dict of a `Flow`.
 ///
 /// # Errors
 /// If it has no such models.
-pub(in crate::convert_checkpoint::dialects) fn write(model: &Model) -> Result<Export> {
+pub(in crate::dialects) fn write(model: &Model) -> Result<Export> {
     let model = turned(&fold::with_padding(model, Padding::Zeros)?)?;
     let Model { config, parameters } = &model;
-    let mut export = Export::new("nflows", config);
+    let mut export = Export::new(Peer::Nflows, config);
     let latents = Latents::of(config, parameters)?;
     let base = match &latents {
         Some(latents) if config.classes.is_none() => {
@@ -132,7 +134,7 @@ fn write_mask(export: &mut Export, to: &str, order: &[u32]) {
 struct Network {
     width: usize,
     has_gain: bool,
-    /// Whether the couplings are inverses of those that scale first.
+    /// The couplings are inverses of those that scale first.
     is_inverse: bool,
     bound: Option<f64>,
 }

@@ -4,12 +4,12 @@ use anyhow::{Result, bail};
 use candle_core::Tensor;
 use flow_glow::{GlowConfig, ImageShape, PriorForm};
 
-use crate::convert_checkpoint::dialects::export::Export;
-use crate::convert_checkpoint::parameters::Parameters;
-use crate::convert_checkpoint::source::Source;
-use crate::convert_checkpoint::{fold, matrix};
+use crate::export::Export;
+use crate::parameters::Parameters;
+use crate::source::Source;
+use crate::{fold, matrix};
 
-/// How much faster than themselves the gains of its base distributions `GlowBase` learn.
+/// Factor by which the gains of its base distributions `GlowBase` learn faster.
 const GAIN_RATE: f64 = 3.0;
 
 /// What is to be known of a base distribution before it is read.

@@ -3,24 +3,24 @@
 use anyhow::Result;
 use candle_core::Tensor;
 use flow_core::Passing;
-use flow_glow::{Conv1x1Form, Coupling, GlowConfig, Padding, PriorForm, ScaleMap};
+use flow_glow::{Conv1x1Form, Coupling, GlowConfig, Padding, Peer, PriorForm, ScaleMap};
 
 use super::base::BaseWriter;
 use super::negates_scale;
-use crate::convert_checkpoint::dialects::export::Export;
-use crate::convert_checkpoint::parameters::{Model, Parameters, Rows, negated};
-use crate::convert_checkpoint::{fold, matrix};
+use crate::export::Export;
+use crate::parameters::{Model, Parameters, Rows, negated};
+use crate::{fold, matrix};
 
-/// The state dict of a model. Where the prior of a split is predicted, an `AffineCouplingBlock` of scale e^raw stands
-/// at the end of the level; a bound of the scale stands at the end of a network.
+/// The state dict of a model. Where the prior of a split is predicted, an `AffineCouplingBlock` of
+/// scale e^raw stands at the end of the level; a bound of the scale stands at the end of a network.
 ///
 /// # Errors
 /// If it has no such models.
-pub(in crate::convert_checkpoint::dialects) fn write(model: &Model) -> Result<Export> {
+pub(in crate::dialects) fn write(model: &Model) -> Result<Export> {
     let model = fold::with_padding(model, Padding::Zeros)?;
     let Model { config, parameters } = &model;
     let conventions = &config.conventions;
-    let mut export = Export::new("normflows", config);
+    let mut export = Export::new(Peer::Normflows, config);
     let predicts = config.levels > 1 && conventions.split_prior == PriorForm::Convolution;
     let is_plain = conventions.conv1x1 == Conv1x1Form::Plain;
     let form = base_form(config);

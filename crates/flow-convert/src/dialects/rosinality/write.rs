@@ -2,20 +2,20 @@
 
 use anyhow::Result;
 use candle_core::Tensor;
-use flow_glow::{Conv1x1Form, Coupling, GlowConfig, Padding, PriorForm};
+use flow_glow::{Conv1x1Form, Coupling, GlowConfig, Padding, Peer, PriorForm};
 
-use crate::convert_checkpoint::dialects::export::Export;
-use crate::convert_checkpoint::parameters::{Model, Parameters, Rows};
-use crate::convert_checkpoint::{fold, matrix};
+use crate::export::Export;
+use crate::parameters::{Model, Parameters, Rows};
+use crate::{fold, matrix};
 
 /// The state dict of a model.
 ///
 /// # Errors
 /// If it has no such models.
-pub(in crate::convert_checkpoint::dialects) fn write(model: &Model) -> Result<Export> {
+pub(in crate::dialects) fn write(model: &Model) -> Result<Export> {
     let model = fold::with_padding(model, Padding::Ones)?;
     let Model { config, parameters } = &model;
-    let (mut export, steps) = (Export::new("rosinality", config), config.steps);
+    let (mut export, steps) = (Export::new(Peer::Rosinality, config), config.steps);
     for level in 0..config.levels {
         let channels = (4 * config.image.channels) << level;
         let last = level + 1 == config.levels;
