@@ -2,10 +2,7 @@
 
 #![no_main]
 
-#[path = "../../xtask/src/fetch/parquet/mod.rs"]
-mod parquet_reader;
-
-use flow_data::{DatasetName, Split, source::Part};
+use flow_data::{DatasetName, Split, hub::parquet, source::Part};
 use libfuzzer_sys::fuzz_target;
 
 /// As many as the seeds hold.
@@ -23,7 +20,7 @@ fuzz_target!(|data: &[u8]| {
         };
         let (c, h, w) = part.files.shape();
         flow_fuzz::within(4 * (data.len() + IMAGES * c * h * w) + DECODER, || {
-            let _ = parquet_reader::read(data, source.image_column, &part);
+            let _ = parquet::read(data, source.image_column, &part, &mut |_| {});
         });
     }
 });

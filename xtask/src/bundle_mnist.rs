@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Error, Result, anyhow};
 use clap::Args;
-use flow_data::{DatasetName, idx};
-
-use crate::folder::{self, Content};
+use flow_data::{
+    DatasetName,
+    hub::folder::{self, Content},
+    idx,
+};
 
 /// Every fifth image is taken. The writers of MNIST are of two kinds: the training images alternate
 /// between them, the test images have one after the other. So the step is odd and goes to the end.
@@ -25,15 +27,15 @@ pub(crate) struct Options {
 /// Writes `assets/mnist/`.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let source = DatasetName::Mnist.source();
-    let whole = folder::read_all(&source, &options.data_dir)
-        .map_err(|err| anyhow!("{err:#}; run `cargo xtask fetch-mnist` first"))?;
+    let whole = folder::read_all(&source, &options.data_dir, &mut |_| {})
+        .map_err(|err| anyhow!("{:#}; run `cargo xtask fetch-mnist` first", Error::new(err)))?;
     let (splits, _) = whole.as_chunks::<2>();
     let mut subset = Vec::new();
     for [images, labels] in splits {
         subset.extend(some_of(images, labels)?);
     }
     let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/mnist");
-    folder::write_all(&subset, &assets)?;
+    folder::write_all(&subset, &assets, &mut |_| {})?;
     println!("wrote `assets/mnist`");
     Ok(())
 }

@@ -10,8 +10,6 @@ mod bundle_mnist;
 mod ci;
 mod cuda;
 mod door;
-mod fetch;
-mod folder;
 mod fuzz;
 mod metal_check;
 #[cfg(unix)]
@@ -20,22 +18,14 @@ mod stand_in;
 use std::process::ExitCode;
 
 use clap::Parser;
-use flow_data::DatasetName;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", about)]
 enum Command {
-    /// Get a data set into `<data-dir>/<name>/`, from the Hugging Face hub or from files you have.
-    ///
-    /// Honours `HF_ENDPOINT`, `HF_TOKEN` and `HF_HOME`.
-    Fetch {
-        /// `mnist`, `fashion-mnist` or `cifar10`.
-        dataset: DatasetName,
-        #[command(flatten)]
-        options: fetch::Options,
-    },
-    /// The same as `fetch mnist`.
-    FetchMnist(fetch::Options),
+    /// Run `flow fetch`: a data set from the Hugging Face hub or from files you have.
+    Fetch(door::Arguments),
+    /// Run `flow fetch mnist`.
+    FetchMnist(door::Arguments),
     /// Make the subset of MNIST in `assets/mnist/` from the whole of it.
     BundleMnist(bundle_mnist::Options),
     /// Run `flow convert`: models of other programs into checkpoints, and checkpoints for other programs.
@@ -54,8 +44,8 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Command::parse() {
-        Command::Fetch { dataset, options } => fetch::run(dataset, &options),
-        Command::FetchMnist(options) => fetch::run(DatasetName::Mnist, &options),
+        Command::Fetch(arguments) => door::flow(&["fetch"], &arguments),
+        Command::FetchMnist(arguments) => door::flow(&["fetch", "mnist"], &arguments),
         Command::BundleMnist(options) => bundle_mnist::run(&options),
         Command::ConvertCheckpoint(arguments) => door::flow(&["convert"], &arguments),
         Command::Fuzz(options) => fuzz::run(&options),

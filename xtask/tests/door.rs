@@ -21,7 +21,11 @@ fn what_is_typed_and_what_comes_back_are_those_of_flow() {
     let cargo = work.path().join("cargo");
     fs::write(&cargo, STAND_IN).unwrap();
     fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755)).unwrap();
-    let doors: [(&[&str], &[&str]); 1] = [(&["convert-checkpoint"], &["convert"])];
+    let doors: [(&[&str], &[&str]); 3] = [
+        (&["convert-checkpoint"], &["convert"]),
+        (&["fetch"], &["fetch"]),
+        (&["fetch-mnist"], &["fetch", "mnist"]),
+    ];
     let arguments: [&[&str]; 4] = [
         &[],
         &["--help"],

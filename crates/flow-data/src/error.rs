@@ -8,7 +8,7 @@ use std::{
 use crate::{DatasetName, source::File};
 
 /// The result of this crate's functions.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// A failure, by what the caller can do about it.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +78,62 @@ pub enum Error {
         index: usize,
         /// How many there are.
         len: usize,
+    },
+    /// The address of the hub, `HF_ENDPOINT`, is none.
+    #[cfg(feature = "hub")]
+    #[error("cannot use the hub; check `HF_ENDPOINT`: `{0}` is not an address")]
+    Endpoint(String),
+    /// A file of the hub could not be downloaded: try again.
+    #[cfg(feature = "hub")]
+    #[error("cannot download `{file}` of `{repository}`: {reason}")]
+    Download {
+        /// Owner and name of the repository.
+        repository: String,
+        /// Path of the file in it.
+        file: String,
+        /// The innermost cause.
+        reason: String,
+    },
+    /// The hub wants a token that may read a file: set `HF_TOKEN`.
+    #[cfg(feature = "hub")]
+    #[error("cannot download `{file}` of `{repository}`: {reason}")]
+    Denied {
+        /// Owner and name of the repository.
+        repository: String,
+        /// Path of the file in it.
+        file: String,
+        /// The hub's answer.
+        reason: String,
+    },
+    /// A download is not what the hub announced, or not what is published; it is out of the cache
+    /// again.
+    #[cfg(feature = "hub")]
+    #[error("the download `{file}` was wrong and is deleted: {reason}")]
+    Wrong {
+        /// Path of the file in the repository.
+        file: String,
+        /// The difference.
+        reason: String,
+    },
+    /// A wrong download is still in the cache: delete it.
+    #[cfg(feature = "hub")]
+    #[error("the download is wrong: {reason}; delete `{path}` ({kept})")]
+    Kept {
+        /// Place of the file in the cache.
+        path: PathBuf,
+        /// The difference.
+        reason: String,
+        /// The reason why it could not be deleted.
+        kept: io::Error,
+    },
+    /// A folder could not be written to.
+    #[cfg(feature = "hub")]
+    #[error("cannot write to `{path}`")]
+    Write {
+        /// The folder.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
     },
     /// A tensor could not be made.
     #[error(transparent)]

@@ -5,7 +5,8 @@
 //! nothing of flows; images are `[B, C, H, W]`, labels `[B]`.
 //!
 //! Reading order: [`source`] (which files there are, and where they may lie), [`idx`] and [`cifar10`]
-//! (their formats), then [`Dataset`] and [`Batches`].
+//! (their formats), then [`Dataset`] and [`Batches`]. The feature `hub` adds the module `hub`, which
+//! downloads the published data sets; without it nothing here touches a network.
 //!
 //! ```
 //! use flow_data::{Batches, Dataset, Split};
@@ -25,6 +26,8 @@ pub mod cifar10;
 mod content;
 mod dataset;
 mod error;
+#[cfg(feature = "hub")]
+pub mod hub;
 pub mod idx;
 mod layout;
 mod name;

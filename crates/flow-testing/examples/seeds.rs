@@ -1,7 +1,11 @@
-//! The files from which the fuzzers begin: small, and written as real ones are.
+//! Writes the files from which the fuzzers begin: small, and as real ones are.
+//!
+//! ```text
+//! cargo run -p flow-testing --example seeds -- fuzz/corpus
+//! ```
 
 use std::{
-    fs,
+    env, fs,
     io::Write,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -10,12 +14,10 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use flate2::{Compression, write::GzEncoder};
 use flow_data::{Dataset, Split, cifar10, idx};
-use parquet::{basic::Compression as Codec, file::properties::WriterProperties};
+use flow_testing::parquet_file::{self, Images, Pages};
 
-use super::{
-    ROOT,
-    parquet_file::{self, Images},
-};
+/// The root of the repository.
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 /// Images of a file; the fuzzer of parquet files expects as many.
 const IMAGES: usize = 6;
@@ -24,13 +26,12 @@ const IMAGES: usize = 6;
 const LARGEST_STATE_DICT: u64 = 20 << 10;
 
 /// Writes a folder of seeds for each fuzzer.
-pub(super) fn write(corpus: &Path) -> Result<()> {
+fn main() -> Result<()> {
+    let corpus = env::args_os().nth(1).context("name the folder of seeds")?;
+    let corpus = Path::new(&corpus);
     let digits = digits()?;
-    let colors = digits
-        .pixels
-        .iter()
-        .cycle()
-        .take(IMAGES * cifar10::CHANNELS * cifar10::SIDE.pow(2));
+    let colors = digits.pixels.iter().cycle();
+    let colors = colors.take(IMAGES * cifar10::CHANNELS * cifar10::SIDE.pow(2));
     let photographs = Images {
         pixels: colors.copied().collect(),
         labels: digits.labels.clone(),
@@ -43,29 +44,21 @@ pub(super) fn write(corpus: &Path) -> Result<()> {
     put(corpus.join("idx/labels"), &labels)?;
     let batch = cifar10::encode(&photographs.pixels, &photographs.labels);
     put(corpus.join("cifar10/batch"), &batch)?;
-    for (name, images, column, shape) in [
-        ("digits", &digits, "image", (1, idx::SIDE, idx::SIDE)),
-        (
-            "photographs",
-            &photographs,
-            "img",
-            (cifar10::CHANNELS, cifar10::SIDE, cifar10::SIDE),
-        ),
-    ] {
-        for (kind, codec, dictionary) in [
-            ("snappy", Codec::SNAPPY, true),
-            ("plain", Codec::UNCOMPRESSED, false),
-        ] {
-            let properties = WriterProperties::builder()
-                .set_compression(codec)
-                .set_dictionary_enabled(dictionary);
-            let file = parquet_file::encode(images, column, shape, properties.build())?;
-            put(corpus.join(format!("parquet/{name}-{kind}")), &file)?;
-        }
-        let (c, h, w) = shape;
-        let png = parquet_file::png(&images.pixels[..c * h * w], shape)?;
-        put(corpus.join("png").join(name), &png)?;
-    }
+    let side = cifar10::SIDE;
+    downloads(
+        corpus,
+        "digits",
+        &digits,
+        "image",
+        (1, idx::SIDE, idx::SIDE),
+    )?;
+    downloads(
+        corpus,
+        "photographs",
+        &photographs,
+        "img",
+        (cifar10::CHANNELS, side, side),
+    )?;
     for (name, options) in [
         ("plain", "--levels 1"),
         (
@@ -76,6 +69,22 @@ pub(super) fn write(corpus: &Path) -> Result<()> {
         checkpoints(&corpus.join("checkpoint"), name, options)?;
     }
     state_dicts(&corpus.join("state_dict"))
+}
+
+/// Parquet files of these images, and the first of them as PNG.
+fn downloads(
+    corpus: &Path,
+    name: &str,
+    images: &Images,
+    column: &str,
+    shape @ (c, h, w): (usize, usize, usize),
+) -> Result<()> {
+    for (kind, pages) in [("snappy", Pages::Compressed), ("plain", Pages::Plain)] {
+        let file = parquet_file::encode(images, column, shape, pages);
+        put(corpus.join(format!("parquet/{name}-{kind}")), &file)?;
+    }
+    let png = parquet_file::png(&images.pixels[..c * h * w], shape);
+    put(corpus.join("png").join(name), &png)
 }
 
 /// The small ones of those that the tests of conversion read.

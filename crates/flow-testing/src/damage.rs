@@ -1,14 +1,17 @@
-//! What can happen to a file, and what reading it may then cost.
+//! Damage of files, and limits on what reading them may cost.
 
 use std::error::Error;
 
 use proptest::{prelude::*, sample::Index};
 
-/// Something that can happen to a file.
+/// An accident of a file.
 #[derive(Clone, Debug)]
-pub(crate) enum Damage {
+pub enum Damage {
+    /// Other bits in a byte.
     Flip(Index, u8),
+    /// An early end.
     Cut(Index),
+    /// More bytes behind the end.
     Extend(Vec<u8>),
     /// A part of the file over another part of it.
     Splice(Index, Index, Index),
@@ -42,8 +45,8 @@ impl Damage {
     }
 }
 
-/// One to three things that happen to a file.
-pub(crate) fn damage() -> impl Strategy<Value = Vec<Damage>> {
+/// One to three accidents of a file.
+pub fn damage() -> impl Strategy<Value = Vec<Damage>> {
     let extremes = prop_oneof![
         Just(0),
         Just(1),
@@ -62,8 +65,8 @@ pub(crate) fn damage() -> impl Strategy<Value = Vec<Damage>> {
     prop::collection::vec(one, 1..4)
 }
 
-/// The file after all that.
-pub(crate) fn damaged(file: &[u8], damage: &[Damage]) -> Vec<u8> {
+/// The file after all of `damage`.
+pub fn damaged(file: &[u8], damage: &[Damage]) -> Vec<u8> {
     let mut file = file.to_vec();
     for damage in damage {
         damage.apply(&mut file);
@@ -71,8 +74,8 @@ pub(crate) fn damaged(file: &[u8], damage: &[Damage]) -> Vec<u8> {
     file
 }
 
-/// What `read` returns, which may take `limit` bytes of memory at a time.
-pub(crate) fn within<T>(limit: usize, read: impl FnOnce() -> T) -> T {
+/// The result of `read`, which panics if it takes more than `limit` bytes of memory at a time.
+pub fn within<T>(limit: usize, read: impl FnOnce() -> T) -> T {
     let mut result = None;
     let taken = allocation_counter::measure(|| result = Some(read())).bytes_max;
     assert!(
@@ -82,8 +85,9 @@ pub(crate) fn within<T>(limit: usize, read: impl FnOnce() -> T) -> T {
     result.unwrap()
 }
 
-/// An error, with all of its causes, is one line that a person can read, and names the file.
-pub(crate) fn check_text(error: &dyn Error, name: &str) {
+/// Asserts that an error, with all of its causes, is one line that a person can read and that holds
+/// `name`.
+pub fn check_text(error: &dyn Error, name: &str) {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

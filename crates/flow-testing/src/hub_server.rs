@@ -2,19 +2,24 @@
 
 use std::{
     collections::HashMap,
-    io::{BufRead, BufReader, Write},
+    fmt::Write as _,
+    io::{self, BufRead, BufReader, Write},
     net::{TcpListener, TcpStream},
     sync::{Arc, Mutex},
     thread,
 };
 
-use flow_data::source::sha256;
+use sha2::{Digest, Sha256};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
-/// What is wrong with the hub.
+/// The end of the other address.
+const MOVED: &str = "?moved";
+
+/// A fault of the hub.
 #[derive(Clone, Debug)]
-pub(super) enum Fault {
+pub enum Fault {
+    /// Everything works.
     None,
     /// Every body ends half way.
     Truncate,
@@ -22,23 +27,28 @@ pub(super) enum Fault {
     Corrupt,
     /// So many requests are answered with 503.
     Fail(usize),
+    /// Every file has another address on the same hub.
+    Moved,
     /// Only requests with this token are answered.
     Token(&'static str),
 }
 
-/// Serves for as long as the test runs.
-pub(super) struct HubServer {
-    pub(super) endpoint: String,
+/// A hub that serves for as long as the test runs.
+pub struct HubServer {
+    /// Its address.
+    pub endpoint: String,
     fault: Arc<Mutex<Fault>>,
 }
 
 impl HubServer {
-    /// `files` are contents by `<owner>/<name>/<path>`.
-    pub(super) fn start(files: HashMap<String, Vec<u8>>, fault: Fault) -> Self {
+    /// Serves `files`: contents by `<owner>/<name>/<path>`.
+    pub fn start(files: HashMap<String, Vec<u8>>, fault: Fault) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let fault = Arc::new(Mutex::new(fault));
-        let (location, shared) = (endpoint.clone(), Arc::clone(&fault));
+        // Storage is another host than the hub, which no token may reach.
+        let location = endpoint.replace("127.0.0.1", "localhost");
+        let shared = Arc::clone(&fault);
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let _ = answer(
@@ -52,7 +62,8 @@ impl HubServer {
         Self { endpoint, fault }
     }
 
-    pub(super) fn set_fault(&self, fault: Fault) {
+    /// Has another fault from now on.
+    pub fn set_fault(&self, fault: Fault) {
         *self.fault.lock().unwrap() = fault;
     }
 }
@@ -62,43 +73,40 @@ impl HubServer {
 fn answer(
     mut stream: TcpStream,
     files: &HashMap<String, Vec<u8>>,
-    endpoint: &str,
+    storage: &str,
     fault: &mut Fault,
-) -> std::io::Result<()> {
+) -> io::Result<()> {
     let head: Vec<String> = BufReader::new(&stream)
         .lines()
         .map_while(Result::ok)
         .take_while(|line| !line.is_empty())
         .collect();
     let path = head[0].split(' ').nth(1).unwrap();
+    let mut fields = head.iter().filter_map(|line| line.split_once(": "));
+    let token = fields.find(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+    let token = token.map(|(_, value)| value);
     if let Some(file) = path.strip_prefix("/blobs/") {
-        let mut body = files[file].clone();
-        let length = body.len();
-        match fault {
-            Fault::Truncate => body.truncate(length / 2),
-            Fault::Corrupt => body[length / 2] ^= 0xff,
-            Fault::None | Fault::Fail(_) | Fault::Token(_) => {}
-        }
-        write!(
+        return store(stream, &files[file], token, fault);
+    }
+    if matches!(fault, Fault::Moved) && !path.ends_with(MOVED) {
+        let status = "307 Temporary Redirect";
+        return write!(
             stream,
-            "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
-        )?;
-        return stream.write_all(&body);
+            "HTTP/1.1 {status}\r\nLocation: {path}{MOVED}\r\nContent-Length: 0\r\n\r\n"
+        );
     }
     let status = match fault {
         Fault::Fail(left) if *left > 0 => {
             *left -= 1;
             "503 Service Unavailable"
         }
-        Fault::Token(token) if !head.contains(&format!("authorization: Bearer {token}")) => {
-            "401 Unauthorized"
-        }
+        Fault::Token(right) if token != Some(&format!("Bearer {right}")) => "401 Unauthorized",
         _ => "302 Found",
     };
     let file = path
-        .strip_prefix("/datasets/")
-        .unwrap()
-        .replace("/resolve/main", "");
+        .trim_start_matches("/datasets/")
+        .trim_end_matches(MOVED);
+    let file = file.replace("/resolve/main", "");
     let Some(content) = files.get(&file).filter(|_| status.starts_with("302")) else {
         return write!(
             stream,
@@ -107,9 +115,42 @@ fn answer(
     };
     write!(
         stream,
-        "HTTP/1.1 {status}\r\nLocation: {endpoint}/blobs/{file}\r\nX-Repo-Commit: {COMMIT}\r\n\
+        "HTTP/1.1 {status}\r\nLocation: {storage}/blobs/{file}\r\nX-Repo-Commit: {COMMIT}\r\n\
          X-Linked-Etag: \"{}\"\r\nX-Linked-Size: {}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
         sha256(content),
         content.len(),
     )
+}
+
+/// The storage's answer, which refuses tokens as object stores do.
+fn store(
+    mut stream: TcpStream,
+    content: &[u8],
+    token: Option<&str>,
+    fault: &Fault,
+) -> io::Result<()> {
+    if token.is_some() {
+        return stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+    }
+    let mut body = content.to_owned();
+    let length = body.len();
+    match fault {
+        Fault::Truncate => body.truncate(length / 2),
+        Fault::Corrupt => body[length / 2] ^= 0xff,
+        Fault::None | Fault::Fail(_) | Fault::Moved | Fault::Token(_) => {}
+    }
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+    )?;
+    stream.write_all(&body)
+}
+
+/// SHA-256 in lower-case hexadecimal digits.
+fn sha256(content: &[u8]) -> String {
+    let mut digits = String::new();
+    for byte in Sha256::digest(content) {
+        write!(digits, "{byte:02x}").unwrap();
+    }
+    digits
 }

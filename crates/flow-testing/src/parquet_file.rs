@@ -2,70 +2,68 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
 use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 use parquet::{
-    data_type::{ByteArray, ByteArrayType, Int64Type},
-    file::{properties::WriterProperties, writer::SerializedFileWriter},
+    basic::Compression,
+    data_type::{ByteArray, ByteArrayType, DataType, Int64Type},
+    file::{
+        properties::WriterProperties,
+        writer::{SerializedFileWriter, SerializedRowGroupWriter},
+    },
     schema::parser::parse_message_type,
 };
 
-/// The schema below has three columns.
-const NO_COLUMN: &str = "a column is missing";
-
 /// Pixels (channel, row, column) and labels.
 #[derive(Clone)]
-pub(crate) struct Images {
-    pub(crate) pixels: Vec<u8>,
-    pub(crate) labels: Vec<u8>,
+pub struct Images {
+    /// The bytes of all images.
+    pub pixels: Vec<u8>,
+    /// A class for each image.
+    pub labels: Vec<u8>,
 }
 
-/// A parquet file of these images, as PNG of so many channels.
-pub(crate) fn encode(
+/// Layout of a file's pages.
+#[derive(Clone, Copy)]
+pub enum Pages {
+    /// Snappy and dictionaries, as on the hub.
+    Compressed,
+    /// Neither.
+    Plain,
+}
+
+/// Writes a parquet file of these images, as PNG of the shape (channels, height, width).
+pub fn encode(
     images: &Images,
     image_column: &str,
     (c, h, w): (usize, usize, usize),
-    properties: WriterProperties,
-) -> Result<Vec<u8>> {
+    pages: Pages,
+) -> Vec<u8> {
     let schema = format!(
         "message schema {{
             optional group {image_column} {{ optional binary bytes; optional binary path (utf8); }}
             optional int64 label;
         }}"
     );
-    let schema = Arc::new(parse_message_type(&schema)?);
-    let pngs: Vec<ByteArray> = images
-        .pixels
-        .chunks(c * h * w)
-        .map(|image| Ok(png(image, (c, h, w))?.into()))
-        .collect::<Result<_>>()?;
+    let schema = Arc::new(parse_message_type(&schema).unwrap());
+    let pngs = images.pixels.chunks(c * h * w);
+    let pngs: Vec<ByteArray> = pngs.map(|image| png(image, (c, h, w)).into()).collect();
     let labels: Vec<i64> = images.labels.iter().map(|&label| label.into()).collect();
     let rows = labels.len();
 
     let mut file = Vec::new();
-    let mut writer = SerializedFileWriter::new(&mut file, schema, Arc::new(properties))?;
-    let mut group = writer.next_row_group()?;
-    let mut bytes = group.next_column()?.context(NO_COLUMN)?;
-    bytes
-        .typed::<ByteArrayType>()
-        .write_batch(&pngs, Some(&vec![2; rows]), None)?;
-    bytes.close()?;
-    let mut path = group.next_column()?.context(NO_COLUMN)?;
-    path.typed::<ByteArrayType>()
-        .write_batch(&[], Some(&vec![1; rows]), None)?;
-    path.close()?;
-    let mut label = group.next_column()?.context(NO_COLUMN)?;
-    label
-        .typed::<Int64Type>()
-        .write_batch(&labels, Some(&vec![1; rows]), None)?;
-    label.close()?;
-    group.close()?;
-    writer.close()?;
-    Ok(file)
+    let properties = Arc::new(pages.properties());
+    let mut writer = SerializedFileWriter::new(&mut file, schema, properties).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    column::<ByteArrayType>(&mut group, &pngs, &vec![2; rows]);
+    column::<ByteArrayType>(&mut group, &[], &vec![1; rows]);
+    column::<Int64Type>(&mut group, &labels, &vec![1; rows]);
+    group.close().unwrap();
+    writer.close().unwrap();
+    file
 }
 
-/// An image of so many channels, rows and columns.
-pub(crate) fn png(planes: &[u8], (c, h, w): (usize, usize, usize)) -> Result<Vec<u8>> {
+/// Writes an image of the shape (channels, height, width) as PNG.
+pub fn png(planes: &[u8], (c, h, w): (usize, usize, usize)) -> Vec<u8> {
     let interleaved: Vec<u8> = (0..h * w)
         .flat_map(|i| (0..c).map(move |channel| planes[channel * h * w + i]))
         .collect();
@@ -75,7 +73,33 @@ pub(crate) fn png(planes: &[u8], (c, h, w): (usize, usize, usize)) -> Result<Vec
         ExtendedColorType::Rgb8
     };
     let mut png = Vec::new();
-    let (width, height) = (u32::try_from(w)?, u32::try_from(h)?);
-    PngEncoder::new(&mut png).write_image(&interleaved, width, height, color)?;
-    Ok(png)
+    PngEncoder::new(&mut png)
+        .write_image(&interleaved, w as u32, h as u32, color)
+        .unwrap();
+    png
+}
+
+/// Writes the next column; a level of a row says how much of it is there.
+fn column<T: DataType>(
+    group: &mut SerializedRowGroupWriter<'_, &mut Vec<u8>>,
+    values: &[T::T],
+    levels: &[i16],
+) {
+    let mut column = group.next_column().unwrap().unwrap();
+    let written = column.typed::<T>().write_batch(values, Some(levels), None);
+    written.unwrap();
+    column.close().unwrap();
+}
+
+impl Pages {
+    fn properties(self) -> WriterProperties {
+        let (codec, dictionary) = match self {
+            Self::Compressed => (Compression::SNAPPY, true),
+            Self::Plain => (Compression::UNCOMPRESSED, false),
+        };
+        WriterProperties::builder()
+            .set_compression(codec)
+            .set_dictionary_enabled(dictionary)
+            .build()
+    }
 }

@@ -10,7 +10,7 @@ use super::{Steps, cargo};
 const AVOIDED: [&str; 6] = [
     "anyhow",
     "clap",
-    "hf-hub",
+    "ureq",
     "tokio",
     "tracing-subscriber",
     "reqwest",

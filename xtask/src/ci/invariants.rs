@@ -15,11 +15,11 @@ const FORBIDDEN: [(&str, &[&str]); 6] = [
             "clap",
             "flow-data",
             "flow-glow",
-            "hf-hub",
             // `serde` is behind a feature: `alone` sees that flow-core does without.
             "serde_json",
             "tokio",
             "tracing-subscriber",
+            "ureq",
         ],
     ),
     (
@@ -29,7 +29,6 @@ const FORBIDDEN: [(&str, &[&str]); 6] = [
             "clap",
             "flow-core",
             "flow-glow",
-            "hf-hub",
             "serde",
             "serde_json",
         ],
@@ -42,17 +41,17 @@ const FORBIDDEN: [(&str, &[&str]); 6] = [
             "flate2",
             "flow-analysis",
             "flow-data",
-            "hf-hub",
             "png",
+            "ureq",
             "zstd",
         ],
     ),
     (
         "flow-analysis",
-        &["anyhow", "clap", "flow-data", "hf-hub", "image"],
+        &["anyhow", "clap", "flow-data", "image", "ureq"],
     ),
-    ("flow-convert", &["clap", "flow-data", "hf-hub", "tracing"]),
-    ("flow-cli", &["hf-hub"]),
+    ("flow-convert", &["clap", "flow-data", "tracing", "ureq"]),
+    ("flow-cli", &["ureq"]),
 ];
 
 pub(crate) fn check() -> Result<()> {
@@ -66,6 +65,7 @@ pub(crate) fn check() -> Result<()> {
             );
         }
     }
+    network_is_optional(&read(&crates.join("flow-data/Cargo.toml"))?)?;
     crossings::check(&crates)?;
     every_bijection_is_tested(&crates.join("flow-core"))
 }
@@ -78,6 +78,18 @@ fn dependencies(manifest: &str) -> impl Iterator<Item = &str> {
         .skip(1)
         .take_while(|line| !line.starts_with('['))
         .filter_map(|line| line.split(['.', '=', ' ']).next())
+}
+
+/// Only the feature `hub` of flow-data, which is not a default, brings a client of the network.
+fn network_is_optional(manifest: &str) -> Result<()> {
+    let optional = |line: &str| line.starts_with("ureq ") && line.contains("optional = true");
+    let enables = |line: &str| line.contains("dep:ureq") && !line.starts_with("hub ");
+    let always = |line: &str| line.starts_with("default ") || enables(line);
+    ensure!(
+        manifest.lines().any(optional) && !manifest.lines().any(always),
+        "`flow-data` may have `ureq` only as an optional dependency behind its feature `hub`"
+    );
+    Ok(())
 }
 
 fn every_bijection_is_tested(flow_core: &Path) -> Result<()> {

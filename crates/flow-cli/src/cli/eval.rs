@@ -22,7 +22,7 @@ Images without a finite likelihood stay in the mean; how many there are is said,
 status is 1. In JSON, numbers that are not finite are null.
 
 Without --dataset and --data-dir, a model of MNIST is measured on the bundled subset unless MNIST was
-fetched (`cargo xtask fetch-mnist`)."
+fetched (`flow fetch mnist`)."
 )]
 pub(crate) struct EvalArgs {
     #[command(flatten)]

@@ -8,6 +8,7 @@ mod density;
 mod edit;
 mod encode;
 mod eval;
+mod fetch;
 mod inspect;
 mod interpolate;
 mod outliers;
@@ -27,6 +28,7 @@ pub(crate) use density::DensityArgs;
 pub(crate) use edit::EditArgs;
 pub(crate) use encode::EncodeArgs;
 pub(crate) use eval::EvalArgs;
+pub(crate) use fetch::FetchArgs;
 pub(crate) use inspect::InspectArgs;
 pub(crate) use interpolate::InterpolateArgs;
 pub(crate) use outliers::OutliersArgs;
@@ -89,6 +91,8 @@ impl Cli {
 /// One file in `commands` each.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Get a data set from the Hugging Face hub or from files you have
+    Fetch(FetchArgs),
     /// Train a model on images; can be stopped with Ctrl-C and resumed
     Train(Box<TrainArgs>),
     /// Measure bits per dimension of a trained model on a data set

@@ -27,8 +27,7 @@ pub(crate) struct DeviceArgs {
 /// The option every command has that reads data sets.
 #[derive(Debug, Args)]
 pub(crate) struct DataDirArgs {
-    /// The folder data sets lie in, as `cargo xtask fetch` or other programs lay them out [default:
-    /// data]
+    /// The folder data sets lie in, as `flow fetch` or other programs lay them out [default: data]
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
 }

@@ -69,7 +69,7 @@ pub(crate) struct TrainArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Data")]
 pub(crate) struct DataArgs {
-    /// The data set, which `cargo xtask fetch NAME` gets [default: with --from that of the model, else
+    /// The data set, which `flow fetch NAME` gets [default: with --from that of the model, else
     /// mnist; its 10,000 bundled images if it was not fetched and no --data-dir is given]
     #[arg(long, value_parser = values::dataset())]
     pub(crate) dataset: Option<DatasetName>,

@@ -8,6 +8,7 @@ mod density;
 mod edit;
 mod encode;
 mod eval;
+mod fetch;
 mod inspect;
 mod interpolate;
 mod outliers;
@@ -35,6 +36,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
             .with_context(|| format!("cannot start {}", count(threads, "thread")))?;
     }
     match cli.command {
+        Command::Fetch(args) => fetch::run(&args, &console),
         Command::Train(args) => train::run(&args, console),
         Command::Eval(args) => eval::run(&args, &console),
         Command::Sample(args) => sample::run(&args),

@@ -70,14 +70,14 @@ pub(crate) fn open<const N: usize>(
             let datasets =
                 load(splits, Dataset::bundled).context("cannot read the bundled images")?;
             tracing::info!(
-                "{name}: the bundled {}; the full data set is not in `{}`, `cargo xtask fetch-mnist` gets it",
+                "{name}: the bundled {}; the full data set is not in `{}`, `flow fetch mnist` gets it",
                 counts(splits, &datasets),
                 data_dir.display()
             );
             Ok(datasets)
         }
         Err(error @ (Error::Missing { .. } | Error::Incomplete { .. })) => {
-            bail!("{error}; `cargo xtask fetch {name}` gets it")
+            bail!("{error}; `flow fetch {name}` gets it")
         }
         Err(error) => Err(error).with_context(|| format!("cannot open the data set `{name}`")),
     }

@@ -78,6 +78,11 @@ impl Console {
         Ok(Self { bars })
     }
 
+    /// Shows a bar of the caller's.
+    pub(crate) fn add(&self, bar: ProgressBar) -> ProgressBar {
+        self.bars.add(bar)
+    }
+
     /// Shows the progress of a job of which `share` (0 to 1) was done before.
     pub(crate) fn progress(&self, share: f64) -> Progress {
         let style = ProgressStyle::with_template("{bar:28} {percent:>3}%  {msg}")
@@ -85,7 +90,7 @@ impl Console {
             .progress_chars("━━─");
         let bar = ProgressBar::new(BAR_STEPS).with_style(style);
         Progress {
-            bar: self.bars.add(bar),
+            bar: self.add(bar),
             started: Instant::now(),
             first_share: share,
             last_line: Instant::now(),

@@ -12,6 +12,7 @@ fn help_and_errors_read_well() {
     let sandbox = Sandbox::new();
     insta::assert_snapshot!("help", sandbox.ok("--help"));
     let commands = [
+        "fetch",
         "train",
         "eval",
         "sample",

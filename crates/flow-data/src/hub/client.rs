@@ -1,157 +1,243 @@
-//! Downloads from the hub, which are not trusted until their digests are right.
+//! Downloads from the hub into the cache that Hugging Face's programs share.
 
-use std::{fs, io, path::Path};
-
-use anyhow::{Error, Result, anyhow, ensure};
-use flow_data::{
-    cifar10, idx,
-    source::{Files, Part, Source, sha256},
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
 };
-use hf_hub::{
-    HFClientSync, HFError,
-    progress::{DownloadEvent, ProgressEvent, ProgressHandler},
+
+use ureq::{
+    Agent, Body,
+    http::{HeaderMap, HeaderValue, Response, Uri},
 };
-use indicatif::{ProgressBar, ProgressStyle};
 
-use super::parquet;
-use crate::folder::{self, Content};
+use super::{
+    environment,
+    progress::{Counter, Stage, Watch},
+};
+use crate::{Error, Result};
 
-/// The files of one split.
-///
-/// hf-hub keeps what it downloads without a look at it. A file that proves wrong is therefore thrown
-/// out of its cache: the next try would take it from there.
-pub(crate) fn fetch(client: &HFClientSync, source: &Source, part: &Part) -> Result<Vec<Content>> {
-    let (owner, name) = source.repository;
-    let again = format!("run `cargo xtask fetch {}` again", source.dataset);
-    let path = client
-        .dataset(owner, name)
-        .download_file()
-        .filename(part.parquet)
-        .progress(DownloadBar::new(part.parquet))
-        .send()
-        .map_err(|err| {
-            let what = format!("cannot download `{}` of `{owner}/{name}`", part.parquet);
-            anyhow!("{what}: {}", explain(err, &again))
-        })?;
-    read(&path, source, part).map_err(|err| match discard(&path) {
-        Ok(()) => anyhow!(
-            "the download `{}` was wrong and is deleted: {err:#}; {again}",
-            part.parquet
-        ),
-        Err(io) => anyhow!(
-            "the download is wrong: {err:#}; delete `{}` ({io}) and {again}",
-            path.display()
-        ),
-    })
+const USER_AGENT: &str = concat!("flow-data/", env!("CARGO_PKG_VERSION"));
+
+/// Statuses after which the hub is asked again: 408, 429 and failures that may pass.
+const TRANSIENT: [u16; 6] = [408, 429, 500, 502, 503, 504];
+
+/// Requests after the first that fails; the waits between them add up to 6 s.
+const RETRIES: u32 = 5;
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+
+/// Time in which a connection must stand, and in which more bytes must come.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+const MAX_REDIRECTS: usize = 10;
+
+/// A hub and the cache of its files.
+pub(super) struct Client {
+    agent: Agent,
+    endpoint: Uri,
+    token: Option<String>,
+    /// The folder of `datasets--<owner>--<name>/blobs/<ETag>`.
+    cache: PathBuf,
+    /// The wait before the first retry; it doubles with each.
+    pub(super) wait: Duration,
 }
 
-/// What went wrong and what to do, in one line. A transport error of hf-hub is five errors deep, and
-/// only the innermost says what happened.
-fn explain(err: HFError, again: &str) -> String {
-    match err {
-        HFError::AuthRequired { .. } | HFError::Forbidden { .. } => {
-            format!("{err}; set `HF_TOKEN` to a token that may read it and {again}")
-        }
-        err => {
-            let cause = match err {
-                HFError::Request { source, .. } => Error::new(source).root_cause().to_string(),
-                err => err.to_string(),
-            };
-            format!("{cause}; {again}, or with `--from DIR` if you have the files")
-        }
-    }
+/// A reason why a file could not be downloaded.
+enum Failure {
+    /// The hub wants a token, or another one.
+    Denied(String),
+    Other(String),
 }
 
-fn read(path: &Path, source: &Source, part: &Part) -> Result<Vec<Content>> {
-    let content = fs::read(path)?;
-    check_transfer(path, &content)?;
-    let (pixels, labels) = parquet::read(&content, source.image_column, part)?;
-    let contents = match part.files {
-        Files::Idx {
-            images,
-            labels: classes,
-        } => {
-            vec![
-                (images, idx::encode_images(&pixels)),
-                (classes, idx::encode_labels(&labels)),
-            ]
-        }
-        Files::Cifar10(batches) => {
-            let pixels = pixels.chunks(pixels.len() / batches.len());
-            let labels = labels.chunks(labels.len() / batches.len());
-            let encoded = pixels
-                .zip(labels)
-                .map(|(pixels, labels)| cifar10::encode(pixels, labels));
-            batches.iter().copied().zip(encoded).collect()
-        }
-    };
-    for (file, content) in &contents {
-        folder::check(file, content, "what it holds")?;
-    }
-    Ok(contents)
-}
-
-/// hf-hub names a cached file after its `ETag`, which for a large file is its SHA-256. Checked before
-/// any of it is decoded.
-fn check_transfer(path: &Path, content: &[u8]) -> Result<()> {
-    let blob = path.canonicalize()?;
-    let etag = blob
-        .file_name()
-        .and_then(|name| name.to_str())
-        .unwrap_or_default();
-    if etag.len() == 64 {
-        let found = sha256(content);
-        ensure!(
-            found == etag,
-            "its SHA-256 is {found}, but the hub announced {etag}"
-        );
-    }
-    Ok(())
-}
-
-/// Removes a file from hf-hub's cache: the blob, and the link to it under the commit's name.
-fn discard(path: &Path) -> io::Result<()> {
-    let blob = path.canonicalize()?;
-    fs::remove_file(path)?;
-    if blob.exists() {
-        fs::remove_file(blob)
-    } else {
-        Ok(())
-    }
-}
-
-/// Bytes received of one file.
-struct DownloadBar(ProgressBar);
-
-impl DownloadBar {
-    fn new(file: &'static str) -> Self {
-        let template = "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec}";
-        let style = ProgressStyle::with_template(template).expect("the template is valid");
-        Self(
-            ProgressBar::no_length()
-                .with_style(style)
-                .with_message(file),
+impl Client {
+    /// The hub, token and cache that the environment names.
+    ///
+    /// # Errors
+    ///
+    /// `HF_ENDPOINT` is not an address.
+    pub(super) fn from_env() -> Result<Self> {
+        Self::new(
+            &environment::endpoint(),
+            environment::token(),
+            environment::cache(),
         )
     }
+
+    pub(super) fn new(address: &str, token: Option<String>, cache: PathBuf) -> Result<Self> {
+        let endpoint = address.trim_end_matches('/').parse::<Uri>().ok();
+        let endpoint = endpoint.filter(|uri| uri.scheme().is_some() && uri.host().is_some());
+        let config = Agent::config_builder()
+            // Redirects are followed here: the first answer has the ETag, and a token stays at home.
+            .max_redirects(0)
+            .http_status_as_error(false)
+            .timeout_connect(Some(PATIENCE))
+            .timeout_recv_response(Some(PATIENCE))
+            .timeout_per_read(Some(PATIENCE))
+            .user_agent(USER_AGENT);
+        Ok(Self {
+            agent: config.build().into(),
+            endpoint: endpoint.ok_or_else(|| Error::Endpoint(address.to_owned()))?,
+            token,
+            cache,
+            wait: FIRST_WAIT,
+        })
+    }
+
+    /// The path in the cache of a file of a data set's repository, downloaded if it is not there. The
+    /// cache's name of a file in large-file storage is its SHA-256, which is for the caller to check.
+    pub(super) fn get(
+        &self,
+        (owner, name): (&str, &str),
+        file: &str,
+        watch: Watch<'_>,
+    ) -> Result<PathBuf> {
+        let repository = format!("{owner}/{name}");
+        let blobs = format!("datasets--{owner}--{name}/blobs");
+        let address = format!("{}/datasets/{repository}/resolve/main/{file}", self.base());
+        let found = self.follow(&address, &self.cache.join(blobs), file, watch);
+        found.map_err(|failure| {
+            let file = file.to_owned();
+            match failure {
+                Failure::Denied(reason) => Error::Denied {
+                    repository,
+                    file,
+                    reason,
+                },
+                Failure::Other(reason) => Error::Download {
+                    repository,
+                    file,
+                    reason,
+                },
+            }
+        })
+    }
+
+    /// Follows redirects from `address` until the file's ETag is that of a blob in the cache, or the
+    /// file itself comes.
+    fn follow(
+        &self,
+        address: &str,
+        blobs: &Path,
+        file: &str,
+        watch: Watch<'_>,
+    ) -> Result<PathBuf, Failure> {
+        let mut address = address.parse::<Uri>()?;
+        let mut blob = None;
+        for _ in 0..=MAX_REDIRECTS {
+            let answer = self.ask(&address)?;
+            let redirects = answer.status().is_redirection();
+            blob = blob.or_else(|| Some(blobs.join(etag(answer.headers(), redirects)?)));
+            if let Some(path) = blob.take_if(|path| path.is_file()) {
+                return Ok(path);
+            }
+            if !redirects {
+                let path = blob.ok_or("the hub does not announce its digest")?;
+                store(answer.into_body(), &path, file, watch)?;
+                return Ok(path);
+            }
+            let location = answer.headers().get("location");
+            address = target(&address, location.ok_or("a redirect leads nowhere")?)?;
+        }
+        Err("it is redirected without end".into())
+    }
+
+    /// Sends a request, again after failures that may pass.
+    fn ask(&self, address: &Uri) -> Result<Response<Body>, Failure> {
+        let mut waits = (0..RETRIES).map(|retry| self.wait * 2_u32.pow(retry));
+        let answer = loop {
+            let answer = self.send(address);
+            let passing = match &answer {
+                Ok(answer) => TRANSIENT.contains(&answer.status().as_u16()),
+                Err(error) => matches!(error, ureq::Error::Io(_) | ureq::Error::Timeout(_)),
+            };
+            match waits.next() {
+                Some(wait) if passing => thread::sleep(wait),
+                _ => break answer.map_err(cause)?,
+            }
+        };
+        let status = answer.status();
+        if status.is_success() || status.is_redirection() {
+            return Ok(answer);
+        }
+        let message = answer.headers().get("x-error-message");
+        let reason = match message.and_then(|message| message.to_str().ok()) {
+            Some(message) if !message.is_empty() => format!("{status}: {message}"),
+            _ => status.to_string(),
+        };
+        Err(match status.as_u16() {
+            401 | 403 => Failure::Denied(reason),
+            _ => Failure::Other(reason),
+        })
+    }
+
+    /// Sends a request; only the hub itself sees the token.
+    fn send(&self, address: &Uri) -> Result<Response<Body>, ureq::Error> {
+        let own = address.scheme() == self.endpoint.scheme()
+            && address.authority() == self.endpoint.authority();
+        let request = self.agent.get(address);
+        match &self.token {
+            Some(token) if own => request
+                .header("authorization", format!("Bearer {token}"))
+                .call(),
+            _ => request.call(),
+        }
+    }
+
+    /// The endpoint without a slash at its end.
+    fn base(&self) -> String {
+        self.endpoint.to_string().trim_end_matches('/').to_owned()
+    }
 }
 
-impl ProgressHandler for DownloadBar {
-    fn on_progress(&self, event: &ProgressEvent) {
-        let ProgressEvent::Download(event) = event else {
-            return;
-        };
-        match event {
-            DownloadEvent::Start { total_bytes, .. } => self.0.set_length(*total_bytes),
-            DownloadEvent::Progress { files } => {
-                self.0
-                    .set_position(files.iter().map(|file| file.bytes_completed).sum());
-            }
-            DownloadEvent::AggregateProgress {
-                bytes_completed, ..
-            } => {
-                self.0.set_position(*bytes_completed);
-            }
-            DownloadEvent::Complete => self.0.finish_and_clear(),
-        }
+/// The innermost error, which alone says what happened.
+fn cause(error: ureq::Error) -> String {
+    match error {
+        ureq::Error::Io(error) => error.to_string(),
+        error => error.to_string(),
+    }
+}
+
+/// The file's ETag, if it can name a file of the cache: the SHA-256 of a large file. A redirect's own
+/// ETag is not that of the file.
+fn etag(headers: &HeaderMap, redirects: bool) -> Option<&str> {
+    let own = headers.get("etag").filter(|_| !redirects);
+    let tag = headers.get("x-linked-etag").or(own)?.to_str().ok()?;
+    let tag = tag.trim_start_matches("W/").trim_matches('"');
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    Some(tag).filter(|tag| !tag.is_empty() && tag.bytes().all(is_name))
+}
+
+/// The address to which a redirect leads.
+fn target(from: &Uri, location: &HeaderValue) -> Result<Uri, Failure> {
+    let to = Uri::try_from(location.as_bytes())?;
+    if to.scheme().is_some() {
+        return Ok(to);
+    }
+    let mut parts = from.clone().into_parts();
+    parts.path_and_query = to.path_and_query().cloned();
+    Ok(Uri::from_parts(parts)?)
+}
+
+/// Writes a file to `path` once all of it is there.
+fn store(body: Body, path: &Path, file: &str, watch: Watch<'_>) -> Result<(), Failure> {
+    let folder = path.parent().unwrap_or(path);
+    let in_folder = |error: io::Error| format!("cannot write to `{}`: {error}", folder.display());
+    fs::create_dir_all(folder).map_err(in_folder)?;
+    let staging = tempfile::Builder::new()
+        .prefix(".fetch-")
+        .tempdir_in(folder)
+        .map_err(in_folder)?;
+    let new = staging.path().join("new");
+    let mut output = fs::File::create(&new).map_err(in_folder)?;
+    let total = body.content_length().unwrap_or(0);
+    let mut counter = Counter::start(Stage::Downloading(file), total, watch);
+    counter.copy(&mut body.into_reader(), &mut output)?;
+    Ok(fs::rename(new, path).map_err(in_folder)?)
+}
+
+impl<E: ToString> From<E> for Failure {
+    fn from(reason: E) -> Self {
+        Self::Other(reason.to_string())
     }
 }

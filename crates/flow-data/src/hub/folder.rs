@@ -6,108 +6,111 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, ensure};
 use flate2::{Compression, GzBuilder};
-use flow_data::source::{self, File, Source, sha256};
-use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
+
+use super::progress::{Counter, Stage, Watch};
+use crate::{
+    Error, Result,
+    source::{self, File, Source, sha256},
+};
 
 /// More than any file of any data set holds: the largest has 47 million bytes.
 const LARGEST: u64 = 64 << 20;
 
-/// Bytes that are compressed before the bar moves.
-const CHUNK: usize = 1 << 16;
-
 /// A file and its uncompressed content.
-pub(crate) type Content = (File, Vec<u8>);
+pub type Content = (File, Vec<u8>);
 
 /// The folder below `root` that holds every file of the data set, as published.
-pub(crate) fn complete(source: &Source, root: &Path) -> Option<PathBuf> {
-    read_all(source, root).ok()?;
+pub fn complete(source: &Source, root: &Path, watch: Watch<'_>) -> Option<PathBuf> {
+    read_all(source, root, watch).ok()?;
     let paths = source.find(&source.train.files.all(), root).ok()?;
     paths.first()?.parent().map(Path::to_owned)
 }
 
-/// Every file of the data set from below `root`, as published. Shows how far it is.
-pub(crate) fn read_all(source: &Source, root: &Path) -> Result<Vec<Content>> {
+/// Every file of the data set from below `root`, as published: those of training, then of the test.
+///
+/// # Errors
+///
+/// A file is missing, ambiguous, cannot be read, or is not as published.
+pub fn read_all(source: &Source, root: &Path, watch: Watch<'_>) -> Result<Vec<Content>> {
     let parts = [source.train, source.test];
     let paths = parts.iter().map(|part| {
         let files = part.files.all();
         let paths = source.find(&files, root)?;
         Ok(files.into_iter().zip(paths).collect::<Vec<_>>())
     });
-    let paths = paths.collect::<flow_data::Result<Vec<_>>>()?;
+    let paths = paths.collect::<Result<Vec<_>>>()?;
     let bytes = parts.iter().map(|part| {
         let (c, h, w) = part.files.shape();
         part.images * (c * h * w + 1)
     });
-    let bar = progress("reading", bytes.sum());
-    let read = |(file, path): (File, PathBuf)| Ok((file, read(&file, &path, &bar)?));
+    let bytes = bytes.sum::<usize>() as u64;
+    let mut counter = Counter::start(Stage::Reading, bytes, watch);
+    let read = |(file, path): (File, PathBuf)| Ok((file, read(&file, &path, &mut counter)?));
     paths.into_iter().flatten().map(read).collect()
-}
-
-/// An error if `content` is not that of `file` as published. `origin` is for the error's text.
-pub(crate) fn check(file: &File, content: &[u8], origin: &str) -> Result<()> {
-    let found = sha256(content);
-    ensure!(
-        found == file.sha256,
-        "{origin} is not the published `{}`: its SHA-256 is {found}, not {}",
-        file.name,
-        file.sha256
-    );
-    Ok(())
 }
 
 /// Puts files into `folder`, each there in full or not at all.
 ///
 /// They are written beside it first, so that an interruption leaves it as it was. A folder that is
 /// there keeps whatever else is in it.
-pub(crate) fn write_all(contents: &[Content], folder: &Path) -> Result<()> {
-    let parent = folder
-        .parent()
-        .context("a data set's folder is inside the data folder")?;
-    let in_parent = || format!("cannot write to `{}`", parent.display());
-    fs::create_dir_all(parent).with_context(in_parent)?;
+///
+/// # Errors
+///
+/// [`Error::Write`] of the folder or the one around it.
+pub fn write_all(contents: &[Content], folder: &Path, watch: Watch<'_>) -> Result<()> {
+    let cannot_write = |path: &Path| {
+        let path = path.to_owned();
+        |source| Error::Write { path, source }
+    };
+    let parent = folder.parent().unwrap_or(folder);
+    fs::create_dir_all(parent).map_err(cannot_write(parent))?;
     let staging = tempfile::Builder::new()
         .prefix(".fetch-")
         .tempdir_in(parent)
-        .with_context(in_parent)?;
+        .map_err(cannot_write(parent))?;
     let new = staging.path().join("new");
-    stage(contents, &new).with_context(in_parent)?;
+    stage(contents, &new, watch).map_err(cannot_write(parent))?;
     move_into(&new, folder)
         .and_then(|()| remove_other_spellings(contents, folder))
-        .with_context(|| format!("cannot write to `{}`", folder.display()))
+        .map_err(cannot_write(folder))
 }
 
-fn read(file: &File, path: &Path, bar: &ProgressBar) -> Result<Vec<u8>> {
+/// The rest of a sentence about `content`, if it is not that of `file` as published.
+pub(super) fn check(file: &File, content: &[u8]) -> Result<(), String> {
+    let found = sha256(content);
+    if found == file.sha256 {
+        return Ok(());
+    }
+    Err(format!(
+        "is not the published `{}`: its SHA-256 is {found}, not {}",
+        file.name, file.sha256
+    ))
+}
+
+fn read(file: &File, path: &Path, counter: &mut Counter<'_>) -> Result<Vec<u8>> {
     let mut content = Vec::new();
-    let reading = || format!("cannot read `{}`", path.display());
-    bar.wrap_read(source::open(path)?)
-        .take(LARGEST)
-        .read_to_end(&mut content)
-        .with_context(reading)?;
-    check(file, &content, &format!("`{}`", path.display()))?;
+    let mut limited = source::open(path)?.take(LARGEST);
+    counter
+        .copy(&mut limited, &mut content)
+        .map_err(|source| Error::Io {
+            path: path.to_owned(),
+            source,
+        })?;
+    check(file, &content).map_err(|reason| Error::Format {
+        path: path.to_owned(),
+        reason,
+    })?;
     Ok(content)
 }
 
-/// A bar on a terminal, nothing elsewhere.
-fn progress(what: &'static str, bytes: usize) -> ProgressBar {
-    let template = "{msg} {wide_bar} {bytes}/{total_bytes}";
-    let style = ProgressStyle::with_template(template).expect("the template is valid");
-    ProgressBar::new(bytes as u64)
-        .with_style(style)
-        .with_message(what)
-        .with_finish(ProgressFinish::AndClear)
-}
-
-fn stage(contents: &[Content], folder: &Path) -> io::Result<()> {
+fn stage(contents: &[Content], folder: &Path, watch: Watch<'_>) -> io::Result<()> {
     fs::create_dir(folder)?;
-    let bytes = contents.iter().map(|(_, content)| content.len());
-    let bar = progress("writing", bytes.sum());
+    let bytes = contents.iter().map(|(_, content)| content.len() as u64);
+    let mut counter = Counter::start(Stage::Writing, bytes.sum(), watch);
     for (file, content) in contents {
-        let bytes = stored(file, content, &bar)?;
-        let name = stored_name(file);
-        let mut output = fs::File::create(folder.join(name))?;
-        output.write_all(&bytes)?;
+        let mut output = fs::File::create(folder.join(stored_name(file)))?;
+        output.write_all(&stored(file, content, &mut counter)?)?;
         output.sync_all()?;
     }
     Ok(())
@@ -123,16 +126,13 @@ fn stored_name(file: &File) -> String {
 }
 
 /// The bytes of a file as it is stored.
-fn stored(file: &File, content: &[u8], bar: &ProgressBar) -> io::Result<Vec<u8>> {
+fn stored(file: &File, content: &[u8], counter: &mut Counter<'_>) -> io::Result<Vec<u8>> {
     if is_binary(file) {
-        bar.inc(content.len() as u64);
+        counter.add(content.len() as u64);
         return Ok(content.to_owned());
     }
     let mut encoder = GzBuilder::new().write(Vec::new(), Compression::best());
-    for chunk in content.chunks(CHUNK) {
-        encoder.write_all(chunk)?;
-        bar.inc(chunk.len() as u64);
-    }
+    counter.copy(&mut &content[..], &mut encoder)?;
     encoder.finish()
 }
 

@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod batches;
+mod damaged;
 mod files;
 mod layouts;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod checkpoint_input;
 mod conventions;
 mod doors;
 mod far;

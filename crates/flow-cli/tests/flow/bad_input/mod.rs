@@ -4,6 +4,7 @@
 //! A mistake in what was typed ends with status 2, any other with status 1 and exactly one line on stderr,
 //! which the snapshots show. Nothing is on stdout, and no file appears, changes or goes.
 
+mod fetch;
 mod files;
 mod images;
 mod latent_space;

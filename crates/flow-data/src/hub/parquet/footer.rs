@@ -4,9 +4,10 @@
 //! "PAR1", pages, footer (a Thrift struct), its length in 4 bytes, little-endian, "PAR1"
 //! ```
 
-use anyhow::{Context, Result};
-
-use super::thrift::{self, Value};
+use super::{
+    Malformed,
+    thrift::{self, Value},
+};
 
 /// Nodes of the schema; the hub's have five or six.
 const MAX_NODES: usize = 64;
@@ -53,19 +54,22 @@ struct Node<'a> {
 
 impl Footer {
     /// Reads the footer of a file with two columns at these paths and at most `most` groups of rows.
-    pub(super) fn read(content: &[u8], paths: [&[&str]; 2], most: usize) -> Result<Self> {
-        let bytes = footer(content).context("it is no parquet file")?;
-        let nodes = schema(bytes).context("its schema is broken")?;
-        let columns = columns(&nodes).context("its schema is broken")?;
+    pub(super) fn read(
+        content: &[u8],
+        paths: [&[&str]; 2],
+        most: usize,
+    ) -> Result<Self, Malformed> {
+        let bytes = footer(content).ok_or("it is no parquet file")?;
+        let nodes = schema(bytes).ok_or("its schema is broken")?;
+        let columns = columns(&nodes).ok_or("its schema is broken")?;
         let find = |path: &[&str]| {
             let path_bytes: Vec<&[u8]> = path.iter().map(|name| name.as_bytes()).collect();
             let column = columns.iter().find(|(found, _)| *found == path_bytes);
-            let column =
-                column.with_context(|| format!("it has no column `{}`", path.join(".")))?;
-            Ok::<_, anyhow::Error>(column.1)
+            let column = column.map(|(_, column)| *column);
+            column.ok_or_else(|| format!("it has no column `{}`", path.join(".")))
         };
         let columns = [find(paths[0])?, find(paths[1])?];
-        let (rows, groups) = groups(bytes, columns, most).context("its footer is broken")?;
+        let (rows, groups) = groups(bytes, columns, most).ok_or("its footer is broken")?;
         Ok(Self {
             rows,
             groups,
@@ -83,7 +87,7 @@ impl Chunk {
     };
 
     /// Its pages.
-    pub(super) fn pages<'a>(&self, content: &'a [u8]) -> Result<&'a [u8]> {
+    pub(super) fn pages<'a>(&self, content: &'a [u8]) -> Result<&'a [u8], Malformed> {
         // Where there is a dictionary, it stands before the data.
         let start = if self.dictionary > 0 {
             self.dictionary
@@ -93,9 +97,8 @@ impl Chunk {
         let range = usize::try_from(start)
             .ok()
             .zip(usize::try_from(self.length).ok());
-        range
-            .and_then(|(start, length)| content.get(start..)?.get(..length))
-            .context("a column does not lie within the file")
+        let pages = range.and_then(|(start, length)| content.get(start..)?.get(..length));
+        Ok(pages.ok_or("a column does not lie within the file")?)
     }
 }
 

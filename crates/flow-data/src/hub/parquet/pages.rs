@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 
-use anyhow::{Context, Result, bail, ensure};
 use snap::raw::{Decoder, decompress_len};
 
-use super::thrift::{self, Value};
+use super::{
+    Malformed, ensure,
+    thrift::{self, Value},
+};
 
 /// The kinds of pages that the hub's files have.
 const DATA: i64 = 0;
@@ -40,8 +42,12 @@ struct Header {
 
 /// Takes the first of `pages`. It is at most `largest` bytes large; the hub's files hold images that
 /// do not compress, so that no page of them is larger than the file.
-pub(super) fn next<'a>(pages: &mut &'a [u8], codec: i64, largest: usize) -> Result<Page<'a>> {
-    let header = Header::read(pages).context("the header of a page is broken")?;
+pub(super) fn next<'a>(
+    pages: &mut &'a [u8],
+    codec: i64,
+    largest: usize,
+) -> Result<Page<'a>, Malformed> {
+    let header = Header::read(pages).ok_or("the header of a page is broken")?;
     ensure!(
         header.kind == DATA || header.kind == DICTIONARY,
         "a page is of a kind that is not known, {}",
@@ -50,18 +56,19 @@ pub(super) fn next<'a>(pages: &mut &'a [u8], codec: i64, largest: usize) -> Resu
     let stored = usize::try_from(header.stored)
         .ok()
         .and_then(|length| pages.split_off(..length))
-        .context("a page does not lie within its column")?;
+        .ok_or("a page does not lie within its column")?;
     let content = match codec {
         UNCOMPRESSED => Cow::Borrowed(stored),
         SNAPPY => {
-            let size = decompress_len(stored)?;
+            let size = decompress_len(stored).map_err(Malformed::new)?;
             ensure!(
                 size <= largest,
                 "a page announces {size} bytes, more than the file has"
             );
-            Cow::Owned(Decoder::new().decompress_vec(stored)?)
+            let content = Decoder::new().decompress_vec(stored);
+            Cow::Owned(content.map_err(Malformed::new)?)
         }
-        _ => bail!("its pages are not compressed by Snappy"),
+        _ => return Err("its pages are not compressed by Snappy".into()),
     };
     ensure!(
         usize::try_from(header.size) == Ok(content.len()),
@@ -72,7 +79,7 @@ pub(super) fn next<'a>(pages: &mut &'a [u8], codec: i64, largest: usize) -> Resu
     Ok(Page {
         is_dictionary: header.kind == DICTIONARY,
         content,
-        values: usize::try_from(header.values).context("a page announces no values")?,
+        values: usize::try_from(header.values).map_err(|_| "a page announces no values")?,
         encoding: header.encoding,
         level_encoding: header.level_encoding,
     })

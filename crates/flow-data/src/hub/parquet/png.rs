@@ -2,17 +2,22 @@
 
 use std::io::Cursor;
 
-use anyhow::{Result, ensure};
 use image::{ColorType, ImageDecoder, Limits, codecs::png::PngDecoder};
+
+use super::{Malformed, ensure};
 
 /// Bytes that the decoder may take: those of an image, and of what may stand before it.
 const MEMORY: u64 = 1 << 18;
 
 /// The bytes of an image of exactly this shape, row by row, the channels of a pixel side by side.
-pub(super) fn decode(png: &[u8], (c, h, w): (usize, usize, usize)) -> Result<Vec<u8>> {
+///
+/// # Errors
+///
+/// `png` is damaged, of another shape, or takes more memory than such an image needs.
+pub fn decode(png: &[u8], (c, h, w): (usize, usize, usize)) -> Result<Vec<u8>, Malformed> {
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MEMORY);
-    let decoder = PngDecoder::with_limits(Cursor::new(png), limits)?;
+    let decoder = PngDecoder::with_limits(Cursor::new(png), limits).map_err(Malformed::new)?;
     let color = if c == 1 {
         ColorType::L8
     } else {
@@ -25,6 +30,6 @@ pub(super) fn decode(png: &[u8], (c, h, w): (usize, usize, usize)) -> Result<Vec
         decoder.color_type()
     );
     let mut bytes = vec![0; c * h * w];
-    decoder.read_image(&mut bytes)?;
+    decoder.read_image(&mut bytes).map_err(Malformed::new)?;
     Ok(bytes)
 }

@@ -9,9 +9,8 @@
 //!
 //! Numbers are little-endian.
 
-use anyhow::{Context, Result, ensure};
-
 use super::{
+    Malformed, ensure,
     footer::{Chunk, Column},
     pages::{self, Page},
     thrift,
@@ -32,8 +31,8 @@ pub(super) fn each(
     chunk: &Chunk,
     column: &Column,
     most: usize,
-    see: &mut dyn FnMut(&[u8]) -> Result<()>,
-) -> Result<()> {
+    see: &mut dyn FnMut(&[u8]) -> Result<(), Malformed>,
+) -> Result<(), Malformed> {
     let mut pages = chunk.pages(content)?;
     let mut dictionary = None;
     while !pages.is_empty() {
@@ -56,8 +55,8 @@ fn read_page(
     page: &Page<'_>,
     dictionary: Option<&Dictionary<'_>>,
     column: &Column,
-    see: &mut dyn FnMut(&[u8]) -> Result<()>,
-) -> Result<()> {
+    see: &mut dyn FnMut(&[u8]) -> Result<(), Malformed>,
+) -> Result<(), Malformed> {
     let mut bytes = &page.content[..];
     if column.level > 0 {
         ensure!(
@@ -65,19 +64,19 @@ fn read_page(
             "the levels of a page are not encoded in runs"
         );
         let levels = take_levels(&mut bytes, column.level, page.values);
-        let levels = levels.context("the levels of a page are broken")?;
+        let levels = levels.ok_or("the levels of a page are broken")?;
         let all = levels.iter().all(|&level| level == u32::from(column.level));
         ensure!(all, "an image or a label is missing");
     }
     if BY_DICTIONARY.contains(&page.encoding) {
-        let dictionary = dictionary.context("a column has no dictionary")?;
+        let dictionary = dictionary.ok_or("a column has no dictionary")?;
         let width = bytes.split_off_first().filter(|&&width| width <= 32);
-        let width = *width.context("the indices of a page are broken")?;
+        let width = *width.ok_or("the indices of a page are broken")?;
         let indices = runs(bytes, width, page.values);
-        for index in indices.context("the indices of a page are broken")? {
+        for index in indices.ok_or("the indices of a page are broken")? {
             see(dictionary
                 .get(index)
-                .context("a value is not in the dictionary")?)?;
+                .ok_or("a value is not in the dictionary")?)?;
         }
     } else {
         ensure!(
@@ -85,7 +84,7 @@ fn read_page(
             "a page is encoded in a way that is not known"
         );
         for _ in 0..page.values {
-            see(plain(&mut bytes, column.kind).context("a page ends within its values")?)?;
+            see(plain(&mut bytes, column.kind).ok_or("a page ends within its values")?)?;
         }
     }
     Ok(())
@@ -99,7 +98,7 @@ struct Dictionary<'a> {
 }
 
 impl<'a> Dictionary<'a> {
-    fn new(page: Page<'a>, kind: i64) -> Result<Self> {
+    fn new(page: Page<'a>, kind: i64) -> Result<Self, Malformed> {
         // A plain value takes at least four bytes, as much as the place where it starts.
         ensure!(
             page.values <= page.content.len() / 4,
@@ -108,8 +107,9 @@ impl<'a> Dictionary<'a> {
         let mut starts = Vec::with_capacity(page.values);
         let mut rest = &page.content[..];
         for _ in 0..page.values {
-            starts.push(u32::try_from(page.content.len() - rest.len())?);
-            plain(&mut rest, kind).context("a dictionary ends within its values")?;
+            let start = u32::try_from(page.content.len() - rest.len());
+            starts.push(start.map_err(Malformed::new)?);
+            plain(&mut rest, kind).ok_or("a dictionary ends within its values")?;
         }
         Ok(Self { page, kind, starts })
     }

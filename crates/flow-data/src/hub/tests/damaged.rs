@@ -1,17 +1,19 @@
 //! Parquet files damaged at random, and one written as the hub's are.
 
-#[path = "../../../../crates/flow-data/tests/damage/mod.rs"]
-mod damage;
-
 use std::sync::LazyLock;
 
-use damage::{damage, damaged};
-use flow_data::{Dataset, DatasetName, Split, source::Part};
-use parquet::{basic::Compression, file::properties::WriterProperties};
+use flow_testing::{
+    damage::{self, damage, damaged},
+    parquet_file::{self, Pages},
+};
 use proptest::prelude::*;
 
-use super::{super::parquet::read, CIFAR10, MNIST, tiny};
-use crate::fuzz::parquet_file;
+use super::{CIFAR10, MNIST, tiny};
+use crate::{
+    Dataset, DatasetName, Split,
+    hub::parquet::{self, Malformed},
+    source::Part,
+};
 
 /// Images of the files.
 const IMAGES: usize = 6;
@@ -31,15 +33,8 @@ static FILES: LazyLock<Vec<(DatasetName, Vec<u8>)>> = LazyLock::new(|| {
         (DatasetName::Cifar10, "img", CIFAR10),
     ] {
         let images = tiny::images(IMAGES, c * h * w, 5);
-        for (codec, dictionary) in [
-            (Compression::SNAPPY, true),
-            (Compression::UNCOMPRESSED, false),
-        ] {
-            let properties = WriterProperties::builder()
-                .set_compression(codec)
-                .set_dictionary_enabled(dictionary);
-            let file = parquet_file::encode(&images, column, shape, properties.build());
-            files.push((name, file.unwrap()));
+        for pages in [Pages::Compressed, Pages::Plain] {
+            files.push((name, parquet_file::encode(&images, column, shape, pages)));
         }
     }
     files
@@ -51,6 +46,10 @@ fn part(name: DatasetName) -> Part {
         images: IMAGES,
         ..*source.part(Split::Test)
     }
+}
+
+fn read(file: &[u8], column: &str, part: &Part) -> Result<(Vec<u8>, Vec<u8>), Malformed> {
+    parquet::read(file, column, part, &mut |_| {})
 }
 
 #[test]
@@ -80,7 +79,7 @@ proptest! {
             Ok((pixels, labels)) => {
                 prop_assert_eq!((pixels.len(), labels.len()), (IMAGES * size, IMAGES));
             }
-            Err(error) => damage::check_text(&*error, ""),
+            Err(error) => damage::check_text(&error, ""),
         }
     }
 }

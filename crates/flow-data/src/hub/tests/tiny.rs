@@ -1,17 +1,15 @@
 //! Data sets of a few random images.
 
-use flow_data::{
+use flow_testing::parquet_file::{self, Images, Pages};
+
+use crate::{
     DatasetName, cifar10, idx,
     source::{File, Files, Part, Source, sha256},
 };
-use parquet::{basic::Compression, file::properties::WriterProperties};
-
-use crate::fuzz::parquet_file;
 
 pub(super) const TRAIN: &str = "tiny/train.parquet";
 pub(super) const TEST: &str = "tiny/test.parquet";
 
-pub(super) use crate::fuzz::parquet_file::Images;
 /// Reproducible images without a pattern.
 pub(super) fn images(count: usize, image: usize, seed: u32) -> Images {
     let mut state = seed;
@@ -75,8 +73,7 @@ pub(super) fn cifar10(images: &Images) -> Source {
 
 /// A parquet file of these images, compressed as on the hub.
 pub(super) fn parquet(images: &Images, column: &str, shape: (usize, usize, usize)) -> Vec<u8> {
-    let properties = WriterProperties::builder().set_compression(Compression::SNAPPY);
-    parquet_file::encode(images, column, shape, properties.build()).unwrap()
+    parquet_file::encode(images, column, shape, Pages::Compressed)
 }
 
 fn file(name: &'static str, content: &[u8]) -> File {

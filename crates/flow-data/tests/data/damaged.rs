@@ -1,15 +1,11 @@
 //! Files of every format, damaged at random: an error of one line or a result that is whole, and never
 //! more memory than the file can ask for. `cargo xtask fuzz` does the same at length.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod damage;
-
 use std::{io::Write, path::Path, sync::LazyLock};
 
-use damage::{damage, damaged};
 use flate2::{Compression, write::GzEncoder};
 use flow_data::{Dataset, Result, Split, cifar10, idx, source};
+use flow_testing::damage::{self, damage, damaged};
 use proptest::prelude::*;
 
 /// Images of the damaged files.

@@ -2,16 +2,11 @@
 //! works, and never more memory than four times the file's size. `cargo xtask fuzz checkpoint` does the
 //! same at length.
 
-#![allow(clippy::unwrap_used)]
-
-#[path = "../../flow-data/tests/damage/mod.rs"]
-mod damage;
-
 use std::{fmt::Write, fs, sync::LazyLock};
 
 use candle_core::{DType, Device, Tensor};
-use damage::{damage, damaged};
 use flow_glow::{Checkpoint, Error, GlowConfig, ImageShape, Result, TrainSettings, Trainer};
+use flow_testing::damage::{self, damage, damaged};
 use proptest::{prelude::*, sample::Index};
 use tempfile::TempDir;
 

@@ -1,8 +1,5 @@
 //! `cargo xtask fuzz`: throws damaged files at everything that reads files, for as long as asked.
 
-pub(crate) mod parquet_file;
-mod seeds;
-
 use std::{path::Path, process::Command};
 
 use anyhow::{Context, Result, ensure};
@@ -33,7 +30,7 @@ pub(crate) struct Options {
 /// Writes seeds and runs fuzzers one after the other, up to the first that finds something.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let fuzz = Path::new(ROOT).join("fuzz");
-    seeds::write(&fuzz.join("corpus"))?;
+    write_seeds(&fuzz.join("corpus"))?;
     let all = TARGETS.map(str::to_owned);
     let targets = if options.targets.is_empty() {
         &all[..]
@@ -65,5 +62,27 @@ pub(crate) fn run(options: &Options) -> Result<()> {
              and what it finds is in `fuzz/artifacts/{target}`"
         );
     }
+    Ok(())
+}
+
+fn write_seeds(corpus: &Path) -> Result<()> {
+    let status = Command::new("cargo")
+        .args([
+            "run",
+            "--quiet",
+            "--package",
+            "flow-testing",
+            "--example",
+            "seeds",
+            "--",
+        ])
+        .arg(corpus)
+        .current_dir(ROOT)
+        .status()
+        .context("cannot run cargo")?;
+    ensure!(
+        status.success(),
+        "the files to begin with cannot be written"
+    );
     Ok(())
 }
