@@ -4,8 +4,8 @@ use std::process::Stdio;
 
 use crate::sandbox::{Report, Sandbox, header, metrics, with_header};
 
-/// The smallest model that trains.
-const TINY: &str = "--levels 1 --steps 1 --width 8 --batch-size 16";
+/// The smallest model that trains, of which few images are measured.
+const TINY: &str = "--levels 1 --steps 1 --width 8 --batch-size 16 --eval-images 20";
 
 #[test]
 fn help_and_errors_read_well() {
@@ -39,7 +39,8 @@ fn help_and_errors_read_well() {
 #[test]
 fn a_training_from_beginning_to_end() {
     let sandbox = Sandbox::new();
-    let printed = sandbox.ok(&format!("train --out run {TINY} --max-steps 40 --seed 3"));
+    let options = "--levels 1 --steps 1 --width 8 --batch-size 16 --max-steps 40 --seed 3";
+    let printed = sandbox.ok(&format!("train --out run {options}"));
     assert!(
         printed.contains("bits per dimension on 2,000 test images"),
         "{printed}"

@@ -95,7 +95,9 @@ fn one_is_singular() {
     let tiny = "--levels 1 --steps 1 --width 4 --batch-size 16 --dequantization uniform";
     let cases = [
         (
-            format!("train --out run --max-steps 1 --warmup-steps 1 --bits 1 {tiny}"),
+            format!(
+                "train --out run --max-steps 1 --warmup-steps 1 --bits 1 {tiny} --eval-images 20"
+            ),
             "training for 1 step into",
         ),
         (
@@ -113,12 +115,12 @@ fn one_is_singular() {
             "1 row of 2 images in",
         ),
         (
-            "edit --attribute slant --index 1 --steps 2".to_owned(),
+            "edit --attribute slant --index 1 --steps 2 --examples 200".to_owned(),
             "1 row of 2 images in",
         ),
         ("sample --count 1".to_owned(), "1 sample in `samples.png`"),
         (
-            "outliers --threshold-quantile 0.5 --limit 1".to_owned(),
+            "outliers --threshold-quantile 0.5 --limit 1 --typical-images 20".to_owned(),
             "0 outliers among 1 image of mnist test",
         ),
         (

@@ -10,7 +10,8 @@ use crate::sandbox::{Sandbox, with_tensor};
 
 const MODEL: &str = "run/model.safetensors";
 
-const SETTINGS: &str = "--max-steps 20 --levels 1 --steps 2 --width 8 --batch-size 32";
+const SETTINGS: &str =
+    "--max-steps 20 --levels 1 --steps 2 --width 8 --batch-size 32 --eval-images 20";
 
 impl Sandbox {
     /// A folder with a model that has learned for a while.

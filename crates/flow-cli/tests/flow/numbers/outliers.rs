@@ -205,7 +205,7 @@ fn metrics_are_those_of_the_scores() {
 fn pictures_and_reports() {
     let sandbox = Sandbox::with_learned();
     write_digits(&sandbox, &digits(30));
-    let base = format!("outliers --checkpoint {MODEL} digits");
+    let base = format!("outliers --checkpoint {MODEL} digits --typical-images 100");
     let scores = rows(&sandbox.ok(&format!(
         "{base} --limit 100 --threshold-quantile 0.5 --out verdicts.csv"
     )));
