@@ -1,18 +1,18 @@
-//! Attributes of images: a [`Measure`] of a bright shape on a dark ground, and the two sets that values
-//! of any attribute tell apart ([`split`]).
+//! Attributes of images: a [`Measure`] of a bright shape on a dark ground, and the two sets that
+//! values of any attribute tell apart ([`split`]).
 //!
-//! With p the mean over channels, 0 to 1, m = Σ p, and μ the central moments of p (x to the right, y down), each
-//! with the 1/12 that a pixel has itself:
+//! With p the mean over channels, 0 to 1, m = Σ p, and μ the central moments of p (x to the right,
+//! y down), each with the 1/12 that a pixel has itself:
 //!
 //! ```text
 //! brightness  m / (H·W)
 //! slant       −μ₁₁ / μ₀₂                       columns to the right for each row up
-//! width       √(12·(μ₂₀ − μ₁₁² / μ₀₂))         of the bar that spreads as much, once the slant is undone
+//! width       √(12·(μ₂₀ − μ₁₁² / μ₀₂))  of the bar that spreads as much, slant undone
 //! thickness   (s − √(s² − 4m)) / 2,  s = Σ‖∇p‖ / 2
 //! ```
 //!
-//! A stroke of length l and thickness t has the area l·t = m and half the outline l + t = s, of which the last line
-//! is the solution. All lengths are in pixels.
+//! A stroke of length l and thickness t has the area l·t = m and half the outline l + t = s, of
+//! which the last line is the solution. All lengths are in pixels.
 
 use std::{cmp::Ordering, fmt, str::FromStr};
 

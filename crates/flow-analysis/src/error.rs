@@ -15,15 +15,15 @@ pub enum Error {
     /// Latents that would have to be finite.
     #[error("{bad} of {all} images have no finite latents")]
     NonFiniteLatents {
-        /// How many images have a latent that is not finite.
+        /// Images that have a latent that is not finite.
         bad: usize,
-        /// How many there are.
+        /// All images.
         all: usize,
     },
     /// A numerical method found no result.
     #[error("{action}")]
     Method {
-        /// What failed, as a sentence.
+        /// The failure, as a sentence.
         action: &'static str,
         /// The reason.
         source: Box<dyn StdError + Send + Sync>,

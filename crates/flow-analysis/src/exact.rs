@@ -8,7 +8,8 @@ use flow_glow::{Checkpoint, Glow, Latents, finite};
 
 /// Latents of images, and the model that makes of them exactly these images again.
 ///
-/// Single precision brings most images back; those of badly conditioned models need double precision:
+/// Single precision brings most images back; those of badly conditioned models need double
+/// precision:
 ///
 /// ```
 /// # use candle_core::Tensor;
@@ -34,8 +35,8 @@ enum Model<'a> {
 }
 
 impl<'a> Exact<'a> {
-    /// Encodes u8 images `[N, C, H, W]`, as of `class` if the model has classes, by the model as it is;
-    /// `None` if some of them do not come back, or have latents that are not finite.
+    /// Encodes u8 images `[N, C, H, W]`, as of `class` if the model has classes, by the model as it
+    /// is; `None` if some of them do not come back, or have latents that are not finite.
     ///
     /// # Errors
     /// If images or class are not the model's.
@@ -48,8 +49,8 @@ impl<'a> Exact<'a> {
         Ok(exact.changes.is_empty().then_some(exact))
     }
 
-    /// As [`in_single`](Self::in_single), by the model in double precision, on the CPU. Images that do
-    /// not come back even so are in [`changes`](Self::changes).
+    /// As [`in_single`](Self::in_single), by the model in double precision, on the CPU. Images that
+    /// do not come back even so are in [`changes`](Self::changes).
     ///
     /// # Errors
     /// If images or class are not the model's, or latents are not finite

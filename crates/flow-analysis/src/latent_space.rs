@@ -1,5 +1,5 @@
-//! Ways through latent space: a [`Path`] from one image to another, and the [`Direction`] from one set of
-//! images to another.
+//! Ways through latent space: a [`Path`] from one image to another, and the [`Direction`] from one
+//! set of images to another.
 //!
 //! ```text
 //! linear     z(t) = (1 − t)·a + t·b
@@ -7,12 +7,13 @@
 //! attribute  z + strength·(mean of one set − mean of the other)
 //! ```
 //!
-//! All levels are one vector here, which they are under the model. A straight line leaves the sphere near which a
-//! standard normal of many dimensions lies, so its middle is smoother than any image; the arc stays near it
-//! (White 2016, arXiv:1609.04468). Attributes are those of arXiv:1807.03039, section 6.
+//! All levels are one vector here, which they are under the model. A straight line leaves the
+//! sphere near which a standard normal of many dimensions lies, so its middle is smoother than any
+//! image; the arc stays near it (White 2016, arXiv:1609.04468). Attributes are those of
+//! arXiv:1807.03039, section 6.
 //!
-//! For a model with classes, latents can be compared only if all are of one class: a class is whitened by a
-//! Gaussian of its own.
+//! For a model with classes, latents can be compared only if all are of one class: a class is
+//! whitened by a Gaussian of its own.
 
 use crate::{Error, Result};
 use candle_core::{DType, Tensor};
@@ -32,8 +33,9 @@ pub enum Path {
 const MIN_SINE: f64 = 1e-6;
 
 impl Path {
-    /// `steps` latents for each of the B pairs, pair by pair, `[B · steps, …]` in every level: the first of a
-    /// pair is `from`, the last `to`, and the others lie between them at equal distances.
+    /// `steps` latents for each of the B pairs, pair by pair, `[B · steps, …]` in every level: the
+    /// first of a pair is `from`, the last `to`, and the others lie between them at equal
+    /// distances.
     ///
     /// # Errors
     /// If there are fewer than two steps, or the two are not of the same shape.
@@ -96,8 +98,8 @@ impl Path {
 pub struct Direction(Latents);
 
 impl Direction {
-    /// From the mean of one set of u8 images `[N, C, H, W]` to the mean of another. A model with classes
-    /// takes all images as of `class`, and so must be those that are moved.
+    /// From the mean of one set of u8 images `[N, C, H, W]` to the mean of another. A model with
+    /// classes takes all images as of `class`, and so must be those that are moved.
     ///
     /// # Errors
     /// If a set is empty or not of the model's images.
@@ -119,8 +121,8 @@ impl Direction {
         &self.0
     }
 
-    /// Latents moved by `strength` times the direction, of any device and precision: with strength 1, as
-    /// far as the means of the two sets are apart.
+    /// Latents moved by `strength` times the direction, of any device and precision: with strength
+    /// 1, as far as the means of the two sets are apart.
     ///
     /// # Errors
     /// If they are not of the same model.

@@ -1,11 +1,11 @@
 //! Analysis of images and of models with a trained [`Glow`](flow_glow::Glow).
 //!
-//! Everything takes tensors and returns numbers or tensors: images are u8 `[N, C, H, W]`, labels are
-//! u32 `[N]`. Nothing is read, drawn or printed.
+//! Everything takes tensors and returns numbers or tensors: images are u8 `[N, C, H, W]`, labels
+//! are u32 `[N]`. Nothing is read, drawn or printed.
 //!
 //! Reading order: [`likelihood`] measures a model on many images; [`outliers`] tells strange images
-//! from normal ones; [`latent_space`] leads from image to image and along an [`attribute`], [`exact`]
-//! brings images back to the pixel; [`clusters`] finds groups of images; [`samples`]
+//! from normal ones; [`latent_space`] leads from image to image and along an [`attribute`],
+//! [`exact`] brings images back to the pixel; [`clusters`] finds groups of images; [`samples`]
 //! compares images of a model with real ones.
 //!
 //! ```

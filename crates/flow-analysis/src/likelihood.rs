@@ -1,8 +1,8 @@
 //! Bits per dimension and accuracy of a model over many images.
 //!
-//! The processes of a job share the batches: batch i is measured by rank i mod N, and all of them get
-//! the same numbers. Noise is drawn for each batch by [`batch_seed`], so results depend on the size
-//! of batches; those of this project are of [`BATCH_SIZE`].
+//! The processes of a job share the batches: batch i is measured by rank i mod N, and all of them
+//! get the same numbers. Noise is drawn for each batch by [`batch_seed`], so results depend on the
+//! size of batches; those of this project are of [`BATCH_SIZE`].
 
 use candle_core::Tensor;
 use flow_core::transfer;
@@ -15,8 +15,8 @@ use std::time::Instant;
 /// Images in a batch.
 pub const BATCH_SIZE: usize = 100;
 
-/// u8 images `[B, C, H, W]` and, for a model with classes, their labels `[B]` in u32. They may lie on
-/// any device.
+/// u8 images `[B, C, H, W]` and, for a model with classes, their labels `[B]` in u32. They may lie
+/// on any device.
 pub type Batch = (Tensor, Option<Tensor>);
 
 /// The dequantization noise of a measurement.
@@ -35,9 +35,9 @@ pub struct Measurement {
     pub bits_per_dim: f64,
     /// Of the mean, from the spread over images; one image has none.
     pub standard_error: Option<f64>,
-    /// How many images were measured.
+    /// Images that were measured.
     pub images: usize,
-    /// How many of them have no finite value.
+    /// Those of them without a finite value.
     pub non_finite: usize,
 }
 
@@ -46,7 +46,7 @@ pub struct Measurement {
 pub struct Accuracy {
     /// Share of images whose true class is the most likely; NaN if one of them cannot be told.
     pub share: f64,
-    /// How many images cannot be told.
+    /// Images of which it cannot be told.
     pub non_finite: usize,
 }
 
@@ -125,8 +125,8 @@ fn of_batch(
         .collect())
 }
 
-/// The accuracy of a model, each image under one draw of noise; `None` without classes or labels. All
-/// `ranks` call this with the same batches.
+/// The accuracy of a model, each image under one draw of noise; `None` without classes or labels.
+/// All `ranks` call this with the same batches.
 ///
 /// # Errors
 /// Those of `batches`, and of the model: if the images are not its own.
@@ -178,7 +178,7 @@ pub fn batch_seed(seed: u64, i: usize) -> u64 {
     seed ^ (i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-/// Whether batch `i` of a job is this rank's.
+/// True if batch `i` of a job is this rank's.
 pub(crate) fn is_own(ranks: &dyn Ranks, i: usize) -> bool {
     i % ranks.size() == ranks.rank()
 }

@@ -56,8 +56,8 @@ fn a_shear_is_the_slant_and_leaves_the_width() {
     for slope in [-0.8, -0.25, 0.1, 0.5, 1.0] {
         let image = sheared(8.0, 40.0, slope);
         near(of(Measure::Slant, &image), slope, 0.01);
-        // Pixels blur a slanted edge, in x by 1/12 and in y by 1/12, beside the 1/12 of their own; intensities
-        // are rounded.
+        // Pixels blur a slanted edge, in x by 1/12 and in y by 1/12, beside the 1/12 of their own;
+        // intensities are rounded.
         let most = (64.0 + 2.0 * (1.0 + slope * slope)).sqrt() * 1.001;
         let seen = of(Measure::Width, &image);
         assert!((7.99..most).contains(&seen), "{seen} at {slope}");

@@ -9,7 +9,7 @@ use flow_core::random;
 use flow_glow::{Glow, GlowConfig, ImageShape};
 use serde_json::Value;
 
-/// What `assets/reference/make_metrics.py` wrote.
+/// Written by `assets/reference/make_metrics.py`.
 const METRICS: &str = include_str!("../../../assets/reference/metrics.json");
 
 #[test]

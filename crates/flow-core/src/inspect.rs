@@ -31,26 +31,34 @@ pub(crate) fn constant(x: &Tensor) -> Result<Tensor> {
     (most - least)?.le(&(magnitude * (SAME * epsilon))?)
 }
 
+/// The first number of `x` that is not finite, and its place in the order of [`transfer::numbers`].
+/// Integers are always finite.
+pub fn first_non_finite(x: &Tensor) -> Result<Option<(usize, f64)>> {
+    if !x.dtype().is_float() {
+        return Ok(None);
+    }
+    let mut numbers = transfer::numbers(x)?.into_iter().enumerate();
+    Ok(numbers.find(|(_, number)| !number.is_finite()))
+}
+
 /// # Errors
 /// If a number of `x` `[N, …]` is not finite: names the first one, and counts the rows with such numbers.
 pub(crate) fn check_finite(name: &str, x: &Tensor) -> Result<()> {
-    // 0·x is zero where x is finite, and NaN elsewhere.
+    // 0·x is zero where x is finite, and NaN elsewhere: of most batches one number is copied.
     if x.elem_count() == 0 || transfer::scalar(&(x * 0.0)?.sum_all()?)?.is_finite() {
         return Ok(());
     }
-    let numbers = transfer::numbers(x)?;
-    let is_bad = |value: &f64| !value.is_finite();
-    let mut rows = numbers.chunks_exact(numbers.len() / x.dim(0)?).enumerate();
-    let mut bad = rows.by_ref().filter(|(_, row)| row.iter().any(is_bad));
-    let Some((row, values)) = bad.next() else {
-        bail!("{name}: the sum of the numbers is not finite");
+    let Some((at, number)) = first_non_finite(x)? else {
+        return Ok(());
     };
-    let column = values.iter().position(is_bad).unwrap_or_default();
+    let columns = x.elem_count() / x.dim(0)?;
+    let numbers = transfer::numbers(x)?;
+    let rows = numbers.chunks_exact(columns);
+    let bad = rows.filter(|row| row.iter().any(|number| !number.is_finite()));
     bail!(
-        "{name}: {} is {}{}",
-        place(row, column, x.dims()),
-        values[column],
-        others(bad.count())
+        "{name}: {} is {number}{}",
+        place(at / columns, at % columns, x.dims()),
+        others(bad.count() - 1)
     )
 }
 

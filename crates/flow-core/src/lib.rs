@@ -99,7 +99,7 @@ pub use elementwise_affine::ElementwiseAffine;
 pub use flow::{Flow, WithGraph};
 pub use gradients::Gradients;
 pub use householder::Householder;
-pub use inspect::constant_columns;
+pub use inspect::{constant_columns, first_non_finite};
 pub use inverse::Inverse;
 pub use lu_linear::LuLinear;
 pub use mlp::{Mlp, MlpSize};

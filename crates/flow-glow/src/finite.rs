@@ -2,18 +2,14 @@
 
 use crate::{Error, Result};
 use candle_core::Tensor;
-use flow_core::transfer;
+use flow_core::{first_non_finite, transfer};
 
 /// Checks that all numbers of a tensor of floats are finite. Integers always are.
 ///
 /// # Errors
 /// [`Error::NonFinite`], with `name` and the first of those that are not.
 pub fn check(name: &str, tensor: &Tensor) -> Result<()> {
-    if !tensor.dtype().is_float() {
-        return Ok(());
-    }
-    let mut numbers = transfer::numbers(tensor)?.into_iter().enumerate();
-    let Some((mut place, value)) = numbers.find(|(_, value)| !value.is_finite()) else {
+    let Some((mut place, value)) = first_non_finite(tensor)? else {
         return Ok(());
     };
     let mut index = tensor.dims().to_vec();

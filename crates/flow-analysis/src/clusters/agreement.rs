@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-/// Two measures of how far clusters agree with labels: 0 to 1 both, 1 where each cluster is a class.
+/// Two measures of how far clusters agree with labels: 0 to 1 both, 1 where each cluster is a
+/// class.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Agreement {
     /// The share of images with the most frequent label of their cluster.

@@ -31,8 +31,8 @@ const MAX_STEPS: u64 = 300;
 pub enum Method {
     /// K-means: each vector belongs to the nearest of K means.
     KMeans,
-    /// A mixture of Gaussians: each vector belongs to the likeliest of K Gaussians with a covariance
-    /// each.
+    /// A mixture of Gaussians: each vector belongs to the likeliest of K Gaussians with a
+    /// covariance each.
     Gaussians,
 }
 
@@ -79,7 +79,7 @@ impl Components {
         Ok(Self { values, explained })
     }
 
-    /// How many there are, K.
+    /// Their number, K.
     pub fn count(&self) -> usize {
         self.values.ncols()
     }

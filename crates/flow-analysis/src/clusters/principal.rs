@@ -1,7 +1,8 @@
-//! Principal components by subspace iteration (Halko, Martinsson & Tropp 2011, arXiv:0909.4061, algorithm 4.4).
+//! Principal components by subspace iteration (Halko, Martinsson & Tropp 2011, arXiv:0909.4061,
+//! algorithm 4.4).
 //!
-//! A random subspace that is mapped by XᵀX again and again turns towards the directions of most variance; in it,
-//! what is left is a small eigenvalue problem.
+//! A random subspace that is mapped by XᵀX again and again turns towards the directions of most
+//! variance; in it, what is left is a small eigenvalue problem.
 
 use crate::{Error, Result};
 use candle_core::{DType, Device};
@@ -15,7 +16,7 @@ use ndarray::{Array2, s};
 /// Directions beyond those asked for, which let these converge sooner.
 const SPARE: usize = 10;
 
-/// How often the subspace is mapped: neighbors in variance need not be told apart, only their plane found.
+/// Mappings of the subspace: neighbors in variance need not be told apart, only their plane found.
 const ITERATIONS: usize = 16;
 
 const FAILED: &str = "cannot find principal components";

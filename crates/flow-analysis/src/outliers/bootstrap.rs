@@ -1,4 +1,4 @@
-//! How sure a measurement of a score is.
+//! Confidence intervals of the measures of a score.
 
 use super::detection::{Detection, Ranking, quantile};
 use crate::Result;
@@ -15,13 +15,14 @@ pub struct Interval {
     pub high: f64,
 }
 
-/// What a tail of the interval leaves out.
+/// The share that a tail of the interval leaves out.
 const TAIL: f64 = 0.025;
 
-/// As [`detection`](super::detection), with 95 % confidence intervals: the percentiles of what `resamples` draws of
-/// images give (Efron & Tibshirani 1993, chapter 13). Normal and strange images are drawn apart, with
-/// replacement, as many as there are. The same `seed` gives the same intervals. Copies of an image tie with
-/// each other, so where a score is nearly perfect or hopeless an interval can lie beside its value.
+/// As [`detection`](super::detection), with 95 % confidence intervals: the percentiles of what
+/// `resamples` draws of images give (Efron & Tibshirani 1993, chapter 13). Normal and strange
+/// images are drawn apart, with replacement, as many as there are. The same `seed` gives the same
+/// intervals. Copies of an image tie with each other, so where a score is nearly perfect or
+/// hopeless an interval can lie beside its value.
 ///
 /// # Errors
 /// If there are no scores on one side, or no resamples.
@@ -57,7 +58,8 @@ pub fn bootstrap(
     })
 }
 
-/// How often each image is drawn: `normal` of the first, then `strange` of the others.
+/// The number of times that each image is drawn: `normal` of the first, then `strange` of the
+/// others.
 fn draw(seed: u64, normal: usize, strange: usize) -> Result<Vec<u32>> {
     let places = random::uniform(seed, normal + strange, DType::F64, &Device::Cpu)?;
     let mut counts = vec![0; normal + strange];

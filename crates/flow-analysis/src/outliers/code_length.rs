@@ -1,4 +1,4 @@
-//! How short a lossless compressor makes an image: what its likelihood owes to simplicity.
+//! Lengths of images in a lossless code: the part of a likelihood that is owed to simplicity.
 
 use crate::{Error, Result};
 use candle_core::Tensor;
@@ -39,8 +39,8 @@ impl Compressor {
     }
 }
 
-/// Of images `[N, C, H, W]` in u8, the length of each one's code in bits per dimension. Of each value, the
-/// `config.bits` that the model sees are compressed.
+/// The length of the code of each of u8 images `[N, C, H, W]`, in bits per dimension. Of each
+/// value, the `config.bits` that the model sees are compressed.
 ///
 /// # Errors
 /// If the compressor cannot take images of this shape.

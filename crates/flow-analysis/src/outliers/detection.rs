@@ -1,19 +1,20 @@
-//! How well a score tells strange images from normal ones.
+//! Measures of how well a score tells strange images from normal ones.
 //!
-//! Strange images are the positives, as what is to be found. Images with equal scores cannot be told apart: a
-//! threshold takes all of them or none.
+//! Strange images are the positives, as what is to be found. Images with equal scores cannot be
+//! told apart: a threshold takes all of them or none.
 
 use super::strangeness;
 use crate::{Error, Result};
 
-/// How well a score tells strange images from normal ones, each from 0 to 1.
+/// Three measures of how well a score tells strange images from normal ones, each from 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Detection<T = f64> {
-    /// Area under the ROC curve: the probability that a strange image has a higher score than a normal one,
-    /// ties counting half.
+    /// Area under the ROC curve: the probability that a strange image has a higher score than a
+    /// normal one, ties counting half.
     pub auroc: T,
-    /// Area under the curve of precision against recall, as average precision: the mean of the precision at
-    /// each threshold, weighted by the recall gained there. Guessing gives the share of strange images.
+    /// Area under the curve of precision against recall, as average precision: the mean of the
+    /// precision at each threshold, weighted by the recall gained there. Guessing gives the share
+    /// of strange images.
     pub aupr: T,
     /// The share of normal images above the highest threshold that finds 95 % of the strange ones.
     pub fpr95: T,
@@ -22,8 +23,8 @@ pub struct Detection<T = f64> {
 /// The recall at which `fpr95` is taken.
 const RECALL: f64 = 0.95;
 
-/// Measures how well scores tell `strange` images from `normal` ones; see [`strangeness`] for those that are not
-/// finite.
+/// Measures how well scores tell `strange` images from `normal` ones; see [`strangeness`] for those
+/// that are not finite.
 ///
 /// # Errors
 /// If there are no scores on one side.
@@ -53,7 +54,7 @@ struct Ranked {
     /// Its place in `normal` followed by `strange`.
     index: usize,
     is_strange: bool,
-    /// Whether the next one has another score.
+    /// True if the next one has another score.
     ends_tie: bool,
 }
 

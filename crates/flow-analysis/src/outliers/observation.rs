@@ -92,9 +92,9 @@ fn dequantize(
     }
 }
 
-/// Asks `model` about x `[B, C, H, W]` in model space; `offset` `[B]` is what [`Glow::dequantize`] gives
-/// with it. `labels` are `[B]` in u32, for a model with classes; without them, each class counts as equally
-/// likely, and the latents are those of the class that fits best.
+/// Asks `model` about x `[B, C, H, W]` in model space; `offset` `[B]` is what [`Glow::dequantize`]
+/// gives with it. `labels` are `[B]` in u32, for a model with classes; without them, each class
+/// counts as equally likely, and the latents are those of the class that fits best.
 ///
 /// # Errors
 /// If shapes or labels are not those of the model.

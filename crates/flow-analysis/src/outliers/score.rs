@@ -1,20 +1,20 @@
-//! From what is known of an image to how strange it is: larger is stranger.
+//! Scores of how strange an image is, from what is known of it: larger is stranger.
 
 use crate::Result;
 use candle_core::{DType, Device};
 use flow_core::random;
 
-/// How strange an image is, by one way to tell. All but [`LatentNorm`](Self::LatentNorm) are in bits per
+/// A measure of how strange an image is. All but [`LatentNorm`](Self::LatentNorm) are in bits per
 /// dimension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Score {
     /// −log p(x).
     Likelihood,
-    /// |−log p(x) − H|, H the mean of −log p over training images: how far the image lies from the typical
-    /// set (Nalisnick et al. 2019, arXiv:1906.02994, section 4, for one image).
+    /// |−log p(x) − H|, H the mean of −log p over training images: how far the image lies from the
+    /// typical set (Nalisnick et al. 2019, arXiv:1906.02994, section 4, for one image).
     Typicality,
-    /// −log p(x) − L(x), L the length of a lossless code: what the likelihood owes to simplicity is taken off
-    /// (Serrà et al. 2020, arXiv:1909.11480, section 3).
+    /// −log p(x) − L(x), L the length of a lossless code: what the likelihood owes to simplicity is
+    /// taken off (Serrà et al. 2020, arXiv:1909.11480, section 3).
     Complexity,
     /// −log p(x) + log p₀(x), p₀ a background model (Ren et al. 2019, arXiv:1906.02845, section 3).
     LikelihoodRatio,
@@ -22,7 +22,7 @@ pub enum Score {
     LatentNorm,
 }
 
-/// What is known of an image.
+/// The numbers that scores of an image are made of.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Evidence {
     /// −log p(x).
@@ -56,8 +56,8 @@ impl Score {
         }
     }
 
-    /// The score of an image, larger for stranger ones; `entropy` is H, in bits per dimension. Not a number if
-    /// something that it needs is not known.
+    /// The score of an image, larger for stranger ones; `entropy` is H, in bits per dimension. Not
+    /// a number if something that it needs is not known.
     pub fn of(self, image: &Evidence, entropy: Option<f64>) -> f64 {
         let bits = image.bits_per_dim;
         match self {
@@ -79,9 +79,10 @@ pub fn strangeness(score: f64) -> f64 {
     }
 }
 
-/// How far batches of `size` images lie from the typical set: |mean of −log p over the batch − H|, of each
-/// (Nalisnick et al. 2019, arXiv:1906.02994, equation 3). Images are put into batches in an order
-/// drawn from `seed`; what is left over is in none. `bits` and `entropy` are in bits per dimension.
+/// Distances of batches of `size` images from the typical set: |mean of −log p over the batch − H|,
+/// of each (Nalisnick et al. 2019, arXiv:1906.02994, equation 3). Images are put into batches in an
+/// order drawn from `seed`; what is left over is in none. `bits` and `entropy` are in bits per
+/// dimension.
 pub fn batch_typicality(bits: &[f64], entropy: f64, size: usize, seed: u64) -> Result<Vec<f64>> {
     let keys = random::uniform(seed, bits.len(), DType::F64, &Device::Cpu)?.to_vec1::<f64>()?;
     let mut keyed: Vec<_> = keys.into_iter().zip(bits).collect();
