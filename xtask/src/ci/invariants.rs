@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use super::crossings;
 
 /// What each crate must not depend on.
-const FORBIDDEN: [(&str, &[&str]); 6] = [
+const FORBIDDEN: [(&str, &[&str]); 7] = [
     (
         "flow-core",
         &[
@@ -51,6 +51,7 @@ const FORBIDDEN: [(&str, &[&str]); 6] = [
         &["anyhow", "clap", "flow-data", "image", "ureq"],
     ),
     ("flow-convert", &["clap", "flow-data", "tracing", "ureq"]),
+    ("flow-plot", &["anyhow", "candle-core", "clap"]),
     ("flow-cli", &["ureq"]),
 ];
 

@@ -62,7 +62,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let (flow, comparisons) = match options.device {
         Place::Cpu => (Flow::build()?, &models::ON_CPU[..]),
         Place::Cuda => {
-            python.ensure_gpu()?;
+            let code = "import torch; assert torch.cuda.is_available()";
+            python.ensure(code, "has a torch that sees no GPU")?;
             (Flow::build_with_cuda()?, &models::ON_CUDA[..])
         }
     };

@@ -60,9 +60,10 @@ struct Task<'a> {
 }
 
 pub(super) fn run(python: &Python, steps: usize, seeds: u64) -> Result<()> {
+    let missing = "has no scikit-learn; `peers/bin/pip install scikit-learn` gets it";
+    python.ensure("import sklearn", missing)?;
     let folder = tempfile::tempdir().context("cannot make a folder for the data")?;
-    stdout(python.script(SCRIPT).arg("data").arg(folder.path()))
-        .context("no data; they need scikit-learn too: `peers/bin/pip install scikit-learn`")?;
+    stdout(python.script(SCRIPT).arg("data").arg(folder.path()))?;
     let Recipe {
         layers,
         width,

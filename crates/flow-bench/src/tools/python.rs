@@ -24,13 +24,10 @@ impl Python {
         Ok(python)
     }
 
-    /// An error if its PyTorch has no GPU.
-    pub(crate) fn ensure_gpu(&self) -> Result<()> {
-        ensure!(
-            self.succeeds("import torch; assert torch.cuda.is_available()"),
-            "the torch of `{}` sees no GPU",
-            self.0.display()
-        );
+    /// An error that names `problem` if this code fails.
+    pub(crate) fn ensure(&self, code: &str, problem: &str) -> Result<()> {
+        let python = self.0.display();
+        ensure!(self.succeeds(code), "the Python `{python}` {problem}");
         Ok(())
     }
 
