@@ -3,6 +3,7 @@
 mod alone;
 mod crossings;
 mod invariants;
+mod one_build;
 
 use std::{
     env,
@@ -20,6 +21,7 @@ use crate::cuda;
 pub(crate) fn run() -> Result<()> {
     let mut steps = Steps::default();
     steps.run("invariants", invariants::check)?;
+    steps.run("one build", one_build::check)?;
     steps.cargo("fmt --all --check")?;
     steps.cargo("clippy --workspace --all-targets -- -D warnings")?;
     steps.run("CUDA", cuda::check)?;
@@ -89,6 +91,19 @@ impl Steps {
         let total: f64 = self.0.iter().map(|(_, seconds)| seconds).sum();
         println!("{total:8.1}  in all");
     }
+}
+
+/// What `cargo tree` lists, a package a line.
+fn tree(arguments: &str) -> Result<String> {
+    let arguments = format!("tree --prefix none {arguments}");
+    let output = cargo(&arguments).output();
+    let output = output.context("cannot run `cargo tree`")?;
+    ensure!(
+        output.status.success(),
+        "`cargo {arguments}` failed: {}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 fn installed(subcommand: &str) -> bool {

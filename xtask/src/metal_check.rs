@@ -26,7 +26,7 @@ done
 #[cfg(unix)]
 pub(crate) fn run() -> Result<()> {
     const ARGUMENTS: &str =
-        "clippy --release --package flow-core --package flow-glow --features metal -- -D warnings";
+        "clippy --package flow-core --package flow-glow --features metal -- -D warnings";
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("target");
     let folder = folder.join("metal");
     let compiler = folder.join("stand-in");
@@ -40,7 +40,6 @@ pub(crate) fn run() -> Result<()> {
     );
     println!("==> cargo {ARGUMENTS} (for {TARGET}, with a stand-in for the C compiler)");
     let status = Command::new(env!("CARGO"))
-        .env("CARGO_TARGET_DIR", folder.join("check"))
         .env("CARGO_BUILD_TARGET", TARGET)
         .env("CC_aarch64_apple_darwin", &compiler)
         .env("AR_aarch64_apple_darwin", &compiler)

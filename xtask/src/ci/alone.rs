@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use anyhow::{Context, Result, ensure};
 
-use super::{Steps, cargo};
+use super::{Steps, tree};
 
 /// What must not be below flow-core, however deep.
 const AVOIDED: [&str; 6] = [
@@ -57,13 +57,13 @@ pub(super) fn check(steps: &mut Steps) -> Result<()> {
 }
 
 fn dependencies() -> Result<()> {
-    for name in tree("")? {
+    for name in built_with("")? {
         ensure!(
             !AVOIDED.contains(&name.as_str()),
             "`flow-core` must not depend on `{name}`, not even through others"
         );
     }
-    for name in tree("--depth 1 ")? {
+    for name in built_with("--depth 1 ")? {
         ensure!(
             name == "flow-core" || DIRECT.contains(&name.as_str()),
             "`{name}` is a new dependency of `flow-core`; `xtask/src/ci/alone.rs` lists those it may have"
@@ -73,18 +73,10 @@ fn dependencies() -> Result<()> {
 }
 
 /// The names of what flow-core is built with.
-fn tree(depth: &str) -> Result<Vec<String>> {
-    let arguments =
-        format!("tree --package flow-core --edges normal --prefix none {depth}--format {{p}}");
-    let output = cargo(&arguments)
-        .output()
-        .context("cannot run `cargo tree`")?;
-    ensure!(
-        output.status.success(),
-        "`cargo {arguments}` failed: {}",
-        String::from_utf8_lossy(&output.stderr).trim()
-    );
-    let lines = String::from_utf8_lossy(&output.stdout).into_owned();
+fn built_with(depth: &str) -> Result<Vec<String>> {
+    let lines = tree(&format!(
+        "--package flow-core --edges normal {depth}--format {{p}}"
+    ))?;
     let names = lines.lines().filter_map(|line| line.split(' ').next());
     Ok(names
         .filter(|name| !name.is_empty())
