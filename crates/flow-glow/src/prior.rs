@@ -14,7 +14,8 @@ use flow_core::{Bijection, Whiten};
 /// Puts the half of the channels that is kept first, and whitens the other by a Gaussian predicted from it
 /// (arXiv:1605.08803, section 3.6, with the learned prior of arXiv:1807.03039's published code).
 ///
-/// Under every other [`PriorForm`] the half that is taken out leaves as it is; a [`LatentPrior`] whitens it.
+/// Under every other [`PriorForm`] the half that is taken out leaves as it is; the prior of its level
+/// whitens it.
 pub struct SplitPrior {
     channels: usize,
     keeps: Half,
