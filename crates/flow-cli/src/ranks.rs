@@ -30,7 +30,7 @@ pub(crate) struct Team {
 
 /// A failure that all processes of the job know of, and of which a person was told.
 #[derive(Debug)]
-pub(crate) struct Told;
+pub(crate) struct AlreadyReported;
 
 impl Team {
     /// Joins the others with the engine that was asked for, if one was. `stop` says that somebody asked to stop.
@@ -78,7 +78,7 @@ impl Team {
             report::failure(&error);
         }
         ranks.barrier()?;
-        Err(Told.into())
+        Err(AlreadyReported.into())
     }
 
     /// What the first of them does alone.
@@ -89,7 +89,7 @@ impl Team {
     /// The end of the command in this process. A failure that the others do not know of ends them too.
     pub(crate) fn end(&self, result: Result<()>) -> Result<()> {
         match result {
-            Err(error) if !self.ranks.is_alone() && !error.is::<Told>() => {
+            Err(error) if !self.ranks.is_alone() && !error.is::<AlreadyReported>() => {
                 report::failure(&error);
                 self.ranks.abort(1)
             }
@@ -190,13 +190,13 @@ impl fmt::Display for Engine {
     }
 }
 
-impl fmt::Display for Told {
+impl fmt::Display for AlreadyReported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("another process of this job has failed")
     }
 }
 
-impl std::error::Error for Told {}
+impl std::error::Error for AlreadyReported {}
 
 /// Whether the processes of a job have lost each other.
 pub(crate) fn are_lost(error: &Error) -> bool {

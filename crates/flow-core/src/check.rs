@@ -7,24 +7,24 @@ use crate::params::ParamStore;
 use crate::{Bijection, Gradients, Result, device, linalg, random, transfer};
 use candle_core::{DType, Device, Tensor, Var, bail};
 
-/// Where the checks run, and how near they have to come there.
+/// Bounds of the checks on one device and in one precision.
 #[derive(Clone, Debug)]
-pub struct Ground {
+pub struct Tolerances {
     /// The device.
     pub device: Device,
     /// The type of inputs and parameters.
     pub dtype: DType,
-    /// The worst [`condition`] of a bijection that has enough digits left.
+    /// The largest [`condition`] of a bijection that is checked.
     pub condition: f64,
-    /// For [`round_trip`].
+    /// Bound of [`round_trip`].
     pub round_trip: f64,
-    /// For [`log_det`].
+    /// Bound of [`log_det`].
     pub log_det: f64,
-    /// For [`gradients`].
+    /// Bound of [`gradients`].
     pub gradients: f64,
 }
 
-impl Ground {
+impl Tolerances {
     /// In double precision, on the processor.
     pub fn double() -> Self {
         Self {
@@ -50,11 +50,14 @@ impl Ground {
     }
 }
 
-/// The processor and, if this build knows one and the machine has it, an accelerator.
-pub fn devices() -> Vec<Ground> {
+/// Tolerances of the processor and, where the build and the machine have one, of an accelerator.
+pub fn devices() -> Vec<Tolerances> {
     let accelerators = [device::cuda(0), device::metal()].into_iter().flatten();
-    let accelerators = accelerators.map(Ground::single);
-    [Ground::double()].into_iter().chain(accelerators).collect()
+    let accelerators = accelerators.map(Tolerances::single);
+    [Tolerances::double()]
+        .into_iter()
+        .chain(accelerators)
+        .collect()
 }
 
 /// Moves every trained parameter by a draw from N(0, std²), away from where models start.

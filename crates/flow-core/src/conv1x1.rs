@@ -99,7 +99,7 @@ impl InvertibleConv1x1 {
     /// # Errors
     /// If its matrix is singular; the error names its parameters.
     pub fn inverse_map(&self) -> Result<AffineMap> {
-        self.map()?.inverse().map_err(|_| {
+        self.map()?.inverted().map_err(|_| {
             let name = &self.name;
             Error::msg(format!(
                 "the matrix of `{name}` is singular and has no inverse"

@@ -9,7 +9,7 @@
 //! He et al. 2016 (arXiv:1603.05027), with gates for the context as nflows has them (Dauphin et al. 2017, arXiv:1612.08083). With masks on the weights it is a MADE: Germain et al. 2015 (arXiv:1502.03509).
 
 use crate::bijection::Detached;
-use crate::ops::linear::{Before, linear};
+use crate::ops::linear::{Activation, linear};
 use crate::params::{Init, ParamBuilder};
 use crate::pointwise::sigmoid;
 use crate::runs::Rows;
@@ -120,18 +120,18 @@ impl Mlp {
     /// `gates` are those of the blocks.
     fn run(&self, x: &Tensor, shift: Option<&Tensor>, gates: &[Tensor]) -> Result<Tensor> {
         shape::vectors("mlp", x, self.input.inputs()?)?;
-        let mut a = self.input.forward(x, Before::Nothing)?;
+        let mut a = self.input.forward(x, Activation::Identity)?;
         if let Some(shift) = shift {
             a = a.broadcast_add(shift)?;
         }
         for (index, [first, second]) in self.blocks.iter().enumerate() {
-            let inner = second.forward(&first.forward(&a, Before::Relu)?, Before::Relu)?;
+            let inner = second.forward(&first.forward(&a, Activation::Relu)?, Activation::Relu)?;
             a = match gates.get(index) {
                 Some(gate) => a + inner.broadcast_mul(gate)?,
                 None => a + inner,
             }?;
         }
-        self.output.forward(&a, Before::Nothing)
+        self.output.forward(&a, Activation::Identity)
     }
 }
 
@@ -160,10 +160,10 @@ impl Conditioner for Mlp {
             return shape::refuse_context(context);
         };
         shape::vectors("context", context, first.inputs()?)?;
-        let gate = |layer: &Layer| sigmoid(&layer.forward(context, Before::Nothing)?);
+        let gate = |layer: &Layer| sigmoid(&layer.forward(context, Activation::Identity)?);
         Ok(Box::new(Given {
             mlp: self,
-            shift: first.forward(context, Before::Nothing)?,
+            shift: first.forward(context, Activation::Identity)?,
             gates: blocks.iter().map(gate).collect::<Result<_>>()?,
         }))
     }
@@ -273,11 +273,11 @@ impl Layer {
         self.weight.dim(1)
     }
 
-    fn forward(&self, x: &Tensor, before: Before) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, activation: Activation) -> Result<Tensor> {
         let weight = match &self.mask {
             Some(mask) => &(&self.weight * mask)?,
             None => &self.weight,
         };
-        linear(x, weight, &self.bias, before)
+        linear(x, weight, &self.bias, activation)
     }
 }

@@ -53,7 +53,7 @@ impl Dequantizer {
             parts.push(Box::new(Coupling::new(
                 transform,
                 passing,
-                Sees(network, channels),
+                ImageConditioner(network, channels),
             )));
         }
         parts.push(Box::new(Inverse(Squeeze)));
@@ -80,10 +80,10 @@ impl Dequantizer {
     }
 }
 
-/// A network that sees an image of so many channels beside the channels that pass.
-struct Sees(ConvNetwork, usize);
+/// A network whose context is an image of that many channels.
+struct ImageConditioner(ConvNetwork, usize);
 
-impl Conditioner for Sees {
+impl Conditioner for ImageConditioner {
     fn context(&self) -> Option<usize> {
         Some(self.1)
     }
@@ -94,17 +94,17 @@ impl Conditioner for Sees {
 
     fn given(&self, image: &Tensor) -> Result<Box<dyn Conditioner + '_>> {
         let (network, image) = (&self.0, image.clone());
-        Ok(Box::new(Seeing { network, image }))
+        Ok(Box::new(BoundConditioner { network, image }))
     }
 }
 
-/// The same with its images, one for each sample, or one for all of them.
-struct Seeing<'a> {
+/// An [`ImageConditioner`] with its images, one for each sample, or one for all of them.
+struct BoundConditioner<'a> {
     network: &'a ConvNetwork,
     image: Tensor,
 }
 
-impl Conditioner for Seeing<'_> {
+impl Conditioner for BoundConditioner<'_> {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let (_, c, h, w) = self.image.dims4()?;
         let image = self.image.broadcast_as((x.dim(0)?, c, h, w))?;
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn for_each_image_it_is_a_bijection_that_begins_as_the_identity() {
-        let ground = check::Ground::double();
+        let tolerances = check::Tolerances::double();
         for image in [ImageShape::new(1, 4, 6), ImageShape::new(3, 4, 2)] {
             let params = ParamStore::new(0);
             let builder = params.builder(DType::F64, &Device::Cpu);
@@ -136,9 +136,9 @@ mod tests {
 
             check::randomize(&params, 3, 0.05).unwrap();
             let given = &*dequantizer.given(&center).unwrap();
-            check::round_trip(given, &uniform, ground.round_trip).unwrap();
-            check::log_det(given, &uniform, ground.log_det).unwrap();
-            check::gradients(given, &params, &uniform, ground.gradients).unwrap();
+            check::round_trip(given, &uniform, tolerances.round_trip).unwrap();
+            check::log_det(given, &uniform, tolerances.log_det).unwrap();
+            check::gradients(given, &params, &uniform, tolerances.gradients).unwrap();
 
             // Every image has its own.
             let other = center.affine(-1.0, 0.5).unwrap();

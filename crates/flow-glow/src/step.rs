@@ -68,7 +68,7 @@ impl FlowStep {
     /// If one of the two has no inverse; the error names it.
     pub(crate) fn inverse_map(&self) -> Result<AffineMap> {
         let map = self.conv1x1.after(&self.actnorm)?;
-        map.inverse().or_else(|_| {
+        map.inverted().or_else(|_| {
             self.conv1x1.inverse_map()?;
             bail!(
                 "the scales of `{}.actnorm.log_scale` leave the range of its numbers",

@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Error, Result, ensure};
 use serde::Serialize;
 
-use crate::ranks::Told;
+use crate::ranks::AlreadyReported;
 
 /// Prints a result as one JSON object.
 pub(crate) fn json(value: &impl Serialize) -> Result<()> {
@@ -62,7 +62,7 @@ pub(crate) fn ensure_finite(bad: usize, all: usize, what: &str) -> Result<()> {
 /// Tells on stderr, in one line whatever names and files hold, why the command failed. Nothing is left
 /// to do if that cannot be written.
 pub(crate) fn failure(error: &Error) {
-    if error.is::<Told>() {
+    if error.is::<AlreadyReported>() {
         return;
     }
     let line = format!("{error:#}").replace(char::is_control, " ");

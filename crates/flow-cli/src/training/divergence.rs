@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use flow_data::Batch;
-use flow_glow::{Divergence, Fault, Portion};
+use flow_glow::{Divergence, Fault, Shard};
 
 use super::{Session, order::Order};
 use crate::input::data;
@@ -16,12 +16,12 @@ impl Session<'_> {
         &mut self,
         cause: Divergence,
         batch: &Batch,
-        portion: &Portion,
+        shard: &Shard,
     ) -> Result<()> {
         // Two batches in a row were refused, and no step has been taken that a lower rate would shorten.
         let unmoved = self.trainer.stands_where_it_was_good();
         if unmoved && cause.is_not_finite() {
-            self.give_up(cause, batch, portion)?;
+            self.give_up(cause, batch, shard)?;
         }
         self.order(Order::RollBack)?;
         self.trainer.roll_back()?;
@@ -63,12 +63,12 @@ impl Session<'_> {
         &mut self,
         cause: Divergence,
         batch: &Batch,
-        portion: &Portion,
+        shard: &Shard,
     ) -> Result<()> {
         let progress = self.trainer.progress;
         self.log.write_setback(&progress, false, cause)?;
         let fault = if cause.is_not_finite() {
-            self.fault(batch, portion)?
+            self.fault(batch, shard)?
         } else {
             None
         };
@@ -81,8 +81,8 @@ impl Session<'_> {
     }
 
     /// The end of a training whose weights give no finite loss though no step has harmed them.
-    fn give_up(&self, cause: Divergence, batch: &Batch, portion: &Portion) -> Result<()> {
-        let fault = self.fault(batch, portion)?;
+    fn give_up(&self, cause: Divergence, batch: &Batch, shard: &Shard) -> Result<()> {
+        let fault = self.fault(batch, shard)?;
         bail!(
             "{cause} after step {}, on two batches in a row and with weights that no step has moved: {}; \
              another learning rate does not help, `flow verify {}` tells more",
@@ -93,9 +93,9 @@ impl Session<'_> {
     }
 
     /// The reason in words, with images by their places in the training set.
-    fn fault(&self, batch: &Batch, portion: &Portion) -> Result<Option<String>> {
+    fn fault(&self, batch: &Batch, shard: &Shard) -> Result<Option<String>> {
         let (images, labels) = data::to_device(batch, self.trainer.config(), &self.device)?;
-        let fault = self.trainer.find_fault(&images, labels.as_ref(), portion)?;
+        let fault = self.trainer.find_fault(&images, labels.as_ref(), shard)?;
         Ok(fault.map(|fault| match fault {
             Fault::Images { part, places } if places.len() == batch.indices.len() => {
                 format!("no image of the batch is finite behind `{part}`")

@@ -4,7 +4,7 @@ use anyhow::Result;
 use candle_core::Device;
 use flow_analysis::likelihood;
 use flow_data::Batch;
-use flow_glow::{Error, Exchange, Portion, Trainer};
+use flow_glow::{AllReduce, Error, Shard, Trainer};
 
 use super::{Images, order::Order, results::NOISE};
 use crate::input::data;
@@ -16,7 +16,7 @@ pub(crate) struct Follower<'a> {
     /// What they work on.
     pub(crate) images: &'a Images,
     /// The way to the others.
-    pub(crate) exchange: Exchange,
+    pub(crate) all_reduce: AllReduce,
     /// Where the tensors are.
     pub(crate) device: Device,
 }
@@ -25,12 +25,12 @@ impl Follower<'_> {
     /// Takes part until rank 0 ends it.
     pub(crate) fn run(mut self) -> Result<()> {
         let settings = self.trainer.settings().clone();
-        let portion = Portion::of(self.exchange.ranks(), settings.batch_size);
-        self.exchange.ranks().barrier()?;
+        let shard = Shard::of(self.all_reduce.ranks(), settings.batch_size);
+        self.all_reduce.ranks().barrier()?;
         loop {
             let progress = self.trainer.progress;
-            for batch in self.images.batches_left(&settings, &progress, &portion) {
-                if !self.turn(&batch?, &portion)? {
+            for batch in self.images.batches_left(&settings, &progress, &shard) {
+                if !self.turn(&batch?, &shard)? {
                     return Ok(());
                 }
             }
@@ -38,20 +38,20 @@ impl Follower<'_> {
     }
 
     /// Whether the training goes on.
-    fn turn(&mut self, batch: &Batch, portion: &Portion) -> Result<bool> {
+    fn turn(&mut self, batch: &Batch, shard: &Shard) -> Result<bool> {
         let (images, labels) = data::to_device(batch, self.trainer.config(), &self.device)?;
         let labels = labels.as_ref();
         loop {
             let gradient =
                 self.trainer
-                    .shared_gradient(&images, labels, portion, &mut self.exchange);
+                    .shared_gradient(&images, labels, shard, &mut self.all_reduce);
             let mut gradient = match gradient {
                 // Rank 0 got the same, and says what follows.
                 Err(Error::Diverged { .. } | Error::UnsoundInversion { .. }) => None,
                 gradient => Some(gradient?),
             };
             loop {
-                let ranks = self.exchange.ranks();
+                let ranks = self.all_reduce.ranks();
                 match (Order::wait(ranks)?, gradient.take()) {
                     (Order::Apply(share), Some(gradient)) => {
                         self.trainer.apply(gradient, share)?;

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use flow_data::{Batches, Dataset};
-use flow_glow::{Portion, Progress, TrainSettings, ranks::Ranks};
+use flow_glow::{Progress, Shard, TrainSettings, ranks::Ranks};
 use serde::{Deserialize, Serialize};
 
 use super::{Journal, Limits, Notes};
@@ -115,12 +115,12 @@ impl Images {
         Ok(())
     }
 
-    /// A portion of each batch that is left of the epoch that is under way.
+    /// A shard of each batch that is left of the epoch that is under way.
     pub(super) fn batches_left(
         &self,
         settings: &TrainSettings,
         progress: &Progress,
-        portion: &Portion,
+        shard: &Shard,
     ) -> impl Iterator<Item = flow_data::Result<flow_data::Batch>> {
         Batches::new(
             &self.train,
@@ -130,7 +130,7 @@ impl Images {
         )
         .flipped(self.flip)
         .mutated(self.mutate)
-        .part(portion.range())
+        .part(shard.range())
         .skip(progress.batch as usize)
     }
 

@@ -34,7 +34,7 @@ impl Session<'_> {
     /// Writes the results of the epoch that is over. Whether it did: somebody may ask to stop before.
     pub(super) fn write_epoch(&mut self) -> Result<bool> {
         self.order(Order::Compare)?;
-        self.trainer.check_united(self.exchange.ranks())?;
+        self.trainer.check_united(self.all_reduce.ranks())?;
         self.order(Order::Probe)?;
         let Some(measured) = self.measure(&self.images.probe)? else {
             return Ok(false);
@@ -61,7 +61,7 @@ impl Session<'_> {
     }
 
     fn tell_of_measuring(&self) {
-        let skip = if self.exchange.ranks().is_alone() {
+        let skip = if self.all_reduce.ranks().is_alone() {
             "; Ctrl-C skips that"
         } else {
             ""
@@ -95,7 +95,7 @@ impl Session<'_> {
         let total = test.len() as u64;
         let message = format!("measuring {}", count(test.len(), "test image"));
         let model = self.trainer.model()?;
-        let ranks = self.exchange.ranks();
+        let ranks = self.all_reduce.ranks();
         let batches = data::batches(test, model.config());
         let measured = likelihood::bits_per_dim(&model, batches, NOISE, ranks, |images| {
             bar.update(images as f64 / total as f64, &message);

@@ -10,7 +10,7 @@ use anyhow::Result;
 use candle_core::Device;
 use flow_analysis::likelihood::Measurement;
 use flow_data::Batch;
-use flow_glow::{Error, Exchange, Inversion, Portion, Progress, Trainer};
+use flow_glow::{AllReduce, Error, Inversion, Progress, Shard, Trainer};
 
 use super::{
     EventLog, Images, Interrupt, Limits, MetricsLog, RunFolder, metrics::Due, order::Order,
@@ -25,7 +25,7 @@ pub(crate) struct Session<'a> {
     /// What they work on.
     pub(crate) images: &'a Images,
     /// The way to the other ranks.
-    pub(crate) exchange: Exchange,
+    pub(crate) all_reduce: AllReduce,
     /// Where results go.
     pub(crate) folder: RunFolder,
     /// The course of the training.
@@ -107,7 +107,7 @@ impl Session<'_> {
     pub(crate) fn run(&mut self) -> Result<Outcome> {
         self.save()?;
         // The others are patient here, but not in the middle of a step.
-        self.exchange.ranks().barrier()?;
+        self.all_reduce.ranks().barrier()?;
         let end = match self.train() {
             // The weights are those of the last step, which all ranks took.
             Err(error) if ranks::are_lost(&error) => {
@@ -139,7 +139,7 @@ impl Session<'_> {
     fn train(&mut self) -> Result<End> {
         let images = self.images;
         let settings = self.trainer.settings().clone();
-        let portion = Portion::of(self.exchange.ranks(), settings.batch_size);
+        let shard = Shard::of(self.all_reduce.ranks(), settings.batch_size);
         let mut turns = Turns {
             pulse: Pulse::new(self.console.progress(self.share())),
             began: Instant::now(),
@@ -151,28 +151,28 @@ impl Session<'_> {
         };
         loop {
             let progress = self.trainer.progress;
-            for batch in images.batches_left(&settings, &progress, &portion) {
-                if let Some(end) = self.turn(&batch?, &portion, &mut turns)? {
+            for batch in images.batches_left(&settings, &progress, &shard) {
+                if let Some(end) = self.turn(&batch?, &shard, &mut turns)? {
                     return Ok(end);
                 }
             }
         }
     }
 
-    fn turn(&mut self, batch: &Batch, portion: &Portion, turns: &mut Turns) -> Result<Option<End>> {
+    fn turn(&mut self, batch: &Batch, shard: &Shard, turns: &mut Turns) -> Result<Option<End>> {
         let started = Instant::now();
         let (images, labels) = data::to_device(batch, self.trainer.config(), &self.device)?;
         let gradient =
             self.trainer
-                .shared_gradient(&images, labels.as_ref(), portion, &mut self.exchange);
+                .shared_gradient(&images, labels.as_ref(), shard, &mut self.all_reduce);
         let gradient = match gradient {
             Err(Error::Diverged { cause, .. }) if turns.doubted => {
                 turns.doubted = false;
-                return self.roll_back(cause, batch, portion).map(|()| None);
+                return self.roll_back(cause, batch, shard).map(|()| None);
             }
             Err(Error::Diverged { cause, .. }) => {
                 turns.doubted = true;
-                return self.leave_out(cause, batch, portion).map(|()| None);
+                return self.leave_out(cause, batch, shard).map(|()| None);
             }
             Err(error @ Error::UnsoundInversion { .. }) => {
                 self.save()?;
@@ -228,7 +228,7 @@ impl Session<'_> {
     }
 
     pub(super) fn order(&self, order: Order) -> Result<()> {
-        order.give(self.exchange.ranks())
+        order.give(self.all_reduce.ranks())
     }
 
     /// Saves all that is needed to go on, and the model.

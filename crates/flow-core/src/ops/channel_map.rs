@@ -82,8 +82,8 @@ impl AffineMap {
         channel_mix(x, &self.weight, &self.bias)
     }
 
-    /// y ↦ W⁻¹·(y − b), computed on the host in f64, without a graph.
-    pub fn inverse(&self) -> Result<Self> {
+    /// The map y ↦ W⁻¹·(y − b), computed on the host in f64, without a graph.
+    pub fn inverted(&self) -> Result<Self> {
         let inverse = linalg::inverse(&transfer::rows(&self.weight)?)?;
         let bias = transfer::numbers(&self.bias)?;
         let bias = inverse
@@ -109,7 +109,7 @@ impl Bijection for AffineMap {
     }
 
     fn inverse(&self, y: &Tensor) -> Result<Tensor> {
-        AffineMap::inverse(self)?.apply(y)
+        self.inverted()?.apply(y)
     }
 }
 

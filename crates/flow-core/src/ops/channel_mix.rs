@@ -4,7 +4,7 @@
 //! y[b, :, h, w] = W·x[b, :, h, w] + bias            W: [O, C]  bias: [O]
 //! ```
 
-use super::matrix::{Into, Matrix, multiply};
+use super::matrix::{Beta, Matrix, multiply};
 use super::view::{Samples, contiguous, dense_samples, host};
 use super::{fusible, run_length, simd, sum_in_order};
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Storage, Tensor, bail};
@@ -70,7 +70,7 @@ impl CustomOp3 for ChannelMix {
             y.chunks_exact_mut(pixels)
                 .zip(bias)
                 .for_each(|(row, &bias)| row.fill(bias));
-            multiply(y, weight, Matrix::new(x.get(index), c, pixels), Into::Sum);
+            multiply(y, weight, Matrix::new(x.get(index), c, pixels), Beta::One);
         };
         y.par_chunks_exact_mut(outputs * pixels)
             .with_min_len(run_length(b))
@@ -119,8 +119,8 @@ impl CustomOp3 for ChannelMix {
                 for (offset, (grad_x, grad_y)) in images {
                     let grad_rows = Matrix::new(grad_y, outputs, pixels);
                     let x = Matrix::new(samples.get(index * run + offset), c, pixels);
-                    multiply(grad_x, weight.t(), grad_rows, Into::Fresh);
-                    multiply(grad_weight, grad_rows, x.t(), Into::Sum);
+                    multiply(grad_x, weight.t(), grad_rows, Beta::Zero);
+                    multiply(grad_weight, grad_rows, x.t(), Beta::One);
                     for (sum, row) in grad_bias.iter_mut().zip(grad_y.chunks_exact(pixels)) {
                         *sum += simd::sum(row);
                     }

@@ -6,56 +6,69 @@
 //!
 //! The ReLU stands before the product, as in residual blocks (He et al. 2016, arXiv:1603.05027), so that only x is kept.
 
-use super::matrix::{Into, Matrix, multiply};
+use super::matrix::{Beta, Matrix, multiply};
 use super::view::{contiguous, host};
 use super::{MAX_RUNS, fusible, simd, sum_in_order};
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Storage, Tensor, bail};
 use rayon::prelude::*;
 use std::borrow::Cow;
 
-/// What happens to x before the product.
+/// Activation function, applied to x before the product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Before {
-    /// Nothing.
-    Nothing,
+pub enum Activation {
+    /// Identity.
+    Identity,
     /// max(x, 0).
     Relu,
 }
 
-/// As many rows at least are one thread's: a hand-over costs as much as a few of them.
+/// Minimum rows per thread: a hand-over costs as much as a few of them.
 const MIN_ROWS: usize = 256;
 
 /// `x` `[B, I]`, `weight` `[O, I]`, `bias` `[O]` → `[B, O]`.
-pub fn linear(x: &Tensor, weight: &Tensor, bias: &Tensor, before: Before) -> Result<Tensor> {
+pub fn linear(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    activation: Activation,
+) -> Result<Tensor> {
     if x.elem_count() == 0 {
         let sizes = Sizes::new(x.shape(), weight.shape())?;
         let nothing = Tensor::zeros((sizes.rows, sizes.outputs), x.dtype(), x.device())?;
         return nothing.broadcast_add(bias);
     }
     if fusible(x) && fusible(weight) {
-        x.contiguous()?
-            .apply_op3(&weight.contiguous()?, &bias.contiguous()?, Linear(before))
+        x.contiguous()?.apply_op3(
+            &weight.contiguous()?,
+            &bias.contiguous()?,
+            Linear(activation),
+        )
     } else {
-        composed::linear(x, weight, bias, before)
+        composed::linear(x, weight, bias, activation)
     }
 }
 
 /// The specification, in plain candle operations.
 pub mod composed {
-    use super::Before;
+    use super::Activation;
     use candle_core::{Result, Tensor};
 
     /// As [`super::linear`].
-    pub fn linear(x: &Tensor, weight: &Tensor, bias: &Tensor, before: Before) -> Result<Tensor> {
-        let x = match before {
-            Before::Nothing => x.clone(),
-            Before::Relu => x.relu()?,
+    pub fn linear(
+        x: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        activation: Activation,
+    ) -> Result<Tensor> {
+        let x = match activation {
+            Activation::Identity => x.clone(),
+            Activation::Relu => x.relu()?,
         };
         x.matmul(&weight.t()?)?.broadcast_add(bias)
     }
 }
 
-struct Linear(Before);
+struct Linear(Activation);
 
 /// Numbers of rows, inputs and outputs.
 #[derive(Clone, Copy)]
@@ -87,8 +100,8 @@ impl Sizes {
 impl Linear {
     fn activated<'a>(&self, x: &'a [f32]) -> Cow<'a, [f32]> {
         match self.0 {
-            Before::Nothing => Cow::Borrowed(x),
-            Before::Relu => simd::dispatch(
+            Activation::Identity => Cow::Borrowed(x),
+            Activation::Relu => simd::dispatch(
                 #[inline(always)]
                 || Cow::Owned(x.iter().map(|x| if *x < 0.0 { 0.0 } else { *x }).collect()),
             ),
@@ -102,7 +115,7 @@ impl Linear {
         let rows = x.len() / sizes.inputs;
         let x = self.activated(x);
         let x = Matrix::new(&x, rows, sizes.inputs);
-        multiply(y, x, weight.t(), Into::Sum);
+        multiply(y, x, weight.t(), Beta::One);
     }
 
     /// Writes the gradient in x and returns those in the weight and, after it, in the bias.
@@ -119,8 +132,8 @@ impl Linear {
         } = sizes;
         let rows = x.len() / inputs;
         let grad_rows = Matrix::new(grad_y, rows, outputs);
-        multiply(grad_x, grad_rows, weight, Into::Fresh);
-        if self.0 == Before::Relu {
+        multiply(grad_x, grad_rows, weight, Beta::Zero);
+        if self.0 == Activation::Relu {
             simd::dispatch(
                 #[inline(always)]
                 || {
@@ -134,7 +147,7 @@ impl Linear {
         let (grad_weight, grad_bias) = sums.split_at_mut(outputs * inputs);
         let activated = self.activated(x);
         let activated = Matrix::new(&activated, rows, inputs);
-        multiply(grad_weight, grad_rows.t(), activated, Into::Fresh);
+        multiply(grad_weight, grad_rows.t(), activated, Beta::Zero);
         for row in grad_y.chunks_exact(outputs) {
             simd::add(grad_bias, row);
         }

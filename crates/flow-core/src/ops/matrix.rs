@@ -40,18 +40,18 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// What a product does with what is in its destination.
+/// The factor of the destination that a product is added to: β of BLAS's `gemm`.
 #[derive(Clone, Copy, PartialEq)]
-pub(super) enum Into {
-    /// Overwrites it.
-    Fresh,
+pub(super) enum Beta {
+    /// Overwrites the destination.
+    Zero,
     /// Adds to it.
-    Sum,
+    One,
 }
 
-/// dst (row after row) = or += lhs · rhs.
+/// dst (row after row) = β·dst + lhs · rhs.
 #[allow(unsafe_code)]
-pub(super) fn multiply(dst: &mut [f32], lhs: Matrix, rhs: Matrix, into: Into) {
+pub(super) fn multiply(dst: &mut [f32], lhs: Matrix, rhs: Matrix, beta: Beta) {
     let (m, n, k) = (lhs.rows, rhs.columns, lhs.columns);
     assert_eq!(k, rhs.rows, "inner dimensions of a matrix product");
     assert!(
@@ -68,7 +68,7 @@ pub(super) fn multiply(dst: &mut [f32], lhs: Matrix, rhs: Matrix, into: Into) {
             dst.as_mut_ptr(),
             1,
             n as isize,
-            into == Into::Sum,
+            beta == Beta::One,
             lhs.data.as_ptr(),
             lhs.column_stride as isize,
             lhs.row_stride as isize,

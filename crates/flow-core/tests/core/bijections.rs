@@ -2,7 +2,7 @@
 
 use crate::doors;
 use candle_core::{DType, Device, Result, Tensor};
-use flow_core::check::Ground;
+use flow_core::check::Tolerances;
 use flow_core::ops::Precision;
 use flow_core::ops::coupling_network::{Weights, coupling_network};
 use flow_core::params::{Init, ParamBuilder, ParamStore};
@@ -142,13 +142,13 @@ const TABLE: &[(&str, Build)] = &[
     }),
 ];
 
-/// The bijection at random parameters that leave enough of the digits, both ways, for the bounds of the ground. In double
+/// The bijection at random parameters that leave enough of the digits, both ways, for the tolerances. In double
 /// precision about one draw in ten does not; each is nearer than the one before to where models start.
 fn well_conditioned(
     build: Build,
     x: &Tensor,
     seed: u64,
-    ground: &Ground,
+    tolerances: &Tolerances,
 ) -> (ParamStore, Box<dyn Bijection>) {
     let draw = |draw: i32| -> Result<_> {
         let params = ParamStore::new(seed);
@@ -163,7 +163,7 @@ fn well_conditioned(
     };
     (0..40)
         .map(|number| draw(number).unwrap())
-        .find_map(|(condition, drawn)| (condition < ground.condition).then_some(drawn))
+        .find_map(|(condition, drawn)| (condition < tolerances.condition).then_some(drawn))
         .unwrap()
 }
 
@@ -173,25 +173,35 @@ fn on_one_thread(work: impl FnOnce() -> TestCaseResult + Send) -> TestCaseResult
     pool.unwrap().install(work)
 }
 
-/// Every check of every bijection on one ground, and whether it gives there what it gives elsewhere.
-fn check_all(ground: &Ground, shape: (usize, usize, usize, usize), seed: u64) -> TestCaseResult {
-    let x = random::normal(seed, shape, ground.dtype, &ground.device).unwrap();
+/// Every check of every bijection within its tolerances, and whether it gives there what it gives elsewhere.
+fn check_all(
+    tolerances: &Tolerances,
+    shape: (usize, usize, usize, usize),
+    seed: u64,
+) -> TestCaseResult {
+    let x = random::normal(seed, shape, tolerances.dtype, &tolerances.device).unwrap();
     for (name, build) in TABLE {
-        let (params, bijection) = well_conditioned(*build, &x, seed, ground);
+        let (params, bijection) = well_conditioned(*build, &x, seed, tolerances);
         let y = bijection.forward(&x).unwrap().0;
         prop_assert_eq!(y.elem_count(), x.elem_count(), "{}", name);
         let context = |result: Result<()>| {
-            result.map_err(|e| TestCaseError::fail(format!("{name} in {:?}: {e}", ground.dtype)))
+            result
+                .map_err(|e| TestCaseError::fail(format!("{name} in {:?}: {e}", tolerances.dtype)))
         };
         if *name != "squeeze" && *name != "chain" {
-            context(check::round_trip(&bijection, &x, ground.round_trip))?;
+            context(check::round_trip(&bijection, &x, tolerances.round_trip))?;
         } else {
             // What leaves has another shape than what enters, so only this direction composes.
             let back = bijection.inverse(&y).unwrap();
-            context(check::close(&back, &x, ground.round_trip))?;
+            context(check::close(&back, &x, tolerances.round_trip))?;
         }
-        context(check::log_det(&bijection, &x, ground.log_det))?;
-        context(check::gradients(&bijection, &params, &x, ground.gradients))?;
+        context(check::log_det(&bijection, &x, tolerances.log_det))?;
+        context(check::gradients(
+            &bijection,
+            &params,
+            &x,
+            tolerances.gradients,
+        ))?;
         context(is_the_same_in_double_precision(
             *build, &params, &bijection, &x,
         ))?;
@@ -230,8 +240,8 @@ proptest! {
         b in 1_usize..=3, c in 2_usize..=7, h in 1_usize..=2, w in 1_usize..=2, seed: u64,
     ) {
         on_one_thread(|| {
-            let mut grounds = check::devices().into_iter();
-            grounds.try_for_each(|ground| check_all(&ground, (b, c, 2 * h, 2 * w), seed))
+            let mut all = check::devices().into_iter();
+            all.try_for_each(|tolerances| check_all(&tolerances, (b, c, 2 * h, 2 * w), seed))
         })?;
     }
 
@@ -256,8 +266,8 @@ proptest! {
     fn every_bijection_is_one_as_an_accelerator_computes_it(
         b in 1_usize..=3, c in 2_usize..=7, h in 1_usize..=2, w in 1_usize..=2, seed: u64,
     ) {
-        let ground = Ground::single(Device::Cpu);
-        on_one_thread(|| device::rehearse(|| check_all(&ground, (b, c, 2 * h, 2 * w), seed)))?;
+        let tolerances = Tolerances::single(Device::Cpu);
+        on_one_thread(|| device::rehearse(|| check_all(&tolerances, (b, c, 2 * h, 2 * w), seed)))?;
     }
 }
 

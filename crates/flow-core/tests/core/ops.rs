@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Result, Tensor, Var};
 use flow_core::ops::Precision;
 use flow_core::ops::channel_map::{self, AffineMap, Factors, Triangles};
 use flow_core::ops::coupling_network::{self, Weights};
-use flow_core::ops::linear::{self, Before};
+use flow_core::ops::linear::{self, Activation};
 use flow_core::ops::spline::{self, Spline};
 use flow_core::ops::{affine, channel_mix};
 use flow_core::{Order, ScaleMap, check, random};
@@ -90,11 +90,11 @@ proptest! {
 
     #[test]
     fn linear_is_its_twin(rows in 1_usize..600, inputs in 1_usize..12, outputs in 1_usize..12, relu: bool, seed: u64) {
-        let before = if relu { Before::Relu } else { Before::Nothing };
+        let activation = if relu { Activation::Relu } else { Activation::Identity };
         let tensors = vars(seed, &[&[rows, inputs], &[outputs, inputs], &[outputs]], 1.0);
         let [x, weight, bias] = &tensors[..] else { unreachable!() };
-        let fused = linear::linear(x, weight, bias, before).unwrap();
-        compare(&tensors, &fused, &linear::composed::linear(x, weight, bias, before).unwrap()).unwrap();
+        let fused = linear::linear(x, weight, bias, activation).unwrap();
+        compare(&tensors, &fused, &linear::composed::linear(x, weight, bias, activation).unwrap()).unwrap();
     }
 
     #[test]

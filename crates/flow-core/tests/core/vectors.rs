@@ -2,7 +2,7 @@
 
 use crate::doors;
 use candle_core::{DType, Device, Result, Tensor};
-use flow_core::check::Ground;
+use flow_core::check::Tolerances;
 use flow_core::params::{ParamBuilder, ParamStore};
 use flow_core::recipes::{self, Recipe};
 use flow_core::runs::Rows;
@@ -157,49 +157,52 @@ fn all_checks(
     params: &ParamStore,
     x: &Tensor,
 ) -> TestCaseResult {
-    all_checks_on(&Ground::double(), name, bijection, params, x)
+    all_checks_on(&Tolerances::double(), name, bijection, params, x)
 }
 
 fn all_checks_on(
-    ground: &Ground,
+    tolerances: &Tolerances,
     name: &str,
     bijection: &dyn Bijection,
     params: &ParamStore,
     x: &Tensor,
 ) -> TestCaseResult {
-    named(name, check::round_trip(bijection, x, ground.round_trip))?;
-    named(name, check::log_det(bijection, x, ground.log_det))?;
+    named(name, check::round_trip(bijection, x, tolerances.round_trip))?;
+    named(name, check::log_det(bijection, x, tolerances.log_det))?;
     named(
         name,
-        check::gradients(bijection, params, x, ground.gradients),
+        check::gradients(bijection, params, x, tolerances.gradients),
     )?;
     let y = bijection.forward(x).unwrap().0;
     let (_, log_det) = bijection.inverse_with_log_det(&y).unwrap();
     let expected = bijection.forward(x).unwrap().1.neg().unwrap();
-    named(name, check::close(&log_det, &expected, ground.round_trip))
+    named(
+        name,
+        check::close(&log_det, &expected, tolerances.round_trip),
+    )
 }
 
-/// All that is in the table, where the digits of the ground suffice.
-fn check_table(ground: &Ground, b: usize, d: usize, seed: u64) -> TestCaseResult {
+/// All that is in the table, where the digits of the precision suffice.
+fn check_table(tolerances: &Tolerances, b: usize, d: usize, seed: u64) -> TestCaseResult {
     for (name, build) in TABLE {
         let x = input(name, b, d, seed, DType::F64);
         let x = x
-            .to_dtype(ground.dtype)
+            .to_dtype(tolerances.dtype)
             .unwrap()
-            .to_device(&ground.device)
+            .to_device(&tolerances.device)
             .unwrap();
         let params = ParamStore::new(seed);
-        let bijection = build(d, params.builder(ground.dtype, &ground.device)).unwrap();
+        let bijection = build(d, params.builder(tolerances.dtype, &tolerances.device)).unwrap();
         check::randomize(&params, seed, 0.3).unwrap();
         let places = [x.clone(), bijection.inverse(&x).unwrap()];
         let condition = |x| check::condition(&bijection, x).unwrap();
-        if ground.dtype == DType::F64
+        if tolerances.dtype == DType::F64
             || places
                 .iter()
                 .map(condition)
-                .all(|found| found < ground.condition)
+                .all(|found| found < tolerances.condition)
         {
-            all_checks_on(ground, name, &bijection, &params, &x)?;
+            all_checks_on(tolerances, name, &bijection, &params, &x)?;
         }
     }
     Ok(())
@@ -214,13 +217,13 @@ proptest! {
 
     #[test]
     fn every_bijection_is_one(b in 1_usize..=3, d in 2_usize..=6, seed: u64) {
-        on_one_thread(|| check::devices().iter().try_for_each(|ground| check_table(ground, b, d, seed)))?;
+        on_one_thread(|| check::devices().iter().try_for_each(|tolerances| check_table(tolerances, b, d, seed)))?;
     }
 
     /// What an accelerator does, and with its bounds.
     #[test]
     fn every_bijection_is_one_as_an_accelerator_computes_it(b in 1_usize..=3, d in 2_usize..=6, seed: u64) {
-        on_one_thread(|| device::rehearse(|| check_table(&Ground::single(Device::Cpu), b, d, seed)))?;
+        on_one_thread(|| device::rehearse(|| check_table(&Tolerances::single(Device::Cpu), b, d, seed)))?;
     }
 
     #[test]
@@ -279,7 +282,7 @@ proptest! {
                 let mut all = vec![outputs(DType::F32, &Device::Cpu)];
                 all.push(device::rehearse(|| outputs(DType::F32, &Device::Cpu)));
                 let accelerators = check::devices().into_iter().skip(1);
-                all.extend(accelerators.map(|ground| outputs(DType::F32, &ground.device)));
+                all.extend(accelerators.map(|tolerances| outputs(DType::F32, &tolerances.device)));
                 for (narrow, wide) in all.iter().flat_map(|narrow| narrow.iter().zip(&wide)) {
                     named(name, check::close(narrow, wide, 1e-4))?;
                 }

@@ -1,7 +1,7 @@
 //! The gradient of a batch, from runs of its images that are differentiated side by side.
 
 use super::objective::Fitted;
-use super::portion::{Noise, Portion};
+use super::shard::{Noise, Shard};
 use crate::Result;
 use crate::runs::{Run, side_by_side};
 use candle_core::Tensor;
@@ -14,17 +14,17 @@ pub(super) fn run_length(count: usize) -> usize {
     count.div_ceil(2).clamp(8, 32)
 }
 
-/// The share of u8 images `[B, C, H, W]`, a `portion` of a batch, in its mean bits per dimension, and the
+/// The share of u8 images `[B, C, H, W]`, a `shard` of a batch, in its mean bits per dimension, and the
 /// gradient of what is minimised; `seed` draws the noise.
 pub(super) fn gradient(
     model: &Fitted,
     images: &Tensor,
     labels: Option<&Tensor>,
-    portion: &Portion,
+    shard: &Shard,
     seed: u64,
 ) -> Result<(f64, Gradients)> {
     let Fitted {
-        live,
+        trainable,
         params,
         device,
         objective,
@@ -36,15 +36,15 @@ pub(super) fn gradient(
         let labels = labels.map(to_device).transpose()?;
         let images = to_device(images)?;
         let noise = noise.draw(images.shape(), device)?;
-        let (x, offset) = live.dequantize_with(&images, &noise)?;
-        let (outputs, log_det) = live.pass_levels(&x)?;
+        let (x, offset) = trainable.dequantize_with(&images, &noise)?;
+        let (outputs, log_det) = trainable.pass_levels(&x)?;
         let log_det = (log_det + offset)?;
-        let share = objective.share(live, &outputs, &log_det, labels.as_ref())?;
+        let share = objective.share(trainable, &outputs, &log_det, labels.as_ref())?;
         let mut gradients = sum.none();
         gradients.add(&share.loss.backward()?)?;
         Ok((transfer::scalar(&share.bits_per_dim)?, gradients))
     };
-    let runs = portion.runs(device, seed, live.config().image.dimensions());
+    let runs = shard.runs(device, seed, trainable.config().image.dimensions());
     let runs = side_by_side(device, runs, differentiate)?;
     let (shares, gradients): (Vec<_>, Vec<_>) = runs.into_iter().unzip();
     sum.append(gradients)?;

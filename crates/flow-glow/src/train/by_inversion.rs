@@ -6,9 +6,9 @@
 //! Every level begins with its true output, so errors of inversion do not go on from one to the next, and
 //! ends with a comparison of the recovered input with the true one.
 
-use super::exchange::Sums;
+use super::all_reduce::Sums;
 use super::objective::Fitted;
-use super::portion::{Noise, Portion};
+use super::shard::{Noise, Shard};
 use crate::Result;
 use crate::runs::{Run, side_by_side};
 use candle_core::{Tensor, Var};
@@ -34,8 +34,8 @@ impl Inversion {
     }
 }
 
-/// A run on its way back.
-struct Passage {
+/// What the forward pass of a run keeps for the backward pass.
+struct Residuals {
     /// Pixels, and the uniform numbers that noise was made of.
     images: Tensor,
     noise: Tensor,
@@ -54,13 +54,15 @@ pub(super) fn gradient(
     model: &Fitted,
     images: &Tensor,
     labels: Option<&Tensor>,
-    portion: &Portion,
+    shard: &Shard,
     seed: u64,
     sums: &mut Sums,
 ) -> Result<(f64, Gradients, Inversion)> {
-    let Fitted { live, device, .. } = *model;
+    let Fitted {
+        trainable, device, ..
+    } = *model;
     let mut sum = Gradients::new(model.params);
-    let runs = portion.runs(device, seed, live.config().image.dimensions());
+    let runs = shard.runs(device, seed, trainable.config().image.dimensions());
     let runs = side_by_side(device, runs, |(run, noise): (Run, Noise)| {
         let to_device = |batch: &Tensor| Result::Ok(transfer::to_device(&run.of(batch)?, device)?);
         let labels = labels.map(to_device).transpose()?;
@@ -68,11 +70,11 @@ pub(super) fn gradient(
         let noise = noise.draw(images.shape(), device)?;
         forward(model, &images, labels.as_ref(), &noise, sum.none())
     })?;
-    let (mut loss, mut passages) = (0.0, Vec::new());
-    for (share, grads, passage) in runs {
+    let (mut loss, mut residuals_of_runs) = (0.0, Vec::new());
+    for (share, grads, residuals) in runs {
         loss += share;
         sum.append([grads])?;
-        passages.push(passage);
+        residuals_of_runs.push(residuals);
     }
     sums.send(&sum)?;
 
@@ -80,27 +82,27 @@ pub(super) fn gradient(
         error: 0.0,
         level: 0,
     };
-    let mut grads_below = vec![None; passages.len()];
-    for (l, level) in live.levels.iter().enumerate().rev() {
-        let begin = |(passage, below): (&Passage, Option<Tensor>)| {
-            let grad = &passage.grads[l];
+    let mut grads_below = vec![None; residuals_of_runs.len()];
+    for (l, level) in trainable.levels.iter().enumerate().rev() {
+        let begin = |(residuals, below): (&Residuals, Option<Tensor>)| {
+            let grad = &residuals.grads[l];
             let grad = match below {
                 Some(below) => (below.pad_with_zeros(1, 0, grad.dim(1)? / 2)? + grad)?,
                 None => grad.clone(),
             };
-            Result::Ok((passage.outputs[l].clone(), grad))
+            Result::Ok((residuals.outputs[l].clone(), grad))
         };
-        let mut states: Vec<_> = passages
+        let mut states: Vec<_> = residuals_of_runs
             .iter()
             .zip(grads_below)
             .map(begin)
             .collect::<Result<_>>()?;
         for block in level.blocks().into_iter().rev() {
-            let work = states.into_iter().zip(&passages).collect();
+            let work = states.into_iter().zip(&residuals_of_runs).collect();
             let (back, parts): (Vec<_>, Vec<_>) =
-                side_by_side(device, work, |((y, grad_y), passage): (_, &Passage)| {
+                side_by_side(device, work, |((y, grad_y), residuals): (_, &Residuals)| {
                     let mut part = sum.none();
-                    let log_det = &passage.grad_log_det;
+                    let log_det = &residuals.grad_log_det;
                     let back = block.backward(&y, &grad_y, log_det, &mut part)?;
                     Ok((back, part))
                 })?
@@ -112,8 +114,8 @@ pub(super) fn gradient(
             sums.send(&of_block)?;
             sum.append([of_block])?;
         }
-        for (passage, (x, _)) in passages.iter().zip(&states) {
-            let error = check::distance(x, &passage.inputs[l])?;
+        for (residuals, (x, _)) in residuals_of_runs.iter().zip(&states) {
+            let error = check::distance(x, &residuals.inputs[l])?;
             let error = if error.is_finite() {
                 error
             } else {
@@ -125,14 +127,20 @@ pub(super) fn gradient(
         }
         grads_below = states.into_iter().map(|(_, grad)| Some(grad)).collect();
     }
-    if live.dequantizer.is_some() {
-        let work = passages.iter().zip(grads_below.into_iter().flatten());
-        let parts = side_by_side(device, work.collect(), |(passage, grad): (&Passage, _)| {
-            let mut part = sum.none();
-            let (x, offset) = live.dequantize_with(&passage.images, &passage.noise)?;
-            part.pull_back(&[(&x, &grad), (&offset, &passage.grad_log_det)], [])?;
-            Ok(part)
-        })?;
+    if trainable.dequantizer.is_some() {
+        let work = residuals_of_runs
+            .iter()
+            .zip(grads_below.into_iter().flatten());
+        let parts = side_by_side(
+            device,
+            work.collect(),
+            |(residuals, grad): (&Residuals, _)| {
+                let mut part = sum.none();
+                let (x, offset) = trainable.dequantize_with(&residuals.images, &residuals.noise)?;
+                part.pull_back(&[(&x, &grad), (&offset, &residuals.grad_log_det)], [])?;
+                Ok(part)
+            },
+        )?;
         let mut of_dequantizer = sum.none();
         of_dequantizer.append(parts)?;
         sums.send(&of_dequantizer)?;
@@ -149,9 +157,9 @@ fn forward(
     labels: Option<&Tensor>,
     noise: &Tensor,
     mut grads: Gradients,
-) -> Result<(f64, Gradients, Passage)> {
-    let (x, offset) = model.still.dequantize_with(images, noise)?;
-    let (outputs, log_det) = model.still.pass_levels(&x)?;
+) -> Result<(f64, Gradients, Residuals)> {
+    let (x, offset) = model.frozen.dequantize_with(images, noise)?;
+    let (outputs, log_det) = model.frozen.pass_levels(&x)?;
     let leaf = |tensor: &Tensor| Var::from_tensor(tensor);
     let leaves = outputs
         .iter()
@@ -165,7 +173,7 @@ fn forward(
         .collect::<Vec<_>>();
     let share = model
         .objective
-        .share(model.live, &ends, log_det.as_tensor(), labels)?;
+        .share(model.trainable, &ends, log_det.as_tensor(), labels)?;
     let store = share.loss.backward()?;
     grads.add(&store)?;
     let grad_of = |leaf: &Var| match store.get(leaf) {
@@ -176,7 +184,7 @@ fn forward(
     for output in &outputs[..outputs.len() - 1] {
         inputs.push(output.narrow(1, 0, output.dim(1)? / 2)?);
     }
-    let passage = Passage {
+    let residuals = Residuals {
         images: images.clone(),
         noise: noise.clone(),
         inputs,
@@ -187,7 +195,7 @@ fn forward(
         grad_log_det: grad_of(&log_det)?,
         outputs,
     };
-    Ok((transfer::scalar(&share.bits_per_dim)?, grads, passage))
+    Ok((transfer::scalar(&share.bits_per_dim)?, grads, residuals))
 }
 
 #[cfg(test)]

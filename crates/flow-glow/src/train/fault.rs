@@ -1,7 +1,7 @@
 //! The place at which the numbers of a training stop being finite.
 
 use super::batch;
-use super::portion::Portion;
+use super::shard::Shard;
 use super::trainer::Trainer;
 use crate::{Result, finite, quantize};
 use candle_core::Tensor;
@@ -41,23 +41,23 @@ impl fmt::Display for Fault {
 
 impl Trainer {
     /// The reason why the present weights give no finite loss or gradient on these images and labels, which are
-    /// this rank's portion of a batch as in [`shared_gradient`](Self::shared_gradient); `None` if they do.
+    /// this rank's shard of a batch as in [`shared_gradient`](Self::shared_gradient); `None` if they do.
     pub fn find_fault(
         &self,
         images: &Tensor,
         labels: Option<&Tensor>,
-        portion: &Portion,
+        shard: &Shard,
     ) -> Result<Option<Fault>> {
         for (name, weight) in self.state.params.vars() {
             if !is_finite(&weight)? {
                 return Ok(Some(Fault::Parameter(name)));
             }
         }
-        if let Some(fault) = self.find_images(images, labels, portion)? {
+        if let Some(fault) = self.find_images(images, labels, shard)? {
             return Ok(Some(fault));
         }
-        let (model, seed) = (self.fitted(portion), self.noise_seed());
-        let (_, gradients) = batch::gradient(&model, images, labels, portion, seed)?;
+        let (model, seed) = (self.fitted(shard), self.noise_seed());
+        let (_, gradients) = batch::gradient(&model, images, labels, shard, seed)?;
         for (name, _, gradient) in gradients.iter() {
             if !is_finite(gradient)? {
                 return Ok(Some(Fault::Gradient(name.to_owned())));
@@ -71,11 +71,11 @@ impl Trainer {
         &self,
         images: &Tensor,
         labels: Option<&Tensor>,
-        portion: &Portion,
+        shard: &Shard,
     ) -> Result<Option<Fault>> {
         let dimensions = self.config.image.dimensions();
         let mut found: Option<(usize, String, Vec<usize>)> = None;
-        for (run, noise) in portion.runs(&self.device, self.noise_seed(), dimensions) {
+        for (run, noise) in shard.runs(&self.device, self.noise_seed(), dimensions) {
             let on_device =
                 |batch: &Tensor| Result::Ok(transfer::to_device(&run.of(batch)?, &self.device)?);
             let images = on_device(images)?;
@@ -106,7 +106,7 @@ impl Trainer {
         labels: Option<&Tensor>,
         noise: &Tensor,
     ) -> Result<Vec<(String, Tensor)>> {
-        let model = &self.state.still;
+        let model = &self.state.frozen;
         let rows = |x: &Tensor, of_each: &Tensor| {
             Tensor::cat(&[x.flatten_from(1)?, of_each.unsqueeze(1)?], 1)
         };

@@ -10,9 +10,9 @@ use flow_core::standard_normal_log_prob;
 /// A model that is fitted.
 pub(super) struct Fitted<'a> {
     /// With a graph.
-    pub(super) live: &'a Glow,
+    pub(super) trainable: &'a Glow,
     /// The same weights without one.
-    pub(super) still: &'a Glow,
+    pub(super) frozen: &'a Glow,
     pub(super) params: &'a ParamStore,
     pub(super) device: &'a Device,
     pub(super) objective: Objective,

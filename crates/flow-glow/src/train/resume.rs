@@ -80,7 +80,7 @@ impl Trainer {
 
     /// Writes the averaged weights: what the other commands load.
     pub fn save_model(&self, path: &Path) -> Result<()> {
-        let averages = self.state.companions.averages();
+        let averages = self.state.optimizer.averages();
         let averages = averages.map(|(name, piece)| (name.clone(), piece.clone()));
         checkpoint::write(path, &self.header(None), averages)
     }

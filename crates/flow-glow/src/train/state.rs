@@ -1,7 +1,7 @@
 //! What training moves: the weights, their average, and the moments of the optimiser.
 
-use super::companions::Companions;
 use super::guard::Losses;
+use super::optimizer_state::OptimizerState;
 use crate::checkpoint::{AVERAGE, FIRST_MOMENT, GOOD, SECOND_MOMENT, WEIGHTS};
 use crate::config::GlowConfig;
 use crate::model::Glow;
@@ -18,10 +18,10 @@ use std::sync::Arc;
 pub(super) struct State {
     pub(super) params: ParamStore,
     /// The model that is fitted.
-    pub(super) live: Glow,
+    pub(super) trainable: Glow,
     /// The same without a graph.
-    pub(super) still: Glow,
-    pub(super) companions: Companions,
+    pub(super) frozen: Glow,
+    pub(super) optimizer: OptimizerState,
     /// The model that sees the average, while that is in memory.
     averaged: Option<Arc<Glow>>,
     pub(super) standing: Standing,
@@ -102,18 +102,18 @@ impl State {
         let fitted = |params: &ParamStore| {
             Glow::with_precision(config, precision, params.builder(DType::F32, device))
         };
-        let live = fitted(&params)?;
+        let trainable = fitted(&params)?;
         all_used(&params)?;
-        let still = fitted(&params.frozen())?;
+        let frozen = fitted(&params.frozen())?;
         let average = average(&params)?;
         let view = average.frozen();
         let averaged = Glow::new(config, view.builder(DType::F32, device))?;
         all_used(&view)?;
         Ok(Self {
             params,
-            live,
-            still,
-            companions: Companions::new(average.vars()),
+            trainable,
+            frozen,
+            optimizer: OptimizerState::new(average.vars()),
             averaged: Some(Arc::new(averaged)),
             standing: Standing::default(),
         })
@@ -124,7 +124,7 @@ impl State {
         if let Some(averaged) = &self.averaged {
             return Ok(averaged.clone());
         }
-        let device = self.live.device();
+        let device = self.trainable.device();
         let mut failed = None;
         let load = |(name, piece): (&String, &Piece)| match piece.load(device) {
             Ok(tensor) => Some((name.clone(), tensor)),
@@ -134,25 +134,25 @@ impl State {
             }
         };
         // One by one, as each is copied.
-        let average = ParamStore::from_tensors(self.companions.averages().map_while(load))?;
+        let average = ParamStore::from_tensors(self.optimizer.averages().map_while(load))?;
         if let Some(error) = failed {
             return Err(error);
         }
         let params = average.frozen().builder(DType::F32, device);
-        Ok(Arc::new(Glow::new(self.live.config(), params)?))
+        Ok(Arc::new(Glow::new(self.trainable.config(), params)?))
     }
 
     /// Moves average and moments into a file.
-    pub(super) fn store_companions_in(&mut self, scratch: Scratch) -> Result<()> {
+    pub(super) fn store_optimizer_state_in(&mut self, scratch: Scratch) -> Result<()> {
         self.averaged = None;
-        self.companions.store_in(scratch)
+        self.optimizer.store_in(scratch)
     }
 
     /// All tensors by their names in a `training.safetensors`. They are the state's own, not copies.
     pub(super) fn pieces(&self) -> impl Iterator<Item = (String, Piece)> {
         let weights = named(&format!("{WEIGHTS}/"), &self.params).into_iter();
         let weights = weights.map(|(name, tensor)| (name, Piece::Held(tensor)));
-        weights.chain(self.companions.pieces())
+        weights.chain(self.optimizer.pieces())
     }
 
     /// A copy that later steps do not change: in memory, or over what is in `scratch`.
@@ -184,17 +184,17 @@ impl State {
             let device = weights[name].device();
             match part {
                 WEIGHTS => weights[name].set(&piece.load(device)?)?,
-                AVERAGE => self.companions.set_average(name, &piece.load(device)?)?,
+                AVERAGE => self.optimizer.set_average(name, &piece.load(device)?)?,
                 FIRST_MOMENT => {
                     let second = &tensors[&format!("{SECOND_MOMENT}/{name}")];
                     let moments = [piece.load(device)?, second.load(device)?];
-                    self.companions.set_moments(name, moments.each_ref())?;
+                    self.optimizer.set_moments(name, moments.each_ref())?;
                 }
                 _ => {}
             }
         }
         let had_moved = |name: &str| tensors.contains_key(&format!("{FIRST_MOMENT}/{name}"));
-        self.companions.retain_moments(had_moved);
+        self.optimizer.retain_moments(had_moved);
         self.standing = snapshot.standing.clone();
         Ok(())
     }
@@ -249,7 +249,7 @@ impl State {
     /// Makes the weights their own average.
     pub(super) fn reset_average(&self) -> Result<()> {
         let mut weights = self.params.vars().into_iter();
-        weights.try_for_each(|(name, var)| self.companions.set_average(&name, &var))
+        weights.try_for_each(|(name, var)| self.optimizer.set_average(&name, &var))
     }
 
     fn set_moments(
@@ -271,7 +271,7 @@ impl State {
             if !fits(&first) || !fits(&second) {
                 return refuse(&name, "have not its shape and type");
             }
-            self.companions.set_moments(&name, [&first, &second])?;
+            self.optimizer.set_moments(&name, [&first, &second])?;
         }
         Ok(())
     }

@@ -1,12 +1,12 @@
 //! The trainer: one model, its average, its optimiser, and the last good state of them.
 
+use super::all_reduce::AllReduce;
 use super::batch;
 use super::by_inversion::{self, Inversion};
-use super::exchange::Exchange;
 use super::objective::{Fitted, Objective};
 use super::origin::Origin;
-use super::portion::Portion;
 use super::settings::{Memory, Progress, TrainSettings, UnsoundInversion};
+use super::shard::Shard;
 use super::state::{Snapshot, State};
 use crate::config::GlowConfig;
 use crate::model::Glow;
@@ -126,8 +126,8 @@ impl Trainer {
     pub fn initialize(&self, images: &Tensor) -> Result<()> {
         let seed = random::derive(self.settings.seed, "initialize");
         let images = transfer::to_device(images, &self.device)?;
-        let (x, _) = self.state.still.dequantize(&images, seed)?;
-        self.state.live.initialize(&x)?;
+        let (x, _) = self.state.frozen.dequantize(&images, seed)?;
+        self.state.trainable.initialize(&x)?;
         self.state.reset_average()
     }
 
@@ -136,11 +136,11 @@ impl Trainer {
     /// # Errors
     /// Those of [`shared_gradient`](Self::shared_gradient), as far as one process can have them.
     pub fn gradient(&self, images: &Tensor, labels: Option<&Tensor>) -> Result<BatchGradient> {
-        let portion = Portion::whole(images.dim(0)?);
-        self.shared_gradient(images, labels, &portion, &mut Exchange::alone())
+        let shard = Shard::whole(images.dim(0)?);
+        self.shared_gradient(images, labels, &shard, &mut AllReduce::alone())
     }
 
-    /// The gradient on a batch of which this rank has a `portion`: u8 images `[B, C, H, W]` and their labels,
+    /// The gradient on a batch of which this rank has a `shard`: u8 images `[B, C, H, W]` and their labels,
     /// `[B]` in u32. All ranks call this with their own, and get the same, errors too. Nothing changes.
     ///
     /// # Errors
@@ -152,20 +152,20 @@ impl Trainer {
         &self,
         images: &Tensor,
         labels: Option<&Tensor>,
-        portion: &Portion,
-        exchange: &mut Exchange,
+        shard: &Shard,
+        all_reduce: &mut AllReduce,
     ) -> Result<BatchGradient> {
-        if portion.batch_size() == 0 {
+        if shard.batch_size() == 0 {
             return Err(Error::Config("training: a batch is empty".into()));
         }
         let step = self.progress.step;
         let mut gradient = match self.settings.memory {
-            Memory::Plain => self.plain_gradient(images, labels, portion, exchange)?,
-            Memory::Constant => self.gradient_by_inversion(images, labels, portion, exchange)?,
+            Memory::Plain => self.plain_gradient(images, labels, shard, all_reduce)?,
+            Memory::Constant => self.gradient_by_inversion(images, labels, shard, all_reduce)?,
         };
         let losses = &self.state.standing.losses;
         // Every rank has computed the same; rank 0's word makes it certain.
-        exchange.agree([&mut gradient.bits_per_dim, &mut gradient.norm])?;
+        all_reduce.agree([&mut gradient.bits_per_dim, &mut gradient.norm])?;
         let verdict = losses.judge(gradient.bits_per_dim, gradient.norm);
         verdict.map_err(|cause| Error::Diverged { step, cause })?;
         Ok(gradient)
@@ -185,7 +185,7 @@ impl Trainer {
             average_decay: self.settings.average_decay_at(updates),
         };
         let state = &mut self.state;
-        state.companions.update(update, &gradient.grads)?;
+        state.optimizer.update(update, &gradient.grads)?;
         state.standing.updates += 1;
         state.standing.losses.push(gradient.bits_per_dim);
         self.progress.count_update();
@@ -230,7 +230,7 @@ impl Trainer {
         self.scratch = Some(scratch);
         if self.settings.memory == Memory::Constant && is_host(&self.device) {
             let scratch = Scratch::create(folder, "average-and-moments")?;
-            self.state.store_companions_in(scratch)?;
+            self.state.store_optimizer_state_in(scratch)?;
         }
         Ok(())
     }
@@ -290,12 +290,12 @@ impl Trainer {
         &self,
         images: &Tensor,
         labels: Option<&Tensor>,
-        portion: &Portion,
-        exchange: &mut Exchange,
+        shard: &Shard,
+        all_reduce: &mut AllReduce,
     ) -> Result<BatchGradient> {
-        let (model, seed) = (self.fitted(portion), self.noise_seed());
-        let mut sums = exchange.begin();
-        let (share, mut grads) = batch::gradient(&model, images, labels, portion, seed)?;
+        let (model, seed) = (self.fitted(shard), self.noise_seed());
+        let mut sums = all_reduce.begin();
+        let (share, mut grads) = batch::gradient(&model, images, labels, shard, seed)?;
         sums.send(&grads)?;
         let shares = sums.gather([share])?;
         sums.receive(&mut grads)?;
@@ -306,13 +306,13 @@ impl Trainer {
         &self,
         images: &Tensor,
         labels: Option<&Tensor>,
-        portion: &Portion,
-        exchange: &mut Exchange,
+        shard: &Shard,
+        all_reduce: &mut AllReduce,
     ) -> Result<BatchGradient> {
-        let (model, seed) = (self.fitted(portion), self.noise_seed());
-        let mut sums = exchange.begin();
+        let (model, seed) = (self.fitted(shard), self.noise_seed());
+        let mut sums = all_reduce.begin();
         let (share, mut grads, own) =
-            by_inversion::gradient(&model, images, labels, portion, seed, &mut sums)?;
+            by_inversion::gradient(&model, images, labels, shard, seed, &mut sums)?;
         let facts = sums.gather([share, own.error, own.level as f64])?;
         sums.receive(&mut grads)?;
         let (mut bits_per_dim, mut inversion) = (0.0, own);
@@ -335,19 +335,19 @@ impl Trainer {
             }),
             UnsoundInversion::Plain => Ok(BatchGradient {
                 inversion: Some(inversion),
-                ..self.plain_gradient(images, labels, portion, exchange)?
+                ..self.plain_gradient(images, labels, shard, all_reduce)?
             }),
         }
     }
 
-    pub(super) fn fitted(&self, portion: &Portion) -> Fitted<'_> {
+    pub(super) fn fitted(&self, shard: &Shard) -> Fitted<'_> {
         Fitted {
-            live: &self.state.live,
-            still: &self.state.still,
+            trainable: &self.state.trainable,
+            frozen: &self.state.frozen,
             params: &self.state.params,
             device: &self.device,
             objective: Objective {
-                count: portion.batch_size(),
+                count: shard.batch_size(),
                 classification: self.settings.classification,
             },
         }

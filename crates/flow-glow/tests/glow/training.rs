@@ -5,7 +5,7 @@ use flow_core::optimizer::Optimizer;
 use flow_core::{check, random};
 use flow_glow::{
     Checkpoint, Conventions, Dequantization, Error, Fault, Glow, GlowConfig, ImageShape, Memory,
-    Portion, Preprocessing, PriorForm, TrainSettings, Trainer, UnsoundInversion,
+    Preprocessing, PriorForm, Shard, TrainSettings, Trainer, UnsoundInversion,
 };
 use std::path::Path;
 
@@ -668,7 +668,7 @@ fn the_images_that_give_no_finite_loss_are_found() {
     pixels[11 * 64] = 255;
     let images = Tensor::from_vec(pixels, (16, 1, 8, 8), &Device::Cpu).unwrap();
     let found = |trainer: &Trainer, images: &Tensor| {
-        let whole = Portion::whole(images.dim(0).unwrap());
+        let whole = Shard::whole(images.dim(0).unwrap());
         trainer.find_fault(images, None, &whole).unwrap()
     };
     let fault = Fault::Images {

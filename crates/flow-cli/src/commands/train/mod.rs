@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use flow_analysis::likelihood::Measurement;
-use flow_glow::Exchange;
+use flow_glow::AllReduce;
 use indicatif::HumanCount;
 
 use self::start::Start;
@@ -35,14 +35,14 @@ fn train(args: &TrainArgs, console: Console, interrupt: Interrupt, team: &Team) 
     } = team.agree(Start::of(args, team))?;
     team.agree(images.check_united(ranks))?;
     trainer.unite(ranks)?;
-    let exchange = Exchange::new(team.ranks.clone(), trainer.parameters());
+    let all_reduce = AllReduce::new(team.ranks.clone(), trainer.parameters());
     let device = team.device.clone();
     if !ranks.leads() {
         let images = &images;
         return Follower {
             trainer,
             images,
-            exchange,
+            all_reduce,
             device,
         }
         .run();
@@ -64,7 +64,7 @@ fn train(args: &TrainArgs, console: Console, interrupt: Interrupt, team: &Team) 
         max_rollbacks: args.optimization.max_rollbacks,
         trainer,
         images: &images,
-        exchange,
+        all_reduce,
         folder,
         interrupt,
         device,

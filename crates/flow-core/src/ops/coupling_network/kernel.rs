@@ -3,8 +3,8 @@
 //! Inside a group a matrix has one row for each pixel of its images, channels side by side. Then every
 //! product reads its factors in the order in which they lie.
 
+use super::im2col::gather;
 use super::sizes::{Sizes, cut, cut_mut};
-use super::taps::gather;
 use crate::ops::buffer::Buffer;
 use crate::ops::product::{Finish, Kernel, Packed, padded};
 use crate::ops::simd;

@@ -12,13 +12,13 @@
 //! channels, the last one multiplies first, to 9·O numbers a pixel, and adds those to its neighbours.
 //! Without a graph, in f32, another form keeps no activations and multiplies less; the result differs by rounding.
 
-mod halves;
+mod im2col;
+mod inference;
 mod kernel;
-mod lines;
-mod panels;
 mod sizes;
-mod taps;
+mod strassen;
 mod tiles;
+mod winograd;
 
 use super::buffer::Buffer;
 use super::product::{Kernel, Precision};
@@ -26,8 +26,8 @@ use super::view::{Samples, contiguous, dense_samples, host};
 use super::{fusible, run_length, sum_in_order};
 use crate::shape;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Storage, Tensor, bail};
+use inference::Panels;
 use kernel::{Backward, Forward};
-use panels::Panels;
 use rayon::prelude::*;
 use sizes::Sizes;
 use std::sync::OnceLock;

@@ -1,6 +1,6 @@
 //! Sizes of the network and its images, and where its numbers lie.
 
-use super::taps::Image;
+use super::im2col::Image;
 use crate::ops::product::padded;
 
 #[derive(Clone, Copy)]

@@ -35,12 +35,12 @@ impl CustomOp2 for Forward {
         let (y, log_det) = result.split_at_mut(sizes.batch * sample);
         let run = sizes.run();
         let work = |(index, (y, log_det)): (usize, (&mut [f32], &mut [f32]))| {
-            let mut room = Room::new(&knots, sizes);
+            let mut workspace = Workspace::new(&knots, sizes);
             for (offset, (y, log_det)) in y.chunks_exact_mut(sample).zip(log_det).enumerate() {
                 let index = index * run + offset;
                 let (x, h) = (x.get(index), sizes.parameters_of(h, index));
                 y.copy_from_slice(x);
-                *log_det = transform(&knots, sizes, x, h, y, &mut room);
+                *log_det = transform(&knots, sizes, x, h, y, &mut workspace);
             }
         };
         if sizes.batch <= run {
@@ -84,7 +84,7 @@ impl CustomOp2 for Forward {
         let mut grad_h = vec![0.0; h_all.len()];
         let run = sizes.run();
         let work = |(index, (grad_x, grad_h)): (usize, (&mut [f32], &mut [f32]))| {
-            let mut room = Room::new(&knots, sizes);
+            let mut workspace = Workspace::new(&knots, sizes);
             let grads = grad_x
                 .chunks_exact_mut(sample)
                 .zip(grad_h.chunks_exact_mut(sizes.sample_parameters()));
@@ -92,7 +92,13 @@ impl CustomOp2 for Forward {
                 let index = index * run + offset;
                 let (x, h) = (samples.get(index), sizes.parameters_of(h_all, index));
                 let grad_log = grad_log_det[index];
-                differentiate(&knots, sizes, (x, h, grad_log), (grad_x, grad_h), &mut room);
+                differentiate(
+                    &knots,
+                    sizes,
+                    (x, h, grad_log),
+                    (grad_x, grad_h),
+                    &mut workspace,
+                );
             }
         };
         if sizes.batch <= run {
@@ -128,12 +134,12 @@ impl CustomOp2 for Inverse {
         let (sample, knots, run) = (sizes.sample(), Knots::new(self.0), sizes.run());
         let mut result = vec![0.0; sizes.batch * sample];
         let work = |(index, x): (usize, &mut [f32])| {
-            let mut room = Room::new(&knots, sizes);
+            let mut workspace = Workspace::new(&knots, sizes);
             for (offset, x) in x.chunks_exact_mut(sample).enumerate() {
                 let index = index * run + offset;
                 let (y, h) = (y.get(index), sizes.parameters_of(h, index));
                 x.copy_from_slice(y);
-                invert(&knots, sizes, y, h, x, &mut room);
+                invert(&knots, sizes, y, h, x, &mut workspace);
             }
         };
         if sizes.batch <= run {
@@ -161,16 +167,16 @@ impl Sizes {
 }
 
 /// What is used again for every number.
-struct Room {
+struct Workspace {
     shares: super::scalar::Shares,
     parameters: Vec<f32>,
     gradients: Vec<f32>,
 }
 
-impl Room {
+impl Workspace {
     fn new(knots: &Knots, sizes: Sizes) -> Self {
         Self {
-            shares: knots.room(),
+            shares: knots.shares(),
             parameters: vec![0.0; sizes.parameters],
             gradients: vec![0.0; sizes.parameters],
         }
@@ -211,7 +217,7 @@ fn transform(
     x: &[f32],
     h: &[f32],
     y: &mut [f32],
-    room: &mut Room,
+    workspace: &mut Workspace,
 ) -> f32 {
     let first = sizes.first();
     simd::dispatch(
@@ -220,8 +226,8 @@ fn transform(
             let mut log_det = 0.0;
             for (number, (x, y)) in x[first..].iter().zip(&mut y[first..]).enumerate() {
                 if knots.is_inside(*x) {
-                    room.gather(sizes, h, number);
-                    let bin = knots.bin(*x, Axis::X, &room.parameters, &mut room.shares);
+                    workspace.gather(sizes, h, number);
+                    let bin = knots.bin(*x, Axis::X, &workspace.parameters, &mut workspace.shares);
                     let (value, log_slope) = bin.forward(*x);
                     *y = value.min(knots.bound);
                     log_det += log_slope;
@@ -233,15 +239,22 @@ fn transform(
 }
 
 /// Writes x of one sample over the transformed numbers.
-fn invert(knots: &Knots, sizes: Sizes, y: &[f32], h: &[f32], x: &mut [f32], room: &mut Room) {
+fn invert(
+    knots: &Knots,
+    sizes: Sizes,
+    y: &[f32],
+    h: &[f32],
+    x: &mut [f32],
+    workspace: &mut Workspace,
+) {
     let first = sizes.first();
     simd::dispatch(
         #[inline(always)]
         || {
             for (number, (y, x)) in y[first..].iter().zip(&mut x[first..]).enumerate() {
                 if knots.is_inside(*y) {
-                    room.gather(sizes, h, number);
-                    let bin = knots.bin(*y, Axis::Y, &room.parameters, &mut room.shares);
+                    workspace.gather(sizes, h, number);
+                    let bin = knots.bin(*y, Axis::Y, &workspace.parameters, &mut workspace.shares);
                     *x = bin.inverse(*y).min(knots.bound);
                 }
             }
@@ -255,7 +268,7 @@ fn differentiate(
     sizes: Sizes,
     (x, h, grad_log): (&[f32], &[f32], f32),
     (grad_x, grad_h): (&mut [f32], &mut [f32]),
-    room: &mut Room,
+    workspace: &mut Workspace,
 ) {
     let first = sizes.first();
     simd::dispatch(
@@ -263,17 +276,17 @@ fn differentiate(
         || {
             for (number, (x, grad)) in x[first..].iter().zip(&mut grad_x[first..]).enumerate() {
                 if knots.is_inside(*x) {
-                    room.gather(sizes, h, number);
-                    let bin = knots.bin(*x, Axis::X, &room.parameters, &mut room.shares);
+                    workspace.gather(sizes, h, number);
+                    let bin = knots.bin(*x, Axis::X, &workspace.parameters, &mut workspace.shares);
                     let gradient = bin.backward(*x, *grad, grad_log);
                     *grad = gradient.x;
-                    let Room {
+                    let Workspace {
                         shares,
                         parameters,
                         gradients,
-                    } = room;
+                    } = workspace;
                     knots.differentiate(bin, &gradient, parameters, shares, gradients);
-                    room.scatter(sizes, grad_h, number);
+                    workspace.scatter(sizes, grad_h, number);
                 }
             }
         },

@@ -13,7 +13,7 @@ pub(super) struct Knots {
     min_derivative: f32,
 }
 
-/// Shares of the interval, by a softmax, and where they come from: room that is used for every number.
+/// Shares of the interval, by a softmax, and where they come from: reused for every number.
 pub(super) struct Shares {
     widths: Vec<f32>,
     heights: Vec<f32>,
@@ -75,7 +75,7 @@ impl Knots {
         }
     }
 
-    pub(super) fn room(&self) -> Shares {
+    pub(super) fn shares(&self) -> Shares {
         Shares {
             widths: vec![0.0; self.bins],
             heights: vec![0.0; self.bins],

@@ -1,4 +1,4 @@
-//! Gradients of all ranks added up, as few large flat buffers that stay from step to step.
+//! All-reduce: gradients of all ranks added up, as few large flat buffers that stay from step to step.
 //!
 //! Gradients fill a buffer in the order in which they come, which is the same on all ranks. A full one is on
 //! its way while the next is filled: by the backward pass of the next blocks where training inverts the
@@ -17,14 +17,14 @@ const LARGEST: usize = 1 << 22;
 const SMALLEST: usize = 1 << 16;
 const SHARE: usize = 4;
 
-/// The way of a rank's gradients to the others and back.
-pub struct Exchange {
+/// All-reduce of gradients: the way of a rank's gradients to the others and back.
+pub struct AllReduce {
     ranks: Rc<dyn Ranks>,
     capacity: usize,
     buffers: Vec<Tensor>,
 }
 
-impl Exchange {
+impl AllReduce {
     /// Among `ranks`, for a model of that many `parameters`.
     pub fn new(ranks: Rc<dyn Ranks>, parameters: usize) -> Self {
         Self {
@@ -63,7 +63,7 @@ impl Exchange {
     /// Begins with the gradients of a batch.
     pub(super) fn begin(&mut self) -> Sums<'_> {
         Sums {
-            exchange: self,
+            all_reduce: self,
             places: Vec::new(),
             buffer: 0,
             used: 0,
@@ -74,7 +74,7 @@ impl Exchange {
 
 /// The gradients of one batch on their way.
 pub(super) struct Sums<'a> {
-    exchange: &'a mut Exchange,
+    all_reduce: &'a mut AllReduce,
     places: Vec<Place>,
     /// The buffer that is being filled, and how far it is.
     buffer: usize,
@@ -93,12 +93,12 @@ struct Place {
 impl Sums<'_> {
     /// Hands over gradients that are final on this rank.
     pub(super) fn send(&mut self, grads: &Gradients) -> Result<()> {
-        if self.exchange.ranks.is_alone() {
+        if self.all_reduce.ranks.is_alone() {
             return Ok(());
         }
         for (name, _, grad) in grads.iter() {
             let count = grad.elem_count();
-            if self.used + count > self.exchange.capacity {
+            if self.used + count > self.all_reduce.capacity {
                 self.dispatch()?;
             }
             let range = self.used..self.used + count;
@@ -112,19 +112,19 @@ impl Sums<'_> {
                 range,
             });
         }
-        self.exchange.ranks.advance()
+        self.all_reduce.ranks.advance()
     }
 
     /// Puts the sums over all ranks into the place of what was handed over.
     pub(super) fn receive(mut self, grads: &mut Gradients) -> Result<()> {
-        if self.exchange.ranks.is_alone() {
+        if self.all_reduce.ranks.is_alone() {
             return Ok(());
         }
         self.dispatch()?;
-        self.exchange.ranks.finish_sums(patience(self.began))?;
+        self.all_reduce.ranks.finish_sums(patience(self.began))?;
         for place in &self.places {
             let Range { start, end } = place.range;
-            let sum = self.exchange.buffers[place.buffer].narrow(0, start, end - start)?;
+            let sum = self.all_reduce.buffers[place.buffer].narrow(0, start, end - start)?;
             // A copy, as the buffer is that of the next step too. `Tensor::copy` would copy all of it.
             grads.replace(&place.name, sum.reshape(&place.shape)?.force_contiguous()?)?;
         }
@@ -133,7 +133,7 @@ impl Sums<'_> {
 
     /// The `numbers` of each rank, one rank after the other.
     pub(super) fn gather<const N: usize>(&self, numbers: [f64; N]) -> Result<Vec<f64>> {
-        let ranks = self.exchange.ranks();
+        let ranks = self.all_reduce.ranks();
         let places = ranks.rank() * N..;
         gather(
             ranks,
@@ -145,11 +145,11 @@ impl Sums<'_> {
 
     /// The buffer that is being filled, with room for `length` numbers.
     fn buffer(&mut self, length: usize) -> Result<&Tensor> {
-        let Exchange {
+        let AllReduce {
             ranks,
             capacity,
             buffers,
-        } = &mut *self.exchange;
+        } = &mut *self.all_reduce;
         let zeros = || Tensor::zeros(length.max(*capacity), DType::F32, ranks.device());
         match buffers.get(self.buffer) {
             None => buffers.push(zeros()?),
@@ -162,8 +162,8 @@ impl Sums<'_> {
     /// Sends the buffer that is being filled on its way, and goes on with the next.
     fn dispatch(&mut self) -> Result<()> {
         if self.used > 0 {
-            let filled = self.exchange.buffers[self.buffer].narrow(0, 0, self.used)?;
-            self.exchange.ranks.begin_sum(&filled)?;
+            let filled = self.all_reduce.buffers[self.buffer].narrow(0, 0, self.used)?;
+            self.all_reduce.ranks.begin_sum(&filled)?;
             self.buffer += 1;
             self.used = 0;
         }

@@ -1,5 +1,5 @@
-//! What accompanies every weight: its average, and the moments of its gradient. A step needs them once, one parameter
-//! after the other, so they need not be in memory.
+//! State of the optimiser: the average of every weight, and the moments of its gradient. A step needs
+//! them once, one parameter after the other, so they need not be in memory.
 
 use crate::Result;
 use crate::checkpoint::{AVERAGE, FIRST_MOMENT, SECOND_MOMENT};
@@ -9,27 +9,28 @@ use flow_core::Gradients;
 use flow_core::optimizer::Update;
 use std::collections::BTreeMap;
 
-/// Those of all parameters.
-pub(super) struct Companions {
+/// Averages and moments of all parameters.
+pub(super) struct OptimizerState {
     /// By the parameter's name.
-    named: BTreeMap<String, Companion>,
+    named: BTreeMap<String, ParameterState>,
     /// The file that they are in, if they are not in memory, and where it ends.
     shelf: Option<(Scratch, u64)>,
 }
 
-struct Companion {
+/// Average and moments of one parameter.
+struct ParameterState {
     average: Piece,
     /// None until the parameter moves.
     moments: Option<[Piece; 2]>,
 }
 
-impl Companions {
+impl OptimizerState {
     /// The averages of parameters that have not moved.
     pub(super) fn new(averages: impl IntoIterator<Item = (String, Var)>) -> Self {
         let new = |(name, average): (String, Var)| {
             let average = Piece::Held(average.into_inner());
             let moments = None;
-            (name, Companion { average, moments })
+            (name, ParameterState { average, moments })
         };
         Self {
             named: averages.into_iter().map(new).collect(),
@@ -40,12 +41,12 @@ impl Companions {
     /// Moves them into a file.
     pub(super) fn store_in(&mut self, scratch: Scratch) -> Result<()> {
         self.shelf = Some((scratch, 0));
-        for (name, Companion { average, moments }) in std::mem::take(&mut self.named) {
-            let companion = Companion {
+        for (name, ParameterState { average, moments }) in std::mem::take(&mut self.named) {
+            let state = ParameterState {
                 average: self.keep(&average.get()?)?,
                 moments: None,
             };
-            self.named.insert(name.clone(), companion);
+            self.named.insert(name.clone(), state);
             if let Some([first, second]) = moments {
                 let moments = [first.get()?, second.get()?];
                 self.set_moments(&name, moments.each_ref())?;
@@ -66,14 +67,14 @@ impl Companions {
     pub(super) fn averages(&self) -> impl Iterator<Item = (&String, &Piece)> {
         self.named
             .iter()
-            .map(|(name, companion)| (name, &companion.average))
+            .map(|(name, state)| (name, &state.average))
     }
 
     /// All of them, by their names in a `training.safetensors`.
     pub(super) fn pieces(&self) -> impl Iterator<Item = (String, Piece)> {
-        self.named.iter().flat_map(|(name, companion)| {
-            let moments = companion.moments.iter().flatten();
-            [&companion.average]
+        self.named.iter().flat_map(|(name, state)| {
+            let moments = state.moments.iter().flatten();
+            [&state.average]
                 .into_iter()
                 .chain(moments)
                 .zip([AVERAGE, FIRST_MOMENT, SECOND_MOMENT])
@@ -94,29 +95,29 @@ impl Companions {
         }
         let [first, second] = moments.map(|moment| self.keep(moment));
         let moments = Some([first?, second?]);
-        if let Some(companion) = self.named.get_mut(name) {
-            companion.moments = moments;
+        if let Some(state) = self.named.get_mut(name) {
+            state.moments = moments;
         }
         Ok(())
     }
 
     /// Forgets all moments but those of the parameters that `keep` names.
     pub(super) fn retain_moments(&mut self, keep: impl Fn(&str) -> bool) {
-        for (name, companion) in &mut self.named {
+        for (name, state) in &mut self.named {
             if !keep(name) {
-                companion.moments = None;
+                state.moments = None;
             }
         }
     }
 
-    /// Moves every parameter that has a gradient, and what accompanies it.
+    /// Moves every parameter that has a gradient, its average and its moments.
     pub(super) fn update(&mut self, update: Update, grads: &Gradients) -> Result<()> {
         for (name, weight, grad) in grads.iter() {
             if self.named[name].moments.is_none() {
                 let zeros = weight.zeros_like()?;
                 self.set_moments(name, [&zeros, &zeros])?;
             }
-            let Companion { average, moments } = &self.named[name];
+            let ParameterState { average, moments } = &self.named[name];
             let [first, second] = moments.as_ref().expect("they were set above");
             let pieces = [average, first, second];
             let [average, first, second] =

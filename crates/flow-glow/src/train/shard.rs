@@ -1,4 +1,4 @@
-//! Which images of a batch a rank differentiates, and how they are cut into runs.
+//! Images of a batch that a rank differentiates, cut into runs.
 //!
 //! Runs belong to the whole batch, and each has its own stream of noise. An image meets the same noise whoever
 //! differentiates it, and where ranks share out whole runs, the sums are the same too.
@@ -14,12 +14,12 @@ use std::ops::Range;
 
 /// Some images of a batch that lie side by side.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Portion {
+pub struct Shard {
     range: Range<usize>,
     whole: usize,
 }
 
-impl Portion {
+impl Shard {
     /// All images of a batch of `count`.
     pub fn whole(count: usize) -> Self {
         Self {
@@ -106,8 +106,8 @@ mod tests {
     #[test]
     fn shares_cover_a_batch_and_keep_its_noise() {
         for (count, size) in [(64, 2), (64, 4), (100, 3), (7, 7), (33, 5), (32, 1)] {
-            let numbers = |portion: &Portion| -> Vec<_> {
-                let runs = portion.runs(&Device::Cpu, 5, 10).into_iter();
+            let numbers = |shard: &Shard| -> Vec<_> {
+                let runs = shard.runs(&Device::Cpu, 5, 10).into_iter();
                 runs.flat_map(|(run, noise)| {
                     let Noise(streams) = noise;
                     assert_eq!(streams.len(), 1);
@@ -119,17 +119,17 @@ mod tests {
                 })
                 .collect()
             };
-            let whole = numbers(&Portion::whole(count));
+            let whole = numbers(&Shard::whole(count));
             assert_eq!(whole.len(), count);
             let mut together = Vec::new();
             for rank in 0..size {
                 let range = rank * count / size..(rank + 1) * count / size;
-                let portion = Portion {
+                let shard = Shard {
                     range: range.clone(),
                     whole: count,
                 };
                 assert!((count / size..=count.div_ceil(size)).contains(&range.len()));
-                let shifted = numbers(&portion).into_iter();
+                let shifted = numbers(&shard).into_iter();
                 together
                     .extend(shifted.map(|(image, seed, skip)| (image + range.start, seed, skip)));
             }

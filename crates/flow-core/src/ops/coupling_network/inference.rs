@@ -2,13 +2,13 @@
 //! first-level cache.
 //!
 //! Channels are rows and pixels lie side by side, as in the tensors themselves. 3×3 convolutions take pairs of pixels
-//! with two thirds of the multiplications; see [`lines`](super::lines). The 1×1 convolution multiplies two channels by
-//! such a pair with seven products in the place of eight; see [`halves`](super::halves).
+//! with two thirds of the multiplications; see [`winograd`](super::winograd). The 1×1 convolution multiplies two channels by
+//! such a pair with seven products in the place of eight; see [`strassen`](super::strassen).
 
-use super::halves::{self, PRODUCTS};
-use super::lines::{Lines, POINTS, at_points};
 use super::sizes::{Sizes, cut};
+use super::strassen::{self, PRODUCTS};
 use super::tiles::{Tiles, vectors, vectors_mut};
+use super::winograd::{Lines, POINTS, at_points};
 use crate::ops::buffer::Buffer;
 use crate::ops::view::Samples;
 use pulp::{Arch, Simd, WithSimd};
@@ -73,7 +73,7 @@ impl<'a> Panels<'a> {
             b1: with_room(b1),
             w2: Tiles::new(even / 2, even / 2, |to, from| {
                 let weight = |i, j| in_w2(2 * from + j, 2 * to + i);
-                halves::left([[weight(0, 0), weight(0, 1)], [weight(1, 0), weight(1, 1)]])
+                strassen::left([[weight(0, 0), weight(0, 1)], [weight(1, 0), weight(1, 1)]])
             }),
             b2: with_room(b2),
             w3: Tiles::new(3 * outputs, hidden, |row, k| {
@@ -106,7 +106,7 @@ impl<'a> Panels<'a> {
             |pair, product| h1[pair][product],
             #[inline(always)]
             |pair, products| {
-                for (i, mut pixels) in halves::sums(simd, products).into_iter().enumerate() {
+                for (i, mut pixels) in strassen::sums(simd, products).into_iter().enumerate() {
                     let k = 2 * pair + i;
                     for sum in &mut pixels {
                         *sum = simd.add_f32s(*sum, simd.splat_f32s(self.b2[k]));
@@ -187,7 +187,7 @@ fn keep<S: Simd>(simd: S, h1: &mut [[S::f32s; PRODUCTS]], k: usize, pixels: [S::
     if k.is_multiple_of(2) {
         factors[..PANEL].copy_from_slice(&pixels);
     } else {
-        *factors = halves::right(simd, [[factors[0], factors[1]], pixels]);
+        *factors = strassen::right(simd, [[factors[0], factors[1]], pixels]);
     }
 }
 
