@@ -43,7 +43,7 @@ impl ActNorm {
         &self.log_scale
     }
 
-    /// What is added to each channel before it is scaled, `[1, C, 1, 1]`.
+    /// Added to each channel before it is scaled, `[1, C, 1, 1]`.
     pub fn shift(&self) -> &Tensor {
         &self.shift
     }

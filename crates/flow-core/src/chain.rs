@@ -19,7 +19,7 @@ impl<B: Bijection> Chain<B> {
         Ok(Self(parts))
     }
 
-    /// What is composed, in the order in which data pass.
+    /// Bijections in the order in which data pass.
     pub fn parts(&self) -> &[B] {
         &self.0
     }

@@ -26,9 +26,9 @@ use matrix::Matrix;
 pub struct InvertibleConv1x1 {
     channels: usize,
     matrix: Matrix,
-    /// What is added to every pixel, `[C]`.
+    /// Added to every pixel, `[C]`.
     bias: Option<Tensor>,
-    /// Where its parameters are.
+    /// Place of its parameters.
     name: String,
 }
 
@@ -94,7 +94,7 @@ impl InvertibleConv1x1 {
         shape::images("conv1x1", x, self.channels).map(|_| ())
     }
 
-    /// What inverts this convolution, computed on the host in f64, without a graph.
+    /// The inverse of this convolution, computed on the host in f64, without a graph.
     ///
     /// # Errors
     /// If its matrix is singular; the error names its parameters.

@@ -51,7 +51,7 @@ thread_local! {
     static REHEARSING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether `device` is the processor, where fused forms apply and each thread takes a run of a batch.
+/// True if `device` is the processor, where fused forms apply and each thread takes a run of a batch.
 pub fn is_host(device: &Device) -> bool {
     device.is_cpu() && !REHEARSING.get()
 }

@@ -163,7 +163,7 @@ impl<B: Bijection> Flow<B> {
         self.bijection.initialize(x).map(|_| ())
     }
 
-    /// What `work` makes of all rows `[B, …]`, run by run, without a graph.
+    /// The results of `work` on all rows `[B, …]`, run by run, without a graph.
     fn in_runs<const N: usize>(
         &self,
         rows: &Tensor,
@@ -183,7 +183,7 @@ impl<B: Bijection> Flow<B> {
         joined(&runs)
     }
 
-    /// What `draw` makes of latents of its own for each context, those of a run of contexts together.
+    /// The results of `draw` on latents of its own for each context, a run of contexts together.
     fn each<const N: usize>(
         &self,
         count: usize,

@@ -123,7 +123,7 @@ pub fn condition(matrix: &Matrix) -> f64 {
     lengths[0] / lengths[lengths.len() - 1]
 }
 
-/// Whether two rows are orthogonal to rounding; if not, they are rotated in their plane until they are.
+/// True if two rows are orthogonal to rounding; if not, they are rotated in their plane until they are.
 fn are_orthogonal_or_rotate(a: &mut [f64], b: &mut [f64]) -> bool {
     let (aa, bb, ab) = (dot(a, a), dot(b, b), dot(a, b));
     if ab.abs() <= f64::EPSILON * (aa * bb).sqrt() {

@@ -43,7 +43,7 @@ pub struct Mlp {
     input: Layer,
     blocks: Vec<[Layer; 2]>,
     output: Layer,
-    /// How the context enters the first layer and every block.
+    /// Gates by which the context enters the first layer and every block.
     context: Vec<Layer>,
 }
 

@@ -32,15 +32,15 @@ pub struct Moments(BTreeMap<String, [Var; 2]>);
 /// One step's numbers.
 #[derive(Clone, Copy)]
 pub struct Update {
-    /// What is made of gradients.
+    /// Rule that turns gradients into steps.
     pub optimizer: Optimizer,
     /// Steps taken before this one.
     pub step: u64,
     /// The size of a step, before corrections.
     pub learning_rate: f64,
-    /// What gradients are multiplied by, to clip them.
+    /// Factor of the gradients, to clip them.
     pub gradient_scale: f64,
-    /// How much of the average is kept.
+    /// Decay of the average.
     pub average_decay: f64,
 }
 
@@ -62,7 +62,7 @@ impl Moments {
     }
 }
 
-/// What belongs to one parameter.
+/// Tensors of one parameter.
 struct State<'a> {
     weight: &'a Var,
     average: Option<&'a Var>,
@@ -192,7 +192,7 @@ impl Update {
         self.learning_rate / (1.0 - BETA1.powf((self.step + 1) as f64))
     }
 
-    /// What corrects the second moment of Adam for its start at zero.
+    /// Correction of Adam's second moment for its start at zero.
     fn second_correction(self) -> f64 {
         1.0 / (1.0 - BETA2.powf((self.step + 1) as f64))
     }

@@ -11,7 +11,7 @@ use candle_nn::var_builder::{Backend, VarBuilderArgs};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// How a fresh parameter starts.
+/// Initial value of a parameter.
 #[derive(Clone, Debug, Default)]
 pub enum Init {
     /// All zeros.
@@ -35,7 +35,7 @@ pub enum Init {
     Rotation,
 }
 
-/// Where layers get their parameters from.
+/// Source of the parameters of layers.
 pub type ParamBuilder<'a> = VarBuilderArgs<'a, ParamStore>;
 
 /// The parameters of one model by name.
@@ -112,7 +112,7 @@ impl ParamStore {
             .collect()
     }
 
-    /// How many numbers the parameters hold.
+    /// Number of scalars in all parameters.
     pub fn element_count(&self) -> usize {
         lock(&self.vars).values().map(|var| var.elem_count()).sum()
     }

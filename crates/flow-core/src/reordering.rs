@@ -20,7 +20,7 @@ impl Reordering {
         }
     }
 
-    /// What puts the channels back.
+    /// The inverse, which puts the channels back.
     pub(crate) fn inverse(&self) -> Self {
         let mut places = vec![0; self.places.len()];
         for (place, &channel) in (0..).zip(&self.places) {
@@ -29,7 +29,7 @@ impl Reordering {
         Self::new(places)
     }
 
-    /// How many channels there are.
+    /// Number of channels.
     pub(crate) fn channels(&self) -> usize {
         self.places.len()
     }

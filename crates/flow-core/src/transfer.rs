@@ -10,7 +10,7 @@ use crate::device::is_host;
 use candle_core::{DType, Device, Shape, Tensor, WithDType};
 use std::cell::Cell;
 
-/// How many copies this thread has made.
+/// Copies that this thread has made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Copies {
     /// From the host to a device.
@@ -43,7 +43,7 @@ pub fn upload<T: WithDType>(
     from_host(&tensor, device)
 }
 
-/// What was made on the host, on `device`.
+/// A tensor made on the host, on `device`.
 pub fn from_host(tensor: &Tensor, device: &Device) -> Result<Tensor> {
     if !is_host(device) {
         count(|copies| copies.to_device += 1);
@@ -51,7 +51,7 @@ pub fn from_host(tensor: &Tensor, device: &Device) -> Result<Tensor> {
     tensor.to_device(device)
 }
 
-/// What a caller gave, on `device`: itself if it is there.
+/// A caller's tensor, on `device`: itself if it is there.
 pub fn to_device(tensor: &Tensor, device: &Device) -> Result<Tensor> {
     if !tensor.device().same_device(device) {
         count(|copies| copies.to_device += 1);

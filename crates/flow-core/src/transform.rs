@@ -1,4 +1,4 @@
-//! How a network's output moves channels: what couplings and autoregressive flows have in common.
+//! Transforms of channels by a network's output, for couplings and autoregressive flows.
 //!
 //! The last channels of x are transformed, as many as h has parameters for; those before them pass.
 
@@ -19,7 +19,7 @@ pub enum Transform {
 }
 
 impl Transform {
-    /// How many channels the network gives for `channels` transformed ones.
+    /// Channels that the network gives for `channels` transformed ones.
     pub fn parameters(self, channels: usize) -> usize {
         match self {
             Self::Additive => channels,
@@ -95,7 +95,7 @@ impl Transform {
         Ok(())
     }
 
-    /// What `h` holds for one of `channels` transformed ones.
+    /// The parameters in `h` of one of `channels` transformed channels.
     pub(crate) fn of_channel(self, h: &Tensor, channel: usize, channels: usize) -> Result<Tensor> {
         match self {
             Self::Additive => h.narrow(1, channel, 1),

@@ -29,7 +29,7 @@ pub struct Batches<'a> {
     random: ChaCha8Rng,
 }
 
-/// What replaces pixels by noise.
+/// Noise that replaces pixels.
 #[derive(Clone, Copy, Debug)]
 struct Mutation {
     rate: f64,

@@ -15,7 +15,7 @@ use crate::{
     source::{Files, Part, open, owner_of_labels, sha256},
 };
 
-/// How many classes every data set here has.
+/// Number of classes of every data set here.
 const CLASSES: usize = 10;
 
 const BUNDLED: [&[u8]; 4] = [
@@ -97,12 +97,12 @@ impl Dataset {
         self.folder.as_deref()
     }
 
-    /// How many images it holds.
+    /// Number of images.
     pub fn len(&self) -> usize {
         self.labels.len()
     }
 
-    /// Whether it holds none.
+    /// True if it holds no image.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
@@ -112,12 +112,12 @@ impl Dataset {
         self.shape
     }
 
-    /// How many classes there are: labels are below this.
+    /// Number of classes: labels are below this.
     pub fn classes(&self) -> usize {
         CLASSES
     }
 
-    /// How often each of the 256 values occurs among all pixels of all channels.
+    /// Counts of each of the 256 values among all pixels of all channels.
     pub fn histogram(&self) -> [u64; 256] {
         let mut counts = [0; 256];
         for &pixel in &self.pixels {

@@ -1,4 +1,4 @@
-//! What can go wrong between a file on disk and a batch of tensors.
+//! Errors between a file on disk and a batch of tensors.
 
 use std::{
     io,
@@ -29,7 +29,7 @@ pub enum Error {
     Incomplete {
         /// The data set.
         dataset: DatasetName,
-        /// Where the others are.
+        /// Folder of the others.
         folder: PathBuf,
         /// The file that is missing.
         file: &'static str,
@@ -50,7 +50,7 @@ pub enum Error {
     Format {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it, as the rest of a sentence that starts with the path.
+        /// The fault, as the rest of a sentence that starts with the path.
         reason: String,
     },
     /// A file could not be read.
@@ -64,7 +64,7 @@ pub enum Error {
     /// A name that is none of the known ones.
     #[error("unknown {kind} `{name}`; expected {expected}")]
     Unknown {
-        /// What the name should have been one of.
+        /// Kind of the name, such as `data set`.
         kind: &'static str,
         /// The name that was given.
         name: String,
@@ -76,7 +76,7 @@ pub enum Error {
     Index {
         /// The image asked for.
         index: usize,
-        /// How many there are.
+        /// Number of images.
         len: usize,
     },
     /// The address of the hub, `HF_ENDPOINT`, is none.

@@ -1,5 +1,5 @@
-//! Where the files of a data set lie: in the folder that `fetch` writes, or as other programs and
-//! sites lay them out.
+//! Places of the files of a data set: the folder that `fetch` writes, and those of other programs and
+//! sites.
 
 use std::path::{Path, PathBuf};
 

@@ -21,9 +21,9 @@ pub enum DatasetName {
 /// One of the two parts of a data set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Split {
-    /// What a model is fitted to.
+    /// Images that a model is fitted to.
     Train,
-    /// What it is judged on.
+    /// Images that it is judged on.
     Test,
 }
 
@@ -40,7 +40,7 @@ impl DatasetName {
         }
     }
 
-    /// What its classes show, by their labels.
+    /// Names of its classes, by their labels.
     pub fn classes(self) -> [&'static str; 10] {
         match self {
             Self::Mnist => ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"],
@@ -71,7 +71,7 @@ impl DatasetName {
         }
     }
 
-    /// Where it comes from, and its files.
+    /// Its source and its files.
     pub fn source(self) -> Source {
         match self {
             Self::Mnist => MNIST,

@@ -1,4 +1,4 @@
-//! Where each data set comes from, and the files it is made of.
+//! Sources of data sets, and the files that they are made of.
 //!
 //! Files keep the names their authors gave them. Digests are those of the uncompressed content, so
 //! they hold for a file as it is and for the same file under gzip.
@@ -34,7 +34,7 @@ pub struct Source {
 pub struct Part {
     /// Path of the parquet file in the hub's repository; its rows are in the order of `files`.
     pub parquet: &'static str,
-    /// How many images there are.
+    /// Number of images.
     pub images: usize,
     /// The data set's own files.
     pub files: Files,

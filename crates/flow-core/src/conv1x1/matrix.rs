@@ -5,8 +5,8 @@ use crate::params::{Init, ParamBuilder};
 use crate::{Result, linalg, transfer};
 use candle_core::{Tensor, bail};
 
-/// What a 1×1 convolution is made of. Which functions it can be does not depend on it, but how it learns and
-/// what it costs does.
+/// Parameterisation of a 1×1 convolution. All can be the same functions; they differ in how they learn
+/// and in what they cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MatrixForm {
     /// W = Q·L·U.
@@ -18,7 +18,7 @@ pub enum MatrixForm {
     Plain,
 }
 
-/// How far Q·Qᵀ may be from the identity, in any precision.
+/// Largest distance of Q·Qᵀ from the identity, in any precision.
 const ROTATION_TOLERANCE: f64 = 1e-3;
 
 /// The parameters of a matrix, all `[C, C]` but `log_scale`, `[C]`.
@@ -33,7 +33,7 @@ pub(super) struct Factors {
     pub(super) upper: Tensor,
     pub(super) log_scale: Tensor,
     pub(super) triangles: Triangles,
-    /// Whether the rotation comes after L and U, to the data: W = Q·L·U.
+    /// True if the rotation comes after L and U, to the data: W = Q·L·U.
     pub(super) rotates_last: bool,
 }
 

@@ -25,7 +25,7 @@ pub enum Passing {
 }
 
 impl Passing {
-    /// How many pass.
+    /// Number of channels that pass.
     pub fn count(self, channels: usize) -> usize {
         match self {
             Self::FirstHalf | Self::SecondHalf | Self::Odd => channels / 2,
@@ -74,7 +74,7 @@ impl Arrangement {
         }
     }
 
-    /// How many channels pass.
+    /// Number of channels that pass.
     pub(super) fn count(&self, channels: usize) -> usize {
         self.passing.count(channels)
     }
@@ -84,7 +84,7 @@ impl Arrangement {
         self.with_orders(x.dim(1)?, |[there, _]| there.of(x))
     }
 
-    /// What [`arrange`](Self::arrange) has arranged, as it was.
+    /// Undoes [`arrange`](Self::arrange).
     pub(super) fn restore(&self, x: &Tensor) -> Result<Tensor> {
         self.with_orders(x.dim(1)?, |[_, back]| back.of(x))
     }

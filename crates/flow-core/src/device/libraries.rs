@@ -1,4 +1,4 @@
-//! Whether CUDA is there, asked before cudarc panics because it is not.
+//! Looks for CUDA's libraries before cudarc panics because they are missing.
 
 use crate::Result;
 use candle_core::Error;

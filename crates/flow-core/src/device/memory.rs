@@ -1,4 +1,4 @@
-//! What a CUDA device says about its memory.
+//! Memory of a CUDA device, as it reports it.
 
 use crate::Result;
 use candle_core::CudaDevice;

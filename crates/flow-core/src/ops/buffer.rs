@@ -10,7 +10,7 @@ use std::sync::{LazyLock, Mutex};
 
 static FREE: LazyLock<Mutex<HashMap<usize, Vec<Vec<f32>>>>> = LazyLock::new(Mutex::default);
 
-/// Where the numbers of a buffer begin: at the start of a cache line, which no vector then crosses.
+/// Alignment of a buffer: the start of a cache line, which no vector then crosses.
 const ALIGNMENT: usize = 64;
 
 /// Numbers of unspecified value; goes back to the pool when dropped.

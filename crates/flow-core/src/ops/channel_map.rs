@@ -16,7 +16,7 @@ use candle_core::{
     CpuStorage, CustomOp2, DType, Device, Layout, Result, Shape, Storage, Tensor, bail,
 };
 
-/// What the map is made of: `rotation`, `lower`, `upper` `[C, C]`, `log_scale` `[C]` of the convolution,
+/// Factors of the map: `rotation`, `lower`, `upper` `[C, C]`, `log_scale` `[C]` of the convolution,
 /// `actnorm_log_scale` and `actnorm_shift` with C numbers.
 #[derive(Clone, Copy)]
 #[allow(missing_docs)]
@@ -27,7 +27,7 @@ pub struct Factors<'a> {
     pub log_scale: &'a Tensor,
     pub actnorm_log_scale: &'a Tensor,
     pub actnorm_shift: &'a Tensor,
-    /// What the composed form multiplies by.
+    /// Constant factors of the composed form.
     pub triangles: &'a Triangles,
 }
 

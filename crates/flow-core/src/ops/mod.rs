@@ -31,17 +31,17 @@ use std::ops::DerefMut;
 /// Sums of parameter gradients are kept for at most so many runs of a batch.
 const MAX_RUNS: usize = 16;
 
-/// How many of `count` items go into each run.
+/// Items of each run, of `count` in all.
 fn run_length(count: usize) -> usize {
     count.div_ceil(MAX_RUNS).max(1)
 }
 
-/// Whether the fused form applies: everything else takes the composed one.
+/// True if the fused form applies: everything else takes the composed one.
 fn fusible(tensor: &Tensor) -> bool {
     is_host(tensor.device()) && tensor.dtype() == DType::F32 && tensor.elem_count() > 0
 }
 
-/// What a map that keeps shapes makes of an empty batch: itself, and its log_det.
+/// An empty batch after a map that keeps shapes: itself, and its log_det.
 fn nothing(x: &Tensor) -> Result<(Tensor, Tensor)> {
     Ok((x.clone(), Tensor::zeros(x.dim(0)?, x.dtype(), x.device())?))
 }

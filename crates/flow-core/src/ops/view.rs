@@ -1,4 +1,4 @@
-//! How a fused operation reads a candle tensor.
+//! Reads candle tensors for fused operations.
 
 use candle_core::{CpuStorage, Device, Layout, Result, Shape, Tensor, bail};
 
@@ -43,7 +43,7 @@ pub(super) fn dense_samples(tensor: &Tensor) -> Result<Tensor> {
     }
 }
 
-/// What a fused operation computed.
+/// The result of a fused operation.
 pub(super) fn host(values: Vec<f32>, shape: impl Into<Shape>) -> Result<Tensor> {
     Tensor::from_vec(values, shape.into(), &Device::Cpu)
 }

@@ -5,7 +5,7 @@ use crate::inspect::{constant_columns, others, place};
 use crate::params::ParamStore;
 use crate::{Bijection, Flow, Result, transfer};
 
-/// How far below the median, in units of 1 + its magnitude, a row's ln p is an outlier that no flow can fit.
+/// Distance below the median, in units of 1 + its magnitude, beyond which a row's ln p is an outlier.
 const OUTLIER: f64 = 1e6;
 
 /// The rows to blame and, if it can be told, their column; `None` if the data look sound at these weights.

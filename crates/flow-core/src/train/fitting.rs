@@ -10,20 +10,20 @@ use std::ops::ControlFlow;
 /// Rows on which the loss is measured after an epoch, where nothing is held out.
 const MEASURED: usize = 1 << 12;
 
-/// What stays the same while a flow is fitted.
+/// Constants of a fit.
 pub(super) struct Fitting<'a, B> {
     flow: &'a Flow<B>,
     params: &'a ParamStore,
     settings: &'a FitSettings,
     train: Data,
     held_out: Option<Data>,
-    /// Where nothing is held out, what the epochs are compared by.
+    /// Rows that epochs are compared by where nothing is held out.
     measured: Data,
     /// Those that are planned.
     steps: usize,
 }
 
-/// What changes.
+/// State of a fit.
 pub(super) struct State {
     moments: Moments,
     step: usize,
@@ -31,7 +31,7 @@ pub(super) struct State {
     best: Option<Epoch>,
     /// The best weights so far.
     weights: Vec<(Var, Tensor)>,
-    /// Whether it was a gradient that was not finite, and not a loss.
+    /// True if a gradient was not finite, false if a loss.
     gradient_failed: bool,
 }
 

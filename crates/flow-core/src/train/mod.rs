@@ -23,7 +23,7 @@ const RUN: RunLength = RunLength {
     accelerator: 1 << 14,
 };
 
-/// Where training stands after an epoch.
+/// State of a training after an epoch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Epoch {
     /// Epochs that are over, this one included.
@@ -35,7 +35,8 @@ pub struct Epoch {
     pub train: f64,
     /// −ln p of the data held out, nats per sample, if there are any.
     pub validation: Option<f64>,
-    /// Whether these weights are the best so far: by `validation`, or by `train` where nothing is held out.
+    /// True if these weights are the best so far: by `validation`, or by `train` where nothing is
+    /// held out.
     pub best: bool,
 }
 

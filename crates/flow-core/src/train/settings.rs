@@ -1,11 +1,11 @@
-//! How to fit a flow.
+//! Settings of a fit.
 
 use crate::Result;
 use crate::optimizer::Optimizer;
 use candle_core::bail;
 use std::f64::consts::PI;
 
-/// How the learning rate goes on.
+/// Schedule of the learning rate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Schedule {
     /// It stays.
@@ -15,7 +15,7 @@ pub enum Schedule {
     Cosine,
 }
 
-/// How to fit a flow.
+/// Settings of a fit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FitSettings {
     /// Samples of a step.
@@ -26,7 +26,7 @@ pub struct FitSettings {
     pub max_steps: usize,
     /// The learning rate at first.
     pub learning_rate: f64,
-    /// How it goes on.
+    /// Schedule of the learning rate.
     pub schedule: Schedule,
     /// The optimiser.
     pub optimizer: Optimizer,
@@ -38,7 +38,7 @@ pub struct FitSettings {
     pub patience: usize,
     /// Ends with the weights of the best epoch, and not with those of the last.
     pub keep_best: bool,
-    /// Whether what depends on data, as ActNorm's statistics, is first set from a batch.
+    /// True if what depends on data, as ActNorm's statistics, is first set from a batch.
     pub initialize: bool,
     /// Seeds the choice of what is held out, and shuffling.
     pub seed: u64,

@@ -12,7 +12,7 @@ use crate::{fold, matrix};
 /// Factor by which the gains of its base distributions `GlowBase` learn faster.
 const GAIN_RATE: f64 = 3.0;
 
-/// What is to be known of a base distribution before it is read.
+/// Facts of a base distribution that reading needs.
 #[derive(Clone, Copy)]
 pub(super) struct Base {
     pub(super) form: PriorForm,

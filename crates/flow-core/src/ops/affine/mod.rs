@@ -23,7 +23,7 @@ use scale::{
     Exp, ExpTanh, First, Scale, Sigmoid, SigmoidInverse, SigmoidOffset, Softplus, SoftplusUnbounded,
 };
 
-/// Whether numbers are shifted or scaled first.
+/// Order of shift and scale.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",
@@ -258,7 +258,7 @@ impl CustomOp2 for Inverse {
     }
 }
 
-/// How many numbers a sample has, and how many of them are transformed.
+/// Numbers of a sample, and those of them that are transformed.
 #[derive(Clone, Copy)]
 struct Sizes {
     sample: usize,
@@ -353,7 +353,7 @@ fn invert<S: Scale>(scale: &S, sizes: Sizes, y: &[f32], h: &[f32], x: &mut [f32]
     );
 }
 
-/// What the gradients of one sample depend on.
+/// Inputs of one sample's gradients.
 struct Differentiated<'a> {
     x: &'a [f32],
     h: &'a [f32],

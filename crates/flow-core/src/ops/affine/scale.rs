@@ -26,7 +26,7 @@ pub enum ScaleMap {
     },
 }
 
-/// What [`ScaleMap::SigmoidOffset`] and both softplus maps add.
+/// Offset of [`ScaleMap::SigmoidOffset`] and of both softplus maps.
 const OFFSET: f64 = 1e-3;
 
 /// The largest scale of [`ScaleMap::Softplus`].
@@ -54,7 +54,7 @@ fn log_sigmoid(a: &Tensor) -> Result<Tensor> {
 
 /// A scale map on single numbers, and the order in which it is applied.
 pub(super) trait Scale {
-    /// Whether numbers are scaled before they are shifted.
+    /// True if numbers are scaled before they are shifted.
     const FIRST: bool = false;
 
     /// ln s, and its derivative in `raw`.

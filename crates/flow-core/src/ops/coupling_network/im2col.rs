@@ -67,7 +67,7 @@ impl Image {
         }
     }
 
-    /// What every pixel adds to its neighbours: `rows` `[H·W, 9, C]`, with room after each → `planes`
+    /// Adds every pixel's part to its neighbours: `rows` `[H·W, 9, C]`, with room after each → `planes`
     /// `[C, H, W]`, to which `bias` `[C]` is added.
     pub(super) fn scatter(self, rows: &[f32], bias: &[f32], planes: &mut [f32]) {
         let mut bordered = Buffer::take(self.bordered());
@@ -100,12 +100,12 @@ impl Image {
         }
     }
 
-    /// Where the pixel (row, column) of the image stands in the bordered one.
+    /// Offset in the bordered image of the pixel (row, column).
     fn at(self, row: usize, column: usize) -> usize {
         ((row + 1) * (self.width + 2) + column + 1) * self.channels
     }
 
-    /// Where the three neighbours of a pixel begin that lie in the row above (0), its own (1) or below (2).
+    /// Offset of a pixel's three neighbours in the row above (0), its own (1) or below (2).
     #[inline(always)]
     fn neighbours(self, pixel: usize, offset: usize) -> usize {
         let (row, column) = (pixel / self.width, pixel % self.width);

@@ -155,7 +155,8 @@ pub mod composed {
         Tensor::stack(&[shifted(0)?, shifted(1)?, shifted(2)?], 0)
     }
 
-    /// What the pixel before along an axis, the pixel itself, and the one after give to every pixel, `[3, …]` → `[…]`.
+    /// Sum of the parts of the pixel before along an axis, of the pixel itself and of the one after,
+    /// `[3, …]` → `[…]`.
     fn sum_of_three(x: &Tensor, axis: usize) -> Result<Tensor> {
         let (length, framed) = (x.dim(axis)?, x.pad_with_zeros(axis, 1, 1)?);
         let shifted = |shift| framed.get(shift)?.narrow(axis - 1, shift, length);

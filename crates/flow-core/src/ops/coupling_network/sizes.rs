@@ -49,18 +49,18 @@ impl Sizes {
         ]
     }
 
-    /// Where in w₁ the weight stands from the input `column` = (neighbour, channel) to the hidden `k`.
+    /// Place in w₁ of the weight from the input `column` = (neighbour, channel) to the hidden `k`.
     pub(super) fn in_w1(self, column: usize, k: usize) -> usize {
         let (neighbour, input) = (column / self.inputs, column % self.inputs);
         (k * self.inputs + input) * 9 + neighbour
     }
 
-    /// Where in w₂ the weight stands from the hidden `from` to the hidden `to`.
+    /// Place in w₂ of the weight from the hidden `from` to the hidden `to`.
     pub(super) fn in_w2(self, from: usize, to: usize) -> usize {
         to * self.hidden + from
     }
 
-    /// Where in w₃ the weight stands with which the hidden `k` of a pixel adds to the output `column` =
+    /// Place in w₃ of the weight with which the hidden `k` of a pixel adds to the output `column` =
     /// (neighbour, channel). For that neighbour, the pixel is the one opposite.
     pub(super) fn in_w3(self, k: usize, column: usize) -> usize {
         let (neighbour, output) = (column / self.outputs, column % self.outputs);

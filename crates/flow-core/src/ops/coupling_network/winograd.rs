@@ -73,7 +73,7 @@ impl Lines {
         start..start + self.of_image()
     }
 
-    /// How far away the row above (0), a row itself (1), and the row below (2) are.
+    /// Distances to the row above (0), a row itself (1), and the row below (2).
     fn above_or_below(self, row: usize) -> isize {
         (row as isize - 1) * self.step() as isize
     }
@@ -96,7 +96,7 @@ impl Lines {
         }
     }
 
-    /// What products with [`at_points`] make two pixels of, for each pair of them: `[4, pairs]`.
+    /// Factors whose products with [`at_points`] give two pixels, for each pair: `[4, pairs]`.
     #[inline(always)]
     fn points_of_neighbours(self, plane: &[f32], points: &mut [f32]) {
         let count = self.of_image();

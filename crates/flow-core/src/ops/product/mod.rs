@@ -195,7 +195,7 @@ pub(super) struct Packed {
     width: usize,
 }
 
-/// What happens to a product.
+/// Operations on a product while it is in registers.
 pub(super) enum Finish<'a> {
     /// It stays in f32.
     Plain,
@@ -232,7 +232,7 @@ trait Job {
     fn run<A: Arithmetic>(self, arithmetic: A) -> Self::Output;
 }
 
-/// What is done with words.
+/// Operations on words.
 trait Arithmetic: Copy {
     type Simd: Simd;
 
@@ -241,7 +241,7 @@ trait Arithmetic: Copy {
     /// sum + a·b, over all numbers of each word.
     fn multiply_add(self, a: Vector<Self>, b: Vector<Self>, sum: Vector<Self>) -> Vector<Self>;
 
-    /// How many words hold a vector of numbers.
+    /// Words that hold a vector of numbers.
     fn words() -> usize;
 
     fn load(self, words: &[f32]) -> Vector<Self>;

@@ -120,7 +120,7 @@ impl Parts {
         Tensor::cat(&[&first?, &inner, &last?], D::Minus1)
     }
 
-    /// What passes, and after it what has been transformed where it lies inside, in the shape of x.
+    /// The channels that pass, then the transformed ones where they lie inside, in the shape of x.
     fn join(&self, transformed: &Tensor) -> Result<Tensor> {
         // Rounding may lead beyond the interval.
         let beyond = (transformed - self.bound)?.relu()?.detach();

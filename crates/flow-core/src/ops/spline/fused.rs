@@ -166,7 +166,7 @@ impl Sizes {
     }
 }
 
-/// What is used again for every number.
+/// Workspace of one thread, reused for every number.
 struct Workspace {
     shares: super::scalar::Shares,
     parameters: Vec<f32>,
@@ -203,7 +203,7 @@ impl Workspace {
     }
 }
 
-/// Where in a sample's parameters those of transformed number `number` begin.
+/// Offset of the parameters of transformed number `number` in those of its sample.
 #[inline(always)]
 fn start(sizes: Sizes, number: usize) -> usize {
     let (channel, pixel) = (number / sizes.pixels, number % sizes.pixels);

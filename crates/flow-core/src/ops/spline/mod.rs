@@ -53,7 +53,7 @@ impl Default for Spline {
 }
 
 impl Spline {
-    /// How many parameters each number has: 3K − 1.
+    /// Parameters of each number: 3K − 1.
     pub fn parameters(self) -> usize {
         (3 * self.bins).saturating_sub(1)
     }
@@ -122,7 +122,7 @@ pub fn inverse(y: &Tensor, h: &Tensor, spline: Spline) -> Result<Tensor> {
     dense_samples(y)?.apply_op2_no_bwd(&h.contiguous()?, &fused::Inverse(spline))
 }
 
-/// What a sample consists of.
+/// Sizes of a sample.
 #[derive(Clone, Copy)]
 struct Sizes {
     batch: usize,
@@ -172,7 +172,7 @@ impl Sizes {
         self.transformed * self.parameters * self.pixels
     }
 
-    /// Where a sample's transformed numbers begin.
+    /// Offset of a sample's transformed numbers.
     fn first(self) -> usize {
         self.passing * self.pixels
     }

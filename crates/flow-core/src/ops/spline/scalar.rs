@@ -4,11 +4,11 @@ use super::Spline;
 use crate::ops::simd;
 use std::cmp::Ordering;
 
-/// What loops over numbers need, in f32.
+/// Constants of the loops over numbers, in f32.
 pub(super) struct Knots {
     bins: usize,
     pub(super) bound: f32,
-    /// What a share of 1 has above the minimum, and the minimum, of widths and of heights.
+    /// Extent of a share of 1 above the minimum, and the minimum, of widths and of heights.
     scales: [(f32, f32); 2],
     min_derivative: f32,
 }

@@ -16,7 +16,7 @@ const MAX_NODES: usize = 64;
 const REQUIRED: i64 = 0;
 const OPTIONAL: i64 = 1;
 
-/// What the reader needs of a footer.
+/// The parts of a footer that the reader needs.
 pub(super) struct Footer {
     pub(super) rows: i64,
     /// The columns that were asked for, in that order, of each group of rows.
@@ -31,7 +31,7 @@ pub(super) struct Column {
     index: usize,
     /// The type of its values.
     pub(super) kind: i64,
-    /// How many of the nodes on the way to it may be null: the level of a value that is there.
+    /// Nodes on the way to it that may be null: the level of a value that is there.
     pub(super) level: u8,
 }
 
@@ -176,7 +176,7 @@ fn columns<'a>(nodes: &[Node<'a>]) -> Option<Vec<(Path<'a>, Column)>> {
     open.is_empty().then_some(columns)
 }
 
-/// How many rows there are, and the two columns in each group of them.
+/// Number of rows, and the two columns in each group of them.
 fn groups(mut footer: &[u8], columns: [Column; 2], most: usize) -> Option<(i64, Vec<[Chunk; 2]>)> {
     let (mut rows, mut groups, mut whole) = (-1, Vec::new(), true);
     let (mut chunk, mut index) = (Chunk::NONE, 0);

@@ -13,7 +13,7 @@ use super::{
 const DATA: i64 = 0;
 const DICTIONARY: i64 = 2;
 
-/// How pages may be compressed.
+/// Compression of pages.
 const UNCOMPRESSED: i64 = 0;
 const SNAPPY: i64 = 1;
 
@@ -21,14 +21,14 @@ const SNAPPY: i64 = 1;
 pub(super) struct Page<'a> {
     pub(super) is_dictionary: bool,
     pub(super) content: Cow<'a, [u8]>,
-    /// How many values it announces.
+    /// Number of values that it announces.
     pub(super) values: usize,
     pub(super) encoding: i64,
-    /// How it is encoded which values are null; in pages of data.
+    /// Encoding of the places of nulls; in pages of data.
     pub(super) level_encoding: i64,
 }
 
-/// What a header says, and −1 for what it leaves out.
+/// Fields of a header, and −1 for those that it leaves out.
 struct Header {
     kind: i64,
     /// Bytes of the page when it is not compressed.

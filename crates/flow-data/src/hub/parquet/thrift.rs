@@ -12,7 +12,7 @@
 /// Structs and lists within each other; Parquet's go to seven.
 const MAX_DEPTH: usize = 12;
 
-/// What stands in a struct.
+/// A field of a struct.
 #[derive(Clone, Copy)]
 pub(super) enum Value<'a> {
     Number(i64),
