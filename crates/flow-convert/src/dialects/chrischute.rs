@@ -12,6 +12,7 @@ use flow_glow::{
     ScaleMap,
 };
 
+use super::layers::read_actnorm;
 use crate::facts::Facts;
 use crate::matrix;
 use crate::parameters::{Model, Parameters, Rows, scaled_rows};
@@ -67,10 +68,8 @@ pub(super) fn read(source: &mut Source, facts: &Facts) -> Result<Model> {
         for step in 0..steps {
             let from = format!("{}{step}", prefix(level));
             let to = format!("levels.{level}.steps.{step}");
-            for (theirs, ours) in [("bias", "shift"), ("logs", "log_scale")] {
-                let value = source.take(&format!("{from}.norm.{theirs}"), &[1, channels, 1, 1])?;
-                parameters.put(format!("{to}.actnorm.{ours}"), value);
-            }
+            let norm = format!("{from}.norm");
+            read_actnorm(source, &mut parameters, [&norm, &to], channels)?;
             source.skip(&format!("{from}.norm.is_initialized"));
             let weight = source.take(&format!("{from}.conv.weight"), &[channels, channels])?;
             parameters.put(format!("{to}.conv1x1.weight"), weight);

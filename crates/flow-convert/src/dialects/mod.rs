@@ -1,6 +1,7 @@
 //! The programs whose models are read and written, one file each.
 
 mod chrischute;
+mod layers;
 mod nflows;
 mod normflows;
 mod prefix;

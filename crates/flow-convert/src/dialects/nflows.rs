@@ -21,6 +21,7 @@ use flow_glow::{
 use conv1x1::read_conv1x1;
 use mask::passing;
 
+use super::layers::{coupling, read_hidden_convs};
 use crate::facts::Facts;
 use crate::matrix;
 use crate::parameters::{Model, Parameters};
@@ -75,11 +76,7 @@ pub(super) fn read(source: &mut Source, facts: &Facts) -> Result<Model> {
         levels,
         steps,
         width,
-        coupling: if outputs == channels {
-            Coupling::Affine
-        } else {
-            Coupling::Additive
-        },
+        coupling: coupling(outputs, channels),
         scale_map: facts.scale_map(&SCALE_MAPS)?,
         preprocessing,
         bits,
@@ -198,21 +195,15 @@ fn read_network(
         format!("{from}.2.transform_net.net"),
         format!("{to}.coupling.network"),
     );
-    let mut take = |name: &str, shape: &[usize]| source.take(&format!("{from}.{name}"), shape);
-    parameters.put(
-        format!("{to}.conv1.weight"),
-        take("0.weight", &[width, inputs, 3, 3])?,
-    );
-    parameters.put(format!("{to}.conv1.bias"), take("0.bias", &[width])?);
-    let conv2 = take("2.weight", &[width, width, 1, 1])?.reshape((width, width))?;
-    parameters.put(format!("{to}.conv2.weight"), conv2);
-    parameters.put(format!("{to}.conv2.bias"), take("2.bias", &[width])?);
+    read_hidden_convs(source, parameters, [&from, &to], [inputs, width])?;
     let outputs = match config.coupling {
         Coupling::Affine => channels,
         Coupling::Additive => channels - inputs,
     };
     let gain = if has_gain {
-        take("4.scale", &[1, outputs, 1, 1])?.flatten_all()?
+        source
+            .take(&format!("{from}.4.scale"), &[1, outputs, 1, 1])?
+            .flatten_all()?
     } else {
         matrix::zeros_tensor(&[outputs])?
     };

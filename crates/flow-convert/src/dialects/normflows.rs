@@ -13,9 +13,10 @@ use flow_core::Passing;
 use flow_glow::{Conventions, Coupling, GlowConfig, Preprocessing, ScaleMap};
 
 use super::conv1x1_form;
+use super::layers::{coupling, read_plu};
 use crate::facts::Facts;
 use crate::fold;
-use crate::matrix::{self, Plu};
+use crate::matrix;
 use crate::parameters::{Model, Parameters, Rows, negated, scaled_rows};
 use crate::source::Source;
 use base::{Base, read_base};
@@ -64,11 +65,7 @@ pub(super) fn read(source: &mut Source, facts: &Facts) -> Result<Model> {
         levels,
         steps,
         width,
-        coupling: if outputs == channels {
-            Coupling::Affine
-        } else {
-            Coupling::Additive
-        },
+        coupling: coupling(outputs, channels),
         scale_map: facts.scale_map(&SCALE_MAPS)?,
         preprocessing: facts.preprocessing(Preprocessing::Unit),
         bits: facts.bits(),
@@ -157,24 +154,12 @@ fn read_conv1x1(
     channels: usize,
 ) -> Result<()> {
     let (from, to) = (format!("{from}.1"), format!("{to}.conv1x1"));
-    let mut square = |name: &str| source.take(&format!("{from}.{name}"), &[channels, channels]);
-    if let Ok(weight) = square("W") {
+    if let Ok(weight) = source.take(&format!("{from}.W"), &[channels, channels]) {
         parameters.put(format!("{to}.weight"), weight);
         return Ok(());
     }
-    let (permutation, lower, upper) = (square("P")?, square("L")?, square("U")?);
     source.skip(&format!("{from}.eye"));
-    let plu = Plu {
-        permutation: permutation.to_vec2()?,
-        lower: lower.to_vec2()?,
-        upper: upper.to_vec2()?,
-        log_scale: source
-            .take(&format!("{from}.log_S"), &[channels])?
-            .to_vec1()?,
-        sign: source
-            .take(&format!("{from}.sign_S"), &[channels])?
-            .to_vec1()?,
-    };
+    let plu = read_plu(source, &from, ["P", "L", "U", "log_S", "sign_S"], channels)?;
     parameters.put_qlu(&to, &plu.into_qlu(&vec![1.0; channels])?)
 }
 

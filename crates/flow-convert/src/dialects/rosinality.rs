@@ -6,12 +6,12 @@
 mod write;
 
 use anyhow::{Result, ensure};
-use candle_core::Tensor;
 use flow_glow::{Conventions, Coupling, GlowConfig, Padding, Preprocessing, PriorForm, ScaleMap};
 
 use super::conv1x1_form;
+use super::layers::{coupling, read_hidden_convs, read_plu, read_zero_conv};
 use crate::facts::Facts;
-use crate::matrix::{self, Plu};
+use crate::matrix;
 use crate::parameters::{Model, Parameters, Rows};
 use crate::source::Source;
 
@@ -39,11 +39,7 @@ pub(super) fn read(source: &mut Source, facts: &Facts) -> Result<Model> {
         levels,
         steps,
         width,
-        coupling: if outputs == channels {
-            Coupling::Affine
-        } else {
-            Coupling::Additive
-        },
+        coupling: coupling(outputs, channels),
         scale_map: ScaleMap::Sigmoid,
         preprocessing: facts.preprocessing(Preprocessing::Centered),
         bits: facts.bits(),
@@ -79,8 +75,8 @@ pub(super) fn read(source: &mut Source, facts: &Facts) -> Result<Model> {
             source,
             &mut parameters,
             [&from, &to],
-            inputs,
-            2 * inputs,
+            [inputs, 2 * inputs],
+            ("scale", &[1, 2 * inputs, 1, 1]),
             None,
         )?;
     }
@@ -129,19 +125,12 @@ fn read_conv1x1(
     for fixed in ["u_mask", "l_mask", "l_eye"] {
         source.skip(&format!("{from}.{fixed}"));
     }
-    let mut square = |name: &str| source.take(&format!("{from}.{name}"), &[channels, channels]);
-    let (permutation, lower, upper) = (square("w_p")?, square("w_l")?, square("w_u")?);
-    let plu = Plu {
-        permutation: permutation.to_vec2()?,
-        lower: lower.to_vec2()?,
-        upper: upper.to_vec2()?,
-        log_scale: source
-            .take(&format!("{from}.w_s"), &[channels])?
-            .to_vec1()?,
-        sign: source
-            .take(&format!("{from}.s_sign"), &[channels])?
-            .to_vec1()?,
-    };
+    let plu = read_plu(
+        source,
+        &from,
+        ["w_p", "w_l", "w_u", "w_s", "s_sign"],
+        channels,
+    )?;
     parameters.put_qlu(&to, &plu.into_qlu(signs)?)
 }
 
@@ -157,42 +146,19 @@ fn read_network(
         format!("{from}.coupling.net"),
         format!("{to}.coupling.network"),
     );
-    let mut take = |name: &str, shape: &[usize]| source.take(&format!("{from}.{name}"), shape);
-    parameters.put(
-        format!("{to}.conv1.weight"),
-        take("0.weight", &[width, inputs, 3, 3])?,
-    );
-    parameters.put(format!("{to}.conv1.bias"), take("0.bias", &[width])?);
-    let conv2 = take("2.weight", &[width, width, 1, 1])?.reshape((width, width))?;
-    parameters.put(format!("{to}.conv2.weight"), conv2);
-    parameters.put(format!("{to}.conv2.bias"), take("2.bias", &[width])?);
+    read_hidden_convs(source, parameters, [&from, &to], [inputs, width])?;
     let (outputs, rows) = match config.coupling {
         Coupling::Affine => (channels, Some(Rows::SecondFirst)),
         Coupling::Additive => (channels - inputs, None),
     };
     let (from, to) = (format!("{from}.4"), format!("{to}.conv3"));
-    read_zero_conv(source, parameters, [&from, &to], width, outputs, rows)
-}
-
-fn read_zero_conv(
-    source: &mut Source,
-    parameters: &mut Parameters,
-    [from, to]: [&str; 2],
-    inputs: usize,
-    outputs: usize,
-    rows: Option<Rows>,
-) -> Result<()> {
-    let arranged = |tensor: Tensor| match rows {
-        Some(rows) => rows.ours(&tensor),
-        None => Ok(tensor),
-    };
-    let weight = source.take(&format!("{from}.conv.weight"), &[outputs, inputs, 3, 3])?;
-    parameters.put(format!("{to}.weight"), arranged(weight)?);
-    let bias = source.take(&format!("{from}.conv.bias"), &[outputs])?;
-    parameters.put(format!("{to}.bias"), arranged(bias)?);
-    let scale = source
-        .take(&format!("{from}.scale"), &[1, outputs, 1, 1])?
-        .flatten_all()?;
-    parameters.put(format!("{to}.log_gain"), arranged(scale)?);
-    Ok(())
+    let gain = ("scale", &[1, outputs, 1, 1][..]);
+    read_zero_conv(
+        source,
+        parameters,
+        [&from, &to],
+        [width, outputs],
+        gain,
+        rows,
+    )
 }

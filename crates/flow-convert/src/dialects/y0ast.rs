@@ -10,8 +10,9 @@ use flow_glow::{
     Conv1x1Form, Conventions, Coupling, GlowConfig, Preprocessing, PriorForm, ScaleMap,
 };
 
+use super::layers::{coupling, read_actnorm, read_plu, read_zero_conv};
 use crate::facts::Facts;
-use crate::matrix::{self, Plu};
+use crate::matrix;
 use crate::parameters::{Model, Parameters, Rows, scaled_rows};
 use crate::source::Source;
 
@@ -58,11 +59,7 @@ pub(super) fn read(source: &mut Source, facts: &Facts) -> Result<Model> {
         levels,
         steps,
         width,
-        coupling: if outputs == channels {
-            Coupling::Affine
-        } else {
-            Coupling::Additive
-        },
+        coupling: coupling(outputs, channels),
         scale_map: ScaleMap::Sigmoid,
         preprocessing: facts.preprocessing(Preprocessing::Centered),
         bits: facts.bits(),
@@ -88,11 +85,8 @@ pub(super) fn read(source: &mut Source, facts: &Facts) -> Result<Model> {
         for step in 0..steps {
             let from = format!("flow.layers.{}", start + 1 + step);
             let to = format!("levels.{level}.steps.{step}");
-            for (theirs, ours) in [("bias", "shift"), ("logs", "log_scale")] {
-                let value =
-                    source.take(&format!("{from}.actnorm.{theirs}"), &[1, channels, 1, 1])?;
-                parameters.put(format!("{to}.actnorm.{ours}"), value);
-            }
+            let actnorm = format!("{from}.actnorm");
+            read_actnorm(source, &mut parameters, [&actnorm, &to], channels)?;
             read_conv1x1(source, &mut parameters, [&from, &to], channels)?;
             read_network(source, &mut parameters, [&from, &to], channels, &config)?;
         }
@@ -105,6 +99,7 @@ pub(super) fn read(source: &mut Source, facts: &Facts) -> Result<Model> {
                 &mut parameters,
                 [&from, &to],
                 [channels / 2, channels],
+                ("logs", &[channels, 1, 1]),
                 rows,
             )?;
         }
@@ -124,23 +119,16 @@ fn read_conv1x1(
     channels: usize,
 ) -> Result<()> {
     let (from, to) = (format!("{from}.invconv"), format!("{to}.conv1x1"));
-    let mut square = |name: &str| source.take(&format!("{from}.{name}"), &[channels, channels]);
-    if let Ok(weight) = square("weight") {
+    if let Ok(weight) = source.take(&format!("{from}.weight"), &[channels, channels]) {
         parameters.put(format!("{to}.weight"), weight);
         return Ok(());
     }
-    let (permutation, lower, upper) = (square("p")?, square("lower")?, square("upper")?);
-    let plu = Plu {
-        permutation: permutation.to_vec2()?,
-        lower: lower.to_vec2()?,
-        upper: upper.to_vec2()?,
-        log_scale: source
-            .take(&format!("{from}.log_s"), &[channels])?
-            .to_vec1()?,
-        sign: source
-            .take(&format!("{from}.sign_s"), &[channels])?
-            .to_vec1()?,
-    };
+    let plu = read_plu(
+        source,
+        &from,
+        ["p", "lower", "upper", "log_s", "sign_s"],
+        channels,
+    )?;
     parameters.put_qlu(&to, &plu.into_qlu(&vec![1.0; channels])?)
 }
 
@@ -178,29 +166,15 @@ fn read_network(
         Coupling::Additive => (channels - inputs, None),
     };
     let (from, to) = (format!("{from}.4"), format!("{to}.conv3"));
-    read_zero_conv(source, parameters, [&from, &to], [width, outputs], rows)
-}
-
-fn read_zero_conv(
-    source: &mut Source,
-    parameters: &mut Parameters,
-    [from, to]: [&str; 2],
-    [inputs, outputs]: [usize; 2],
-    rows: Option<Rows>,
-) -> Result<()> {
-    let arranged = |tensor: Tensor| match rows {
-        Some(rows) => rows.ours(&tensor),
-        None => Ok(tensor),
-    };
-    let weight = source.take(&format!("{from}.conv.weight"), &[outputs, inputs, 3, 3])?;
-    parameters.put(format!("{to}.weight"), arranged(weight)?);
-    let bias = source.take(&format!("{from}.conv.bias"), &[outputs])?;
-    parameters.put(format!("{to}.bias"), arranged(bias)?);
-    let logs = source
-        .take(&format!("{from}.logs"), &[outputs, 1, 1])?
-        .flatten_all()?;
-    parameters.put(format!("{to}.log_gain"), arranged(logs)?);
-    Ok(())
+    let gain = ("logs", &[outputs, 1, 1][..]);
+    read_zero_conv(
+        source,
+        parameters,
+        [&from, &to],
+        [width, outputs],
+        gain,
+        rows,
+    )
 }
 
 /// A convolution of zeros between zeros is its bias; a class adds a column to it. Means come first
