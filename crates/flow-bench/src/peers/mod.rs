@@ -13,7 +13,7 @@ use anyhow::Result;
 
 use crate::tools::{Flow, Python};
 
-/// Where both sides compute.
+/// Device of both sides.
 #[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
 enum Place {
     Cpu,
@@ -34,7 +34,7 @@ pub(crate) struct Options {
     /// The Python with `torch`, `nflows` and `numpy`.
     #[arg(long, default_value = "peers/bin/python")]
     python: PathBuf,
-    /// Where both sides compute; on `cuda`, `flow` is built as `cargo xtask cuda-build` does, and
+    /// Device of both sides; for `cuda`, `flow` is built as `cargo xtask cuda-build` does, and
     /// figures are those of the device.
     #[arg(long, value_enum, default_value = "cpu", conflicts_with = "vectors")]
     device: Place,

@@ -18,7 +18,8 @@ impl Python {
         let python = Self(path.to_owned());
         ensure!(
             python.succeeds("import torch, nflows, numpy"),
-            "`{0}` is no Python with torch, nflows and numpy; make one with `python3 -m venv peers && peers/bin/pip install torch nflows numpy`, or name one with `--python`",
+            "`{0}` is no Python with torch, nflows and numpy; make one with \
+             `python3 -m venv peers && peers/bin/pip install torch nflows numpy`, or name one with `--python`",
             path.display()
         );
         Ok(python)

@@ -39,7 +39,7 @@ pub(crate) struct BenchArgs {
     #[arg(long)]
     pub(crate) tf32: bool,
 
-    /// What a training step keeps: plain keeps all activations, constant inverts the flow
+    /// Memory of a training step: plain keeps all activations, constant inverts the flow
     #[arg(long, default_value = "plain", value_parser = train::memory())]
     pub(crate) memory: Memory,
 

@@ -52,7 +52,7 @@ pub(crate) struct ConvertArgs {
     #[arg(long, value_name = "PREFIX", alias = "key")]
     pub(crate) prefix: Option<String>,
 
-    /// What the model was trained on, such as `mnist`
+    /// Data set of its training, such as `mnist`
     #[arg(long, value_name = "NAME", default_value = "unknown")]
     pub(crate) dataset: String,
 
@@ -68,8 +68,8 @@ pub(crate) struct ConvertArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=8))]
     bits: Option<u32>,
 
-    /// What the model sees of a pixel in [0, 1): `centered` (pixel − ½), `unit` (the pixel), or
-    /// `logit:ALPHA` [default: what the program itself does]
+    /// Form of a pixel in [0, 1) for the model: `centered` (pixel − ½), `unit` (the pixel), or
+    /// `logit:ALPHA` [default: that of the program itself]
     #[arg(long, value_name = "FORM", value_parser = preprocessing)]
     preprocessing: Option<Preprocessing>,
 
@@ -78,11 +78,11 @@ pub(crate) struct ConvertArgs {
     #[arg(long, value_name = "MAP", value_parser = named::<ScaleMap>)]
     scale_map: Option<ScaleMap>,
 
-    /// What nflows' last convolutions see around an image, `zeros` or `ones` [default: zeros]
+    /// Values around an image for nflows' last convolutions, `zeros` or `ones` [default: zeros]
     #[arg(long, value_name = "VALUES", value_parser = named::<Padding>)]
     padding: Option<Padding>,
 
-    /// Which channels pass normflows' couplings: `first-half`, its split mode `channel`, or
+    /// Channels that pass normflows' couplings: `first-half`, its split mode `channel`, or
     /// `second-half`, `channel_inv` [default: first-half]
     #[arg(long, value_name = "CHANNELS", value_parser = named::<Passing>)]
     passing: Option<Passing>,
@@ -108,7 +108,7 @@ const IMPORT: [&str; 11] = [
 struct FromProgram(Option<Program>);
 
 impl ConvertArgs {
-    /// What was said of the model.
+    /// Facts of the model that the options state.
     pub(crate) fn facts(&self) -> Facts {
         Facts {
             program: self.from.0,

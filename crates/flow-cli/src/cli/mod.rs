@@ -1,4 +1,4 @@
-//! What can be typed: commands, options, and the texts of `--help`.
+//! The command line: commands, options, and the texts of `--help`.
 
 mod bench;
 mod cluster;

@@ -1,9 +1,10 @@
-//! The network without a graph: nothing is kept, so a panel of pixels goes through all three layers while it is in the
-//! first-level cache.
+//! The network without a graph: nothing is kept, so a panel of pixels goes through all three layers
+//! while it is in the first-level cache.
 //!
-//! Channels are rows and pixels lie side by side, as in the tensors themselves. 3×3 convolutions take pairs of pixels
-//! with two thirds of the multiplications; see [`winograd`](super::winograd). The 1×1 convolution multiplies two channels by
-//! such a pair with seven products in the place of eight; see [`strassen`](super::strassen).
+//! Channels are rows and pixels lie side by side, as in the tensors themselves. 3×3 convolutions take
+//! pairs of pixels with two thirds of the multiplications; see [`winograd`](super::winograd). The 1×1
+//! convolution multiplies two channels by such a pair with seven products in the place of eight; see
+//! [`strassen`](super::strassen).
 
 use super::sizes::{Sizes, cut};
 use super::strassen::{self, PRODUCTS};
