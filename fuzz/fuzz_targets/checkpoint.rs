@@ -21,10 +21,10 @@ static FOLDER: LazyLock<TempDir> =
 fuzz_target!(|data: &[u8]| {
     let path: PathBuf = FOLDER.path().join("file");
     fs::write(&path, data).expect("the file can be written");
-    let loaded = flow_fuzz::within(4 * data.len() + MODEL, || {
+    let loaded = flow_testing::damage::within(4 * data.len() + MODEL, || {
         Checkpoint::load(&path, &Device::Cpu)
     });
-    flow_fuzz::within(4 * data.len() + MODEL, || {
+    flow_testing::damage::within(4 * data.len() + MODEL, || {
         drop(Trainer::resume(&path, &Device::Cpu))
     });
     let Ok(checkpoint) = loaded else { return };

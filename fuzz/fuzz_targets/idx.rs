@@ -9,7 +9,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     let path = Path::new("file");
-    flow_fuzz::within(4 * data.len() + 4096, || {
+    flow_testing::damage::within(4 * data.len() + 4096, || {
         let _ = idx::read_images(path, data, 60_000);
         let _ = idx::read_labels(path, data, 60_000);
     });

@@ -17,7 +17,7 @@ const UNPACKING: usize = 1 << 17;
 fuzz_target!(|data: &[u8]| {
     let path = Path::new("file");
     let unfolded = 16 + MOST * idx::SIDE * idx::SIDE;
-    flow_fuzz::within(4 * unfolded + UNPACKING, || {
+    flow_testing::damage::within(4 * unfolded + UNPACKING, || {
         for read in [idx::read_images, idx::read_labels] {
             let Ok(content) = source::uncompressed(data) else {
                 return;

@@ -19,7 +19,7 @@ fuzz_target!(|data: &[u8]| {
             ..*source.part(Split::Test)
         };
         let (c, h, w) = part.files.shape();
-        flow_fuzz::within(4 * (data.len() + IMAGES * c * h * w) + DECODER, || {
+        flow_testing::damage::within(4 * (data.len() + IMAGES * c * h * w) + DECODER, || {
             let _ = parquet::read(data, source.image_column, &part, &mut |_| {});
         });
     }

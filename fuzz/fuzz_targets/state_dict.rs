@@ -18,7 +18,7 @@ static FOLDER: LazyLock<TempDir> =
 fuzz_target!(|data: &[u8]| {
     let path = FOLDER.path().join("file");
     fs::write(&path, data).expect("the file can be written");
-    flow_fuzz::within(4 * data.len() + READING, || drop(read(&path)));
+    flow_testing::damage::within(4 * data.len() + READING, || drop(read(&path)));
 });
 
 /// Reads every tensor that has a name.
