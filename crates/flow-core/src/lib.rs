@@ -53,61 +53,67 @@
 
 #![deny(missing_docs)]
 
-mod actnorm;
-mod autoregressive;
 mod bijection;
-mod chain;
 pub mod check;
-mod conv1x1;
-mod coupling;
 pub mod device;
 pub mod distribution;
-mod elementwise_affine;
 mod flow;
 mod gradients;
-mod householder;
 mod inspect;
-mod inverse;
 pub mod linalg;
-mod lu_linear;
-mod mlp;
+mod networks;
 pub mod ops;
 pub mod optimizer;
 pub mod params;
-mod permutation;
-mod pointwise;
 pub mod random;
 pub mod recipes;
-mod reordering;
-mod reshape;
 pub mod runs;
 mod shape;
-mod squeeze;
 pub mod train;
 pub mod transfer;
 mod transform;
-mod whiten;
 
-pub use actnorm::ActNorm;
-pub use autoregressive::Autoregressive;
+/// Invertible maps, a file each.
+mod bijections {
+    mod actnorm;
+    pub use actnorm::ActNorm;
+    mod autoregressive;
+    pub use autoregressive::Autoregressive;
+    mod chain;
+    pub use chain::Chain;
+    mod conv1x1;
+    pub use conv1x1::{InvertibleConv1x1, MatrixForm};
+    mod coupling;
+    pub use coupling::{Coupling, Passing};
+    mod elementwise_affine;
+    pub use elementwise_affine::ElementwiseAffine;
+    mod householder;
+    pub use householder::Householder;
+    mod inverse;
+    pub use inverse::Inverse;
+    mod lu_linear;
+    pub use lu_linear::LuLinear;
+    mod permutation;
+    pub use permutation::Permutation;
+    pub(crate) mod pointwise;
+    pub use pointwise::Pointwise;
+    mod reshape;
+    pub use reshape::Reshape;
+    mod squeeze;
+    pub use squeeze::Squeeze;
+    mod whiten;
+    pub use whiten::{Whiten, standard_normal_log_prob};
+
+    pub(crate) mod reordering;
+}
+
 pub use bijection::Bijection;
+pub use bijections::*;
 pub use candle_core::Result;
-pub use chain::Chain;
-pub use conv1x1::{InvertibleConv1x1, MatrixForm};
-pub use coupling::{Conditioner, Coupling, Passing};
-pub use elementwise_affine::ElementwiseAffine;
 pub use flow::{Flow, WithGraph};
 pub use gradients::Gradients;
-pub use householder::Householder;
 pub use inspect::{constant_columns, first_non_finite};
-pub use inverse::Inverse;
-pub use lu_linear::LuLinear;
-pub use mlp::{Mlp, MlpSize};
+pub use networks::{Conditioner, Mlp, MlpSize};
 pub use ops::affine::{Order, ScaleMap};
 pub use ops::spline::Spline;
-pub use permutation::Permutation;
-pub use pointwise::Pointwise;
-pub use reshape::Reshape;
-pub use squeeze::Squeeze;
 pub use transform::Transform;
-pub use whiten::{Whiten, standard_normal_log_prob};

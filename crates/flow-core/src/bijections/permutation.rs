@@ -1,6 +1,6 @@
 //! Channels in another order: y[:, i] = x[:, order[i]], log_det = 0.
 
-use crate::reordering::Reordering;
+use crate::bijections::reordering::Reordering;
 use crate::{Bijection, Result, random, shape};
 use candle_core::{Tensor, bail};
 

@@ -9,10 +9,10 @@
 //! 2015 (MADE, arXiv:1502.03509); Kingma et al. 2016 (IAF, arXiv:1606.04934); Papamakarios, Pavlakou &
 //! Murray 2017 (MAF, arXiv:1705.07057).
 
-use crate::mlp::{Mlp, MlpSize, output_bias};
+use crate::networks::output_bias;
 use crate::params::ParamBuilder;
 use crate::runs::Rows;
-use crate::{Bijection, Conditioner, Result, Transform, shape};
+use crate::{Bijection, Conditioner, Mlp, MlpSize, Result, Transform, shape};
 use candle_core::{Tensor, bail};
 
 /// An autoregressive flow of vectors `[B, D]`.

@@ -1,7 +1,7 @@
 //! Which channels of a coupling pass.
 
 use crate::Result;
-use crate::reordering::Reordering;
+use crate::bijections::reordering::Reordering;
 use candle_core::Tensor;
 use std::sync::{Arc, OnceLock};
 
