@@ -4,7 +4,7 @@
 use std::{fs, os::unix::fs::symlink};
 
 use flow_glow::{GlowConfig, ImageShape};
-use image::{GrayImage, ImageFormat, Luma, Rgb, RgbImage};
+use image::{DynamicImage, GrayImage, ImageFormat, Luma, Rgb, RgbImage};
 
 use crate::sandbox::{Report, Sandbox};
 
@@ -48,9 +48,9 @@ fn cells(table: &str, column: usize) -> Vec<String> {
     rows.map(|row| row[column].to_owned()).collect()
 }
 
-fn encoded(picture: &GrayImage, format: ImageFormat) -> Vec<u8> {
+fn encoded(picture: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
     let mut bytes = std::io::Cursor::new(Vec::new());
-    picture.write_to(&mut bytes, format).unwrap();
+    picture.into().write_to(&mut bytes, format).unwrap();
     bytes.into_inner()
 }
 
@@ -154,19 +154,19 @@ fn with_chunk(png: &[u8], exif: &[u8], behind: bool) -> Vec<u8> {
 #[test]
 fn pictures_are_turned_as_their_exif_says() {
     let sandbox = Sandbox::with_grey_model();
-    sandbox.write("upright.png", encoded(&upright(), ImageFormat::Png));
-    sandbox.write("upright.jpg", encoded(&upright(), ImageFormat::Jpeg));
+    sandbox.write("upright.png", encoded(upright(), ImageFormat::Png));
+    sandbox.write("upright.jpg", encoded(upright(), ImageFormat::Jpeg));
     let expected = ["png", "jpg"].map(|kind| sandbox.density(&format!("upright.{kind}")));
     // Otherwise turning would make no difference.
     let sides = [2, 3, 4].map(stored);
     for (i, side) in sides.iter().enumerate() {
-        sandbox.write("side.png", encoded(side, ImageFormat::Png));
+        sandbox.write("side.png", encoded(side.clone(), ImageFormat::Png));
         assert_ne!(sandbox.density("side.png"), expected[0], "{i}");
     }
     for orientation in 1..=8 {
         let (png, jpeg) = (
-            encoded(&stored(orientation), ImageFormat::Png),
-            encoded(&stored(orientation), ImageFormat::Jpeg),
+            encoded(stored(orientation), ImageFormat::Png),
+            encoded(stored(orientation), ImageFormat::Jpeg),
         );
         for big_endian in [false, true] {
             let exif = exif(orientation, big_endian);
@@ -187,28 +187,21 @@ fn pictures_are_turned_as_their_exif_says() {
 #[test]
 fn all_commands_see_the_same_picture() {
     let sandbox = Sandbox::with_grey_model();
-    let turned = with_chunk(
-        &encoded(&stored(6), ImageFormat::Png),
-        &exif(6, true),
-        false,
-    );
+    let turned = with_chunk(&encoded(stored(6), ImageFormat::Png), &exif(6, true), false);
     let other = GrayImage::from_pixel(WIDTH, HEIGHT, Luma([30]));
     let color = RgbImage::from_pixel(WIDTH, HEIGHT, Rgb([68, 32, 130]));
     let grey = GrayImage::from_pixel(WIDTH, HEIGHT, Luma([54]));
-    let results = ["upright", "turned"].map(|folder| {
-        let is_upright = folder == "upright";
+    let a = encoded(upright(), ImageFormat::Png);
+    let grey = encoded(grey, ImageFormat::Png);
+    let color = encoded(color, ImageFormat::Png);
+    let results = [("upright", a, grey), ("turned", turned, color)].map(|(folder, a, c)| {
         let write = |name: &str, content: &[u8]| {
             sandbox.write(&format!("{folder}/{name}"), content);
         };
         write("table.csv", b"file,smile\na.png,1\nb.png,0\nc.png,1\n");
-        let a = encoded(&upright(), ImageFormat::Png);
-        write("a.png", if is_upright { &a } else { &turned });
-        write("b.png", &encoded(&other, ImageFormat::Png));
-        if is_upright {
-            write("c.png", &encoded(&grey, ImageFormat::Png));
-        } else {
-            color.save(sandbox.path("turned/c.png")).unwrap();
-        }
+        write("a.png", &a);
+        write("b.png", &encoded(other.clone(), ImageFormat::Png));
+        write("c.png", &c);
         for command in [
             format!("interpolate --images {folder}/a.png {folder}/c.png --out out/1.png"),
             format!(
@@ -256,7 +249,7 @@ fn colors_become_the_grey_of_pillow() {
 #[test]
 fn folders_are_searched_and_what_is_broken_is_named() {
     let sandbox = Sandbox::with_grey_model();
-    let good = encoded(&upright(), ImageFormat::Png);
+    let good = encoded(upright(), ImageFormat::Png);
     for name in ["b.png", "a/2.png", "a/1.PNG", "c/deep/4.jpg", ".hidden.png"] {
         sandbox.write(&format!("mine/{name}"), &good);
     }
@@ -267,7 +260,7 @@ fn folders_are_searched_and_what_is_broken_is_named() {
     sandbox.write("mine/a/empty.png", "");
     sandbox.write("mine/broken.png", &good[..good.len() / 2]);
     // With a thumbnail that has an end of its own.
-    let jpeg = encoded(&upright(), ImageFormat::Jpeg);
+    let jpeg = encoded(upright(), ImageFormat::Jpeg);
     let jpeg = with_app1(&jpeg, &jpeg);
     sandbox.write("cut/whole.jpg", &jpeg);
     sandbox.write("mine/cut.jpg", &jpeg[..jpeg.len() - 20]);
@@ -311,7 +304,7 @@ fn folders_are_searched_and_what_is_broken_is_named() {
 #[test]
 fn files_that_cannot_be_read_are_passed_over() {
     let sandbox = Sandbox::with_grey_model();
-    sandbox.write("good.png", encoded(&upright(), ImageFormat::Png));
+    sandbox.write("good.png", encoded(upright(), ImageFormat::Png));
     sandbox.write("sub/text.png", "no image");
     sandbox.write("sub/empty.png", "");
     let (status, table, messages) = status_and_texts(&sandbox, "density gone.png good.png sub");

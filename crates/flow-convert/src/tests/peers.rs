@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor};
 use flow_core::{Bijection, Squeeze};
-use flow_glow::{Checkpoint, Glow, ImageShape, Latents, PriorForm};
+use flow_glow::{Checkpoint, Glow, ImageShape, Latents, Peer, PriorForm};
 
-use super::{difference, expected, fixtures, import};
+use super::{difference, expected, fixtures, import, known};
+use crate::Program;
 
 /// Nats a dimension.
 const LOG_PROB: f64 = 1e-5;
@@ -59,19 +60,19 @@ fn white(
 ) -> Vec<Tensor> {
     let model = &checkpoint.model;
     let levels = model.config().levels;
-    match name.split('-').next().unwrap() {
-        "nflows" => cut(model, &expected["z_in"]),
-        "rosinality" => (0..levels)
+    match known(name).program.unwrap() {
+        Program::Peer(Peer::Nflows) => cut(model, &expected["z_in"]),
+        Program::Peer(Peer::Rosinality) => (0..levels)
             .map(|level| expected[&format!("z_in.{level}")].clone())
             .collect(),
-        "normflows" => (0..levels)
+        Program::Peer(Peer::Normflows) => (0..levels)
             .map(|level| {
                 let theirs = &expected[&format!("z_in.{}", levels - 1 - level)];
                 whiten(checkpoint, level, theirs, labels)
             })
             .collect(),
         // Latents of the splits are their means.
-        "y0ast" => {
+        Program::Y0ast => {
             let top = &expected["z_in"];
             let zeros = |shape: ImageShape| {
                 let shape = (
@@ -87,7 +88,7 @@ fn white(
             latents
         }
         // Squeezed as images are, the second half of the channels at each level.
-        _ => {
+        Program::Chrischute => {
             let (mut latents, mut rest) = (Vec::new(), expected["z_in"].clone());
             for level in 0..levels {
                 rest = Squeeze.forward(&rest).unwrap().0;

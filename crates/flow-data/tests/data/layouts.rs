@@ -136,17 +136,12 @@ fn contradictions_are_refused() {
     let found = first_pixel(DatasetName::Mnist, data.path());
     assert_eq!(found, (2, "MNIST/raw".to_owned()));
 
-    for (first, second, other) in [
-        (canonical, raw, two.clone()),
-        (compressed, canonical, two.clone()),
-        (canonical, raw, one[..one.len() - 1].to_vec()),
+    for (first, content, second, other) in [
+        (canonical, &one, raw, &*two),
+        (compressed, &gzip(&one), canonical, &two),
+        (canonical, &one, raw, &one[..one.len() - 1]),
     ] {
-        let content = if first == compressed {
-            gzip(&one)
-        } else {
-            one.clone()
-        };
-        let data = with(&[(first, &content), (second, &other)]);
+        let data = with(&[(first, content), (second, other)]);
         let error = load(DatasetName::Mnist, data.path()).unwrap_err();
         let [first, second] = [first, second].map(|name| data.path().join(name));
         let expected = format!(

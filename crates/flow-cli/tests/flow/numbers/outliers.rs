@@ -115,6 +115,34 @@ fn the_normal_images_are_those_that_eval_measures() {
     assert_eq!(found["strange"]["images"], 60);
 }
 
+/// The metrics in a report are those of the scores of normal and of strange images.
+fn assert_metrics(found: &Value, [normal, strange]: &[Vec<f64>; 2]) {
+    let value = detection(normal, strange).unwrap();
+    let interval = bootstrap(normal, strange, 40, 0).unwrap();
+    for (name, value, interval) in [
+        ("auroc", value.auroc, interval.auroc),
+        ("aupr", value.aupr, interval.aupr),
+        ("fpr95", value.fpr95, interval.fpr95),
+    ] {
+        let score = &found["score"];
+        assert_eq!(found[name]["value"], value, "{name} of {score}");
+        assert_eq!(found[name]["low"], interval.low, "{name} of {score}");
+        assert_eq!(found[name]["high"], interval.high, "{name} of {score}");
+    }
+}
+
+/// Images beyond the threshold, and no others, are called outliers.
+fn assert_verdicts(tables @ [normal, _]: &[Vec<csv::StringRecord>; 2]) {
+    let threshold = quantile(&numbers(normal, 2), 0.9).unwrap();
+    for row in tables.iter().flatten() {
+        assert_eq!(row[3].parse::<f64>().unwrap(), threshold);
+        let is_outlier = row[2].parse::<f64>().unwrap() > threshold;
+        assert_eq!(&row[4], if is_outlier { "outlier" } else { "normal" });
+    }
+    let flagged = normal.iter().filter(|row| &row[4] == "outlier").count();
+    assert!(flagged <= 15, "{flagged} of 150 normal images");
+}
+
 #[test]
 fn metrics_are_those_of_the_scores() {
     let sandbox = Sandbox::with_learned();
@@ -129,68 +157,34 @@ fn metrics_are_those_of_the_scores() {
     let all = sandbox.json(&format!(
         "{base} --against fashion-mnist --background {MODEL} --bootstrap 40 --batch 7 --json"
     ));
-    let found = all["scores"].as_array().unwrap();
-    let names: Vec<_> = found
-        .iter()
-        .map(|found| (found["score"].as_str().unwrap(), &found["batch"]))
-        .collect();
-    let [one, seven] = [Value::from(1), Value::from(7)];
-    assert_eq!(
-        names,
-        [
-            ("likelihood", &one),
-            ("typicality", &one),
-            ("typicality", &seven),
-            ("complexity", &one),
-            ("likelihood-ratio", &one),
-            ("latent-norm", &one),
-        ]
-    );
     let entropy = all["entropy"].as_f64().unwrap();
-    for found in found {
-        let score = found["score"].as_str().unwrap();
-        let more = if score == "likelihood-ratio" {
-            format!("likelihood-ratio --background {MODEL}")
-        } else {
-            score.to_owned()
-        };
-        let [normal, strange] = ["", "--against fashion-mnist"].map(|of| judged(of, &more));
-        let mut scores = [&normal, &strange].map(|rows| numbers(rows, 2));
-        if found["batch"] == 7 {
-            scores = [&normal, &strange]
-                .map(|rows| batch_typicality(&numbers(rows, 1), entropy, 7, 0).unwrap());
-        }
-        let value = detection(&scores[0], &scores[1]).unwrap();
-        let expected = bootstrap(&scores[0], &scores[1], 40, 0).unwrap();
-        for (name, value, expected) in [
-            ("auroc", value.auroc, expected.auroc),
-            ("aupr", value.aupr, expected.aupr),
-            ("fpr95", value.fpr95, expected.fpr95),
-        ] {
-            assert_eq!(found[name]["value"], value, "{name} of {score}");
-            assert_eq!(found[name]["low"], expected.low, "{name} of {score}");
-            assert_eq!(found[name]["high"], expected.high, "{name} of {score}");
-        }
-        if score == "likelihood-ratio" {
-            // The background model is the model itself.
-            assert!(scores.concat().iter().all(|score| *score == 0.0));
-            assert_eq!(found["auroc"]["value"], 0.5);
-        }
-
-        let threshold = quantile(&numbers(&normal, 2), 0.9).unwrap();
-        for row in normal.iter().chain(&strange) {
-            assert_eq!(row[3].parse::<f64>().unwrap(), threshold);
-            assert_eq!(
-                &row[4],
-                if row[2].parse::<f64>().unwrap() > threshold {
-                    "outlier"
-                } else {
-                    "normal"
-                }
-            );
-        }
-        let flagged = normal.iter().filter(|row| &row[4] == "outlier").count();
-        assert!(flagged <= 15, "{flagged} of 150 normal images");
+    let ratio = format!("likelihood-ratio --background {MODEL}");
+    // Scores, batch sizes, options that print the scores, and whether all scores are 0.
+    let expected = [
+        ("likelihood", 1, "likelihood", false),
+        ("typicality", 1, "typicality", false),
+        ("typicality", 7, "typicality", false),
+        ("complexity", 1, "complexity", false),
+        // The background model is the model itself.
+        ("likelihood-ratio", 1, &ratio, true),
+        ("latent-norm", 1, "latent-norm", false),
+    ];
+    let found = all["scores"].as_array().unwrap();
+    assert_eq!(found.len(), expected.len());
+    for (found, (score, batch, option, is_zero)) in found.iter().zip(expected) {
+        assert_eq!(
+            (&found["score"], &found["batch"]),
+            (&score.into(), &batch.into())
+        );
+        let tables = ["", "--against fashion-mnist"].map(|of| judged(of, option));
+        let scores = tables.each_ref().map(|rows| match batch {
+            1 => numbers(rows, 2),
+            _ => batch_typicality(&numbers(rows, 1), entropy, batch, 0).unwrap(),
+        });
+        assert_metrics(found, &scores);
+        assert_eq!(scores.concat().iter().all(|score| *score == 0.0), is_zero);
+        assert_eq!(found["auroc"]["value"] == 0.5, is_zero);
+        assert_verdicts(&tables);
     }
     let typical = judged("", "typicality");
     for row in typical.iter().take(5) {

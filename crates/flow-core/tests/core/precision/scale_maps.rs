@@ -40,17 +40,26 @@ fn exact(map: ScaleMap, raw: f64) -> (f64, f64) {
 
 #[test]
 fn log_scales_and_gradients_keep_their_digits() {
+    type Function = fn(f64) -> f64;
+    let same: Function = |log_scale| log_scale;
+    // Logarithms of scales near 1 are small differences: they count beside the 1.
+    let beside: Function = |log_scale| log_scale + 8.0;
+    // Divided by the least scale, a subnormal gradient stays subnormal.
+    let scaled: Function = |gradient| gradient * 1e-3;
+    // A saturated hyperbolic tangent has the digits that 1 − t² leaves.
+    let saturated: Function = |gradient| gradient + 1.0;
+    // Each map with the forms in which its log-scales and gradients are compared.
     let maps = [
-        ScaleMap::Sigmoid,
-        ScaleMap::SigmoidOffset,
-        ScaleMap::SigmoidInverse,
-        ScaleMap::Softplus,
-        ScaleMap::SoftplusUnbounded,
-        ScaleMap::Exp,
-        ScaleMap::ExpTanh { bound: 1.5 },
+        (ScaleMap::Sigmoid, same, scaled),
+        (ScaleMap::SigmoidOffset, beside, scaled),
+        (ScaleMap::SigmoidInverse, same, scaled),
+        (ScaleMap::Softplus, beside, scaled),
+        (ScaleMap::SoftplusUnbounded, beside, scaled),
+        (ScaleMap::Exp, same, scaled),
+        (ScaleMap::ExpTanh { bound: 1.5 }, beside, saturated),
     ];
     let at = places();
-    for (map, (form, dtype, forward)) in maps
+    for ((map, of_log_scale, of_gradient), (form, dtype, forward)) in maps
         .into_iter()
         .flat_map(|map| FORMS.map(|form| (map, form)))
     {
@@ -63,28 +72,12 @@ fn log_scales_and_gradients_keep_their_digits() {
         };
         let name = |what: &str| format!("{map:?}, {form}, {what}");
         let (values, slopes): (Vec<_>, Vec<_>) = at.iter().map(|raw| exact(map, *raw)).unzip();
-        // Logarithms of scales near 1 are small differences: they count beside the 1.
-        let crosses = matches!(
-            map,
-            ScaleMap::SigmoidOffset | ScaleMap::Softplus | ScaleMap::SoftplusUnbounded
-        ) || map == (ScaleMap::ExpTanh { bound: 1.5 });
-        let beside = |values: Vec<f64>| {
-            let shift = if crosses { 8.0 } else { 0.0 };
-            values
-                .into_iter()
-                .map(|value| value + shift)
-                .collect::<Vec<_>>()
-        };
-        let found = beside(numbers(&log_scale(&raw)));
-        near(&name("value"), &found, &beside(values), &at, dtype, 4.0);
-        // Divided by the least scale, what is smaller than all numbers with all digits stays so. A
-        // saturated hyperbolic tangent has the digits that 1 − t² leaves.
-        let tangent = matches!(map, ScaleMap::ExpTanh { .. });
-        let scaled = |slopes: Vec<f64>| {
-            let scaled = |slope| if tangent { slope + 1.0 } else { slope * 1e-3 };
-            slopes.into_iter().map(scaled).collect::<Vec<_>>()
-        };
-        let (found, slopes) = (scaled(gradient(&raw, log_scale)), scaled(slopes));
+        let each = |values: Vec<f64>, f: Function| values.into_iter().map(f).collect::<Vec<_>>();
+        let [found, values] =
+            [numbers(&log_scale(&raw)), values].map(|values| each(values, of_log_scale));
+        near(&name("value"), &found, &values, &at, dtype, 4.0);
+        let [found, slopes] =
+            [gradient(&raw, log_scale), slopes].map(|slopes| each(slopes, of_gradient));
         near(&name("gradient"), &found, &slopes, &at, dtype, 8.0);
     }
 }
