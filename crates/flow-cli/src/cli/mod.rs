@@ -35,7 +35,8 @@ pub(crate) use outliers::OutliersArgs;
 pub(crate) use sample::{Motion, SampleArgs};
 pub(crate) use shared::{CheckpointArgs, DataDirArgs, DeviceArgs, DistributedArgs};
 pub(crate) use train::{
-    LimitArgs, ModelArgs, OptimizationArgs, OutputArgs, PreprocessingChoice, Preset, TrainArgs,
+    DataArgs, LimitArgs, ModelArgs, OptimizationArgs, OutputArgs, PreprocessingChoice, Preset,
+    TrainArgs,
 };
 pub(crate) use verify::VerifyArgs;
 

@@ -44,7 +44,7 @@ struct Benchmark {
     train_share_of_matmul: f64,
 }
 
-/// Measures.
+/// Measures and prints.
 pub(crate) fn run(args: &BenchArgs) -> Result<()> {
     let device = args.device.device.open()?;
     if args.tf32 {
@@ -52,104 +52,136 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
     }
     let image = ImageShape::new(args.channels, args.size, args.size);
     let config = training::config_of(&args.model, image, CLASSES, || [1; 256]);
-    let batch = args.batch_size;
-    let settings = TrainSettings {
-        batch_size: batch,
-        precision: args.precision,
-        memory: args.memory,
-        // Noise is not to be learnt: the weights stay near those of a fresh model.
-        learning_rate: 1e-6,
-        ..TrainSettings::default()
-    };
-    let mut trainer = Trainer::new(&config, settings, "noise", &device)?;
-    // As `train` does.
-    trainer.keep_on_disk(&env::temp_dir())?;
-    let shape = (batch, image.channels, image.height, image.width);
-    let x = random::uniform(0, shape, DType::F32, &device)?;
-    let images = (&x * 255.0)?.to_dtype(DType::U8)?;
-    let labels = config
-        .classes
-        .map(|_| Tensor::zeros(batch, DType::U32, &device))
-        .transpose()?;
-    let labels = labels.as_ref();
-    trainer.initialize(&images)?;
-
-    let before = transfer::copies();
-    let train = median(&device, args.iters, || trainer.step(&images, labels, 0.0))?;
-    let after = transfer::copies();
-    let copies = after.to_device + after.to_host - before.to_device - before.to_host;
-    // Training needs the most memory; what comes later must not count.
-    let peak_mb = match device::peak_memory(&device)? {
-        Some(bytes) => Some(bytes >> 20),
-        None => memory::peak_mb()?,
-    };
-    let model = trainer.model()?;
-    let log_prob = median(&device, args.iters, || model.log_prob(&x, labels))?;
-    let sample = median(&device, args.iters, || model.sample(batch, labels, 1.0, 0))?;
-    let matrices = [0, 1].map(|seed| random::normal(seed, (MATRIX, MATRIX), DType::F32, &device));
-    let [a, b] = matrices;
-    let (a, b) = (a?, b?);
-    let matmul = median(&device, args.iters, || a.matmul(&b))?;
-
-    let rate = |seconds: f64| batch as f64 / seconds;
-    // Backwards, each product has two: one for its input and one for its weights.
-    let train_gflop_s = 3.0 * forward_flop(&config) * rate(train) / 1e9;
-    let matmul_gflop_s = 2.0 * (MATRIX as f64).powi(3) / matmul / 1e9;
-    let result = Benchmark {
-        levels: config.levels,
-        steps: config.steps,
-        width: config.width,
-        batch,
-        device: name_of(&device),
-        threads: rayon::current_num_threads(),
-        train_img_s: rounded(rate(train)),
-        log_prob_img_s: rounded(rate(log_prob)),
-        sample_img_s: rounded(rate(sample)),
-        peak_mb,
-        copies_a_step: rounded(copies as f64 / (WARM_UP + args.iters) as f64),
-        train_gflop_s: rounded(train_gflop_s),
-        matmul_gflop_s: rounded(matmul_gflop_s),
-        train_share_of_matmul: (100.0 * train_gflop_s / matmul_gflop_s).round() / 100.0,
-    };
+    let times = Times::measure(args, &config, &device)?;
+    let result = Benchmark::new(args, &config, &device, &times);
     if args.json {
-        return report::json(&result);
+        report::json(&result)
+    } else {
+        report::table(&result.rows(image))
     }
-    report::table(&[
-        (
-            "model",
-            format!(
-                "{} of {}, width {}, images of {image}",
-                count(result.levels, "level"),
-                count(result.steps, "step"),
-                result.width
+}
+
+/// Median seconds of each kind of work, and the costs of a training step beside time.
+struct Times {
+    train: f64,
+    log_prob: f64,
+    sample: f64,
+    matmul: f64,
+    /// Copies between host and device, in all training steps.
+    copies: u64,
+    peak_mb: Option<u64>,
+}
+
+impl Times {
+    fn measure(args: &BenchArgs, config: &GlowConfig, device: &Device) -> Result<Self> {
+        let (batch, image) = (args.batch_size, config.image);
+        let settings = TrainSettings {
+            batch_size: batch,
+            precision: args.precision,
+            memory: args.memory,
+            // Noise is not to be learnt: the weights stay near those of a fresh model.
+            learning_rate: 1e-6,
+            ..TrainSettings::default()
+        };
+        let mut trainer = Trainer::new(config, settings, "noise", device)?;
+        // As `train` does.
+        trainer.keep_on_disk(&env::temp_dir())?;
+        let shape = (batch, image.channels, image.height, image.width);
+        let x = random::uniform(0, shape, DType::F32, device)?;
+        let images = (&x * 255.0)?.to_dtype(DType::U8)?;
+        let labels = config
+            .classes
+            .map(|_| Tensor::zeros(batch, DType::U32, device))
+            .transpose()?;
+        let labels = labels.as_ref();
+        trainer.initialize(&images)?;
+
+        let before = transfer::copies();
+        let train = median(device, args.iters, || trainer.step(&images, labels, 0.0))?;
+        let after = transfer::copies();
+        // Training needs the most memory; what comes later must not count.
+        let peak_mb = match device::peak_memory(device)? {
+            Some(bytes) => Some(bytes >> 20),
+            None => memory::peak_mb()?,
+        };
+        let model = trainer.model()?;
+        let square = |seed| random::normal(seed, (MATRIX, MATRIX), DType::F32, device);
+        let (a, b) = (square(0)?, square(1)?);
+        Ok(Self {
+            train,
+            log_prob: median(device, args.iters, || model.log_prob(&x, labels))?,
+            sample: median(device, args.iters, || model.sample(batch, labels, 1.0, 0))?,
+            matmul: median(device, args.iters, || a.matmul(&b))?,
+            copies: after.to_device + after.to_host - before.to_device - before.to_host,
+            peak_mb,
+        })
+    }
+}
+
+impl Benchmark {
+    fn new(args: &BenchArgs, config: &GlowConfig, device: &Device, times: &Times) -> Self {
+        let rate = |seconds: f64| args.batch_size as f64 / seconds;
+        // Backwards, each product has two: one for its input and one for its weights.
+        let train_gflop_s = 3.0 * forward_flop(config) * rate(times.train) / 1e9;
+        let matmul_gflop_s = 2.0 * (MATRIX as f64).powi(3) / times.matmul / 1e9;
+        Self {
+            levels: config.levels,
+            steps: config.steps,
+            width: config.width,
+            batch: args.batch_size,
+            device: name_of(device),
+            threads: rayon::current_num_threads(),
+            train_img_s: rounded(rate(times.train)),
+            log_prob_img_s: rounded(rate(times.log_prob)),
+            sample_img_s: rounded(rate(times.sample)),
+            peak_mb: times.peak_mb,
+            copies_a_step: rounded(times.copies as f64 / (WARM_UP + args.iters) as f64),
+            train_gflop_s: rounded(train_gflop_s),
+            matmul_gflop_s: rounded(matmul_gflop_s),
+            train_share_of_matmul: (100.0 * train_gflop_s / matmul_gflop_s).round() / 100.0,
+        }
+    }
+
+    /// The rows of a table for people.
+    fn rows(&self, image: ImageShape) -> [(&'static str, String); 7] {
+        let memory = match self.peak_mb {
+            Some(mb) => format!("{mb} MB, in training"),
+            None => "unknown".to_owned(),
+        };
+        [
+            (
+                "model",
+                format!(
+                    "{} of {}, width {}, images of {image}",
+                    count(self.levels, "level"),
+                    count(self.steps, "step"),
+                    self.width
+                ),
             ),
-        ),
-        ("training", format!("{} images/s", result.train_img_s)),
-        ("log_prob", format!("{} images/s", result.log_prob_img_s)),
-        ("sample", format!("{} images/s", result.sample_img_s)),
-        (
-            "peak memory",
-            peak_mb.map_or("unknown".to_owned(), |mb| format!("{mb} MB, in training")),
-        ),
-        (
-            "arithmetic",
-            format!(
-                "{} GFLOP/s in training, {} in a product of matrices: {:.0} %",
-                result.train_gflop_s,
-                result.matmul_gflop_s,
-                100.0 * result.train_share_of_matmul
+            ("training", format!("{} images/s", self.train_img_s)),
+            ("log_prob", format!("{} images/s", self.log_prob_img_s)),
+            ("sample", format!("{} images/s", self.sample_img_s)),
+            ("peak memory", memory),
+            (
+                "arithmetic",
+                format!(
+                    "{} GFLOP/s in training, {} in a product of matrices: {:.0} %",
+                    self.train_gflop_s,
+                    self.matmul_gflop_s,
+                    100.0 * self.train_share_of_matmul
+                ),
             ),
-        ),
-        (
-            "device",
-            format!(
-                "{}, copies in a step: {}; {}",
-                result.device,
-                result.copies_a_step,
-                count(result.threads, "thread")
+            (
+                "device",
+                format!(
+                    "{}, copies in a step: {}; {}",
+                    self.device,
+                    self.copies_a_step,
+                    count(self.threads, "thread")
+                ),
             ),
-        ),
-    ])
+        ]
+    }
 }
 
 fn name_of(device: &Device) -> String {

@@ -9,6 +9,7 @@ mod interrupt;
 mod limits;
 mod metrics;
 mod notes;
+mod options;
 mod order;
 mod pulse;
 mod results;

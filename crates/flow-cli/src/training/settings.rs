@@ -5,6 +5,7 @@ use flow_glow::{
     Dequantization, GlowConfig, Header, ImageShape, Peer, Preprocessing, ScaleMap, TrainSettings,
 };
 
+use super::options::{apply_additions, apply_form, apply_optimization};
 use crate::cli::{ModelArgs, OptimizationArgs, PreprocessingChoice, Preset, TrainArgs};
 
 /// What `--scale-map exp-tanh` means: scales between e⁻² and e².
@@ -46,16 +47,16 @@ pub(crate) fn config_of(
     histogram: impl Fn() -> [u64; 256],
 ) -> GlowConfig {
     let name = args.preset.unwrap_or_default();
-    let config = change_config(args, classes, preset(name, args.peer, image));
+    let mut config = preset(name, args.peer, image);
+    apply_form(args, &mut config);
+    apply_additions(args, classes, &mut config);
     let choice = match (args.preprocessing, args.peer) {
         (Some(choice), _) => choice,
         (None, Some(_)) => return config,
         (None, None) => name.preprocessing(),
     };
-    GlowConfig {
-        preprocessing: preprocessing(choice, config.bits, histogram),
-        ..config
-    }
+    config.preprocessing = preprocessing(choice, config.bits, histogram);
+    config
 }
 
 /// The options beside `--for` that ask for what a Glow of the program does not have.
@@ -97,20 +98,17 @@ pub(crate) fn settings(args: &TrainArgs) -> TrainSettings {
         },
         ..TrainSettings::default()
     };
-    change_settings(&args.optimization, base)
+    changed(&args.optimization, base)
 }
 
 /// The model of a checkpoint with what the options add to it: classes, learned noise, another preprocessing.
 pub(crate) fn config_from(args: &ModelArgs, source: &GlowConfig, dataset: &Dataset) -> GlowConfig {
-    source.extended(&GlowConfig {
-        classes: args.classes.then(|| dataset.classes()),
-        dequantization: args.dequantization.unwrap_or_default(),
-        preprocessing: match args.preprocessing {
-            Some(choice) => preprocessing(choice, source.bits, || dataset.histogram()),
-            None => source.preprocessing.clone(),
-        },
-        ..source.clone()
-    })
+    let mut asked = source.clone();
+    apply_additions(args, dataset.classes(), &mut asked);
+    if let Some(choice) = args.preprocessing {
+        asked.preprocessing = preprocessing(choice, source.bits, || dataset.histogram());
+    }
+    source.extended(&asked)
 }
 
 /// The training the options ask for, of a model that has the weights of a checkpoint. What they leave open is as
@@ -133,7 +131,12 @@ pub(crate) fn settings_from(
     if let Some(preset) = args.model.preset {
         base.learning_rate = preset.learning_rate();
     }
-    change_settings(&args.optimization, base)
+    changed(&args.optimization, base)
+}
+
+fn changed(args: &OptimizationArgs, mut base: TrainSettings) -> TrainSettings {
+    apply_optimization(args, &mut base);
+    base
 }
 
 pub(super) fn preset(preset: Preset, peer: Option<Peer>, image: ImageShape) -> GlowConfig {
@@ -157,40 +160,5 @@ pub(super) fn preprocessing(
         PreprocessingChoice::Centered => Preprocessing::Centered,
         PreprocessingChoice::Logit => LOGIT,
         PreprocessingChoice::Equalized => Preprocessing::equalized(&histogram(), bits),
-    }
-}
-
-/// What the options say of the model but for its preprocessing, which depends on the data.
-pub(super) fn change_config(args: &ModelArgs, classes: usize, base: GlowConfig) -> GlowConfig {
-    GlowConfig {
-        levels: args.levels.unwrap_or(base.levels),
-        steps: args.steps.unwrap_or(base.steps),
-        width: args.width.unwrap_or(base.width),
-        coupling: args.coupling.unwrap_or(base.coupling),
-        scale_map: args.scale_map.unwrap_or(base.scale_map),
-        bits: args.bits.unwrap_or(base.bits),
-        dequantization: args.dequantization.unwrap_or(base.dequantization),
-        classes: if args.classes {
-            Some(classes)
-        } else {
-            base.classes
-        },
-        ..base
-    }
-}
-
-pub(super) fn change_settings(args: &OptimizationArgs, base: TrainSettings) -> TrainSettings {
-    TrainSettings {
-        batch_size: args.batch_size.unwrap_or(base.batch_size),
-        learning_rate: args.lr.unwrap_or(base.learning_rate),
-        warmup_steps: args.warmup_steps.unwrap_or(base.warmup_steps),
-        clip_norm: args.clip_norm.unwrap_or(base.clip_norm),
-        average_decay: args.average_decay.unwrap_or(base.average_decay),
-        optimizer: args.optimizer.unwrap_or(base.optimizer),
-        precision: args.precision.unwrap_or(base.precision),
-        memory: args.memory.unwrap_or(base.memory),
-        unsound_inversion: args.unsound_inversion.unwrap_or(base.unsound_inversion),
-        classification: args.classification.unwrap_or(base.classification),
-        seed: args.seed.unwrap_or(base.seed),
     }
 }

@@ -182,7 +182,7 @@ fn resume(
     let images = open_images(args, name, (notes.flip, notes.mutate), eval_images)?;
     data::check_fit(trainer.config(), &images.train)?;
     notes.check_images(&images)?;
-    training::check_same(args, &trainer, &notes, &images.train)?;
+    let settings = training::check_same(args, &trainer, &notes, &images.train)?;
     let batch_size = trainer.settings().batch_size;
     check_batch_size(batch_size, &images.train)?;
     ensure!(
@@ -190,12 +190,7 @@ fn resume(
         "`{}` stands behind the end of its epoch, where no training can stand",
         folder.training().display()
     );
-    let (settings, asked) = (trainer.settings(), &args.optimization);
-    let memory = asked.memory.unwrap_or(settings.memory);
-    let unsound_inversion = asked
-        .unsound_inversion
-        .unwrap_or(settings.unsound_inversion);
-    trainer.set_memory(memory, unsound_inversion);
+    trainer.set_memory(settings.memory, settings.unsound_inversion);
     tracing::info!("resuming after step {}", HumanCount(trainer.progress.step));
     Ok((trainer, images, notes))
 }
