@@ -51,24 +51,6 @@ impl Facts {
         read().with_context(cannot).map_err(Error)
     }
 
-    /// These facts, and those of `other` where none is known.
-    #[must_use]
-    pub fn or(self, other: Self) -> Self {
-        Self {
-            program: self.program.or(other.program),
-            levels: self.levels.or(other.levels),
-            steps: self.steps.or(other.steps),
-            hidden: self.hidden.or(other.hidden),
-            size: self.size.or(other.size),
-            channels: self.channels.or(other.channels),
-            bits: self.bits.or(other.bits),
-            preprocessing: self.preprocessing.or(other.preprocessing),
-            scale_map: self.scale_map.or(other.scale_map),
-            padding: self.padding.or(other.padding),
-            passing: self.passing.or(other.passing),
-        }
-    }
-
     /// The size of the images: `channels` are those of the state dict, which may tell the height
     /// and width too.
     pub(crate) fn image(&self, channels: usize, sides: Option<[usize; 2]>) -> Result<ImageShape> {

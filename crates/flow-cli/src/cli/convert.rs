@@ -34,18 +34,25 @@ pub(crate) struct ConvertArgs {
     #[arg(value_name = "OUT")]
     pub(crate) output: PathBuf,
 
+    /// Convert a checkpoint of this project for another program
+    #[arg(long, value_name = "PROGRAM", conflicts_with = "ImportArgs", value_parser = train::peer())]
+    pub(crate) to: Option<Peer>,
+
+    #[command(flatten)]
+    pub(crate) import: ImportArgs,
+}
+
+/// Options about files of other programs.
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
     /// The program that wrote IN: nflows, rosinality, normflows, y0ast, chrischute, or auto for the
     /// one that its names belong to
     #[arg(long, value_name = "PROGRAM", default_value = "auto", value_parser = program)]
     from: FromProgram,
 
-    /// Convert a checkpoint of this project for another program
-    #[arg(long, value_name = "PROGRAM", conflicts_with_all = IMPORT, value_parser = train::peer())]
-    pub(crate) to: Option<Peer>,
-
     /// A JSON file that says what IN does not
     #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
+    config: Option<PathBuf>,
 
     /// The prefix below which the model stands in IN, if there are several: keys and the beginnings
     /// of names, each with a dot, such as `ema_model.`
@@ -88,39 +95,29 @@ pub(crate) struct ConvertArgs {
     passing: Option<Passing>,
 }
 
-/// Options about files of other programs.
-const IMPORT: [&str; 11] = [
-    "from",
-    "config",
-    "prefix",
-    "dataset",
-    "size",
-    "channels",
-    "bits",
-    "preprocessing",
-    "scale_map",
-    "padding",
-    "passing",
-];
-
 /// A program, or `auto`.
 #[derive(Clone, Copy, Debug)]
 struct FromProgram(Option<Program>);
 
-impl ConvertArgs {
-    /// Facts of the model that the options state.
-    pub(crate) fn facts(&self) -> Facts {
-        Facts {
-            program: self.from.0,
-            size: self.size,
-            channels: self.channels,
-            bits: self.bits,
-            preprocessing: self.preprocessing.clone(),
-            scale_map: self.scale_map,
-            padding: self.padding,
-            passing: self.passing,
-            ..Facts::default()
-        }
+impl ImportArgs {
+    /// The facts that the options state, and those of `--config` for all others.
+    ///
+    /// # Errors
+    /// If the file of `--config` cannot be read.
+    pub(crate) fn facts(&self) -> Result<Facts, flow_convert::Error> {
+        let file = self.config.as_deref().map(Facts::from_file);
+        let file = file.transpose()?.unwrap_or_default();
+        Ok(Facts {
+            program: self.from.0.or(file.program),
+            size: self.size.or(file.size),
+            channels: self.channels.or(file.channels),
+            bits: self.bits.or(file.bits),
+            preprocessing: self.preprocessing.clone().or(file.preprocessing),
+            scale_map: self.scale_map.or(file.scale_map),
+            padding: self.padding.or(file.padding),
+            passing: self.passing.or(file.passing),
+            ..file
+        })
     }
 }
 

@@ -2,7 +2,6 @@
 
 use anyhow::{Context, Result};
 use candle_core::Device;
-use flow_convert::Facts;
 use flow_glow::{Checkpoint, Peer};
 
 use crate::{cli::ConvertArgs, output::report};
@@ -16,13 +15,10 @@ pub(crate) fn run(args: &ConvertArgs) -> Result<()> {
 }
 
 fn import(args: &ConvertArgs) -> Result<()> {
-    let facts = match &args.config {
-        Some(path) => args.facts().or(Facts::from_file(path)?),
-        None => args.facts(),
-    };
-    let found = flow_convert::read(&args.input, args.prefix.as_deref(), &facts)?;
+    let options = &args.import;
+    let found = flow_convert::read(&args.input, options.prefix.as_deref(), &options.facts()?)?;
     let config = &found.config;
-    Checkpoint::save(&args.output, config, &args.dataset, found.parameters)
+    Checkpoint::save(&args.output, config, &options.dataset, found.parameters)
         .with_context(|| format!("cannot convert `{}`", args.input.display()))?;
     if let Some(remark) = &found.remark {
         tracing::info!("{remark}");

@@ -4,18 +4,18 @@
 //! first convolution too; the scale is exp(γ·tanh s) with a learned γ for each channel; latents
 //! have no learned prior.
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use candle_core::Tensor;
 use flow_core::Passing;
 use flow_glow::{
-    Conv1x1Form, Conventions, Coupling, GlowConfig, NetworkInput, Preprocessing, PriorForm,
-    ScaleMap,
+    Conv1x1Form, Conventions, GlowConfig, NetworkInput, Preprocessing, PriorForm, ScaleMap,
 };
 
-use super::layers::read_actnorm;
+use super::layers::{put_hidden_convs, read_actnorm};
+use super::reader::{Dialect, Reader, Sizes};
 use crate::facts::Facts;
 use crate::matrix;
-use crate::parameters::{Model, Parameters, Rows, scaled_rows};
+use crate::parameters::{Rows, scaled_rows};
 use crate::source::Source;
 
 /// Offset that PyTorch's batch normalisation adds to a variance.
@@ -24,97 +24,85 @@ const EPSILON: f64 = 1e-5;
 /// The tensor by which its models are known.
 pub(super) const FIRST_TENSOR: [&str; 1] = ["flows.steps.0.coup.scale"];
 
-/// A model from its state dict.
-pub(super) fn read(source: &mut Source, facts: &Facts) -> Result<Model> {
-    let prefix = |level: usize| format!("flows.{}steps.", "next.".repeat(level));
-    let mut levels = 0;
-    while !source.indices(&prefix(levels)).is_empty() {
-        levels += 1;
-    }
-    let steps = source.indices(&prefix(0)).len();
-    let [channels, _] = source.shape("flows.steps.0.conv.weight")?;
-    ensure!(
-        channels % 4 == 0,
-        "{channels} channels in the first step are no squeezed image's"
-    );
-    let [width, ..] = source.shape::<4>("flows.steps.0.coup.nn.in_conv.weight")?;
-    facts.check(levels, steps, width)?;
-    let bounds: f64 = source.take("bounds", &[1])?.get(0)?.to_scalar()?;
-    let alpha = (1.0 - bounds) / 2.0;
-    let config = GlowConfig {
-        levels,
-        steps,
-        width,
-        coupling: Coupling::Affine,
-        scale_map: ScaleMap::ExpTanhLearned,
-        preprocessing: facts.preprocessing(Preprocessing::Logit { alpha }),
-        bits: facts.bits(),
-        classes: None,
-        conventions: Conventions {
-            conv1x1: Conv1x1Form::Plain,
-            passing: Passing::SecondHalf,
-            network_input: NetworkInput::AffineRelu,
-            split_prior: PriorForm::Standard,
-            top_prior: PriorForm::Standard,
-            ..Conventions::default()
-        },
-        ..GlowConfig::small(facts.image(channels / 4, None)?)
-    };
-    config.validate()?;
+/// Its models.
+pub(super) struct Chrischute;
 
-    let mut parameters = Parameters::default();
-    for level in 0..levels {
-        let channels = channels << level;
-        for step in 0..steps {
-            let from = format!("{}{step}", prefix(level));
-            let to = format!("levels.{level}.steps.{step}");
-            let norm = format!("{from}.norm");
-            read_actnorm(source, &mut parameters, [&norm, &to], channels)?;
-            source.skip(&format!("{from}.norm.is_initialized"));
-            let weight = source.take(&format!("{from}.conv.weight"), &[channels, channels])?;
-            parameters.put(format!("{to}.conv1x1.weight"), weight);
-            read_coupling(source, &mut parameters, [&from, &to], channels, width)?;
+impl Dialect for Chrischute {
+    fn config(source: &mut Source, facts: &Facts) -> Result<(Self, GlowConfig)> {
+        let mut levels = 0;
+        while !source.indices(&steps_of(levels)).is_empty() {
+            levels += 1;
         }
+        let [channels, _] = source.shape("flows.steps.0.conv.weight")?;
+        let [width, ..] = source.shape::<4>("flows.steps.0.coup.nn.in_conv.weight")?;
+        let sizes = Sizes {
+            levels,
+            steps: source.indices(&steps_of(0)).len(),
+            width,
+            channels,
+            outputs: channels,
+            last_sides: None,
+        };
+        let bounds: f64 = source.take("bounds", &[1])?.get(0)?.to_scalar()?;
+        let alpha = (1.0 - bounds) / 2.0;
+        let config = GlowConfig {
+            scale_map: ScaleMap::ExpTanhLearned,
+            conventions: Conventions {
+                conv1x1: Conv1x1Form::Plain,
+                passing: Passing::SecondHalf,
+                network_input: NetworkInput::AffineRelu,
+                split_prior: PriorForm::Standard,
+                top_prior: PriorForm::Standard,
+                ..Conventions::default()
+            },
+            ..sizes.config(facts, Preprocessing::Logit { alpha })?
+        };
+        Ok((Self, config))
     }
-    Ok(Model { config, parameters })
+
+    fn step(&self, reader: &mut Reader<'_>, [level, step]: [usize; 2], to: &str) -> Result<()> {
+        let from = format!("{}{step}", steps_of(level));
+        let channels = reader.channels(level);
+        read_actnorm(reader, [&format!("{from}.norm"), to], channels)?;
+        reader.source.skip(&format!("{from}.norm.is_initialized"));
+        let weight = reader.take(&format!("{from}.conv.weight"), &[channels, channels])?;
+        reader.put(format!("{to}.conv1x1.weight"), weight);
+        read_coupling(reader, [&from, to], channels)
+    }
 }
 
-fn read_coupling(
-    source: &mut Source,
-    parameters: &mut Parameters,
-    [from, to]: [&str; 2],
-    channels: usize,
-    width: usize,
-) -> Result<()> {
-    let half = channels / 2;
+/// Prefix of the steps of a level.
+fn steps_of(level: usize) -> String {
+    format!("flows.{}steps.", "next.".repeat(level))
+}
+
+fn read_coupling(reader: &mut Reader<'_>, [from, to]: [&str; 2], channels: usize) -> Result<()> {
+    let (half, width) = (channels / 2, reader.config.width);
     let (from, to) = (format!("{from}.coup"), format!("{to}.coupling.network"));
-    let bound = source.take(&format!("{from}.scale"), &[half, 1, 1])?;
-    parameters.put(format!("{to}.bound"), bound.flatten_all()?);
-    let (scale, shift) = batch_norm(source, &format!("{from}.nn.in_norm"), half)?;
-    parameters.put(format!("{to}.input.scale"), scale);
-    parameters.put(format!("{to}.input.shift"), shift);
-    // What follows a convolution without a bias belongs to it.
-    let (scale, shift) = batch_norm(source, &format!("{from}.nn.mid_norm"), width)?;
-    let weight = source.take(&format!("{from}.nn.in_conv.weight"), &[width, half, 3, 3])?;
-    parameters.put(format!("{to}.conv1.weight"), scaled_rows(&weight, &scale)?);
-    parameters.put(format!("{to}.conv1.bias"), shift);
-    let (scale, shift) = batch_norm(source, &format!("{from}.nn.out_norm"), width)?;
-    let weight = source.take(&format!("{from}.nn.mid_conv.weight"), &[width, width, 1, 1])?;
-    let weight = scaled_rows(&weight, &scale)?.reshape((width, width))?;
-    parameters.put(format!("{to}.conv2.weight"), weight);
-    parameters.put(format!("{to}.conv2.bias"), shift);
+    let bound = reader.take(&format!("{from}.scale"), &[half, 1, 1])?;
+    reader.put(format!("{to}.bound"), bound.flatten_all()?);
+    let (scale, shift) = batch_norm(reader.source, &format!("{from}.nn.in_norm"), half)?;
+    reader.put(format!("{to}.input.scale"), scale);
+    reader.put(format!("{to}.input.shift"), shift);
+    // The normalisation behind a convolution without a bias belongs to it.
+    let mut conv = |conv: &str, norm: &str, shape: [usize; 4]| -> Result<(Tensor, Tensor)> {
+        let (scale, shift) = batch_norm(reader.source, &format!("{from}.nn.{norm}"), width)?;
+        let weight = reader.take(&format!("{from}.nn.{conv}.weight"), &shape)?;
+        Ok((scaled_rows(&weight, &scale)?, shift))
+    };
+    let convs = [
+        conv("in_conv", "mid_norm", [width, half, 3, 3])?,
+        conv("mid_conv", "out_norm", [width, width, 1, 1])?,
+    ];
+    put_hidden_convs(reader, &to, convs)?;
     // Even rows are those of the scale.
-    let weight = source.take(
-        &format!("{from}.nn.out_conv.weight"),
-        &[channels, width, 3, 3],
-    )?;
-    parameters.put(format!("{to}.conv3.weight"), Rows::OddEven.ours(&weight)?);
-    let bias = source.take(&format!("{from}.nn.out_conv.bias"), &[channels])?;
-    parameters.put(format!("{to}.conv3.bias"), Rows::OddEven.ours(&bias)?);
-    parameters.put(
-        format!("{to}.conv3.log_gain"),
-        matrix::zeros_tensor(&[channels])?,
-    );
+    let conv = format!("{from}.nn.out_conv");
+    let weight = reader.take(&format!("{conv}.weight"), &[channels, width, 3, 3])?;
+    reader.put(format!("{to}.conv3.weight"), Rows::OddEven.ours(&weight)?);
+    let bias = reader.take(&format!("{conv}.bias"), &[channels])?;
+    reader.put(format!("{to}.conv3.bias"), Rows::OddEven.ours(&bias)?);
+    let gain = matrix::zeros_tensor(&[channels])?;
+    reader.put(format!("{to}.conv3.log_gain"), gain);
     Ok(())
 }
 

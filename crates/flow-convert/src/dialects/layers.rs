@@ -2,31 +2,21 @@
 
 use anyhow::Result;
 use candle_core::Tensor;
-use flow_glow::Coupling;
 
+use super::reader::Reader;
 use crate::matrix::Plu;
-use crate::parameters::{Parameters, Rows};
+use crate::parameters::Rows;
 use crate::source::Source;
-
-/// The kind of couplings whose networks give `outputs` for `channels`.
-pub(super) fn coupling(outputs: usize, channels: usize) -> Coupling {
-    if outputs == channels {
-        Coupling::Affine
-    } else {
-        Coupling::Additive
-    }
-}
 
 /// Reads an ActNorm of `bias` and `logs`.
 pub(super) fn read_actnorm(
-    source: &mut Source,
-    parameters: &mut Parameters,
+    reader: &mut Reader<'_>,
     [from, to]: [&str; 2],
     channels: usize,
 ) -> Result<()> {
     for (theirs, ours) in [("bias", "shift"), ("logs", "log_scale")] {
-        let value = source.take(&format!("{from}.{theirs}"), &[1, channels, 1, 1])?;
-        parameters.put(format!("{to}.actnorm.{ours}"), value);
+        let value = reader.take(&format!("{from}.{theirs}"), &[1, channels, 1, 1])?;
+        reader.put(format!("{to}.actnorm.{ours}"), value);
     }
     Ok(())
 }
@@ -51,44 +41,62 @@ pub(super) fn read_plu(
     })
 }
 
+/// Puts weights and biases of the first two convolutions of a coupling's network.
+pub(super) fn put_hidden_convs(
+    reader: &mut Reader<'_>,
+    to: &str,
+    convs: [(Tensor, Tensor); 2],
+) -> Result<()> {
+    let width = reader.config.width;
+    let [(weight1, bias1), (weight2, bias2)] = convs;
+    reader.put(format!("{to}.conv1.weight"), weight1);
+    reader.put(format!("{to}.conv1.bias"), bias1);
+    let weight2 = weight2.reshape((width, width))?;
+    reader.put(format!("{to}.conv2.weight"), weight2);
+    reader.put(format!("{to}.conv2.bias"), bias2);
+    Ok(())
+}
+
 /// Reads the first two convolutions of a coupling's network, the layers 0 and 2 of a sequence.
 pub(super) fn read_hidden_convs(
-    source: &mut Source,
-    parameters: &mut Parameters,
+    reader: &mut Reader<'_>,
     [from, to]: [&str; 2],
-    [inputs, width]: [usize; 2],
+    inputs: usize,
 ) -> Result<()> {
-    let mut take = |name: &str, shape: &[usize]| source.take(&format!("{from}.{name}"), shape);
-    let conv1 = take("0.weight", &[width, inputs, 3, 3])?;
-    parameters.put(format!("{to}.conv1.weight"), conv1);
-    parameters.put(format!("{to}.conv1.bias"), take("0.bias", &[width])?);
-    let conv2 = take("2.weight", &[width, width, 1, 1])?.reshape((width, width))?;
-    parameters.put(format!("{to}.conv2.weight"), conv2);
-    parameters.put(format!("{to}.conv2.bias"), take("2.bias", &[width])?);
-    Ok(())
+    let width = reader.config.width;
+    let mut conv = |layer: usize, shape: [usize; 4]| -> Result<_> {
+        Ok((
+            reader.take(&format!("{from}.{layer}.weight"), &shape)?,
+            reader.take(&format!("{from}.{layer}.bias"), &[width])?,
+        ))
+    };
+    let convs = [
+        conv(0, [width, inputs, 3, 3])?,
+        conv(2, [width, width, 1, 1])?,
+    ];
+    put_hidden_convs(reader, to, convs)
 }
 
 /// Reads a convolution that starts with zeros; `gain` is the name and the shape of the logarithms
 /// that its outputs are multiplied by.
 pub(super) fn read_zero_conv(
-    source: &mut Source,
-    parameters: &mut Parameters,
+    reader: &mut Reader<'_>,
     [from, to]: [&str; 2],
     [inputs, outputs]: [usize; 2],
     (gain, shape): (&str, &[usize]),
     rows: Option<Rows>,
 ) -> Result<()> {
-    let arranged = |tensor: Tensor| match rows {
-        Some(rows) => rows.ours(&tensor),
-        None => Ok(tensor),
-    };
-    let weight = source.take(&format!("{from}.conv.weight"), &[outputs, inputs, 3, 3])?;
-    parameters.put(format!("{to}.weight"), arranged(weight)?);
-    let bias = source.take(&format!("{from}.conv.bias"), &[outputs])?;
-    parameters.put(format!("{to}.bias"), arranged(bias)?);
-    let gain = source
+    let weight = reader.take(&format!("{from}.conv.weight"), &[outputs, inputs, 3, 3])?;
+    let bias = reader.take(&format!("{from}.conv.bias"), &[outputs])?;
+    let gain = reader
         .take(&format!("{from}.{gain}"), shape)?
         .flatten_all()?;
-    parameters.put(format!("{to}.log_gain"), arranged(gain)?);
+    for (name, tensor) in [("weight", weight), ("bias", bias), ("log_gain", gain)] {
+        let tensor = match rows {
+            Some(rows) => rows.ours(&tensor)?,
+            None => tensor,
+        };
+        reader.put(format!("{to}.{name}"), tensor);
+    }
     Ok(())
 }

@@ -5,6 +5,7 @@ mod layers;
 mod nflows;
 mod normflows;
 mod prefix;
+mod reader;
 mod rosinality;
 mod y0ast;
 
@@ -55,11 +56,13 @@ impl Program {
     /// The model of a state dict, all of which has to belong to it.
     pub(crate) fn read(self, mut source: Source, facts: &Facts) -> Result<Model> {
         let model = match self {
-            Self::Peer(Peer::Nflows) => nflows::read(&mut source, facts),
-            Self::Peer(Peer::Rosinality) => rosinality::read(&mut source, facts),
-            Self::Peer(Peer::Normflows) => normflows::read(&mut source, facts),
-            Self::Y0ast => y0ast::read(&mut source, facts),
-            Self::Chrischute => chrischute::read(&mut source, facts),
+            Self::Peer(Peer::Nflows) => reader::read::<nflows::Nflows>(&mut source, facts),
+            Self::Peer(Peer::Rosinality) => {
+                reader::read::<rosinality::Rosinality>(&mut source, facts)
+            }
+            Self::Peer(Peer::Normflows) => reader::read::<normflows::Normflows>(&mut source, facts),
+            Self::Y0ast => reader::read::<y0ast::Y0ast>(&mut source, facts),
+            Self::Chrischute => reader::read::<chrischute::Chrischute>(&mut source, facts),
         }?;
         source.finish()?;
         Ok(model)

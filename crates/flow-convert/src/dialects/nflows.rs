@@ -14,17 +14,17 @@ mod write;
 use anyhow::{Context, Result, ensure};
 use flow_core::Order;
 use flow_glow::{
-    Conv1x1Form, Conventions, Coupling, GlowConfig, Half, LevelEnd, Padding, Preprocessing,
-    PriorForm, ScaleMap,
+    Conv1x1Form, Conventions, GlowConfig, Half, LevelEnd, Padding, Preprocessing, PriorForm,
+    ScaleMap,
 };
 
 use conv1x1::read_conv1x1;
 use mask::passing;
 
-use super::layers::{coupling, read_hidden_convs};
+use super::layers::read_hidden_convs;
+use super::reader::{Dialect, Reader, Sizes};
 use crate::facts::Facts;
 use crate::matrix;
-use crate::parameters::{Model, Parameters};
 use crate::source::Source;
 
 #[cfg(test)]
@@ -49,93 +49,126 @@ pub(super) const FIRST_TENSOR: [&str; 4] = [
     FIRST_STEP,
 ];
 
-/// A model from its state dict.
-pub(super) fn read(source: &mut Source, facts: &Facts) -> Result<Model> {
-    let base = base(source)?;
-    let levels = source.indices(&format!("{base}_transforms.")).len();
-    let members = source.indices(&format!("{base}_transforms.0._transforms."));
-    let is_end = |member: usize| source.has(&end(base, 0, member, "unconstrained_upper_diag"));
-    let has_end = members.iter().any(|&member| is_end(member));
-    let steps = members.len() - usize::from(has_end);
-    let first = step(base, 0, 0);
-    let [channels] = source.shape(&format!("{first}.0.log_scale"))?;
-    ensure!(
-        channels % 4 == 0,
-        "{channels} channels in the first step are no squeezed image's"
-    );
-    let network = format!("{first}.2.transform_net.net");
-    let [width, ..] = source
-        .shape::<4>(&format!("{network}.0.weight"))
-        .context("only coupling networks of three convolutions, 3×3, 1×1 and 3×3, are read")?;
-    let has_gain = source.has(&format!("{network}.4.scale"));
-    let [outputs, ..] = source.shape::<4>(&last_conv(&network, has_gain, "weight"))?;
-    facts.check(levels, steps, width)?;
-    let (passing, alternating) = passing(source, base, [levels, steps], channels)?;
-    let (preprocessing, bits) = preprocessing(source, base, facts)?;
-    let config = GlowConfig {
-        levels,
-        steps,
-        width,
-        coupling: coupling(outputs, channels),
-        scale_map: facts.scale_map(&SCALE_MAPS)?,
-        preprocessing,
-        bits,
-        classes: None,
-        conventions: Conventions {
-            conv1x1: Conv1x1Form::LowerUpperRotation,
-            level_end: if has_end {
-                LevelEnd::Conv1x1
-            } else {
-                LevelEnd::Bare
-            },
-            passing,
-            alternating,
-            affine_order: Order::ScaleFirst,
-            padding: facts.padding(&[Padding::Zeros, Padding::Ones])?,
-            split_keeps: Half::Second,
-            split_prior: PriorForm::Standard,
-            top_prior: PriorForm::Standard,
-            ..Conventions::default()
-        },
-        ..GlowConfig::small(facts.image(channels / 4, None)?)
-    };
-    config.validate()?;
+/// Its models.
+pub(super) struct Nflows {
+    /// Prefix of the levels.
+    base: &'static str,
+    /// A 1×1 convolution ends each level.
+    has_end: bool,
+    /// The last convolution of a coupling network has a gain.
+    has_gain: bool,
+}
 
-    let mut parameters = Parameters::default();
-    for level in 0..levels {
-        let channels = channels << level;
-        for k in 0..steps {
-            let (from, to) = (step(base, level, k), format!("levels.{level}.steps.{k}"));
-            let log_scale = source.take(&format!("{from}.0.log_scale"), &[channels])?;
-            let shift = source.take(&format!("{from}.0.shift"), &[channels])?;
-            let shape = (1, channels, 1, 1);
-            let shift = (shift * log_scale.neg()?.exp()?)?.reshape(shape)?;
-            parameters.put(format!("{to}.actnorm.shift"), shift);
-            parameters.put(format!("{to}.actnorm.log_scale"), log_scale.reshape(shape)?);
-            source.skip(&format!("{from}.0.initialized"));
-            let conv1x1 = [&format!("{from}.1"), &format!("{to}.conv1x1")];
-            read_conv1x1(
-                source,
-                &mut parameters,
-                conv1x1.map(String::as_str),
-                channels,
-            )?;
-            read_network(
-                source,
-                &mut parameters,
-                [&from, &to],
-                channels,
-                &config,
-                has_gain,
-            )?;
-        }
-        if has_end {
-            let from = format!("{base}_transforms.{level}._transforms.{}", steps + 1);
-            let to = format!("levels.{level}.conv1x1");
-            read_conv1x1(source, &mut parameters, [&from, &to], channels)?;
-        }
+impl Dialect for Nflows {
+    fn config(source: &mut Source, facts: &Facts) -> Result<(Self, GlowConfig)> {
+        let base = base(source)?;
+        let levels = source.indices(&format!("{base}_transforms.")).len();
+        let members = source.indices(&format!("{base}_transforms.0._transforms."));
+        let is_end = |name: String| source.has(&format!("{name}.unconstrained_upper_diag"));
+        let has_end = members.iter().any(|&index| is_end(member(base, 0, index)));
+        let steps = members.len() - usize::from(has_end);
+        let first = step(base, 0, 0);
+        let [channels] = source.shape(&format!("{first}.0.log_scale"))?;
+        let network = format!("{first}.2.transform_net.net");
+        let [width, ..] = source
+            .shape::<4>(&format!("{network}.0.weight"))
+            .context("only coupling networks of three convolutions, 3×3, 1×1 and 3×3, are read")?;
+        let has_gain = source.has(&format!("{network}.4.scale"));
+        let [outputs, ..] = source.shape::<4>(&last_conv(&network, has_gain, "weight"))?;
+        let sizes = Sizes {
+            levels,
+            steps,
+            width,
+            channels,
+            outputs,
+            last_sides: None,
+        };
+        let sized = sizes.config(facts, Preprocessing::Unit)?;
+        let (passing, alternating) = passing(source, base, [levels, steps], channels)?;
+        let (preprocessing, bits) = preprocessing(source, base, facts)?;
+        let level_end = if has_end {
+            LevelEnd::Conv1x1
+        } else {
+            LevelEnd::Bare
+        };
+        let config = GlowConfig {
+            scale_map: facts.scale_map(&SCALE_MAPS)?,
+            preprocessing,
+            bits,
+            conventions: Conventions {
+                conv1x1: Conv1x1Form::LowerUpperRotation,
+                level_end,
+                passing,
+                alternating,
+                affine_order: Order::ScaleFirst,
+                padding: facts.padding(&[Padding::Zeros, Padding::Ones])?,
+                split_keeps: Half::Second,
+                split_prior: PriorForm::Standard,
+                top_prior: PriorForm::Standard,
+                ..Conventions::default()
+            },
+            ..sized
+        };
+        let dialect = Self {
+            base,
+            has_end,
+            has_gain,
+        };
+        Ok((dialect, config))
     }
-    Ok(Model { config, parameters })
+
+    fn step(&self, reader: &mut Reader<'_>, [level, index]: [usize; 2], to: &str) -> Result<()> {
+        let (from, channels) = (step(self.base, level, index), reader.channels(level));
+        let log_scale = reader.take(&format!("{from}.0.log_scale"), &[channels])?;
+        let shift = reader.take(&format!("{from}.0.shift"), &[channels])?;
+        let shape = (1, channels, 1, 1);
+        let shift = (shift * log_scale.neg()?.exp()?)?.reshape(shape)?;
+        reader.put(format!("{to}.actnorm.shift"), shift);
+        reader.put(format!("{to}.actnorm.log_scale"), log_scale.reshape(shape)?);
+        reader.source.skip(&format!("{from}.0.initialized"));
+        let conv1x1 = [&*format!("{from}.1"), &format!("{to}.conv1x1")];
+        read_conv1x1(reader, conv1x1, channels)?;
+        self.read_network(reader, [&from, to], level)
+    }
+
+    fn level_end(&self, reader: &mut Reader<'_>, level: usize) -> Result<()> {
+        if !self.has_end {
+            return Ok(());
+        }
+        let from = member(self.base, level, reader.config.steps + 1);
+        let to = format!("levels.{level}.conv1x1");
+        read_conv1x1(reader, [&from, &to], reader.channels(level))
+    }
+}
+
+impl Nflows {
+    fn read_network(
+        &self,
+        reader: &mut Reader<'_>,
+        [from, to]: [&str; 2],
+        level: usize,
+    ) -> Result<()> {
+        let (inputs, width) = (reader.channels(level) / 2, reader.config.width);
+        let outputs = reader.outputs(level);
+        let from = format!("{from}.2.transform_net.net");
+        let to = format!("{to}.coupling.network");
+        read_hidden_convs(reader, [&from, &to], inputs)?;
+        let gain = if self.has_gain {
+            let gain = reader.take(&format!("{from}.4.scale"), &[1, outputs, 1, 1])?;
+            gain.flatten_all()?
+        } else {
+            matrix::zeros_tensor(&[outputs])?
+        };
+        reader.put(format!("{to}.conv3.log_gain"), gain);
+        for (name, shape) in [
+            ("weight", &[outputs, width, 3, 3][..]),
+            ("bias", &[outputs]),
+        ] {
+            let tensor = reader.take(&last_conv(&from, self.has_gain, name), shape)?;
+            reader.put(format!("{to}.conv3.{name}"), tensor);
+        }
+        Ok(())
+    }
 }
 
 /// Prefix of the levels, and what stands before them.
@@ -148,14 +181,12 @@ fn base(source: &Source) -> Result<&'static str> {
 
 /// The names of a step; the first member of a level is its squeeze.
 fn step(base: &str, level: usize, step: usize) -> String {
-    format!(
-        "{base}_transforms.{level}._transforms.{}._transforms",
-        step + 1
-    )
+    format!("{}._transforms", member(base, level, step + 1))
 }
 
-fn end(base: &str, level: usize, member: usize, name: &str) -> String {
-    format!("{base}_transforms.{level}._transforms.{member}.{name}")
+/// The name of a member of a level.
+fn member(base: &str, level: usize, member: usize) -> String {
+    format!("{base}_transforms.{level}._transforms.{member}")
 }
 
 fn last_conv(network: &str, has_gain: bool, name: &str) -> String {
@@ -180,40 +211,4 @@ fn preprocessing(source: &mut Source, base: &str, facts: &Facts) -> Result<(Prep
         "its preprocessing x·{scale} + {shift} is not x/2^bits − ½"
     );
     Ok((Preprocessing::Centered, bits as u32))
-}
-
-fn read_network(
-    source: &mut Source,
-    parameters: &mut Parameters,
-    [from, to]: [&str; 2],
-    channels: usize,
-    config: &GlowConfig,
-    has_gain: bool,
-) -> Result<()> {
-    let (inputs, width) = (channels / 2, config.width);
-    let (from, to) = (
-        format!("{from}.2.transform_net.net"),
-        format!("{to}.coupling.network"),
-    );
-    read_hidden_convs(source, parameters, [&from, &to], [inputs, width])?;
-    let outputs = match config.coupling {
-        Coupling::Affine => channels,
-        Coupling::Additive => channels - inputs,
-    };
-    let gain = if has_gain {
-        source
-            .take(&format!("{from}.4.scale"), &[1, outputs, 1, 1])?
-            .flatten_all()?
-    } else {
-        matrix::zeros_tensor(&[outputs])?
-    };
-    parameters.put(format!("{to}.conv3.log_gain"), gain);
-    let weight = source.take(
-        &last_conv(&from, has_gain, "weight"),
-        &[outputs, width, 3, 3],
-    )?;
-    parameters.put(format!("{to}.conv3.weight"), weight);
-    let bias = source.take(&last_conv(&from, has_gain, "bias"), &[outputs])?;
-    parameters.put(format!("{to}.conv3.bias"), bias);
-    Ok(())
 }

@@ -3,11 +3,12 @@
 use std::fs;
 
 use candle_core::{Device, Tensor};
+use flow_glow::Peer;
 use serde_json::{Value, json};
 
 use super::{convert, expected, facts, fixtures, folder, known, tensors, values};
-use crate::Facts;
 use crate::state_dict::{Contents, Tensors};
+use crate::{Facts, Program};
 
 /// The error of converting these bytes, in one line.
 fn refusal(bytes: &[u8], said: Value) -> String {
@@ -317,7 +318,10 @@ fn what_is_said_has_to_agree_with_the_file() {
         refusal(&sized, json!({ "size": 16 })).contains("said to be 16×16, but the file's are 8×8")
     );
     assert!(refusal(&sized, json!({ "scale_map": "softplus" })).contains("has no such scale map"));
-    let other = facts(json!({ "kind": "rosinality" })).or(known("nflows-gain"));
+    let other = Facts {
+        program: Some(Program::Peer(Peer::Rosinality)),
+        ..known("nflows-gain")
+    };
     let steps = refusal_below(&fixture("rosinality-plain.pt"), None, &other);
     assert!(
         steps.contains("steps are said to be 2, but the file's are 1"),

@@ -2,28 +2,27 @@
 
 use anyhow::{Context, Result, ensure};
 
+use crate::dialects::reader::Reader;
 use crate::export::Export;
 use crate::matrix::{self, Qlu};
 use crate::parameters::Parameters;
-use crate::source::Source;
 
 /// Offset that nflows adds to the softplus that is the diagonal of U.
 pub(super) const EPSILON: f64 = 1e-3;
 
 pub(super) fn read_conv1x1(
-    source: &mut Source,
-    parameters: &mut Parameters,
+    reader: &mut Reader<'_>,
     [from, to]: [&str; 2],
     channels: usize,
 ) -> Result<()> {
     let entries = channels * (channels - 1) / 2;
-    let mut vector = |name: &str, length: usize| source.take(&format!("{from}.{name}"), &[length]);
+    let mut vector = |name: &str, length: usize| reader.take(&format!("{from}.{name}"), &[length]);
     let lower: Vec<f64> = vector("lower_entries", entries)?.to_vec1()?;
     let upper: Vec<f64> = vector("upper_entries", entries)?.to_vec1()?;
     let diagonal: Vec<f64> = vector("unconstrained_upper_diag", channels)?.to_vec1()?;
     let bias = vector("bias", channels)?;
     let name = format!("{from}.permutation._permutation");
-    let permutation = source.take_indices(&name, channels)?;
+    let permutation = reader.source.take_indices(&name, channels)?;
     let mut factors = Qlu {
         rotation: vec![vec![0.0; channels]; channels],
         lower: vec![vec![0.0; channels]; channels],
@@ -49,8 +48,8 @@ pub(super) fn read_conv1x1(
         sorted.windows(2).all(|pair| pair[0] < pair[1]),
         "tensor `{name}` is no permutation"
     );
-    parameters.put_qlu(to, &factors)?;
-    parameters.put(format!("{to}.bias"), bias);
+    reader.parameters.put_qlu(to, &factors)?;
+    reader.put(format!("{to}.bias"), bias);
     Ok(())
 }
 

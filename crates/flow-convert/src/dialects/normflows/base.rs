@@ -4,6 +4,7 @@ use anyhow::{Result, bail};
 use candle_core::Tensor;
 use flow_glow::{GlowConfig, ImageShape, PriorForm};
 
+use crate::dialects::reader::Reader;
 use crate::export::Export;
 use crate::parameters::Parameters;
 use crate::source::Source;
@@ -59,8 +60,7 @@ impl Base {
 
 /// The Gaussian that is the same for all classes.
 pub(super) fn read_base(
-    source: &mut Source,
-    parameters: &mut Parameters,
+    reader: &mut Reader<'_>,
     [from, to]: [&str; 2],
     shape: ImageShape,
     classes: Option<usize>,
@@ -71,15 +71,15 @@ pub(super) fn read_base(
         width: w,
     } = shape;
     let both = |mean: Tensor, log_std: Tensor| Tensor::cat(&[mean, log_std], 1);
-    let (gaussian, of_classes) = if source.has(&format!("{from}.loc_logs")) {
+    let (gaussian, of_classes) = if reader.source.has(&format!("{from}.loc_logs")) {
         let mut scaled = |name: &str| -> Result<Tensor> {
-            let value = source.take(&format!("{from}.{name}"), &[1, c, 1, 1])?;
-            let gain = source.take(&format!("{from}.{name}_logs"), &[1, c, 1, 1])?;
+            let value = reader.take(&format!("{from}.{name}"), &[1, c, 1, 1])?;
+            let gain = reader.take(&format!("{from}.{name}_logs"), &[1, c, 1, 1])?;
             Ok((value * (gain * GAIN_RATE)?.exp()?)?.reshape((1, c))?)
         };
         let gaussian = both(scaled("loc")?, scaled("log_scale")?)?;
         let mut of_class =
-            |name: &str, n: usize| source.take(&format!("{from}.{name}_cc"), &[n, c]);
+            |name: &str, n: usize| reader.take(&format!("{from}.{name}_cc"), &[n, c]);
         let of_classes = match classes {
             Some(n) => both(of_class("loc", n)?, of_class("log_scale", n)?)?.into(),
             None => None,
@@ -87,18 +87,18 @@ pub(super) fn read_base(
         (gaussian, of_classes)
     } else if let Some(n) = classes {
         let mut table = |name: &str| -> Result<Tensor> {
-            let table = source.take(&format!("{from}.{name}"), &[c, h, w, n])?;
+            let table = reader.take(&format!("{from}.{name}"), &[c, h, w, n])?;
             Ok(table.permute((3, 0, 1, 2))?.contiguous()?)
         };
         let table = both(table("loc")?, table("log_scale")?)?;
         (table.narrow(0, 0, 1)?.zeros_like()?, Some(table))
     } else {
-        let mut table = |name: &str| source.take(&format!("{from}.{name}"), &[1, c, h, w]);
+        let mut table = |name: &str| reader.take(&format!("{from}.{name}"), &[1, c, h, w]);
         (both(table("loc")?, table("log_scale")?)?, None)
     };
-    parameters.put(format!("{to}.gaussian"), gaussian.clone());
+    reader.put(format!("{to}.gaussian"), gaussian.clone());
     if let Some(of_classes) = of_classes {
-        parameters.put(format!("{to}.class_gaussian"), of_classes);
+        reader.put(format!("{to}.class_gaussian"), of_classes);
     }
     Ok(gaussian)
 }
