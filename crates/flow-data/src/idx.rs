@@ -59,34 +59,12 @@ fn read(path: &Path, mut content: impl Read, item: &[usize], most: usize) -> Res
     };
 
     let mut header = Vec::new();
-    let header_bytes = 4 * (2 + item.len());
     content
         .by_ref()
-        .take(header_bytes as u64)
+        .take(header_bytes(item) as u64)
         .read_to_end(&mut header)
         .map_err(io)?;
-    let (words, _) = header.as_chunks::<4>();
-    if words.first() != Some(&magic(item)) || header.len() < header_bytes {
-        return Err(format(format!("is no IDX file of {}", kind(item))));
-    }
-    let mut dimensions = words[1..]
-        .iter()
-        .map(|&word| u32::from_be_bytes(word) as usize);
-    let count = dimensions
-        .next()
-        .expect("the header has at least one dimension");
-    let shape: Vec<usize> = dimensions.collect();
-    if shape != item {
-        return Err(format(format!(
-            "holds images of {shape:?} pixels, not {item:?}"
-        )));
-    }
-    if count == 0 || count > most {
-        return Err(format(format!(
-            "announces {count} {}, not 1 to {most}",
-            kind(item)
-        )));
-    }
+    let count = parse_header(&header, item, most).map_err(format)?;
 
     // Grows with what is really there, so a header cannot make it allocate more than the file holds.
     let mut bytes = Vec::new();
@@ -110,6 +88,28 @@ fn read(path: &Path, mut content: impl Read, item: &[usize], most: usize) -> Res
     Ok(bytes)
 }
 
+/// The number of items that a header announces, or why it is not that of such items.
+fn parse_header(header: &[u8], item: &[usize], most: usize) -> Result<usize, String> {
+    let (words, _) = header.as_chunks::<4>();
+    if words.first() != Some(&magic(item)) || header.len() < header_bytes(item) {
+        return Err(format!("is no IDX file of {}", kind(item)));
+    }
+    let mut dimensions = words[1..]
+        .iter()
+        .map(|&word| u32::from_be_bytes(word) as usize);
+    let count = dimensions
+        .next()
+        .expect("the header has at least one dimension");
+    let shape: Vec<usize> = dimensions.collect();
+    if shape != item {
+        return Err(format!("holds images of {shape:?} pixels, not {item:?}"));
+    }
+    if count == 0 || count > most {
+        return Err(format!("announces {count} {}, not 1 to {most}", kind(item)));
+    }
+    Ok(count)
+}
+
 fn encode(bytes: &[u8], item: &[usize]) -> Vec<u8> {
     let count = bytes.len() / item.iter().product::<usize>();
     let dimensions = std::iter::once(count).chain(item.iter().copied());
@@ -117,6 +117,11 @@ fn encode(bytes: &[u8], item: &[usize]) -> Vec<u8> {
     content.extend(dimensions.flat_map(|dimension| (dimension as u32).to_be_bytes()));
     content.extend_from_slice(bytes);
     content
+}
+
+/// Bytes of a header: the magic number, the number of items, and the dimensions of one.
+fn header_bytes(item: &[usize]) -> usize {
+    4 * (2 + item.len())
 }
 
 fn magic(item: &[usize]) -> [u8; 4] {

@@ -57,25 +57,8 @@ pub(crate) fn run(args: &ClusterArgs) -> Result<()> {
     let latents = Tensor::cat(&flat.collect::<candle_core::Result<Vec<_>>>()?, 1)?;
 
     let clusters = args.clusters.unwrap_or(dataset.classes());
-    let group = |vectors: &Tensor| -> Result<_> {
-        let components = Components::of(vectors, args.components).map_err(advise)?;
-        let images = labels.len();
-        ensure!(
-            clusters <= images,
-            "{clusters} clusters are more than the {images} images; choose fewer by `--clusters`"
-        );
-        let found = components.clusters(args.method, clusters, args.seed);
-        let found = found.map_err(|error| match (args.method, error) {
-            (Method::Gaussians, AnalysisError::Method { action, source }) => {
-                Error::from_boxed(source)
-                    .context(format!("{action}; fewer `--components` may help"))
-            }
-            (_, error) => error.into(),
-        })?;
-        Ok((components, found))
-    };
-    let (components, found) = group(&latents)?;
-    let (_, found_in_pixels) = group(&batch.images)?;
+    let (components, found) = group(args, clusters, &latents)?;
+    let (_, found_in_pixels) = group(args, clusters, &batch.images)?;
     if let Some(output) = output {
         let panels = [
             ("latents, colored by label", &labels[..]),
@@ -102,6 +85,28 @@ pub(crate) fn run(args: &ClusterArgs) -> Result<()> {
     } else {
         print(&result)
     }
+}
+
+/// Principal components of vectors, and the cluster of each vector.
+fn group(
+    args: &ClusterArgs,
+    clusters: usize,
+    vectors: &Tensor,
+) -> Result<(Components, Vec<usize>)> {
+    let components = Components::of(vectors, args.components).map_err(advise)?;
+    let images = vectors.dim(0)?;
+    ensure!(
+        clusters <= images,
+        "{clusters} clusters are more than the {images} images; choose fewer by `--clusters`"
+    );
+    let found = components.clusters(args.method, clusters, args.seed);
+    let found = found.map_err(|error| match (args.method, error) {
+        (Method::Gaussians, AnalysisError::Method { action, source }) => {
+            Error::from_boxed(source).context(format!("{action}; fewer `--components` may help"))
+        }
+        (_, error) => error.into(),
+    })?;
+    Ok((components, found))
 }
 
 /// Adds what can be done about it.

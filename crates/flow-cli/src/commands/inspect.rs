@@ -31,12 +31,31 @@ pub(crate) fn run(args: &InspectArgs) -> Result<()> {
     if args.json {
         return report::json(&Inspection { parameters, header });
     }
-    let model = &header.model;
+    let mut rows = model_rows(&header.model)?.to_vec();
+    rows.extend([
+        ("parameters", HumanCount(parameters as u64).to_string()),
+        ("trained on", header.dataset.clone()),
+    ]);
+    if let Some(origin) = &header.origin {
+        rows.push(("began with", name_of(origin)));
+    }
+    if let Some(training) = &header.training {
+        rows.extend(training_rows(training)?);
+    }
+    let conventions = other_conventions(&header.model)?;
+    if !conventions.is_empty() {
+        rows.push(("conventions", conventions));
+    }
+    report::table(&rows)
+}
+
+/// Size and form of a model.
+fn model_rows(model: &GlowConfig) -> Result<[(&'static str, String); 9]> {
     let classes = match model.classes {
         Some(classes) => classes.to_string(),
         None => "not told apart".to_owned(),
     };
-    let mut rows = vec![
+    Ok([
         (
             "images",
             format!(
@@ -76,20 +95,7 @@ pub(crate) fn run(args: &InspectArgs) -> Result<()> {
             },
         ),
         ("classes", classes),
-        ("parameters", HumanCount(parameters as u64).to_string()),
-        ("trained on", header.dataset.clone()),
-    ];
-    if let Some(origin) = &header.origin {
-        rows.push(("began with", name_of(origin)));
-    }
-    if let Some(training) = &header.training {
-        rows.extend(training_rows(training)?);
-    }
-    let conventions = other_conventions(model)?;
-    if !conventions.is_empty() {
-        rows.push(("conventions", conventions));
-    }
-    report::table(&rows)
+    ])
 }
 
 /// The model that a training began with.

@@ -10,7 +10,7 @@ use anyhow::Result;
 use candle_core::Device;
 use flow_analysis::likelihood::Measurement;
 use flow_data::Batch;
-use flow_glow::{AllReduce, Error, Inversion, Progress, Shard, Trainer};
+use flow_glow::{AllReduce, BatchGradient, Error, Inversion, Progress, Shard, Trainer};
 
 use super::{
     EventLog, Images, Interrupt, Limits, MetricsLog, RunFolder, metrics::Due, order::Order,
@@ -161,26 +161,9 @@ impl Session<'_> {
 
     fn turn(&mut self, batch: &Batch, shard: &Shard, turns: &mut Turns) -> Result<Option<End>> {
         let started = Instant::now();
-        let (images, labels) = data::to_device(batch, self.trainer.config(), &self.device)?;
-        let gradient =
-            self.trainer
-                .shared_gradient(&images, labels.as_ref(), shard, &mut self.all_reduce);
-        let gradient = match gradient {
-            Err(Error::Diverged { cause, .. }) if turns.doubted => {
-                turns.doubted = false;
-                return self.roll_back(cause, batch, shard).map(|()| None);
-            }
-            Err(Error::Diverged { cause, .. }) => {
-                turns.doubted = true;
-                return self.leave_out(cause, batch, shard).map(|()| None);
-            }
-            Err(error @ Error::UnsoundInversion { .. }) => {
-                self.save()?;
-                return Err(error.into());
-            }
-            gradient => gradient?,
+        let Some(gradient) = self.gradient(batch, shard, turns)? else {
+            return Ok(None);
         };
-        turns.doubted = false;
         let mut time = started.elapsed();
         if let Some(inversion) = gradient.inversion().filter(|found| !found.is_sound()) {
             turns.warn_of_inversion(inversion, &self.trainer.progress);
@@ -218,6 +201,33 @@ impl Session<'_> {
         turns
             .pulse
             .show(&report, size, time, progress, self.share());
+        Ok(None)
+    }
+
+    /// The gradient of a batch, unless it is refused.
+    fn gradient(
+        &mut self,
+        batch: &Batch,
+        shard: &Shard,
+        turns: &mut Turns,
+    ) -> Result<Option<BatchGradient>> {
+        let (images, labels) = data::to_device(batch, self.trainer.config(), &self.device)?;
+        let gradient =
+            self.trainer
+                .shared_gradient(&images, labels.as_ref(), shard, &mut self.all_reduce);
+        let doubted = std::mem::take(&mut turns.doubted);
+        match gradient {
+            Err(Error::Diverged { cause, .. }) if doubted => self.roll_back(cause, batch, shard)?,
+            Err(Error::Diverged { cause, .. }) => {
+                turns.doubted = true;
+                self.leave_out(cause, batch, shard)?;
+            }
+            Err(error @ Error::UnsoundInversion { .. }) => {
+                self.save()?;
+                return Err(error.into());
+            }
+            gradient => return Ok(Some(gradient?)),
+        }
         Ok(None)
     }
 

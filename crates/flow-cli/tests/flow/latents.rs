@@ -172,6 +172,38 @@ fn a_data_set_is_encoded_with_its_bound() {
     assert!((bits / reported - 1.0).abs() < 1e-6, "{bits} {eval}");
 }
 
+/// Commands whose input does not fit a model of 8×8 grey images, each with a part of its error.
+const REFUSED: [(&str, &str); 10] = [
+    (
+        "encode --input x.safetensors",
+        "pixels are u8; `--raw` takes numbers of the model",
+    ),
+    (
+        "encode --input large.safetensors",
+        "should have [N, 1, 8, 8]",
+    ),
+    (
+        "encode --input half.safetensors --raw",
+        "holds no tensor `x`",
+    ),
+    (
+        "encode --input broken.safetensors",
+        "is not a usable file of tensors",
+    ),
+    ("encode --input broken.png", "cannot read `broken.png`"),
+    ("encode --input none.png", "cannot read `none.png`"),
+    (
+        "encode --input x.safetensors --raw --class 1",
+        "knows no classes",
+    ),
+    ("decode --input half.safetensors", "holds no tensor `z.1`"),
+    (
+        "decode --input uneven.safetensors",
+        "should have [2, 8, 2, 2]",
+    ),
+    ("decode --input model.safetensors", "holds no tensor `z.0`"),
+];
+
 #[test]
 fn what_does_not_fit_is_refused_and_nothing_is_written() {
     let sandbox = Sandbox::with_small_model(ImageShape::new(1, 8, 8), None);
@@ -193,37 +225,7 @@ fn what_does_not_fit_is_refused_and_nothing_is_written() {
     sandbox.write_tensors("uneven.safetensors", &[("z.0", &first), ("z.1", &second)]);
     sandbox.write("broken.safetensors", "nonsense and more");
     sandbox.write("broken.png", b"\x89PNG nonsense");
-    let cases = [
-        (
-            "encode --input x.safetensors",
-            "pixels are u8; `--raw` takes numbers of the model",
-        ),
-        (
-            "encode --input large.safetensors",
-            "should have [N, 1, 8, 8]",
-        ),
-        (
-            "encode --input half.safetensors --raw",
-            "holds no tensor `x`",
-        ),
-        (
-            "encode --input broken.safetensors",
-            "is not a usable file of tensors",
-        ),
-        ("encode --input broken.png", "cannot read `broken.png`"),
-        ("encode --input none.png", "cannot read `none.png`"),
-        (
-            "encode --input x.safetensors --raw --class 1",
-            "knows no classes",
-        ),
-        ("decode --input half.safetensors", "holds no tensor `z.1`"),
-        (
-            "decode --input uneven.safetensors",
-            "should have [2, 8, 2, 2]",
-        ),
-        ("decode --input model.safetensors", "holds no tensor `z.0`"),
-    ];
-    for (arguments, reason) in cases {
+    for (arguments, reason) in REFUSED {
         fails(
             &sandbox,
             &format!("{arguments} --out out.safetensors"),

@@ -194,6 +194,32 @@ fn classes_are_named() {
     }
 }
 
+const NEEDED: &str = "a safetensors file that `flow` wrote is needed";
+
+const CONVERT: &str = "convert it with `flow convert`";
+
+/// Files of other formats, each with its description and the advice.
+const FILES: [(&str, &str, &str); 10] = [
+    ("a.npy", "looks like a NumPy array (.npy)", NEEDED),
+    ("a.csv", "looks like a table (CSV)", NEEDED),
+    ("metrics.jsonl", "looks like JSON", NEEDED),
+    ("model.pt", "looks like a PyTorch checkpoint", CONVERT),
+    ("old.pt", "looks like a PyTorch checkpoint", CONVERT),
+    (
+        "a.npz",
+        "looks like an archive of NumPy arrays (.npz)",
+        NEEDED,
+    ),
+    ("a.zip", "looks like a zip archive", NEEDED),
+    ("a.png", "looks like a PNG picture", NEEDED),
+    ("empty", "it is empty", "it is empty"),
+    (
+        "run",
+        "is a folder",
+        "name the file in it, such as `model.safetensors`",
+    ),
+];
+
 /// Every command that reads checkpoints or tensors says what stands in their place.
 #[test]
 fn files_of_other_formats_are_called_by_their_name() {
@@ -215,28 +241,7 @@ fn files_of_other_formats_are_called_by_their_name() {
     sandbox.write("old.pt", magic);
     sandbox.write_picture("a.png", vec![0; 784]);
     fs::create_dir(sandbox.path("run")).unwrap();
-    let needed = "a safetensors file that `flow` wrote is needed";
-    let convert = "convert it with `flow convert`";
-    for (file, what, advice) in [
-        ("a.npy", "looks like a NumPy array (.npy)", needed),
-        ("a.csv", "looks like a table (CSV)", needed),
-        ("metrics.jsonl", "looks like JSON", needed),
-        ("model.pt", "looks like a PyTorch checkpoint", convert),
-        ("old.pt", "looks like a PyTorch checkpoint", convert),
-        (
-            "a.npz",
-            "looks like an archive of NumPy arrays (.npz)",
-            needed,
-        ),
-        ("a.zip", "looks like a zip archive", needed),
-        ("a.png", "looks like a PNG picture", needed),
-        ("empty", "it is empty", "it is empty"),
-        (
-            "run",
-            "is a folder",
-            "name the file in it, such as `model.safetensors`",
-        ),
-    ] {
+    for (file, what, advice) in FILES {
         for command in [
             format!("inspect {file}"),
             format!("verify {file}"),

@@ -85,6 +85,54 @@ fn there_and_back_is_where_it_began() {
     assert!(compared > 300, "{compared}");
 }
 
+/// Settings of models that a peer has too; `flag` chooses between two of them.
+fn settings(peer: Peer, conv1x1: Conv1x1Form, flag: bool) -> (ScaleMap, Conventions) {
+    let own = Conventions {
+        conv1x1,
+        ..Conventions::default()
+    };
+    match peer {
+        Peer::Nflows => (
+            ScaleMap::SigmoidOffset,
+            Conventions {
+                conv1x1: Conv1x1Form::LowerUpperRotation,
+                level_end: if flag {
+                    LevelEnd::Conv1x1
+                } else {
+                    LevelEnd::Bare
+                },
+                passing: Passing::Odd,
+                alternating: flag,
+                affine_order: Order::ScaleFirst,
+                split_keeps: Half::Second,
+                split_prior: PriorForm::Standard,
+                top_prior: PriorForm::Standard,
+                ..own
+            },
+        ),
+        Peer::Normflows => (
+            if flag {
+                ScaleMap::Exp
+            } else {
+                ScaleMap::Sigmoid
+            },
+            Conventions {
+                split_prior: PriorForm::Element,
+                top_prior: PriorForm::Element,
+                ..own
+            },
+        ),
+        Peer::Rosinality => (
+            ScaleMap::Sigmoid,
+            Conventions {
+                padding: Padding::Ones,
+                top_prior: PriorForm::Convolution,
+                ..own
+            },
+        ),
+    }
+}
+
 /// Models of ours that a peer has too, with 1×1 convolutions of any form.
 fn models() -> impl Strategy<Value = (Peer, GlowConfig)> {
     let forms = prop::sample::select(vec![
@@ -92,69 +140,17 @@ fn models() -> impl Strategy<Value = (Peer, GlowConfig)> {
         Conv1x1Form::Plain,
         Conv1x1Form::PlainButLast,
     ]);
-    let sizes = (
-        1_usize..=2,
-        1_usize..=3,
-        1_usize..=3,
-        1_usize..=5,
-        any::<bool>(),
-        any::<bool>(),
-    );
-    (prop::sample::select(Peer::ALL.to_vec()), forms, sizes).prop_map(
-        |(peer, conv1x1, (channels, levels, steps, width, additive, flag))| {
-            let own = Conventions {
-                conv1x1,
-                ..Conventions::default()
-            };
-            let (scale_map, conventions) = match peer {
-                Peer::Nflows => (
-                    ScaleMap::SigmoidOffset,
-                    Conventions {
-                        conv1x1: Conv1x1Form::LowerUpperRotation,
-                        level_end: if flag {
-                            LevelEnd::Conv1x1
-                        } else {
-                            LevelEnd::Bare
-                        },
-                        passing: Passing::Odd,
-                        alternating: flag,
-                        affine_order: Order::ScaleFirst,
-                        split_keeps: Half::Second,
-                        split_prior: PriorForm::Standard,
-                        top_prior: PriorForm::Standard,
-                        ..own
-                    },
-                ),
-                Peer::Normflows => (
-                    if flag {
-                        ScaleMap::Exp
-                    } else {
-                        ScaleMap::Sigmoid
-                    },
-                    Conventions {
-                        split_prior: PriorForm::Element,
-                        top_prior: PriorForm::Element,
-                        ..own
-                    },
-                ),
-                Peer::Rosinality => (
-                    ScaleMap::Sigmoid,
-                    Conventions {
-                        padding: Padding::Ones,
-                        top_prior: PriorForm::Convolution,
-                        ..own
-                    },
-                ),
-            };
+    let couplings = prop::sample::select(vec![Coupling::Additive, Coupling::Affine]);
+    let sizes = (1_usize..=2, 1_usize..=3, 1_usize..=3, 1_usize..=5);
+    let peers = prop::sample::select(Peer::ALL.to_vec());
+    (peers, forms, couplings, any::<bool>(), sizes).prop_map(
+        |(peer, conv1x1, coupling, flag, (channels, levels, steps, width))| {
+            let (scale_map, conventions) = settings(peer, conv1x1, flag);
             let config = GlowConfig {
                 levels,
                 steps,
                 width,
-                coupling: if additive {
-                    Coupling::Additive
-                } else {
-                    Coupling::Affine
-                },
+                coupling,
                 scale_map,
                 conventions,
                 ..GlowConfig::small(ImageShape::new(channels, 8, 16))

@@ -76,37 +76,8 @@ pub(super) fn run(
     entropy: Option<f64>,
     drawing: Option<Drawing>,
 ) -> Result<()> {
-    let mut scored = Vec::new();
-    for &score in scores {
-        let [normal, strange] = sides.map(|side| side.scores(score));
-        scored.push(Scored {
-            score,
-            batch: 1,
-            normal,
-            strange,
-        });
-        if let (Score::Typicality, Some(entropy)) = (score, entropy) {
-            scored.extend(of_batches(args, sides, entropy)?);
-        }
-    }
-    let found = scored.iter().map(|scored| {
-        let Scored {
-            score,
-            batch,
-            normal,
-            strange,
-        } = scored;
-        let Detection { auroc, aupr, fpr95 } =
-            bootstrap(normal, strange, args.bootstrap, args.seed)?;
-        let [auroc, aupr, fpr95] = [auroc, aupr, fpr95].map(Estimate::from);
-        Ok(Found {
-            score: score.as_str(),
-            batch: *batch,
-            auroc,
-            aupr,
-            fpr95,
-        })
-    });
+    let scored = score_all(args, scores, sides, entropy)?;
+    let found = scored.iter().map(|scored| Found::of(scored, args));
     let [normal, strange] = sides.map(Side::of);
     let comparison = Comparison {
         normal,
@@ -132,6 +103,29 @@ pub(super) fn run(
     }
     report::columns(&comparison.rows())?;
     report::bytes(format!("\n{}\n", comparison.summary()).as_bytes())
+}
+
+/// Scores of single images, and of batches by typicality.
+fn score_all(
+    args: &OutliersArgs,
+    scores: &[Score],
+    sides: [&Suspects; 2],
+    entropy: Option<f64>,
+) -> Result<Vec<Scored>> {
+    let mut scored = Vec::new();
+    for &score in scores {
+        let [normal, strange] = sides.map(|side| side.scores(score));
+        scored.push(Scored {
+            score,
+            batch: 1,
+            normal,
+            strange,
+        });
+        if let (Score::Typicality, Some(entropy)) = (score, entropy) {
+            scored.extend(of_batches(args, sides, entropy)?);
+        }
+    }
+    Ok(scored)
 }
 
 /// Typicality of batches, where both sides have enough images for one.
@@ -252,6 +246,20 @@ impl Side {
 }
 
 impl Found {
+    fn of(scored: &Scored, args: &OutliersArgs) -> Result<Self> {
+        let (normal, strange) = (&scored.normal, &scored.strange);
+        let found = bootstrap(normal, strange, args.bootstrap, args.seed)?;
+        let Detection { auroc, aupr, fpr95 } = found;
+        let [auroc, aupr, fpr95] = [auroc, aupr, fpr95].map(Estimate::from);
+        Ok(Self {
+            score: scored.score.as_str(),
+            batch: scored.batch,
+            auroc,
+            aupr,
+            fpr95,
+        })
+    }
+
     fn name(&self) -> String {
         match self.batch {
             1 => self.score.to_owned(),

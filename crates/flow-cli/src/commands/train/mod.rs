@@ -70,29 +70,41 @@ fn train(args: &TrainArgs, console: Console, interrupt: Interrupt, team: &Team) 
         device,
         console,
     };
+    announce(&mut session, notes.limits);
+    let outcome = session.run()?;
+    conclude(args, &session, &outcome)
+}
+
+/// Tells how long the training goes on, or that nothing is left to train; `planned` are the limits
+/// of before.
+fn announce(session: &mut Session<'_>, planned: Limits) {
+    let limits = session.limits;
     tracing::info!(
         "training for {} into `{}`{}",
-        session.limits,
+        limits,
         session.folder.path().display(),
-        match ranks.size() {
+        match session.all_reduce.ranks().size() {
             1 => String::new(),
             size => format!(", shared by {}", count(size, "process")),
         }
     );
     if session.share() >= 1.0 {
         // A limit that lies behind must not replace the one that was planned.
-        session.lasting = notes.limits;
-        let planned = if limits == notes.limits {
+        session.lasting = planned;
+        let later = if limits == planned {
             "raise it to go on".to_owned()
         } else {
-            format!("a later `--resume` still trains for {}", notes.limits)
+            format!("a later `--resume` still trains for {planned}")
         };
-        tracing::warn!("nothing is left to train: the limit of {limits} is reached; {planned}");
+        tracing::warn!("nothing is left to train: the limit of {limits} is reached; {later}");
     }
-    let outcome = session.run()?;
+}
+
+/// Tells how the training ended.
+fn conclude(args: &TrainArgs, session: &Session<'_>, outcome: &Outcome) -> Result<()> {
     let (step, folder) = (session.trainer.progress.step, session.folder.path());
     match outcome {
-        Outcome::Measured(measured) => return print(&session, &measured),
+        Outcome::Measured(measured) => return print(session, measured),
         Outcome::Unmeasured => tracing::info!(
             "the training is complete after step {} and saved to `{}`; skipped measuring {}: `--resume` or \
              `flow eval --checkpoint {}` does it",

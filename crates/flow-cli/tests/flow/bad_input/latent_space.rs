@@ -23,6 +23,61 @@ fn pictures_that_cannot_be_drawn() {
     insta::assert_snapshot!("sample", transcript(&sandbox, rows));
 }
 
+/// Commands about images, tables and places that do not fit.
+const LATENT_SPACE: &str = "
+    interpolate --checkpoint nowhere --from 1 --to 2
+    interpolate --checkpoint run/model.safetensors --from 1 --to 2000
+    interpolate --checkpoint run/model.safetensors --from 18446744073709551615 --to 0
+    interpolate --checkpoint run/model.safetensors --from 1,2 --to 3
+    interpolate --checkpoint run/model.safetensors --from 1 --to 2 --class 1
+    interpolate --checkpoint classes/model.safetensors --from 1 --to 2 --class 10
+    interpolate --checkpoint run/model.safetensors --from 1 --to 2 --dataset cifar10
+    interpolate --checkpoint run/model.safetensors --from 1 --to 2 --out nowhere/a.png
+    interpolate --checkpoint run/model.safetensors --images good.png good.png good.png
+    interpolate --checkpoint run/model.safetensors --images good.png small.png
+    interpolate --checkpoint run/model.safetensors --images good.png two.png
+    interpolate --checkpoint run/model.safetensors --images good.png broken.png
+    interpolate --checkpoint run/model.safetensors --images good.png empty
+    interpolate --checkpoint run/model.safetensors --images good.png folder
+    interpolate --checkpoint run/model.safetensors --images good.png nowhere.png
+    edit --checkpoint run/model.safetensors --attribute smile --index 1
+    edit --checkpoint run/model.safetensors --attribute 4: --index 1
+    edit --checkpoint run/model.safetensors --attribute 4:4 --index 1
+    edit --checkpoint run/model.safetensors --attribute 4:10 --index 1
+    edit --checkpoint run/model.safetensors --attribute slant --index 2000
+    edit --checkpoint run/model.safetensors --attribute slant --index 1 --examples 1
+    edit --checkpoint run/model.safetensors --attribute slant --images small.png
+    edit --checkpoint run/model.safetensors --attribute smile --index 1 --labels nowhere.csv
+    edit --checkpoint run/model.safetensors --attribute smile --index 1 --labels folder
+    edit --checkpoint run/model.safetensors --attribute smile --index 1 --labels empty
+    edit --checkpoint run/model.safetensors --attribute smile --index 1 --labels no-key.csv
+    edit --checkpoint run/model.safetensors --attribute frown --index 1 --labels same.csv
+    edit --checkpoint run/model.safetensors --attribute smile --index 1 --labels no-rows.csv
+    edit --checkpoint run/model.safetensors --attribute smile --index 1 --labels same.csv
+    edit --checkpoint run/model.safetensors --attribute smile --index 1 --labels words.csv
+    edit --checkpoint run/model.safetensors --attribute smile --index 1 --labels infinite.csv
+    edit --checkpoint run/model.safetensors --attribute smile --index 1 --labels far.csv
+    edit --checkpoint run/model.safetensors --attribute smile --index 1 --labels negative.csv
+    edit --checkpoint run/model.safetensors --attribute smile --index 1 --labels ragged.csv
+    edit --checkpoint run/model.safetensors --attribute smile --index 1 --labels lost.csv
+    edit --checkpoint run/model.safetensors --attribute smile --index 1 --labels large.csv
+    edit --checkpoint run/model.safetensors --attribute smile --index 1 --labels bytes.csv
+    cluster --checkpoint run/model.safetensors --limit 2
+    cluster --checkpoint run/model.safetensors --limit 20 --clusters 21
+    cluster --checkpoint run/model.safetensors --dataset cifar10
+    cluster --checkpoint run/model.safetensors --limit 20 --out folder
+    cluster --checkpoint run/model.safetensors --data-dir black
+    edit --checkpoint run/model.safetensors --attribute slant --index 1 --data-dir black
+    edit --checkpoint run/model.safetensors --attribute brightness --index 1 --data-dir black
+    edit --checkpoint run/model.safetensors --attribute 4:9 --index 1 --data-dir black
+    sample --checkpoint run/model.safetensors --temperature 0.5,1 --animate walk
+    sample --checkpoint run/model.safetensors --animate walk --count 101
+    sample --checkpoint run/model.safetensors --temperature 0.5,1 --count 9999
+    sample --checkpoint run/model.safetensors --out-tensor nowhere/x.safetensors
+    sample --checkpoint bare/model.safetensors --animate training
+    sample --checkpoint odd/model.safetensors --animate training
+";
+
 /// What latent space is asked for with images, tables and places that do not fit.
 #[test]
 fn latent_spaces_without_a_way() {
@@ -63,58 +118,5 @@ fn latent_spaces_without_a_way() {
         sandbox.write(&file("labels-idx1"), [&header(1)[..], &[4; 20]].concat());
     }
     sandbox.write("bytes.csv", b"index,smile\n0,\xff\n");
-    let rows = "
-        interpolate --checkpoint nowhere --from 1 --to 2
-        interpolate --checkpoint run/model.safetensors --from 1 --to 2000
-        interpolate --checkpoint run/model.safetensors --from 18446744073709551615 --to 0
-        interpolate --checkpoint run/model.safetensors --from 1,2 --to 3
-        interpolate --checkpoint run/model.safetensors --from 1 --to 2 --class 1
-        interpolate --checkpoint classes/model.safetensors --from 1 --to 2 --class 10
-        interpolate --checkpoint run/model.safetensors --from 1 --to 2 --dataset cifar10
-        interpolate --checkpoint run/model.safetensors --from 1 --to 2 --out nowhere/a.png
-        interpolate --checkpoint run/model.safetensors --images good.png good.png good.png
-        interpolate --checkpoint run/model.safetensors --images good.png small.png
-        interpolate --checkpoint run/model.safetensors --images good.png two.png
-        interpolate --checkpoint run/model.safetensors --images good.png broken.png
-        interpolate --checkpoint run/model.safetensors --images good.png empty
-        interpolate --checkpoint run/model.safetensors --images good.png folder
-        interpolate --checkpoint run/model.safetensors --images good.png nowhere.png
-        edit --checkpoint run/model.safetensors --attribute smile --index 1
-        edit --checkpoint run/model.safetensors --attribute 4: --index 1
-        edit --checkpoint run/model.safetensors --attribute 4:4 --index 1
-        edit --checkpoint run/model.safetensors --attribute 4:10 --index 1
-        edit --checkpoint run/model.safetensors --attribute slant --index 2000
-        edit --checkpoint run/model.safetensors --attribute slant --index 1 --examples 1
-        edit --checkpoint run/model.safetensors --attribute slant --images small.png
-        edit --checkpoint run/model.safetensors --attribute smile --index 1 --labels nowhere.csv
-        edit --checkpoint run/model.safetensors --attribute smile --index 1 --labels folder
-        edit --checkpoint run/model.safetensors --attribute smile --index 1 --labels empty
-        edit --checkpoint run/model.safetensors --attribute smile --index 1 --labels no-key.csv
-        edit --checkpoint run/model.safetensors --attribute frown --index 1 --labels same.csv
-        edit --checkpoint run/model.safetensors --attribute smile --index 1 --labels no-rows.csv
-        edit --checkpoint run/model.safetensors --attribute smile --index 1 --labels same.csv
-        edit --checkpoint run/model.safetensors --attribute smile --index 1 --labels words.csv
-        edit --checkpoint run/model.safetensors --attribute smile --index 1 --labels infinite.csv
-        edit --checkpoint run/model.safetensors --attribute smile --index 1 --labels far.csv
-        edit --checkpoint run/model.safetensors --attribute smile --index 1 --labels negative.csv
-        edit --checkpoint run/model.safetensors --attribute smile --index 1 --labels ragged.csv
-        edit --checkpoint run/model.safetensors --attribute smile --index 1 --labels lost.csv
-        edit --checkpoint run/model.safetensors --attribute smile --index 1 --labels large.csv
-        edit --checkpoint run/model.safetensors --attribute smile --index 1 --labels bytes.csv
-        cluster --checkpoint run/model.safetensors --limit 2
-        cluster --checkpoint run/model.safetensors --limit 20 --clusters 21
-        cluster --checkpoint run/model.safetensors --dataset cifar10
-        cluster --checkpoint run/model.safetensors --limit 20 --out folder
-        cluster --checkpoint run/model.safetensors --data-dir black
-        edit --checkpoint run/model.safetensors --attribute slant --index 1 --data-dir black
-        edit --checkpoint run/model.safetensors --attribute brightness --index 1 --data-dir black
-        edit --checkpoint run/model.safetensors --attribute 4:9 --index 1 --data-dir black
-        sample --checkpoint run/model.safetensors --temperature 0.5,1 --animate walk
-        sample --checkpoint run/model.safetensors --animate walk --count 101
-        sample --checkpoint run/model.safetensors --temperature 0.5,1 --count 9999
-        sample --checkpoint run/model.safetensors --out-tensor nowhere/x.safetensors
-        sample --checkpoint bare/model.safetensors --animate training
-        sample --checkpoint odd/model.safetensors --animate training
-    ";
-    insta::assert_snapshot!("latent_space", transcript(&sandbox, rows));
+    insta::assert_snapshot!("latent_space", transcript(&sandbox, LATENT_SPACE));
 }

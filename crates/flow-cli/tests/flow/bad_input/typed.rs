@@ -3,104 +3,106 @@
 use super::typed;
 use crate::sandbox::Sandbox;
 
+/// Commands with options or values that do not exist.
+const TYPED: &str = "
+    paint
+    --paint
+    train now
+    train --steps
+    train --steps 0
+    train --steps 257
+    train --steps 1.5
+    train --steps -1
+    train --steps one
+    train --levels 0
+    train --levels 17
+    train --width 0
+    train --width 8193
+    train --width 99999999999999999999
+    train --bits 0
+    train --bits 9
+    train --lr 0
+    train --lr -1
+    train --lr nan
+    train --lr inf
+    train --lr fast
+    train --clip-norm 0
+    train --average-decay 1
+    train --average-decay -0.1
+    train --warmup-steps -1
+    train --batch-size 0
+    train --batch-size 65537
+    train --epochs 0
+    train --epochs -1
+    train --max-steps 0
+    train --max-steps 1e3
+    train --time-limit 15
+    train --time-limit 0s
+    train --time-limit soon
+    train --preset huge
+    train --coupling cubic
+    train --scale-map linear
+    train --preprocessing none
+    train --optimizer sgd
+    train --dataset imagenet
+    train --device gpu
+    train --device cuda:x
+    train --seed -1
+    train --seed 18446744073709551616
+    train --resume --overwrite
+    train --resume --from run/model.safetensors
+    train --resume --from
+    train --from a --from b
+    train --eval-images 0
+    train --classes 3
+    train --threads 0
+    train --threads 1025
+    train --out a --out b
+    eval run/model.safetensors
+    eval --checkpoint
+    eval --checkpoint run/model.safetensors --limit 0
+    eval --checkpoint run/model.safetensors --limit -5
+    eval --checkpoint run/model.safetensors --split all
+    eval --checkpoint run/model.safetensors --dataset letters
+    eval --checkpoint run/model.safetensors --seed x
+    eval --checkpoint run/model.safetensors --temperature 1
+    eval --checkpoint run/model.safetensors --importance-samples 0
+    eval --checkpoint run/model.safetensors --importance-samples 10001
+    sample --checkpoint run/model.safetensors --count 0
+    sample --checkpoint run/model.safetensors --count 10001
+    sample --checkpoint run/model.safetensors --count -3
+    sample --checkpoint run/model.safetensors --temperature -0.5
+    sample --checkpoint run/model.safetensors --temperature nan
+    sample --checkpoint run/model.safetensors --temperature warm
+    sample --checkpoint run/model.safetensors --class -1
+    sample --checkpoint run/model.safetensors --class seven
+    sample --checkpoint run/model.safetensors --class 4294967296
+    sample --checkpoint run/model.safetensors --temperature 0.5,
+    sample --checkpoint run/model.safetensors --temperature 0.5,-1
+    sample --checkpoint run/model.safetensors --animate dance
+    sample --checkpoint run/model.safetensors --animate walk --out-tensor a.safetensors
+    sample --checkpoint run/model.safetensors --animate walk --frames 0
+    inspect
+    inspect run/model.safetensors run/model.safetensors
+    inspect --checkpoint run/model.safetensors
+    verify
+    verify run/model.safetensors --limit 0
+    verify run/model.safetensors --dataset letters
+    bench run
+    bench --iters 0
+    bench --iters 10001
+    bench --batch-size 0
+    bench --batch-size 65537
+    bench --size 0
+    bench --channels 0
+    bench --channels -1
+";
+
 /// Each row is refused with what it is and what it should be, in clap's words.
 #[test]
 fn what_is_typed_wrong() {
     let sandbox = Sandbox::with_everything_wrong();
-    let rows = "
-        paint
-        --paint
-        train now
-        train --steps
-        train --steps 0
-        train --steps 257
-        train --steps 1.5
-        train --steps -1
-        train --steps one
-        train --levels 0
-        train --levels 17
-        train --width 0
-        train --width 8193
-        train --width 99999999999999999999
-        train --bits 0
-        train --bits 9
-        train --lr 0
-        train --lr -1
-        train --lr nan
-        train --lr inf
-        train --lr fast
-        train --clip-norm 0
-        train --average-decay 1
-        train --average-decay -0.1
-        train --warmup-steps -1
-        train --batch-size 0
-        train --batch-size 65537
-        train --epochs 0
-        train --epochs -1
-        train --max-steps 0
-        train --max-steps 1e3
-        train --time-limit 15
-        train --time-limit 0s
-        train --time-limit soon
-        train --preset huge
-        train --coupling cubic
-        train --scale-map linear
-        train --preprocessing none
-        train --optimizer sgd
-        train --dataset imagenet
-        train --device gpu
-        train --device cuda:x
-        train --seed -1
-        train --seed 18446744073709551616
-        train --resume --overwrite
-        train --resume --from run/model.safetensors
-        train --resume --from
-        train --from a --from b
-        train --eval-images 0
-        train --classes 3
-        train --threads 0
-        train --threads 1025
-        train --out a --out b
-        eval run/model.safetensors
-        eval --checkpoint
-        eval --checkpoint run/model.safetensors --limit 0
-        eval --checkpoint run/model.safetensors --limit -5
-        eval --checkpoint run/model.safetensors --split all
-        eval --checkpoint run/model.safetensors --dataset letters
-        eval --checkpoint run/model.safetensors --seed x
-        eval --checkpoint run/model.safetensors --temperature 1
-        eval --checkpoint run/model.safetensors --importance-samples 0
-        eval --checkpoint run/model.safetensors --importance-samples 10001
-        sample --checkpoint run/model.safetensors --count 0
-        sample --checkpoint run/model.safetensors --count 10001
-        sample --checkpoint run/model.safetensors --count -3
-        sample --checkpoint run/model.safetensors --temperature -0.5
-        sample --checkpoint run/model.safetensors --temperature nan
-        sample --checkpoint run/model.safetensors --temperature warm
-        sample --checkpoint run/model.safetensors --class -1
-        sample --checkpoint run/model.safetensors --class seven
-        sample --checkpoint run/model.safetensors --class 4294967296
-        sample --checkpoint run/model.safetensors --temperature 0.5,
-        sample --checkpoint run/model.safetensors --temperature 0.5,-1
-        sample --checkpoint run/model.safetensors --animate dance
-        sample --checkpoint run/model.safetensors --animate walk --out-tensor a.safetensors
-        sample --checkpoint run/model.safetensors --animate walk --frames 0
-        inspect
-        inspect run/model.safetensors run/model.safetensors
-        inspect --checkpoint run/model.safetensors
-        verify
-        verify run/model.safetensors --limit 0
-        verify run/model.safetensors --dataset letters
-        bench run
-        bench --iters 0
-        bench --iters 10001
-        bench --batch-size 0
-        bench --batch-size 65537
-        bench --size 0
-        bench --channels 0
-        bench --channels -1
-    ";
-    insta::assert_snapshot!("typed", typed(&sandbox, rows));
+    insta::assert_snapshot!("typed", typed(&sandbox, TYPED));
 }
 
 #[test]

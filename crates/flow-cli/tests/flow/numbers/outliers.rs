@@ -195,11 +195,17 @@ fn metrics_are_those_of_the_scores() {
     assert_eq!(&typical[149][0], "1986");
 }
 
-#[test]
-fn pictures_and_reports() {
+/// A sandbox with 30 digits, and the beginning of commands about them.
+fn with_digits() -> (Sandbox, String) {
     let sandbox = Sandbox::with_learned();
     write_digits(&sandbox, &digits(30));
     let base = format!("outliers --checkpoint {MODEL} digits --typical-images 100");
+    (sandbox, base)
+}
+
+#[test]
+fn the_strangest_images_are_drawn_and_reported() {
+    let (sandbox, base) = with_digits();
     let scores = rows(&sandbox.ok(&format!(
         "{base} --limit 100 --threshold-quantile 0.5 --out verdicts.csv"
     )));
@@ -234,7 +240,11 @@ fn pictures_and_reports() {
         !page.contains("<b>") && page.contains(",&quot;&lt;b&gt;.png"),
         "names are text"
     );
+}
 
+#[test]
+fn comparisons_are_drawn_and_reported() {
+    let (sandbox, base) = with_digits();
     sandbox.ok(&format!(
         "{base} --limit 100 --bootstrap 20 --out compared.png"
     ));
