@@ -8,8 +8,8 @@ use flow_core::distribution::StandardNormal;
 use flow_core::optimizer::{Moments, Optimizer, Update};
 use flow_core::params::ParamStore;
 use flow_core::{
-    Autoregressive, Bijection, Chain, Flow, Gradients, Inverse, MlpSize, Order, Permutation,
-    ScaleMap, Transform,
+    Affine, Autoregressive, Bijection, Chain, Flow, Gradients, Inverse, MlpSize, Order,
+    Permutation, ScaleMap,
 };
 use std::f64::consts::PI;
 
@@ -25,7 +25,7 @@ fn log_density(x: &Tensor) -> Result<Tensor> {
 fn main() -> Result<()> {
     let params = ParamStore::new(0);
     let builder = params.builder(DType::F32, &Device::Cpu);
-    let transform = Transform::Affine(ScaleMap::ExpTanh { bound: 2.0 }, Order::ScaleFirst);
+    let transform = Affine(ScaleMap::ExpTanh { bound: 2.0 }, Order::ScaleFirst);
     let size = MlpSize {
         width: 32,
         ..MlpSize::default()

@@ -6,6 +6,7 @@
 use crate::runs::Rows;
 use crate::{Gradients, Result, shape};
 use candle_core::{Tensor, Var};
+use std::ops::Deref;
 
 /// An invertible map between tensors of equal size, with a tractable Jacobian determinant.
 ///
@@ -76,47 +77,8 @@ pub trait Bijection: Send + Sync {
     }
 }
 
-impl<B: Bijection + ?Sized> Bijection for Box<B> {
-    fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
-        (**self).forward(x)
-    }
-
-    fn inverse(&self, y: &Tensor) -> Result<Tensor> {
-        (**self).inverse(y)
-    }
-
-    fn inverse_with_log_det(&self, y: &Tensor) -> Result<(Tensor, Tensor)> {
-        (**self).inverse_with_log_det(y)
-    }
-
-    fn context(&self) -> Option<usize> {
-        (**self).context()
-    }
-
-    fn given(&self, context: &Tensor) -> Result<Box<dyn Bijection + '_>> {
-        (**self).given(context)
-    }
-
-    fn frozen(&self, rows: &Rows) -> Result<Box<dyn Bijection + '_>> {
-        (**self).frozen(rows)
-    }
-
-    fn initialize(&self, x: &Tensor) -> Result<Tensor> {
-        (**self).initialize(x)
-    }
-
-    fn backward(
-        &self,
-        y: &Tensor,
-        grad_y: &Tensor,
-        grad_log_det: &Tensor,
-        grads: &mut Gradients,
-    ) -> Result<(Tensor, Tensor)> {
-        (**self).backward(y, grad_y, grad_log_det, grads)
-    }
-}
-
-impl<B: Bijection + ?Sized> Bijection for &B {
+/// References and boxes.
+impl<P: Deref<Target: Bijection> + Send + Sync> Bijection for P {
     fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
         (**self).forward(x)
     }

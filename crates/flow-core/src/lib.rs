@@ -71,7 +71,7 @@ pub mod runs;
 mod shape;
 pub mod train;
 pub mod transfer;
-mod transform;
+mod transforms;
 
 /// Invertible maps, a file each.
 mod bijections {
@@ -116,4 +116,4 @@ pub use inspect::{constant_columns, first_non_finite};
 pub use networks::{Conditioner, Mlp, MlpSize};
 pub use ops::affine::{Order, ScaleMap};
 pub use ops::spline::Spline;
-pub use transform::Transform;
+pub use transforms::{Additive, Affine, Layout, Transform};

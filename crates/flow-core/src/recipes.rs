@@ -7,8 +7,8 @@ use crate::distribution::StandardNormal;
 use crate::ops::spline::Spline;
 use crate::params::ParamBuilder;
 use crate::{
-    ActNorm, Autoregressive, Bijection, Chain, Coupling, Flow, LuLinear, Mlp, MlpSize, Order,
-    Passing, Permutation, Result, ScaleMap, Transform,
+    ActNorm, Affine, Autoregressive, Bijection, Chain, Coupling, Flow, LuLinear, Mlp, MlpSize,
+    Order, Passing, Permutation, Result, ScaleMap, Transform,
 };
 use candle_core::bail;
 
@@ -41,7 +41,7 @@ impl Default for Recipe {
 }
 
 /// No scale that a few steps could make enormous.
-const AFFINE: Transform = Transform::Affine(ScaleMap::ExpTanh { bound: 3.0 }, Order::ScaleFirst);
+const AFFINE: Affine = Affine(ScaleMap::ExpTanh { bound: 3.0 }, Order::ScaleFirst);
 
 impl Recipe {
     fn network(&self) -> MlpSize {
@@ -71,11 +71,16 @@ pub fn neural_spline_flow(
     recipe: &Recipe,
     params: ParamBuilder,
 ) -> Result<Flow<Chain>> {
-    let transform = Transform::Spline(recipe.spline);
     flow(features, recipe, &params, |index, params| {
         Ok(vec![
             Box::new(LuLinear::new(features, params.pp("linear"))?),
-            coupling(features, index, transform, recipe, params.pp("coupling"))?,
+            coupling(
+                features,
+                index,
+                recipe.spline,
+                recipe,
+                params.pp("coupling"),
+            )?,
         ])
     })
 }
@@ -113,7 +118,7 @@ fn flow(
 fn coupling(
     features: usize,
     index: usize,
-    transform: Transform,
+    transform: impl Transform + 'static,
     recipe: &Recipe,
     params: ParamBuilder,
 ) -> Result<Box<dyn Bijection>> {
@@ -122,6 +127,12 @@ fn coupling(
     }
     let passing = [Passing::FirstHalf, Passing::SecondHalf][index % 2];
     let count = passing.count(features);
-    let network = Mlp::for_transform(transform, count, features - count, recipe.network(), params)?;
+    let network = Mlp::for_transform(
+        &transform,
+        count,
+        features - count,
+        recipe.network(),
+        params,
+    )?;
     Ok(Box::new(Coupling::new(transform, passing, network)))
 }

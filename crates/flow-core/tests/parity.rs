@@ -8,8 +8,8 @@ use flow_core::distribution::{
 use flow_core::ops::spline;
 use flow_core::params::{ParamBuilder, ParamStore};
 use flow_core::{
-    Autoregressive, Bijection, Chain, Coupling, Flow, Householder, LuLinear, Mlp, MlpSize, Order,
-    Passing, Permutation, Pointwise, ScaleMap, Spline, Transform, check,
+    Additive, Affine, Autoregressive, Bijection, Chain, Coupling, Flow, Householder, LuLinear, Mlp,
+    MlpSize, Order, Passing, Permutation, Pointwise, ScaleMap, Spline, Transform, check,
 };
 use std::collections::HashMap;
 
@@ -62,14 +62,18 @@ fn agrees(name: &str, build: impl Fn(ParamBuilder) -> Result<Box<dyn Bijection>>
 }
 
 /// Numbers 0, 2 and 4 are transformed.
-fn coupling(transform: Transform) -> impl Fn(ParamBuilder) -> Result<Box<dyn Bijection>> {
+fn coupling(
+    transform: impl Transform + Copy + 'static,
+) -> impl Fn(ParamBuilder) -> Result<Box<dyn Bijection>> {
     move |params| {
-        let network = Mlp::new(2, transform.parameters(3), SIZE, params)?;
+        let network = Mlp::new(2, 3 * transform.parameters(), SIZE, params)?;
         Ok(Box::new(Coupling::new(transform, Passing::Odd, network)))
     }
 }
 
-fn made(transform: Transform) -> impl Fn(ParamBuilder) -> Result<Box<dyn Bijection>> {
+fn made(
+    transform: impl Transform + Copy + 'static,
+) -> impl Fn(ParamBuilder) -> Result<Box<dyn Bijection>> {
     move |params| {
         Ok(Box::new(Autoregressive::new(
             FEATURES, transform, SIZE, params,
@@ -92,13 +96,10 @@ fn the_spline_is_that_of_nflows() {
 
 #[test]
 fn couplings_are_those_of_nflows() {
-    let affine = Transform::Affine(ScaleMap::SigmoidOffset, Order::ScaleFirst);
+    let affine = Affine(ScaleMap::SigmoidOffset, Order::ScaleFirst);
     agrees("affine-coupling", coupling(affine));
-    agrees("additive-coupling", coupling(Transform::Additive));
-    agrees(
-        "spline-coupling",
-        coupling(Transform::Spline(Spline::default())),
-    );
+    agrees("additive-coupling", coupling(Additive));
+    agrees("spline-coupling", coupling(Spline::default()));
 }
 
 #[test]
@@ -108,21 +109,17 @@ fn a_flow_under_a_context_is_that_of_nflows() {
         let file = load("conditional-flow", dtype);
         let params = params(&file);
         let builder = params.builder(dtype, &Device::Cpu);
-        let coupling = |index: usize, transform, passing: Passing| {
+        let coupling = |index: usize, transform: Box<dyn Transform>, passing: Passing| {
             let count = passing.count(FEATURES);
             let network =
-                Mlp::for_transform(transform, count, FEATURES - count, size, builder.pp(index));
+                Mlp::for_transform(&transform, count, FEATURES - count, size, builder.pp(index));
             Coupling::new(transform, passing, network.unwrap())
         };
-        let affine = Transform::Affine(ScaleMap::SigmoidOffset, Order::ScaleFirst);
+        let affine = Affine(ScaleMap::SigmoidOffset, Order::ScaleFirst);
         let parts: Vec<Box<dyn Bijection>> = vec![
-            Box::new(coupling(
-                0,
-                Transform::Spline(Spline::default()),
-                Passing::Even,
-            )),
+            Box::new(coupling(0, Box::<Spline>::default(), Passing::Even)),
             Box::new(Permutation::reverse(FEATURES)),
-            Box::new(coupling(2, affine, Passing::Odd)),
+            Box::new(coupling(2, Box::new(affine), Passing::Odd)),
         ];
         let base = StandardNormal::new(FEATURES, dtype, &Device::Cpu);
         let flow = Flow::new(Chain::new(parts).unwrap(), base);
@@ -140,9 +137,9 @@ fn a_flow_under_a_context_is_that_of_nflows() {
 
 #[test]
 fn autoregressive_flows_are_those_of_nflows() {
-    let affine = Transform::Affine(ScaleMap::SoftplusUnbounded, Order::ScaleFirst);
+    let affine = Affine(ScaleMap::SoftplusUnbounded, Order::ScaleFirst);
     agrees("affine-maf", made(affine));
-    agrees("spline-maf", made(Transform::Spline(Spline::default())));
+    agrees("spline-maf", made(Spline::default()));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::conventions::{Conventions, PriorForm};
 use crate::{Error, Result, equalization};
-use flow_core::Transform;
+use flow_core::{Additive, Affine, Transform};
 use serde::{Deserialize, Serialize};
 
 /// Size of one image.
@@ -346,10 +346,10 @@ impl GlowConfig {
     }
 
     /// The transform of the couplings.
-    pub(crate) fn transform(&self) -> Transform {
+    pub(crate) fn transform(&self) -> Box<dyn Transform> {
         use flow_core::ScaleMap as Map;
         let map = match (self.coupling, self.scale_map) {
-            (Coupling::Additive, _) => return Transform::Additive,
+            (Coupling::Additive, _) => return Box::new(Additive),
             (Coupling::Affine, ScaleMap::Sigmoid) => Map::Sigmoid,
             (Coupling::Affine, ScaleMap::SigmoidOffset) => Map::SigmoidOffset,
             (Coupling::Affine, ScaleMap::SigmoidInverse) => Map::SigmoidInverse,
@@ -358,7 +358,7 @@ impl GlowConfig {
             (Coupling::Affine, ScaleMap::Exp | ScaleMap::ExpTanhLearned) => Map::Exp,
             (Coupling::Affine, ScaleMap::ExpTanh { bound }) => Map::ExpTanh { bound },
         };
-        Transform::Affine(map, self.conventions.affine_order)
+        Box::new(Affine(map, self.conventions.affine_order))
     }
 }
 

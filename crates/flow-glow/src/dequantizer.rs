@@ -42,12 +42,12 @@ impl Dequantizer {
             width,
             ..GlowConfig::small(image)
         };
-        let transform = config.transform();
         let mut parts: Vec<Box<dyn Bijection>> =
             vec![Box::new(Inverse(Pointwise::Sigmoid)), Box::new(Squeeze)];
         for step in 0..steps {
             let inputs = channels / 2 + channels;
-            let outputs = transform.parameters(channels / 2);
+            let transform = config.transform();
+            let outputs = transform.parameters() * (channels / 2);
             let network = ConvNetwork::new(&config, inputs, outputs, precision, params.pp(step))?;
             let passing = [Passing::FirstHalf, Passing::SecondHalf][step % 2];
             parts.push(Box::new(Coupling::new(

@@ -8,13 +8,13 @@ use candle_core::{Result, Tensor, bail};
 use flow_core::ops::Precision;
 use flow_core::ops::channel_map::AffineMap;
 use flow_core::params::ParamBuilder;
-use flow_core::{ActNorm, Bijection, Coupling, Gradients, InvertibleConv1x1};
+use flow_core::{ActNorm, Bijection, Coupling, Gradients, InvertibleConv1x1, Transform};
 
 /// A step of flow on `[B, C, H, W]`.
 pub struct FlowStep {
     pub(crate) actnorm: ActNorm,
     pub(crate) conv1x1: InvertibleConv1x1,
-    pub(crate) coupling: Coupling<ConvNetwork>,
+    pub(crate) coupling: Coupling<Box<dyn Transform>, ConvNetwork>,
     /// Where its parameters are.
     name: String,
 }
@@ -50,7 +50,7 @@ impl FlowStep {
         let network = ConvNetwork::new(
             config,
             inputs,
-            transform.parameters(channels - inputs),
+            transform.parameters() * (channels - inputs),
             precision,
             params.pp("coupling").pp("network"),
         )?;

@@ -9,34 +9,28 @@
 //! 2015 (MADE, arXiv:1502.03509); Kingma et al. 2016 (IAF, arXiv:1606.04934); Papamakarios, Pavlakou &
 //! Murray 2017 (MAF, arXiv:1705.07057).
 
-use crate::networks::output_bias;
 use crate::params::ParamBuilder;
 use crate::runs::Rows;
 use crate::{Bijection, Conditioner, Mlp, MlpSize, Result, Transform, shape};
 use candle_core::{Tensor, bail};
 
 /// An autoregressive flow of vectors `[B, D]`.
-pub struct Autoregressive<N = Mlp> {
+pub struct Autoregressive<T, N = Mlp> {
     /// D.
     features: usize,
-    transform: Transform,
-    /// `[B, D]` → `[B, transform.parameters(D)]`, masked.
+    transform: T,
+    /// `[B, D]` → `[B, K·D]`, masked.
     made: N,
 }
 
-impl Autoregressive {
+impl<T: Transform> Autoregressive<T> {
     /// A MADE of the given `size` over `features` numbers in their order. It starts as
     /// [`Mlp::for_transform`] says. Parameters as in [`Mlp::new`].
     ///
     /// # Errors
     /// If there are no numbers, or the network is too narrow for every number to depend on all before it:
     /// each of 1, …, D − 1 is the degree of a hidden unit, so the width is at least D − 1.
-    pub fn new(
-        features: usize,
-        transform: Transform,
-        size: MlpSize,
-        params: ParamBuilder,
-    ) -> Result<Self> {
+    pub fn new(features: usize, transform: T, size: MlpSize, params: ParamBuilder) -> Result<Self> {
         if features == 0 {
             bail!("autoregressive: needs at least one number");
         }
@@ -48,13 +42,7 @@ impl Autoregressive {
                 features - 1
             );
         }
-        // Inputs count from 1: a parameter of number i may see those of less than i + 1.
-        let inputs = (1..=features).collect::<Vec<_>>();
-        let outputs = (0..transform.parameters(features))
-            .map(|index| transform.channel_of(index, features))
-            .collect::<Vec<_>>();
-        let bias = output_bias(transform, features, size.width);
-        let made = Mlp::masked(&inputs, &outputs, features - 1, bias, size, params)?;
+        let made = Mlp::made(&transform, features, size, params)?;
         Ok(Self {
             features,
             transform,
@@ -63,21 +51,21 @@ impl Autoregressive {
     }
 }
 
-impl<N> Autoregressive<N> {
+impl<T: Transform, N> Autoregressive<T, N> {
     /// The same flow with another network.
-    fn with<M>(&self, made: M) -> Autoregressive<M> {
+    fn with<M>(&self, made: M) -> Autoregressive<&dyn Transform, M> {
         Autoregressive {
             features: self.features,
-            transform: self.transform,
+            transform: &self.transform,
             made,
         }
     }
 }
 
-impl<N: Conditioner> Bijection for Autoregressive<N> {
+impl<T: Transform, N: Conditioner> Bijection for Autoregressive<T, N> {
     fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
         shape::vectors("autoregressive", x, self.features)?;
-        self.transform.forward(x, &self.made.forward(x)?)
+        self.transform.forward_last(x, &self.made.forward(x)?)
     }
 
     fn inverse(&self, y: &Tensor) -> Result<Tensor> {
@@ -86,14 +74,15 @@ impl<N: Conditioner> Bijection for Autoregressive<N> {
         if batch == 0 {
             return Ok(y.clone());
         }
+        let layout = self.transform.layout();
         let mut known = Vec::with_capacity(features);
         for index in 0..features {
             // What is not known yet is zero: it has no say, but it must not overflow either.
             let rest = Tensor::zeros((batch, features - index), y.dtype(), y.device())?;
             let x = Tensor::cat(&[&known[..], &[rest]].concat(), 1)?;
-            let h = self.made.forward(&x)?;
-            let h = self.transform.of_channel(&h, index, features)?;
-            known.push(self.transform.inverse(&y.narrow(1, index, 1)?, &h)?);
+            let h = layout.unpack(&self.made.forward(&x)?, self.transform.parameters())?;
+            let (y, h) = (y.narrow(1, index, 1)?, h.narrow(1, index, 1)?);
+            known.push(self.transform.inverse(&y, &h)?);
         }
         Tensor::cat(&known, 1)
     }

@@ -20,15 +20,15 @@ use candle_core::{Tensor, Var, bail};
 use passing::Arrangement;
 
 /// A coupling layer on `[B, C, …]`, images or vectors.
-pub struct Coupling<N> {
-    transform: Transform,
+pub struct Coupling<T, N> {
+    transform: T,
     passing: Arrangement,
     network: N,
 }
 
-impl<N: Conditioner> Coupling<N> {
+impl<T: Transform, N: Conditioner> Coupling<T, N> {
     /// Couples by `transform`, whose parameters `network` gives from the channels `passing`.
-    pub fn new(transform: Transform, passing: Passing, network: N) -> Self {
+    pub fn new(transform: T, passing: Passing, network: N) -> Self {
         Self {
             transform,
             passing: Arrangement::new(passing),
@@ -37,9 +37,9 @@ impl<N: Conditioner> Coupling<N> {
     }
 
     /// The same coupling with another network.
-    fn with<M>(&self, network: M) -> Coupling<M> {
+    fn with<M>(&self, network: M) -> Coupling<&dyn Transform, M> {
         Coupling {
-            transform: self.transform,
+            transform: &self.transform,
             passing: self.passing.clone(),
             network,
         }
@@ -49,7 +49,7 @@ impl<N: Conditioner> Coupling<N> {
     fn split(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
         shape::batch("coupling", x)?;
         if let Some([passing, parameters]) = self.network.sizes() {
-            let moved = parameters / self.transform.parameters(1);
+            let moved = parameters / self.transform.parameters().max(1);
             shape::channels("coupling", x, passing + moved)?;
         }
         let channels = x.dim(1)?;
@@ -65,7 +65,7 @@ impl<N: Conditioner> Coupling<N> {
     fn fitting(&self, x: &Tensor, h: Tensor) -> Result<Tensor> {
         let channels = x.dim(1)?;
         let moved = channels - self.passing.count(channels);
-        let needed = self.transform.parameters(moved);
+        let needed = moved * self.transform.parameters();
         if h.rank() < 2 || h.dim(1)? != needed {
             bail!(
                 "coupling: got parameters of shape {:?} from the network, needed [B, {needed}, …] \
@@ -77,12 +77,12 @@ impl<N: Conditioner> Coupling<N> {
     }
 
     fn transformed(&self, x: &Tensor, h: Tensor) -> Result<(Tensor, Tensor)> {
-        let (y, log_det) = self.transform.forward(x, &self.fitting(x, h)?)?;
+        let (y, log_det) = self.transform.forward_last(x, &self.fitting(x, h)?)?;
         Ok((self.passing.restore(&y)?, log_det))
     }
 }
 
-impl<N: Conditioner> Bijection for Coupling<N> {
+impl<T: Transform, N: Conditioner> Bijection for Coupling<T, N> {
     fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
         let (x, x1) = self.split(x)?;
         self.transformed(&x, self.network.forward(&x1)?)
@@ -91,7 +91,7 @@ impl<N: Conditioner> Bijection for Coupling<N> {
     fn inverse(&self, y: &Tensor) -> Result<Tensor> {
         let (y, y1) = self.split(y)?;
         let h = self.fitting(&y, self.network.forward(&y1)?)?;
-        let x = self.transform.inverse(&y, &h)?;
+        let x = self.transform.inverse_last(&y, &h)?;
         self.passing.restore(&x)
     }
 
@@ -116,11 +116,11 @@ impl<N: Conditioner> Bijection for Coupling<N> {
         let (y, y1) = self.split(&y.detach())?;
         let x1 = Var::from_tensor(&y1)?;
         let h = self.fitting(&y, self.network.forward(x1.as_tensor())?)?;
-        let x = self.transform.inverse(&y, &h.detach())?;
+        let x = self.transform.inverse_last(&y, &h.detach())?;
         let (passing, channels) = (x1.dim(1)?, x.dim(1)?);
         let x2 = Var::from_tensor(&x.narrow(1, passing, channels - passing)?)?;
         let arranged = Tensor::cat(&[x1.as_tensor(), x2.as_tensor()], 1)?;
-        let (y, log_det) = self.transform.forward(&arranged, &h)?;
+        let (y, log_det) = self.transform.forward_last(&arranged, &h)?;
         let grad_y = self.passing.arrange(grad_y)?;
         let outputs = [(&y, &grad_y), (&log_det, grad_log_det)];
         let [grad_x1, grad_x2] = grads.pull_back(&outputs, [&x1, &x2])?;

@@ -52,7 +52,7 @@ impl Mlp {
     /// `context{0,1,…}.{weight,bias}`. A fresh network gives numbers near zero, if its inputs and its context
     /// are of the order of 1.
     pub fn new(inputs: usize, outputs: usize, size: MlpSize, params: ParamBuilder) -> Result<Self> {
-        let bias = near_zero(size.width);
+        let bias = vec![0.0; outputs];
         Self::masked(&vec![0; inputs], &vec![0; outputs], 0, bias, size, params)
     }
 
@@ -60,24 +60,39 @@ impl Mlp {
     /// those of nearly the identity; scale maps that are not 1 at zero, as [`ScaleMap::Sigmoid`](crate::ScaleMap),
     /// begin with their scale there. Parameters as in [`new`](Self::new).
     pub fn for_transform(
-        transform: Transform,
+        transform: impl Transform,
         inputs: usize,
         channels: usize,
         size: MlpSize,
         params: ParamBuilder,
     ) -> Result<Self> {
-        let outputs = vec![0; transform.parameters(channels)];
-        let bias = output_bias(transform, channels, size.width);
-        Self::masked(&vec![0; inputs], &outputs, 0, bias, size, params)
+        let (_, bias) = outputs(&transform, channels)?;
+        let degrees = vec![0; bias.len()];
+        Self::masked(&vec![0; inputs], &degrees, 0, bias, size, params)
     }
 
-    /// Output i depends on input j only if `outputs[i] ≥ inputs[j]`; hidden degrees go round 1 to `most`.
-    /// The weights of the last layer start near zero, and its biases as `bias`.
-    pub(crate) fn masked(
+    /// A MADE over `features` numbers in their order, for `transform`. Parameters as in
+    /// [`new`](Self::new).
+    pub(crate) fn made(
+        transform: impl Transform,
+        features: usize,
+        size: MlpSize,
+        params: ParamBuilder,
+    ) -> Result<Self> {
+        // Inputs count from 1: a parameter of number i may see those of less than i + 1.
+        let inputs = (1..=features).collect::<Vec<_>>();
+        let (outputs, bias) = outputs(&transform, features)?;
+        Self::masked(&inputs, &outputs, features - 1, bias, size, params)
+    }
+
+    /// Output i depends on input j only if `outputs[i] ≥ inputs[j]`; hidden degrees go round 1 to
+    /// `most`.
+    /// The weights of the last layer start near zero, and its biases near `bias`.
+    fn masked(
         inputs: &[usize],
         outputs: &[usize],
         most: usize,
-        bias: Init,
+        bias: Vec<f64>,
         size: MlpSize,
         params: ParamBuilder,
     ) -> Result<Self> {
@@ -103,16 +118,12 @@ impl Mlp {
             Layer::new(&vec![0; context], &vec![0; width], spread(context), params)
         };
         let first = spread(inputs.len());
+        let std = LAST_LAYER * spread_std(width);
+        let (weight, bias) = (Init::Normal { std }, Init::NormalRows { means: bias, std });
         Ok(Self {
             input: Layer::new(inputs, &hidden, first, params.pp("input"))?,
             blocks: (0..blocks).map(block).collect::<Result<_>>()?,
-            output: Layer::with_bias(
-                &hidden,
-                outputs,
-                near_zero(width),
-                bias,
-                params.pp("output"),
-            )?,
+            output: Layer::with_bias(&hidden, outputs, weight, bias, params.pp("output"))?,
             context: (0..contexts).map(context_layer).collect::<Result<_>>()?,
         })
     }
@@ -214,27 +225,20 @@ fn spread_std(inputs: usize) -> f64 {
 /// layers before would not learn at first.
 const LAST_LAYER: f64 = 0.01;
 
-fn near_zero(width: usize) -> Init {
-    Init::Normal {
-        std: LAST_LAYER * spread_std(width),
+/// Channel and initial bias of each output of a network for `transform` and so many channels.
+fn outputs(transform: &impl Transform, channels: usize) -> Result<(Vec<usize>, Vec<f64>)> {
+    let (count, bias) = (transform.parameters(), transform.initial_bias());
+    if bias.len() != count {
+        bail!(
+            "transform: got {} initial biases, needed {count}",
+            bias.len()
+        );
     }
-}
-
-/// For the biases of a network whose output is nearly the identity of a transform. For a spline that is bins of equal
-/// size, which zeros give, and derivatives of 1.
-pub(crate) fn output_bias(transform: Transform, channels: usize, width: usize) -> Init {
-    let Transform::Spline(spline) = transform else {
-        return near_zero(width);
-    };
-    let one = spline.raw_derivative_of_one();
-    let mean = |index| match index % spline.parameters() {
-        side if side < 2 * spline.bins => 0.0,
-        _ => one,
-    };
-    Init::NormalRows {
-        means: (0..transform.parameters(channels)).map(mean).collect(),
-        std: LAST_LAYER * spread_std(width),
-    }
+    let places =
+        (0..count * channels).map(|index| transform.layout().place(index, count, channels));
+    Ok(places
+        .map(|[channel, parameter]| (channel, bias[parameter]))
+        .unzip())
 }
 
 struct Layer {

@@ -2,17 +2,17 @@
 
 mod mlp;
 
-pub(crate) use mlp::output_bias;
 pub use mlp::{Mlp, MlpSize};
 
 use crate::bijection::Detached;
 use crate::runs::Rows;
 use crate::{Result, shape};
 use candle_core::Tensor;
+use std::ops::Deref;
 
 /// The network of a coupling: from the channels that pass to the parameters of the transform.
 pub trait Conditioner: Send + Sync {
-    /// `[B, C₁, …]` → `[B, transform.parameters(C₂), …]`.
+    /// `[B, C₁, …]` → `[B, K·C₂, …]`.
     fn forward(&self, x: &Tensor) -> Result<Tensor>;
 
     /// Sets what depends on data, as [`Bijection::initialize`] does, and returns `forward(x)`.
@@ -48,33 +48,8 @@ pub trait Conditioner: Send + Sync {
     }
 }
 
-impl<N: Conditioner + ?Sized> Conditioner for &N {
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        (**self).forward(x)
-    }
-
-    fn initialize(&self, x: &Tensor) -> Result<Tensor> {
-        (**self).initialize(x)
-    }
-
-    fn sizes(&self) -> Option<[usize; 2]> {
-        (**self).sizes()
-    }
-
-    fn context(&self) -> Option<usize> {
-        (**self).context()
-    }
-
-    fn given(&self, context: &Tensor) -> Result<Box<dyn Conditioner + '_>> {
-        (**self).given(context)
-    }
-
-    fn frozen(&self, rows: &Rows) -> Result<Box<dyn Conditioner + '_>> {
-        (**self).frozen(rows)
-    }
-}
-
-impl<N: Conditioner + ?Sized> Conditioner for Box<N> {
+/// References and boxes.
+impl<P: Deref<Target: Conditioner> + Send + Sync> Conditioner for P {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         (**self).forward(x)
     }

@@ -25,7 +25,7 @@ mod view;
 pub use product::Precision;
 
 use crate::device::is_host;
-use candle_core::{DType, Result, Tensor};
+use candle_core::{DType, Result, Shape, Tensor, bail};
 use std::ops::DerefMut;
 
 /// Sums of parameter gradients are kept for at most so many runs of a batch.
@@ -42,8 +42,27 @@ fn fusible(tensor: &Tensor) -> bool {
 }
 
 /// An empty batch after a map that keeps shapes: itself, and its log_det.
-fn nothing(x: &Tensor) -> Result<(Tensor, Tensor)> {
+pub(crate) fn nothing(x: &Tensor) -> Result<(Tensor, Tensor)> {
     Ok((x.clone(), Tensor::zeros(x.dim(0)?, x.dtype(), x.device())?))
+}
+
+/// Channels of `x` `[B, C, …]` that pass, and the last C₂, which move: `h` `[B, K·C₂, …]` has
+/// K = `parameters` for each of them.
+///
+/// # Errors
+/// If the shapes do not fit.
+pub(crate) fn moving(who: &str, x: &Shape, h: &Shape, parameters: usize) -> Result<[usize; 2]> {
+    if let ([batch, channels, space @ ..], [rows, found, places @ ..]) = (x.dims(), h.dims()) {
+        let moved = found.checked_div(parameters).unwrap_or(0);
+        let fits = rows == batch && places == space && moved * parameters == *found;
+        if fits && (1..=*channels).contains(&moved) {
+            return Ok([channels - moved, moved]);
+        }
+    }
+    bail!(
+        "{who}: parameters of shape {h:?}, {parameters} for each channel that moves, do not fit inputs \
+         of shape {x:?}"
+    )
 }
 
 /// eˣ that saturates where the type ends, as the fused one does: 0·eˣ is 0 for every x, where 0·∞ would

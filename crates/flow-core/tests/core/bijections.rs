@@ -1,14 +1,16 @@
 //! Every bijection × every check, in f64, at random parameters and shapes.
 
 use crate::doors;
+use crate::sinh_arcsinh::SinhArcsinh;
 use candle_core::{DType, Device, Result, Tensor};
 use flow_core::check::Tolerances;
 use flow_core::ops::Precision;
 use flow_core::ops::coupling_network::{Weights, coupling_network};
 use flow_core::params::{Init, ParamBuilder, ParamStore};
 use flow_core::{
-    ActNorm, Bijection, Chain, Conditioner, Coupling, Gradients, InvertibleConv1x1, MatrixForm,
-    Order, Passing, ScaleMap, Squeeze, Transform, Whiten, check, device, random,
+    ActNorm, Additive, Affine, Bijection, Chain, Conditioner, Coupling, Gradients,
+    InvertibleConv1x1, MatrixForm, Order, Passing, ScaleMap, Squeeze, Transform, Whiten, check,
+    device, random,
 };
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
@@ -59,17 +61,17 @@ type Build = fn(usize, &ParamBuilder) -> Result<Box<dyn Bijection>>;
 fn coupling(
     channels: usize,
     params: &ParamBuilder,
-    transform: Transform,
+    transform: impl Transform + 'static,
     passing: Passing,
 ) -> Result<Box<dyn Bijection>> {
     let count = passing.count(channels);
-    let network = Network::new(count, transform.parameters(channels - count), params)?;
+    let network = Network::new(count, transform.parameters() * (channels - count), params)?;
     Ok(Box::new(Coupling::new(transform, passing, network)))
 }
 
 /// The affine coupling of the paper, but for its scale map.
 fn affine(channels: usize, params: &ParamBuilder, map: ScaleMap) -> Result<Box<dyn Bijection>> {
-    let transform = Transform::Affine(map, Order::ShiftFirst);
+    let transform = Affine(map, Order::ShiftFirst);
     coupling(channels, params, transform, Passing::FirstHalf)
 }
 
@@ -79,7 +81,7 @@ fn scale_first(
     params: &ParamBuilder,
     passing: Passing,
 ) -> Result<Box<dyn Bijection>> {
-    let transform = Transform::Affine(ScaleMap::SigmoidOffset, Order::ScaleFirst);
+    let transform = Affine(ScaleMap::SigmoidOffset, Order::ScaleFirst);
     coupling(channels, params, transform, passing)
 }
 
@@ -139,10 +141,10 @@ const TABLE: &[Row] = &[
         Ok(Box::new(InvertibleConv1x1::with_form(c, form, p.clone())?))
     }),
     row("additive", |c, p| {
-        coupling(c, p, Transform::Additive, Passing::FirstHalf)
+        coupling(c, p, Additive, Passing::FirstHalf)
     }),
     row("additive, odd", |c, p| {
-        coupling(c, p, Transform::Additive, Passing::Odd)
+        coupling(c, p, Additive, Passing::Odd)
     }),
     row("affine, sigmoid", |c, p| affine(c, p, ScaleMap::Sigmoid)),
     row("affine, sigmoid-offset", |c, p| {
@@ -165,6 +167,9 @@ const TABLE: &[Row] = &[
     }),
     row("scale first, even", |c, p| scale_first(c, p, Passing::Even)),
     row("scale first, odd", |c, p| scale_first(c, p, Passing::Odd)),
+    row("transform from outside", |c, p| {
+        coupling(c, p, SinhArcsinh, Passing::Even)
+    }),
     // A mean may broadcast from fewer dimensions.
     Row {
         refuses: &[RANKS, CHANNELS],
@@ -370,7 +375,7 @@ fn wrong_shapes_are_named() {
     );
     let params = ParamStore::new(0);
     let network = Network::new(1, 1, &params.builder(DType::F64, &Device::Cpu)).unwrap();
-    let coupling = Coupling::new(Transform::Additive, Passing::FirstHalf, network);
+    let coupling = Coupling::new(Additive, Passing::FirstHalf, network);
     assert!(message(coupling.inverse(&image(1, 2, 2))).contains("needed [B, 2, …]"));
     assert!(Chain::<Squeeze>::new(vec![]).is_err());
 }

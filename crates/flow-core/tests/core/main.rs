@@ -11,5 +11,6 @@ mod ops;
 mod precision;
 mod recipes;
 mod refusals;
+mod sinh_arcsinh;
 mod transfers;
 mod vectors;

@@ -5,8 +5,8 @@ use flow_core::distribution::StandardNormal;
 use flow_core::params::{ParamBuilder, ParamStore};
 use flow_core::recipes::{self, Recipe};
 use flow_core::{
-    Autoregressive, Bijection, Chain, Coupling, Flow, Inverse, Mlp, MlpSize, Order, Passing,
-    Permutation, ScaleMap, Transform, random,
+    Additive, Affine, Autoregressive, Bijection, Chain, Coupling, Flow, Inverse, Mlp, MlpSize,
+    Order, Passing, Permutation, ScaleMap, Transform, random,
 };
 
 type Make = fn(usize, &Recipe, ParamBuilder) -> Result<Flow<Chain>>;
@@ -57,7 +57,7 @@ fn inverse_autoregressive(
     recipe: &Recipe,
     params: ParamBuilder,
 ) -> Result<Flow<Chain>> {
-    let transform = Transform::Affine(ScaleMap::Exp, Order::ShiftFirst);
+    let transform = Affine(ScaleMap::Exp, Order::ShiftFirst);
     chain(features, recipe, &params, |_, size, params| {
         let made = Autoregressive::new(features, transform, size, params)?;
         Ok(Box::new(Inverse(made)))
@@ -65,15 +65,14 @@ fn inverse_autoregressive(
 }
 
 fn plain_couplings(features: usize, recipe: &Recipe, params: ParamBuilder) -> Result<Flow<Chain>> {
-    let transforms = [
-        Transform::Affine(ScaleMap::Exp, Order::ScaleFirst),
-        Transform::Additive,
-        Transform::Spline(recipe.spline),
-    ];
     chain(features, recipe, &params, |index, size, params| {
-        let transform = transforms[index % 3];
+        let transform: Box<dyn Transform> = match index % 3 {
+            0 => Box::new(Affine(ScaleMap::Exp, Order::ScaleFirst)),
+            1 => Box::new(Additive),
+            _ => Box::new(recipe.spline),
+        };
         let count = Passing::FirstHalf.count(features);
-        let outputs = transform.parameters(features - count);
+        let outputs = transform.parameters() * (features - count);
         let network = Mlp::new(count, outputs, size, params)?;
         Ok(Box::new(Coupling::new(
             transform,

@@ -16,7 +16,7 @@ mod scale;
 pub use scale::ScaleMap;
 
 use super::view::{Samples, contiguous, dense_samples, host};
-use super::{fusible, nothing, run_length, saturating_exp, simd};
+use super::{fusible, moving, nothing, run_length, saturating_exp, simd};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Storage, Tensor, bail};
 use rayon::prelude::*;
 use scale::{
@@ -39,7 +39,11 @@ pub enum Order {
 }
 
 /// y and log_det `[B]`, of `x` `[B, C, …]` and the network's `h` `[B, 2·C₂, …]`.
+///
+/// # Errors
+/// If the shapes do not fit.
 pub fn forward(x: &Tensor, h: &Tensor, map: ScaleMap, order: Order) -> Result<(Tensor, Tensor)> {
+    moving("affine", x.shape(), h.shape(), 2)?;
     if x.elem_count() == 0 {
         return nothing(x);
     }
@@ -53,7 +57,11 @@ pub fn forward(x: &Tensor, h: &Tensor, map: ScaleMap, order: Order) -> Result<(T
 }
 
 /// The x of which `forward(x, h, map, order)` gives `y`.
+///
+/// # Errors
+/// If the shapes do not fit.
 pub fn inverse(y: &Tensor, h: &Tensor, map: ScaleMap, order: Order) -> Result<Tensor> {
+    moving("affine", y.shape(), h.shape(), 2)?;
     if y.elem_count() == 0 {
         return Ok(y.clone());
     }
@@ -277,26 +285,13 @@ impl Sizes {
 
 /// Batch size and sizes of x `[B, C, …]` and h `[B, 2·C₂, …]`.
 fn sizes(x: &Shape, h: &Shape) -> Result<(usize, Sizes)> {
-    let (&[b, c, ref space @ ..], &[h_batch, parameters, ref h_space @ ..]) = (x.dims(), h.dims())
-    else {
-        bail!("affine: inputs of shape {x:?} have no channels");
+    let [passing, moved] = moving("affine", x, h, 2)?;
+    let pixels = x.dims()[2..].iter().product::<usize>();
+    let sizes = Sizes {
+        sample: (passing + moved) * pixels,
+        transformed: moved * pixels,
     };
-    if h_batch != b
-        || h_space != space
-        || parameters % 2 != 0
-        || parameters == 0
-        || parameters > 2 * c
-    {
-        bail!("affine: parameters of shape {h:?} do not fit inputs of shape {x:?}");
-    }
-    let pixels = space.iter().product::<usize>();
-    Ok((
-        b,
-        Sizes {
-            sample: c * pixels,
-            transformed: parameters / 2 * pixels,
-        },
-    ))
+    Ok((x.dims()[0], sizes))
 }
 
 /// Numbers handled at a time, small enough to stay in registers and the first cache.

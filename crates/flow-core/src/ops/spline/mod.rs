@@ -21,7 +21,7 @@ mod fused;
 mod scalar;
 
 use super::view::dense_samples;
-use super::{fusible, nothing};
+use super::{fusible, moving, nothing};
 use candle_core::{Result, Shape, Tensor, bail};
 
 /// The settings of a spline.
@@ -137,26 +137,11 @@ impl Sizes {
     fn new(x: &Shape, h: &Shape, spline: Spline) -> Result<Self> {
         spline.check()?;
         let parameters = spline.parameters();
-        let (&[batch, channels, ref space @ ..], &[h_batch, h_channels, ref h_space @ ..]) =
-            (x.dims(), h.dims())
-        else {
-            bail!("spline: inputs of shape {x:?} have no channels");
-        };
-        let transformed = h_channels / parameters;
-        if h_batch != batch
-            || h_space != space
-            || transformed * parameters != h_channels
-            || transformed == 0
-            || transformed > channels
-        {
-            bail!(
-                "spline: {parameters} parameters of shape {h:?} do not fit inputs of shape {x:?}"
-            );
-        }
+        let [passing, transformed] = moving("spline", x, h, parameters)?;
         Ok(Self {
-            batch,
-            pixels: space.iter().product(),
-            passing: channels - transformed,
+            batch: x.dims()[0],
+            pixels: x.dims()[2..].iter().product(),
+            passing,
             transformed,
             parameters,
         })

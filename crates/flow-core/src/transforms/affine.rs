@@ -1,0 +1,37 @@
+//! Shifts and scales (Dinh, Sohl-Dickstein & Bengio 2017, arXiv:1605.08803).
+
+use super::{Layout, Transform};
+use crate::Result;
+use crate::ops::affine::{self, Order, ScaleMap};
+use candle_core::Tensor;
+
+/// y = (x + shift) ⊙ s or x ⊙ s + shift, as the order says. The network gives all shifts, then the
+/// raw scales, of which the map makes s.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Affine(pub ScaleMap, pub Order);
+
+impl Transform for Affine {
+    fn parameters(&self) -> usize {
+        2
+    }
+
+    fn forward(&self, x: &Tensor, h: &Tensor) -> Result<(Tensor, Tensor)> {
+        self.forward_last(x, &self.layout().pack(h)?)
+    }
+
+    fn inverse(&self, y: &Tensor, h: &Tensor) -> Result<Tensor> {
+        self.inverse_last(y, &self.layout().pack(h)?)
+    }
+
+    fn layout(&self) -> Layout {
+        Layout::ParameterMajor
+    }
+
+    fn forward_last(&self, x: &Tensor, h: &Tensor) -> Result<(Tensor, Tensor)> {
+        affine::forward(x, h, self.0, self.1)
+    }
+
+    fn inverse_last(&self, y: &Tensor, h: &Tensor) -> Result<Tensor> {
+        affine::inverse(y, h, self.0, self.1)
+    }
+}
