@@ -242,6 +242,29 @@ pub fn gradients(
     Ok(())
 }
 
+/// # Errors
+/// If automatic differentiation through `inverse` goes wrong: f⁻¹(f(x)) has the gradient of the
+/// identity in x, and of zero in each parameter in `params`.
+pub fn inverse_gradients(
+    bijection: &dyn Bijection,
+    params: &ParamStore,
+    x: &Tensor,
+    tolerance: f64,
+) -> Result<()> {
+    let x = Var::from_tensor(&x.detach().copy()?)?;
+    let back = bijection.inverse(&bijection.forward(x.as_tensor())?.0)?;
+    let expected = random::normal(3, x.shape(), x.dtype(), x.device())?;
+    let mut gradients = Gradients::new(params);
+    let [found] = gradients.pull_back(&[(&back, &expected)], [&x])?;
+    close(&found, &expected, tolerance)?;
+    for (name, _, found) in gradients.iter() {
+        if let Err(error) = close(found, &found.zeros_like()?, tolerance) {
+            bail!("gradient of `{name}` through the inverse: {error}");
+        }
+    }
+    Ok(())
+}
+
 /// Independence of the rows of a batch in `f`, which gives tensors `[B, …]` of `x` `[B, …]`.
 ///
 /// # Errors

@@ -228,6 +228,10 @@ fn all_checks_on(
         name,
         check::gradients(bijection, params, x, tolerances.gradients),
     )?;
+    named(
+        name,
+        check::inverse_gradients(bijection, params, x, tolerances.gradients),
+    )?;
     let y = bijection.forward(x).unwrap().0;
     let (_, log_det) = bijection.inverse_with_log_det(&y).unwrap();
     let expected = bijection.forward(x).unwrap().1.neg().unwrap();
