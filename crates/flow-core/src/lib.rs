@@ -1,23 +1,19 @@
 //! Normalizing flows on [candle](candle_core): invertible tensor maps with tractable Jacobian
 //! determinants.
 //!
-//! Notation, everywhere in this crate: images are `[B, C, H, W]`, vectors `[B, D]`; `forward` maps data towards
-//! the latent space and `inverse` maps back; log-determinants are in nats, one number per sample, `[B]`.
+//! Notation, everywhere in this crate: images are `[B, C, H, W]`, vectors `[B, D]`; `forward` maps
+//! data towards the latent space and `inverse` maps back; log-determinants are in nats, one number
+//! per sample, `[B]`.
 //!
-//! Reading order: [`Bijection`] is the one trait, and every map has a file of its own. A [`Flow`] is a bijection and a
-//! base [`distribution`]; [`recipes`] has flows that work, [`train::fit`] fits them to data.
+//! Reading order: [`Bijection`] is the one trait; its page lists the maps, each in a file of its
+//! own. A [`Flow`] is a bijection and a base [`distribution`]; [`recipes`] has flows that work,
+//! [`train::fit`] fits them to data.
 //!
-//! | of | maps |
-//! |---|---|
-//! | images and vectors | [`ActNorm`], [`Coupling`] by any [`Transform`], [`Permutation`], [`ElementwiseAffine`], [`Pointwise`], [`Whiten`] |
-//! | images | [`InvertibleConv1x1`], [`Squeeze`] |
-//! | vectors | [`Autoregressive`], [`LuLinear`], [`Householder`] |
-//! | others | [`Chain`], [`Inverse`], [`Reshape`] |
-//!
-//! [`Mlp`] is the network of couplings of vectors, [`Conditioner`] the trait of all such networks. What depends on a
-//! context is bound to it first: [`Flow::given`], [`Bijection::given`]. [`params`] makes and names
-//! parameters; [`Gradients`] collects what training needs, [`optimizer`] moves them; [`check`] proves that a
-//! bijection is one; [`ops`] holds the fused operations behind the speed.
+//! [`Coupling`] and [`Autoregressive`] move numbers by any [`Transform`], whose parameters a
+//! [`Conditioner`] gives, for vectors an [`Mlp`]. What depends on a context is bound to it first:
+//! [`Flow::given`], [`Bijection::given`]. [`params`] makes and names parameters; [`Gradients`]
+//! collects what training needs, [`optimizer`] moves them; [`check`] proves that a bijection is
+//! one; [`ops`] holds the fused operations behind the speed.
 //!
 //! Density of points, learned:
 //!
@@ -95,7 +91,7 @@ mod bijections {
     pub use lu_linear::LuLinear;
     mod permutation;
     pub use permutation::Permutation;
-    pub(crate) mod pointwise;
+    mod pointwise;
     pub use pointwise::Pointwise;
     mod reshape;
     pub use reshape::Reshape;

@@ -10,6 +10,7 @@
 //! Differences from 1 are never taken of a rounded sum: values, slopes and gradients keep their
 //! digits in both tails.
 
+use crate::ops::elementary::{log_1p, sigmoid, softplus};
 use crate::{Bijection, Result, shape};
 use candle_core::Tensor;
 
@@ -57,17 +58,6 @@ impl Bijection for Pointwise {
     }
 }
 
-/// ln(1 + eˣ) = max(x, 0) + ln(1 + e^−|x|), which does not overflow.
-pub(crate) fn softplus(x: &Tensor) -> Result<Tensor> {
-    x.relu()? + log_1p(&x.abs()?.neg()?.exp()?)?
-}
-
-/// 1/(1 + e⁻ˣ), by e^−|x|.
-pub(crate) fn sigmoid(x: &Tensor) -> Result<Tensor> {
-    let e = x.abs()?.neg()?.exp()?;
-    x.ge(0.0)?.where_cond(&e.ones_like()?, &e)? / (e + 1.0)?
-}
-
 /// y = tanh x and ln(1 − y²): near 0 by y itself, beyond it by e = e^−2|x|.
 fn tanh(x: &Tensor) -> Result<(Tensor, Tensor)> {
     let size = x.abs()?;
@@ -81,13 +71,4 @@ fn tanh(x: &Tensor) -> Result<(Tensor, Tensor)> {
         near.where_cond(&small, &large)?,
         near.where_cond(&log_slope, &far)?,
     ))
-}
-
-/// ln(1 + u) for u ≥ −1, with what the sum 1 + u loses of u.
-fn log_1p(u: &Tensor) -> Result<Tensor> {
-    let sum = (u + 1.0)?;
-    let lost = (u - (&sum - 1.0)?)?.detach();
-    // At −1 nothing is lost.
-    let lost = (lost / sum.detach().maximum(1e-30)?)?;
-    sum.log()? + lost
 }

@@ -11,7 +11,7 @@
 
 use crate::bijection::Detached;
 use crate::inspect::{check_finite, constant};
-use crate::ops::saturating_exp;
+use crate::ops::elementary::saturating_exp;
 use crate::runs::Rows;
 use crate::{Bijection, Result, shape};
 use candle_core::{DType, Tensor, bail};

@@ -9,7 +9,7 @@
 //! He et al. 2016 (arXiv:1603.05027), with gates for the context as nflows has them (Dauphin et al. 2017, arXiv:1612.08083). With masks on the weights it is a MADE: Germain et al. 2015 (arXiv:1502.03509).
 
 use crate::bijection::Detached;
-use crate::bijections::pointwise::sigmoid;
+use crate::ops::elementary::sigmoid;
 use crate::ops::linear::{Activation, linear};
 use crate::params::{Init, ParamBuilder};
 use crate::runs::Rows;

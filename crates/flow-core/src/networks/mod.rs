@@ -15,7 +15,7 @@ pub trait Conditioner: Send + Sync {
     /// `[B, C₁, …]` → `[B, K·C₂, …]`.
     fn forward(&self, x: &Tensor) -> Result<Tensor>;
 
-    /// Sets what depends on data, as [`Bijection::initialize`] does, and returns `forward(x)`.
+    /// Sets what depends on data from one batch, and returns `forward(x)`.
     fn initialize(&self, x: &Tensor) -> Result<Tensor> {
         self.forward(x)
     }
@@ -25,7 +25,7 @@ pub trait Conditioner: Send + Sync {
         None
     }
 
-    /// K of the context that [`given`](Self::given) needs, as [`Bijection::context`].
+    /// K of the context that [`given`](Self::given) needs; `None` if it takes none, or one is bound.
     fn context(&self) -> Option<usize> {
         None
     }
@@ -38,7 +38,7 @@ pub trait Conditioner: Send + Sync {
         shape::refuse_context(context)
     }
 
-    /// The same network for some rows of a batch, without a graph, as [`Bijection::frozen`].
+    /// The same network for some rows of a batch, without a graph.
     ///
     /// # Errors
     /// If what is bound has another number of rows than the batch.

@@ -15,6 +15,7 @@ mod buffer;
 pub mod channel_map;
 pub mod channel_mix;
 pub mod coupling_network;
+pub(crate) mod elementary;
 pub mod linear;
 mod matrix;
 mod product;
@@ -63,19 +64,6 @@ pub(crate) fn moving(who: &str, x: &Shape, h: &Shape, parameters: usize) -> Resu
         "{who}: parameters of shape {h:?}, {parameters} for each channel that moves, do not fit inputs \
          of shape {x:?}"
     )
-}
-
-/// eˣ that saturates where the type ends, as the fused one does: 0·eˣ is 0 for every x, where 0·∞ would
-/// be NaN. With a graph it is plain eˣ.
-pub(crate) fn saturating_exp(x: &Tensor) -> Result<Tensor> {
-    let exp = x.exp()?;
-    if exp.track_op() {
-        return Ok(exp);
-    }
-    match x.dtype() {
-        DType::F64 => exp.minimum(f64::MAX),
-        _ => exp.minimum(f32::MAX),
-    }
 }
 
 /// Adds up equally long partial sums, first to last.

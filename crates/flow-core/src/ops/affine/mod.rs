@@ -16,7 +16,7 @@ mod scale;
 pub use scale::ScaleMap;
 
 use super::view::{Samples, contiguous, dense_samples, host};
-use super::{fusible, moving, nothing, run_length, saturating_exp, simd};
+use super::{fusible, moving, nothing, run_length, simd};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Storage, Tensor, bail};
 use rayon::prelude::*;
 use scale::{
@@ -74,7 +74,8 @@ pub fn inverse(y: &Tensor, h: &Tensor, map: ScaleMap, order: Order) -> Result<Te
 
 /// The specification, in plain candle operations.
 pub mod composed {
-    use super::{Order, ScaleMap, saturating_exp};
+    use super::{Order, ScaleMap};
+    use crate::ops::elementary::saturating_exp;
     use candle_core::{Result, Tensor};
 
     /// As [`super::forward`].

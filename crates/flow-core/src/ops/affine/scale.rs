@@ -1,7 +1,7 @@
 //! From what a coupling's network says to a scale: on tensors and on single numbers.
 
+use super::super::elementary::{sigmoid, softplus};
 use super::super::simd;
-use crate::bijections::pointwise::{sigmoid, softplus};
 use candle_core::{Result, Tensor};
 
 /// From what the network says to the scale s, which is positive.

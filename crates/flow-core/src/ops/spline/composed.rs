@@ -1,7 +1,7 @@
 //! The specification, in plain candle operations.
 
 use super::{Sizes, Spline};
-use crate::bijections::pointwise::softplus;
+use crate::ops::elementary::softplus;
 use candle_core::{D, Result, Tensor};
 use candle_nn::ops::softmax;
 

@@ -1,0 +1,37 @@
+//! Functions of every number that keep their digits in both tails, in plain candle operations.
+
+use crate::Result;
+use candle_core::{DType, Tensor};
+
+/// ln(1 + eˣ) = max(x, 0) + ln(1 + e^−|x|), which does not overflow.
+pub(crate) fn softplus(x: &Tensor) -> Result<Tensor> {
+    x.relu()? + log_1p(&x.abs()?.neg()?.exp()?)?
+}
+
+/// 1/(1 + e⁻ˣ), by e^−|x|.
+pub(crate) fn sigmoid(x: &Tensor) -> Result<Tensor> {
+    let e = x.abs()?.neg()?.exp()?;
+    x.ge(0.0)?.where_cond(&e.ones_like()?, &e)? / (e + 1.0)?
+}
+
+/// ln(1 + u) for u ≥ −1, with what the sum 1 + u loses of u.
+pub(crate) fn log_1p(u: &Tensor) -> Result<Tensor> {
+    let sum = (u + 1.0)?;
+    let lost = (u - (&sum - 1.0)?)?.detach();
+    // At −1 nothing is lost.
+    let lost = (lost / sum.detach().maximum(1e-30)?)?;
+    sum.log()? + lost
+}
+
+/// eˣ that saturates where the type ends, as the fused one does: 0·eˣ is 0 for every x, where 0·∞
+/// would be NaN. With a graph it is plain eˣ.
+pub(crate) fn saturating_exp(x: &Tensor) -> Result<Tensor> {
+    let exp = x.exp()?;
+    if exp.track_op() {
+        return Ok(exp);
+    }
+    match x.dtype() {
+        DType::F64 => exp.minimum(f64::MAX),
+        _ => exp.minimum(f32::MAX),
+    }
+}
