@@ -19,7 +19,7 @@ const MOST: usize = 10_000;
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Where `mnist/` is, as `cargo xtask fetch-mnist` puts it there.
+    /// The folder of `mnist/`, as `cargo xtask fetch-mnist` writes it.
     #[arg(long, default_value = "data")]
     data_dir: PathBuf,
 }

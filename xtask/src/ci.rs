@@ -93,7 +93,7 @@ impl Steps {
     }
 }
 
-/// What `cargo tree` lists, a package a line.
+/// The output of `cargo tree`, a package a line.
 fn tree(arguments: &str) -> Result<String> {
     let arguments = format!("tree --prefix none {arguments}");
     let output = cargo(&arguments).output();

@@ -1,4 +1,4 @@
-//! Doors to commands of `flow`, for those who work in a checkout.
+//! Aliases of commands of `flow`, for work in a checkout.
 
 use std::{
     env,

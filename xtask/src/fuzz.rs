@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: throws damaged files at everything that reads files, for as long as asked.
+//! `cargo xtask fuzz`: feeds damaged files to all readers of files.
 
 use std::{path::Path, process::Command};
 

@@ -28,9 +28,11 @@ enum Command {
     FetchMnist(door::Arguments),
     /// Make the subset of MNIST in `assets/mnist/` from the whole of it.
     BundleMnist(bundle_mnist::Options),
-    /// Run `flow convert`: models of other programs into checkpoints, and checkpoints for other programs.
+    /// Run `flow convert`: models of other programs into checkpoints, and checkpoints for other
+    /// programs.
     ConvertCheckpoint(door::Arguments),
-    /// Throw damaged files at everything that reads files; needs `cargo-fuzz` and a nightly toolchain.
+    /// Throw damaged files at everything that reads files; needs `cargo-fuzz` and a nightly
+    /// toolchain.
     Fuzz(fuzz::Options),
     /// Build with CUDA; the compiler is fetched if none is installed, and no GPU is needed.
     CudaBuild(cuda::Options),

@@ -1,4 +1,5 @@
-//! `cargo xtask metal-check`: type-checks what only a build with Metal contains, on a machine without macOS.
+//! `cargo xtask metal-check`: type-checks the code of a build with Metal, on a machine without
+//! macOS.
 
 use anyhow::Result;
 #[cfg(unix)]
@@ -48,7 +49,7 @@ pub(crate) fn run() -> Result<()> {
         .context("cannot run cargo")?;
     ensure!(
         status.success(),
-        "what only a build with Metal contains does not pass `cargo clippy`"
+        "the code of a build with Metal does not pass `cargo clippy`"
     );
     Ok(())
 }

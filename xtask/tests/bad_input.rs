@@ -7,7 +7,7 @@ use std::{fs, path::Path, process::Command};
 
 use tempfile::TempDir;
 
-/// What is typed, the status it ends with, and what the error says.
+/// Arguments, the exit status, and a part of the error.
 const ROWS: [(&str, i32, &str); 8] = [
     ("fetch-cifar", 2, "unrecognized subcommand 'fetch-cifar'"),
     ("cuda-build --cuda-arch 9.0", 2, "invalid value '9.0'"),
@@ -48,7 +48,7 @@ fn command(sandbox: &Path, args: &str) -> Command {
     command
 }
 
-/// What stderr says after a command that must fail with this status and change nothing.
+/// The stderr of a command that must fail with this status and change nothing.
 fn fails(sandbox: &Path, command: &mut Command, status: i32) -> String {
     let before = tree(sandbox);
     let output = command.output().unwrap();

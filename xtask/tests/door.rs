@@ -1,4 +1,4 @@
-//! Doors to commands of `flow`: arguments, folder, output and exit status are passed on. A script
+//! Aliases of commands of `flow`: arguments, folder, output and exit status are passed on. A script
 //! stands in for cargo.
 
 #![cfg(unix)]

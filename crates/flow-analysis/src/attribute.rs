@@ -20,7 +20,7 @@ use candle_core::{DType, Tensor};
 
 use crate::{Error, Result};
 
-/// Each set has this share of the items, where values are not just two: one in four.
+/// The share of the items in each set, if there are more than two values.
 const SHARE: usize = 4;
 
 /// A measure of the shape in an image, from the moments of its pixels.
@@ -163,7 +163,7 @@ pub fn split<T: Clone>(values: &[(T, f64)], name: &str) -> Result<(Vec<T>, Vec<T
     let (least, most) = (least.1, most.1);
     if least.partial_cmp(&most) != Some(Ordering::Less) {
         return Err(Error::Input(format!(
-            "`{name}` is {least} for every image: it tells none apart"
+            "`{name}` is {least} for every image: images do not differ in it"
         )));
     }
     let items = |values: &[(T, f64)]| values.iter().map(|(item, _)| item.clone()).collect();

@@ -9,7 +9,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The input cannot be analyzed: it is empty, or its parts do not fit each other.
+    /// The input is empty, or its parts do not fit each other.
     #[error("{0}")]
     Input(String),
     /// Latents that would have to be finite.

@@ -1,4 +1,4 @@
-//! Latents of images from which the images come back to the pixel.
+//! Latents that decode to exactly the encoded images.
 
 use crate::{Error, Result};
 use candle_core::Tensor;
@@ -6,7 +6,7 @@ use flow_core::transfer;
 use flow_glow::quantize::{self, Change};
 use flow_glow::{Checkpoint, Glow, Latents, finite};
 
-/// Latents of images, and the model that makes of them exactly these images again.
+/// Latents of images, and the model that decodes them to exactly these images.
 ///
 /// Single precision brings most images back; those of badly conditioned models need double
 /// precision:

@@ -1,5 +1,5 @@
-//! Ways through latent space: a [`Path`] from one image to another, and the [`Direction`] from one
-//! set of images to another.
+//! Paths in latent space: a [`Path`] from one image to another, and the [`Direction`] from one set
+//! of images to another.
 //!
 //! ```text
 //! linear     z(t) = (1 − t)·a + t·b
@@ -7,29 +7,29 @@
 //! attribute  z + strength·(mean of one set − mean of the other)
 //! ```
 //!
-//! All levels are one vector here, which they are under the model. A straight line leaves the
-//! sphere near which a standard normal of many dimensions lies, so its middle is smoother than any
-//! image; the arc stays near it (White 2016, arXiv:1609.04468). Attributes are those of
-//! arXiv:1807.03039, section 6.
+//! All levels are one vector here. Samples of a standard normal of many dimensions lie near a
+//! sphere. A straight line leaves that sphere, so images in its middle are too smooth; the arc
+//! stays near it (White 2016, arXiv:1609.04468). Attributes are those of arXiv:1807.03039, section
+//! 6.
 //!
-//! For a model with classes, latents can be compared only if all are of one class: a class is
-//! whitened by a Gaussian of its own.
+//! A model with classes whitens each class by a Gaussian of its own. So latents are comparable only
+//! within one class.
 
 use crate::{Error, Result};
 use candle_core::{DType, Tensor};
 use flow_core::transfer;
 use flow_glow::{Glow, Latents};
 
-/// A way from one latent to another.
+/// A path from one latent to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Path {
     /// On the straight line.
     Linear,
-    /// On the arc around 0; on the straight line where there is no single one.
+    /// On the arc around 0, or on the straight line where the arc is not unique.
     Spherical,
 }
 
-/// Below this sine of the angle, an arc is a line, or there are many.
+/// Below this sine of the angle, an arc is straight or not unique.
 const MIN_SINE: f64 = 1e-6;
 
 impl Path {
@@ -99,7 +99,7 @@ pub struct Direction(Latents);
 
 impl Direction {
     /// From the mean of one set of u8 images `[N, C, H, W]` to the mean of another. A model with
-    /// classes takes all images as of `class`, and so must be those that are moved.
+    /// classes encodes all images as `class`, and so must the images that are moved.
     ///
     /// # Errors
     /// If a set is empty or not of the model's images.
@@ -167,7 +167,7 @@ fn on_host(z: &Tensor) -> candle_core::Result<Tensor> {
     transfer::to_host(z)?.to_dtype(DType::F64)
 }
 
-/// The angle between the two latents of each pair, `[B]`; no number where one of them is 0.
+/// The angle between the two latents of each pair, `[B]`; NaN if one of them is 0.
 fn angles(from: &Latents, to: &Latents) -> Result<Vec<f64>> {
     let flat = |latents: &Latents| {
         let levels = latents.0.iter();

@@ -20,7 +20,7 @@
 //!
 //! let found = outliers::observe_images(&model, &images, None, Noise::Same(0), &Alone, |_| {})?;
 //! let codes = outliers::code_lengths(Compressor::Png, &config, &images)?;
-//! // What the likelihood owes to simplicity is taken off.
+//! // Subtracts the code length, which corrects for simplicity.
 //! let scores = found.iter().zip(&codes).map(|(one, code)| one.bits_per_dim - code);
 //! assert_eq!(scores.count(), 3);
 //! # flow_analysis::Result::Ok(())

@@ -44,9 +44,9 @@ pub struct Measurement {
 /// The frequency with which a model with classes finds the true one.
 #[derive(Clone, Copy, Debug)]
 pub struct Accuracy {
-    /// Share of images whose true class is the most likely; NaN if one of them cannot be told.
+    /// Share of images whose true class is the most likely; NaN if one has no finite posterior.
     pub share: f64,
-    /// Images of which it cannot be told.
+    /// Images without a finite posterior.
     pub non_finite: usize,
 }
 
@@ -54,8 +54,8 @@ pub struct Accuracy {
 /// likelihoods under the draws of `noise`, an upper bound
 /// ([`quantize::importance_weighted`]).
 ///
-/// `go_on` is told the number of images in the batches before, each time that this process measures
-/// one; if it says no, there is no result. All `ranks` call this with the same batches.
+/// `go_on` gets the number of images before each batch of this process; if it returns false, there
+/// is no result. All `ranks` call this with the same batches.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
@@ -158,7 +158,7 @@ pub fn accuracy<E: From<Error>>(
     }))
 }
 
-/// For each image 1 if its own class is the most likely, 0 if not, NaN if that cannot be told.
+/// For each image: 1 if its own class is the most likely, 0 if not, NaN without a finite posterior.
 fn hits(model: &Glow, images: &Tensor, labels: &Tensor, seed: u64) -> flow_glow::Result<Vec<f64>> {
     let (x, _) = model.dequantize(images, seed)?;
     let posteriors = transfer::rows(&model.class_log_posteriors(&x)?)?;

@@ -1,4 +1,4 @@
-//! `flow-bench memory`: what `train --memory constant` saves, and what it costs.
+//! `flow-bench memory`: savings and costs of `train --memory constant`.
 
 use anyhow::{Context, Result};
 
@@ -10,7 +10,7 @@ const ROUNDS: usize = 3;
 /// Depths of a model whose activations fit.
 const STEPS: [&str; 3] = ["16", "32", "64"];
 
-/// A rate at which models of any of these depths begin without a setback.
+/// A learning rate at which models of all these depths train without rollbacks.
 const LEARNING_RATE: &str = "0.001";
 
 /// The paper's model, whose activations would fill the memory of most machines.

@@ -10,7 +10,7 @@ use crate::tools::{Flow, number, statistics::median, stdout, table, under_mpi};
 /// Rounds through both.
 const ROUNDS: usize = 3;
 
-/// Steps of a training, the first of which do not count.
+/// Steps of a training; the first ones do not count.
 const STEPS: &str = "60";
 
 /// Options of the models, whose batches are of 64.

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use candle_core::Device;
 use flow_core::device;
 
-/// What `--device` says.
+/// The value of `--device`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DeviceChoice {
     /// The accelerator this binary was built for if there is one, the CPU otherwise.
@@ -78,7 +78,7 @@ impl FromStr for DeviceChoice {
             ("cuda", number) => number
                 .parse()
                 .map(Self::Cuda)
-                .map_err(|_| format!("`{number}` is no device number")),
+                .map_err(|_| format!("`{number}` is not a device number")),
             _ => Err("expected auto, cpu, cuda, cuda:N or metal".to_owned()),
         }
     }

@@ -13,7 +13,7 @@ use flow_glow::ranks::{Alone, Launch, Ranks, gather};
 
 use crate::{device::DeviceChoice, output::report};
 
-/// What connects processes.
+/// A library that connects processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Engine {
     Mpi,
@@ -22,18 +22,19 @@ pub(crate) enum Engine {
 
 /// This process among those of its job.
 pub(crate) struct Team {
-    /// How it speaks to them.
+    /// Communication with the other processes.
     pub(crate) ranks: Rc<dyn Ranks>,
-    /// What it computes on.
+    /// The device that computes.
     pub(crate) device: Device,
 }
 
-/// A failure that all processes of the job know of, and of which a person was told.
+/// A failure that all processes know and that was reported to the user.
 #[derive(Debug)]
 pub(crate) struct AlreadyReported;
 
 impl Team {
-    /// Joins the others with the engine that was asked for, if one was. `stop` says that somebody asked to stop.
+    /// Joins the others by the backend of `--distributed`, if it is given. `stop` is set when the
+    /// user asks to stop.
     pub(crate) fn join(
         engine: Option<Engine>,
         choice: DeviceChoice,
@@ -61,7 +62,7 @@ impl Team {
         engine.join(&launch, choice, stop)
     }
 
-    /// What all of them have done; where one has failed, it says why, and all fail.
+    /// Fails in all processes if one has failed; that one reports its error.
     pub(crate) fn agree<T>(&self, result: Result<T>) -> Result<T> {
         let ranks = &*self.ranks;
         if ranks.is_alone() {
@@ -81,12 +82,12 @@ impl Team {
         Err(AlreadyReported.into())
     }
 
-    /// What the first of them does alone.
+    /// Runs `work` in the first process alone.
     pub(crate) fn lead(&self, work: impl FnOnce() -> Result<()>) -> Result<()> {
         self.agree(if self.ranks.leads() { work() } else { Ok(()) })
     }
 
-    /// The end of the command in this process. A failure that the others do not know of ends them too.
+    /// Ends the command in this process. A failure that the others do not know ends them too.
     pub(crate) fn end(&self, result: Result<()>) -> Result<()> {
         match result {
             Err(error) if !self.ranks.is_alone() && !error.is::<AlreadyReported>() => {
@@ -150,7 +151,7 @@ impl Engine {
             #[allow(unreachable_patterns, reason = "some builds have all engines")]
             engine => engine
                 .check_built()
-                .and_then(|()| bail!("there is no engine")),
+                .and_then(|()| bail!("there is no backend")),
         }
     }
 }
@@ -198,7 +199,7 @@ impl fmt::Display for AlreadyReported {
 
 impl std::error::Error for AlreadyReported {}
 
-/// Whether the processes of a job have lost each other.
+/// True if the processes of a job have lost each other.
 pub(crate) fn are_lost(error: &Error) -> bool {
     let of_glow = error.downcast_ref::<flow_glow::Error>();
     of_glow.is_some_and(|error| matches!(error, flow_glow::Error::Ranks(_)))

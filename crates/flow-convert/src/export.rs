@@ -174,7 +174,7 @@ fn notes(config: &GlowConfig, peer: Peer) -> Vec<String> {
     )];
     if config.dequantization != Dequantization::Uniform {
         let left =
-            "the learned noise of its pixels is left behind: it is no part of the density of x";
+            "the learned noise of its pixels is left out: it is not part of the density of x";
         notes.push(left.to_owned());
     }
     let parts = peer.differences(config).into_iter();

@@ -62,7 +62,7 @@ impl Facts {
         }
         agree("channels", self.channels, channels)?;
         let Some([height, width]) = sides.or(self.size) else {
-            bail!("the file does not tell the size of the images: say it by `--size`");
+            bail!("the file does not tell the size of the images: give it by `--size`");
         };
         Ok(ImageShape::new(channels, height, width))
     }

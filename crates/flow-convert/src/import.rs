@@ -35,8 +35,8 @@ pub struct Import {
 ///
 /// # Errors
 /// If the file is none of these, or damaged; if it holds no model that is known, or several; if a
-/// tensor of the model is missing, misshapen, not finite or too much; if the file contradicts `facts`
-/// or they say too little.
+/// tensor of the model is missing, misshapen, not finite or too much; if the file contradicts
+/// `facts` or they say too little.
 pub fn read(path: &Path, prefix: Option<&str>, facts: &Facts) -> Result<Import> {
     find(path, prefix, facts).map_err(Error)
 }

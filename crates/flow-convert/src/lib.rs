@@ -2,8 +2,8 @@
 //!
 //! [`read`] gets a model out of a file that another program wrote, of PyTorch or of safetensors;
 //! [`export`] writes one of this project for a program that has such models. [`Program`] lists the
-//! programs that are read, [`Peer`](flow_glow::Peer) those that are written for. Nothing that a file
-//! holds is run.
+//! programs that are read, [`Peer`](flow_glow::Peer) those that are written for. Nothing that a
+//! file holds is run.
 //!
 //! Reading order: [`state_dict`] gets named tensors out of files that nobody should trust; `choice`
 //! finds the model among them; `dialects` knows the names and forms of each program; `parameters`

@@ -38,7 +38,10 @@ impl Plu {
             log_scale,
             sign,
         } = self;
-        ensure!(is_permutation(&permutation), "a permutation is none");
+        ensure!(
+            is_permutation(&permutation),
+            "the permutation matrix is not a permutation"
+        );
         ensure!(
             sign.iter().all(|sign| [1.0, -1.0].contains(sign)),
             "a sign is neither 1 nor -1"

@@ -47,7 +47,7 @@ impl FromStr for Program {
         let found = Self::ALL
             .into_iter()
             .find(|program| program.as_str() == text);
-        let unknown = || Error(anyhow!("`{text}` is no program whose models are known"));
+        let unknown = || Error(anyhow!("`{text}` is not a known program"));
         found.ok_or_else(unknown)
     }
 }

@@ -60,7 +60,7 @@ impl Source {
             let index = value as u32;
             ensure!(
                 [value].contains(&f64::from(index)),
-                "tensor `{name}` holds {value}, which is no index"
+                "tensor `{name}` holds {value}, which is not an index"
             );
             Ok(index)
         };
@@ -100,7 +100,7 @@ impl Source {
             None => Ok(()),
             Some((name, tensor)) => {
                 bail!(
-                    "tensor `{name}` of shape {:?} is none of such a model",
+                    "tensor `{name}` of shape {:?} does not belong to such a model",
                     tensor.dims()
                 )
             }

@@ -46,7 +46,8 @@ impl<'a> Batches<'a> {
         assert!(batch_size > 0, "batches of zero images");
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         random.set_stream(epoch);
-        // Sorted by random keys rather than shuffled by a library, whose way of shuffling may change.
+        // Sorted by random keys rather than shuffled by a library, whose way of shuffling may
+        // change.
         let mut keyed: Vec<(u64, usize)> =
             (0..dataset.len()).map(|i| (random.next_u64(), i)).collect();
         keyed.sort_unstable();
@@ -73,8 +74,8 @@ impl<'a> Batches<'a> {
         self
     }
 
-    /// Gives of each batch only the images at `part`, as they are in the whole batch: what one of several
-    /// processes works on.
+    /// Gives of each batch only the images at `part`, as they are in the whole batch: what one of
+    /// several processes works on.
     ///
     /// # Panics
     ///

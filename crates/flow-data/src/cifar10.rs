@@ -37,7 +37,7 @@ pub fn read(path: &Path, content: impl Read, most: usize) -> Result<(Vec<u8>, Ve
         })?;
     let (records, rest) = bytes.as_chunks::<RECORD>();
     if records.is_empty() || records.len() > most || !rest.is_empty() {
-        let reason = format!("is no CIFAR-10 batch: not 1 to {most} records of {RECORD} bytes");
+        let reason = format!("is not a CIFAR-10 batch: not 1 to {most} records of {RECORD} bytes");
         return Err(Error::Format {
             path: path.to_owned(),
             reason,

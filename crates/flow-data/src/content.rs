@@ -34,8 +34,8 @@ pub fn open(path: &Path) -> Result<Box<dyn Read>> {
         })
 }
 
-/// `content`, uncompressed if it starts as gzip does. What comes out may be a thousand times as large:
-/// whoever reads it sets the limit.
+/// `content`, uncompressed if it starts as gzip does. What comes out may be a thousand times as
+/// large: whoever reads it sets the limit.
 pub fn uncompressed<'a>(mut content: impl BufRead + 'a) -> io::Result<Box<dyn Read + 'a>> {
     let gzip = content.fill_buf()?.starts_with(&GZIP_MAGIC);
     Ok(if gzip {

@@ -47,15 +47,15 @@ pub struct Batch {
 }
 
 impl Dataset {
-    /// Reads a split from its files below `data_dir`: in `<data_dir>/<name>/`, where `fetch` puts them,
-    /// or as other programs lay them out ([`Source::find`](crate::source::Source::find)). They may be
-    /// under gzip or not.
+    /// Reads a split from its files below `data_dir`: in `<data_dir>/<name>/`, where `fetch` puts
+    /// them, or as other programs lay them out ([`Source::find`](crate::source::Source::find)).
+    /// They may be under gzip or not.
     ///
     /// # Errors
     ///
     /// [`Error::Missing`] if no file is there, [`Error::Incomplete`] if some are not,
-    /// [`Error::Ambiguous`] if two contradict each other, [`Error::Format`] if one is not what its name
-    /// says.
+    /// [`Error::Ambiguous`] if two contradict each other, [`Error::Format`] if one is not what its
+    /// name says.
     pub fn load(name: DatasetName, split: Split, data_dir: &Path) -> Result<Self> {
         let source = name.source();
         let Part { files, images, .. } = source.part(split);
@@ -161,8 +161,8 @@ impl Dataset {
         })
     }
 
-    /// Keeps at most `limit` images, evenly spread over the set: files are often sorted in some way,
-    /// and the first half of MNIST's test images is the easier one. Returns where they were.
+    /// Keeps at most `limit` images, evenly spread over the set: files are often sorted in some
+    /// way, and the first half of MNIST's test images is the easier one. Returns where they were.
     pub fn thin_out(&mut self, limit: usize) -> Vec<usize> {
         let len = self.len();
         if limit >= len {
@@ -181,8 +181,8 @@ impl Dataset {
         kept
     }
 
-    /// An error if the labels, from the file at `path`, are those of another data set: files of MNIST and
-    /// Fashion-MNIST have the same names.
+    /// An error if the labels, from the file at `path`, are those of another data set: files of
+    /// MNIST and Fashion-MNIST have the same names.
     fn ensure_own_labels(&self, split: Split, path: &Path) -> Result<()> {
         let digest = sha256(&idx::encode_labels(&self.labels));
         match owner_of_labels(split, &digest) {

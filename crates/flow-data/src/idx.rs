@@ -29,8 +29,8 @@ pub fn read_images(path: &Path, content: impl Read, most: usize) -> Result<Vec<u
 ///
 /// # Errors
 ///
-/// The header is not that of labels, `content` holds fewer or more bytes than it says, or a label is
-/// no class.
+/// The header is not that of labels, `content` holds fewer or more bytes than it says, or a label
+/// is no class.
 pub fn read_labels(path: &Path, content: impl Read, most: usize) -> Result<Vec<u8>> {
     let labels = read(path, content, &[], most)?;
     check_labels(path, &labels)?;
@@ -66,7 +66,8 @@ fn read(path: &Path, mut content: impl Read, item: &[usize], most: usize) -> Res
         .map_err(io)?;
     let count = parse_header(&header, item, most).map_err(format)?;
 
-    // Grows with what is really there, so a header cannot make it allocate more than the file holds.
+    // Grows with what is really there, so a header cannot make it allocate more than the file
+    // holds.
     let mut bytes = Vec::new();
     let expected = count as u64 * item.iter().product::<usize>() as u64;
     content
@@ -92,7 +93,7 @@ fn read(path: &Path, mut content: impl Read, item: &[usize], most: usize) -> Res
 fn parse_header(header: &[u8], item: &[usize], most: usize) -> Result<usize, String> {
     let (words, _) = header.as_chunks::<4>();
     if words.first() != Some(&magic(item)) || header.len() < header_bytes(item) {
-        return Err(format!("is no IDX file of {}", kind(item)));
+        return Err(format!("is not an IDX file of {}", kind(item)));
     }
     let mut dimensions = words[1..]
         .iter()

@@ -1,5 +1,5 @@
-//! Places of the files of a data set: the folder that `fetch` writes, and those of other programs and
-//! sites.
+//! Places of the files of a data set: the folder that `fetch` writes, and those of other programs
+//! and sites.
 
 use std::path::{Path, PathBuf};
 
@@ -52,8 +52,8 @@ impl Source {
         }
     }
 
-    /// The folders inside a data folder that are searched, best first: [`folders`](Self::folders), and
-    /// the same inside the first of them. An empty name stands for the data folder itself.
+    /// The folders inside a data folder that are searched, best first: [`folders`](Self::folders),
+    /// and the same inside the first of them. An empty name stands for the data folder itself.
     pub(crate) fn folders_inside(&self) -> Vec<String> {
         let own = self.folders.first().copied().unwrap_or_default();
         let mut names: Vec<String> = Vec::new();
@@ -71,8 +71,8 @@ impl Source {
 }
 
 impl File {
-    /// The place of the file in `folder`: under its own name or with a dot before `idx`, under gzip or
-    /// not, or in a folder that is called as the file is.
+    /// The place of the file in `folder`: under its own name or with a dot before `idx`, under gzip
+    /// or not, or in a folder that is called as the file is.
     ///
     /// # Errors
     ///

@@ -1,12 +1,12 @@
 //! Image data sets on disk as u8 tensors: MNIST, Fashion-MNIST, CIFAR-10.
 //!
-//! A [`Dataset`] holds one split in memory, a byte per channel value (0–255), and hands out batches:
-//! [`Batches`] shuffled by a seed for training, [`Dataset::in_order`] for evaluation. It knows
-//! nothing of flows; images are `[B, C, H, W]`, labels `[B]`.
+//! A [`Dataset`] holds one split in memory, a byte per channel value (0–255), and hands out
+//! batches: [`Batches`] shuffled by a seed for training, [`Dataset::in_order`] for evaluation. It
+//! knows nothing of flows; images are `[B, C, H, W]`, labels `[B]`.
 //!
-//! Reading order: [`source`] (which files there are, and where they may lie), [`idx`] and [`cifar10`]
-//! (their formats), then [`Dataset`] and [`Batches`]. The feature `hub` adds the module `hub`, which
-//! downloads the published data sets; without it nothing here touches a network.
+//! Reading order: [`source`] (which files there are, and where they may lie), [`idx`] and
+//! [`cifar10`] (their formats), then [`Dataset`] and [`Batches`]. The feature `hub` adds the module
+//! `hub`, which downloads the published data sets; without it nothing here touches a network.
 //!
 //! ```
 //! use flow_data::{Batches, Dataset, Split};

@@ -55,8 +55,8 @@ impl<'a> Plot<'a> {
         Ok(())
     }
 
-    /// Draws bars that others shine through, from 0 up to `heights`, each `width` wide, the first one
-    /// from `left` on.
+    /// Draws bars that others shine through, from 0 up to `heights`, each `width` wide, the first
+    /// one from `left` on.
     ///
     /// # Errors
     ///

@@ -113,7 +113,7 @@ fn digits() -> Result<Images> {
     })
 }
 
-/// What the smallest training leaves.
+/// The files of the smallest training.
 fn checkpoints(folder: &Path, name: &str, options: &str) -> Result<()> {
     let run = tempfile::tempdir()?;
     let status = Command::new(env!("CARGO"))

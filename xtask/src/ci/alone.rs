@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::{Steps, tree};
 
-/// What must not be below flow-core, however deep.
+/// Crates that must not be below flow-core, however deep.
 const AVOIDED: [&str; 6] = [
     "anyhow",
     "clap",
@@ -16,7 +16,7 @@ const AVOIDED: [&str; 6] = [
     "reqwest",
 ];
 
-/// What it depends on itself where no feature is asked for; more needs a reason.
+/// Its direct dependencies without features; another one needs a reason.
 const DIRECT: [&str; 9] = [
     "candle-core",
     "candle-nn",
@@ -72,7 +72,7 @@ fn dependencies() -> Result<()> {
     Ok(())
 }
 
-/// The names of what flow-core is built with.
+/// The names of the dependencies of flow-core.
 fn built_with(depth: &str) -> Result<Vec<String>> {
     let lines = tree(&format!(
         "--package flow-core --edges normal {depth}--format {{p}}"
@@ -104,7 +104,7 @@ fn minimum_version() -> Result<()> {
             || used
                 .strip_prefix(&stated)
                 .is_some_and(|rest| rest.starts_with('.')),
-        "`rust-version` is {stated}, but what is tested is {used}"
+        "`rust-version` is {stated}, but {used} is tested"
     );
     Ok(())
 }

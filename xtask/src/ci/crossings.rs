@@ -1,4 +1,4 @@
-//! Numbers go between host and device by way of `flow_core::transfer`, which counts them, and by no other.
+//! Checks that numbers go between host and device by `flow_core::transfer` only, which counts them.
 
 use std::{
     fs,
@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-/// What copies, or decides by the kind of device.
+/// Calls that copy, or decide by the kind of device.
 const UNCOUNTED: [&str; 14] = [
     ".to_scalar",
     ".to_vec0",
@@ -25,10 +25,10 @@ const UNCOUNTED: [&str; 14] = [
     ".is_cpu()",
 ];
 
-/// What opens a device.
+/// Calls that open a device.
 const OPENING: [&str; 3] = ["new_cuda", "new_metal", "cuda_if_available"];
 
-/// Where the first are allowed: the counting itself, and what works on the host by nature.
+/// Files in which the first are allowed: the counting itself, and code that works on the host.
 const EXEMPT: [&str; 4] = [
     "flow-core/src/transfer.rs",
     "flow-core/src/device.rs",
@@ -57,7 +57,7 @@ pub(super) fn check(crates: &Path) -> Result<()> {
             {
                 let uses = |words: &[&str]| words.iter().any(|word| line.contains(word));
                 let comment = line.trim_start().starts_with("//");
-                // What names the host means it.
+                // A call that names the host is meant so.
                 let copies = counted && !line.contains("Device::Cpu") && uses(&UNCOUNTED);
                 let selects = !opens && uses(&OPENING);
                 ensure!(

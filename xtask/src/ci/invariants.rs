@@ -1,4 +1,4 @@
-//! What the architecture promises, as far as it can be read from manifests and sources.
+//! Invariants of the architecture that can be read from manifests and sources.
 
 use std::{fs, path::Path};
 
@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::crossings;
 
-/// What each crate must not depend on.
+/// Crates that each crate must not depend on.
 const FORBIDDEN: [(&str, &[&str]); 7] = [
     (
         "flow-core",
@@ -118,7 +118,7 @@ fn every_bijection_is_tested(flow_core: &Path) -> Result<()> {
 /// `Name` of a line `impl<…> Bijection for Name<…> {`.
 fn implementor(line: &str) -> Option<&str> {
     let (_, implementor) = line.strip_prefix("impl")?.split_once("Bijection for ")?;
-    // A reference is what it refers to.
+    // A reference stands for its target.
     implementor
         .split(['<', ' '])
         .next()

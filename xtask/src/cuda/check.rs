@@ -1,11 +1,12 @@
-//! Type-checks what only a build with CUDA contains, without NVIDIA's compiler.
+//! Type-checks the code of a build with CUDA, without NVIDIA's compiler.
 
 use anyhow::{Context, Result, ensure};
 
 use super::{cargo, folder, toolkit::Toolkit};
 use crate::stand_in;
 
-/// Answers as `nvcc` does when asked its version, and makes empty outputs: nothing is linked or run.
+/// Answers as `nvcc` does when asked its version, and makes empty outputs: nothing is linked or
+/// run.
 #[cfg(unix)]
 const STAND_IN: &str = r#"#!/bin/sh
 if [ "$1" = --version ]; then
@@ -44,7 +45,7 @@ pub(crate) fn check() -> Result<()> {
         .context("cannot run cargo")?;
     ensure!(
         status.success(),
-        "what only a build with CUDA contains does not pass `cargo clippy`"
+        "the code of a build with CUDA does not pass `cargo clippy`"
     );
     Ok(())
 }

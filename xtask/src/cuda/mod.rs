@@ -1,8 +1,10 @@
-//! `cargo xtask cuda-build`: builds with CUDA, whether or not this machine has a GPU or NVIDIA's toolkit.
+//! `cargo xtask cuda-build`: builds with CUDA, whether or not this machine has a GPU or NVIDIA's
+//! toolkit.
 //!
-//! candle asks for libraries that the system's loader finds before `main`: such a binary does not start on a machine
-//! without a driver, not even for `--device cpu`. Here the code that loads them at run time is chosen instead. The
-//! linker still wants to see them, and is shown empty ones, none of which the binary then refers to.
+//! candle asks for libraries that the system's loader finds before `main`: such a binary does not
+//! start on a machine without a driver, not even for `--device cpu`. Here the code that loads them
+//! at run time is chosen instead. The linker still wants to see them, and is shown empty ones, none
+//! of which the binary then refers to.
 
 mod check;
 mod stubs;
@@ -23,7 +25,8 @@ use toolkit::Toolkit;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Compute capability of the GPU, without the point: 80 for an A100, 89 for an RTX 40, 90 for an H100.
+    /// Compute capability of the GPU, without the point: 80 for an A100, 89 for an RTX 40, 90 for
+    /// an H100.
     ///
     /// 90 and above compile for exactly that architecture; less also runs on what is newer.
     #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u32).range(53..=200))]
@@ -31,7 +34,7 @@ pub(crate) struct Options {
     /// Features of the packages that are built.
     #[arg(long, default_value = "cuda,cudnn,nccl")]
     features: String,
-    /// What cargo is to do, after `--`.
+    /// Arguments of cargo, after `--`.
     #[arg(last = true, default_values = ["build", "--release", "--package", "flow-cli"])]
     cargo: Vec<String>,
 }
@@ -60,10 +63,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "`cargo {}` failed",
         options.cargo.join(" ")
     );
-    eprintln!(
-        "==> what was built is in `{}`",
-        folder.join("build").display()
-    );
+    eprintln!("==> the build is in `{}`", folder.join("build").display());
     Ok(())
 }
 
@@ -92,7 +92,8 @@ fn cargo(toolkit: &Toolkit, stubs: &Path, arch: u32) -> Result<Command> {
         .env("NVCC", toolkit.nvcc())
         .env("CUDA_COMPUTE_CAP", arch.to_string())
         .env("PATH", path)
-        // With a target named, flags do not reach build scripts, which must go on without the one above.
+        // With a target named, flags do not reach build scripts, which must go on without the one
+        // above.
         .env("CARGO_BUILD_TARGET", host()?)
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
     Ok(cargo)

@@ -1,4 +1,4 @@
-//! Where NVIDIA's compiler is: installed, or fetched as Python wheels.
+//! NVIDIA's compiler: installed, or fetched as Python wheels.
 
 use std::{
     env, fs,
@@ -8,7 +8,8 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// The compiler, and what it and the linker read. Newer ones write code that driver 580 does not load.
+/// The compiler, and what it and the linker read. Newer ones write code that driver 580 does not
+/// load.
 const WHEELS: [&str; 5] = [
     "nvidia-cuda-nvcc==13.0.88",
     "nvidia-nvvm==13.0.88",
@@ -53,7 +54,7 @@ impl Toolkit {
     }
 }
 
-/// What the environment names, what is on the path, what lies in the usual place: in this order.
+/// The toolkit that the environment names, that is on the path, or that lies in the usual place.
 fn installed() -> Result<Option<PathBuf>> {
     for name in ["CUDA_HOME", "CUDA_PATH"] {
         if let Some(home) = env::var_os(name).filter(|home| !home.is_empty()) {

@@ -21,8 +21,8 @@ const TAIL: f64 = 0.025;
 /// As [`detection`](super::detection), with 95 % confidence intervals: the percentiles of what
 /// `resamples` draws of images give (Efron & Tibshirani 1993, chapter 13). Normal and strange
 /// images are drawn apart, with replacement, as many as there are. The same `seed` gives the same
-/// intervals. Copies of an image tie with each other, so where a score is nearly perfect or
-/// hopeless an interval can lie beside its value.
+/// intervals. Copies of an image tie with each other, so the interval of a nearly perfect or nearly
+/// useless score can exclude its value.
 ///
 /// # Errors
 /// If there are no scores on one side, or no resamples.

@@ -1,4 +1,4 @@
-//! Lengths of images in a lossless code: the part of a likelihood that is owed to simplicity.
+//! Lengths of images in a lossless code, which measure the simplicity of images.
 
 use crate::{Error, Result};
 use candle_core::Tensor;
@@ -8,7 +8,7 @@ use png::{BitDepth, ColorType, DeflateCompression, Encoder, Filter};
 use rayon::prelude::*;
 use std::io::Write;
 
-/// A lossless compressor, at its best.
+/// A lossless compressor, at its highest level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compressor {
     /// A PNG file, for images of 1 or 3 channels. It predicts pixels from their neighbours.

@@ -1,7 +1,6 @@
 //! Measures of how well a score tells strange images from normal ones.
 //!
-//! Strange images are the positives, as what is to be found. Images with equal scores cannot be
-//! told apart: a threshold takes all of them or none.
+//! Strange images are the positives. A threshold takes all images of equal score or none of them.
 
 use super::strangeness;
 use crate::{Error, Result};

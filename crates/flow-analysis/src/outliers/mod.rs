@@ -1,17 +1,15 @@
 //! Strange images: scores by a model, and measures of how well the scores tell them from normal
 //! ones.
 //!
-//! [`observe_images`] asks a model about images, and [`code_lengths`] a compressor. A [`Score`]
-//! makes one number of what they say, larger for stranger images. [`detection`] says how well a
-//! score tells two sets of images apart, [`bootstrap`] how sure that is, and [`quantile`] where to
-//! draw a line.
+//! [`observe_images`] gives likelihoods and latents, [`code_lengths`] lengths of lossless codes. A
+//! [`Score`] makes one number of them, larger for stranger images. [`detection`] measures how well
+//! a score separates two sets, [`bootstrap`] adds confidence intervals, and [`quantile`] gives a
+//! threshold.
 //!
-//! The likelihood alone does not do: simple images that look nothing like the training data are
-//! often the more likely ones (Nalisnick et al. 2019, arXiv:1810.09136). The other scores correct
-//! for that.
+//! The likelihood alone fails: simple images unlike the training data are often more likely
+//! (Nalisnick et al. 2019, arXiv:1810.09136). The other scores correct for that.
 //!
-//! Nothing is dropped: an image without a finite score is as strange as can be. Where scores are
-//! compared, [`strangeness`] stands for them.
+//! An image without a finite score counts as the strangest: comparisons use [`strangeness`].
 
 mod bootstrap;
 mod code_length;

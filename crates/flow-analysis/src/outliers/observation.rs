@@ -15,7 +15,7 @@ const RUN: RunLength = RunLength {
     accelerator: 256,
 };
 
-/// The statement of a model about one image.
+/// Likelihood and latents of one image under a model.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Observation {
     /// Negative log-likelihood in bits per dimension; see [`quantize`].
@@ -33,10 +33,9 @@ pub enum Noise {
     Same(u64),
 }
 
-/// Asks `model` about u8 images `[N, C, H, W]`. `class` is that of all images, for a model with
-/// classes, which else count alike. `progress` is told the number of images in the batches before,
-/// each time that this process works on one. All `ranks` call this with the same images, share the
-/// work, and get the same.
+/// Observes u8 images `[N, C, H, W]` under `model`. `class` is the class of all images; without it,
+/// classes are equally likely. `progress` gets the number of images before each batch of this
+/// process. All `ranks` call this with the same images, share the work, and get the same.
 ///
 /// # Errors
 /// If the images or the class are not the model's, or the ranks lose each other.
@@ -92,9 +91,10 @@ fn dequantize(
     }
 }
 
-/// Asks `model` about x `[B, C, H, W]` in model space; `offset` `[B]` is what [`Glow::dequantize`]
-/// gives with it. `labels` are `[B]` in u32, for a model with classes; without them, each class
-/// counts as equally likely, and the latents are those of the class that fits best.
+/// Observes x `[B, C, H, W]` in model space under `model`; `offset` `[B]` is what
+/// [`Glow::dequantize`] gives with it. `labels` are `[B]` in u32, for a model with classes; without
+/// them, each class counts as equally likely, and the latents are those of the class that fits
+/// best.
 ///
 /// # Errors
 /// If shapes or labels are not those of the model.

@@ -1,4 +1,4 @@
-//! Scores of how strange an image is, from what is known of it: larger is stranger.
+//! Scores of strangeness of an image: larger is stranger.
 
 use crate::Result;
 use candle_core::{DType, Device};
@@ -13,8 +13,8 @@ pub enum Score {
     /// |−log p(x) − H|, H the mean of −log p over training images: how far the image lies from the
     /// typical set (Nalisnick et al. 2019, arXiv:1906.02994, section 4, for one image).
     Typicality,
-    /// −log p(x) − L(x), L the length of a lossless code: what the likelihood owes to simplicity is
-    /// taken off (Serrà et al. 2020, arXiv:1909.11480, section 3).
+    /// −log p(x) − L(x), L the length of a lossless code, which corrects for simplicity (Serrà et
+    /// al. 2020, arXiv:1909.11480, section 3).
     Complexity,
     /// −log p(x) + log p₀(x), p₀ a background model (Ren et al. 2019, arXiv:1906.02845, section 3).
     LikelihoodRatio,
@@ -56,8 +56,8 @@ impl Score {
         }
     }
 
-    /// The score of an image, larger for stranger ones; `entropy` is H, in bits per dimension. Not
-    /// a number if something that it needs is not known.
+    /// The score of an image, larger for stranger ones; `entropy` is H, in bits per dimension. NaN
+    /// if an input of the score is missing.
     pub fn of(self, image: &Evidence, entropy: Option<f64>) -> f64 {
         let bits = image.bits_per_dim;
         match self {
@@ -70,7 +70,7 @@ impl Score {
     }
 }
 
-/// The score as it is compared: one that is not finite is the strangest.
+/// The score for comparisons: a score that is not finite counts as the strangest.
 pub fn strangeness(score: f64) -> f64 {
     if score.is_finite() {
         score
@@ -81,7 +81,7 @@ pub fn strangeness(score: f64) -> f64 {
 
 /// Distances of batches of `size` images from the typical set: |mean of −log p over the batch − H|,
 /// of each (Nalisnick et al. 2019, arXiv:1906.02994, equation 3). Images are put into batches in an
-/// order drawn from `seed`; what is left over is in none. `bits` and `entropy` are in bits per
+/// order drawn from `seed`; the remainder is left out. `bits` and `entropy` are in bits per
 /// dimension.
 pub fn batch_typicality(bits: &[f64], entropy: f64, size: usize, seed: u64) -> Result<Vec<f64>> {
     let keys = random::uniform(seed, bits.len(), DType::F64, &Device::Cpu)?.to_vec1::<f64>()?;

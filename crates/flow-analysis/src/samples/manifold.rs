@@ -1,8 +1,8 @@
 //! Precision and recall of samples (Kynkäänniemi et al. 2019, arXiv:1904.06991).
 //!
 //! A set of points stands for the region within reach of them: a ball around each, out to its k-th
-//! nearest neighbor. Precision is the share of samples in the region of the data, recall the share of
-//! data in the region of the samples.
+//! nearest neighbor. Precision is the share of samples in the region of the data, recall the share
+//! of data in the region of the samples.
 
 use ndarray::{Array2, ArrayView1};
 use rayon::prelude::*;

@@ -1,4 +1,4 @@
-//! Measures of samples, beyond what their likelihood says.
+//! Measures of samples beside their likelihood.
 //!
 //! Samples and data are points in a space of features, such as those of a classifier, in which
 //! distances follow what images look like. [`compare`] takes both for normal distributions (Fréchet

@@ -1,7 +1,7 @@
 //! `flow-bench peers`: `flow bench` and PyTorch on the same models, in turn on one machine.
 //!
-//! Absolute times drift on shared machines. Rounds therefore go through all competitors one after
-//! the other, and what counts is the median over rounds of the ratio within each round.
+//! Absolute times drift on shared machines. Rounds therefore go through all competitors in turn,
+//! and the result is the median over rounds of the ratio within a round.
 
 mod growth;
 mod models;

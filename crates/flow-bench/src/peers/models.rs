@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::Options;
 use crate::tools::{Flow, Python, json, number, statistics::median, table};
 
-/// A model, how `flow` computes it, and whom it is compared with.
+/// A model, the settings of `flow`, and the peers it is compared with.
 pub(super) struct Comparison {
     /// Levels and steps, width, channels and size of the images.
     model: [&'static str; 5],

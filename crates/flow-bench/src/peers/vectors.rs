@@ -1,5 +1,5 @@
-//! `flow-bench peers --vectors`: flows of vectors here and in nflows, of the same sizes, on the same
-//! data for as many steps, one after the other.
+//! `flow-bench peers --vectors`: flows of vectors here and in nflows, of the same sizes, on the
+//! same data for as many steps, one after the other.
 
 use std::{
     ops::ControlFlow,

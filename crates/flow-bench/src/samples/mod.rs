@@ -1,4 +1,4 @@
-//! `flow-bench samples`: how far samples are from images of digits, beyond what likelihood says.
+//! `flow-bench samples`: distances of samples from images of digits.
 //!
 //! A [`classifier`] gives each image its features; `flow_analysis::samples` compares two sets of
 //! them.
@@ -19,15 +19,15 @@ use flow_glow::{Checkpoint, ImageShape};
 use crate::tools::table;
 use classifier::Classifier;
 
-/// More samples than test images would have no floor to be compared with.
+/// At most as many samples as test images, so that both sets can have the same size.
 const MOST: usize = 10_000;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Every set of images is compared with as many training images, since all three figures depend on how
-many there are. The test images show what real ones reach.")]
+Every set of images is compared with as many training images, since all three figures depend on the
+number of images. The test images show the figures of real images.")]
 pub(crate) struct Options {
-    /// A model of MNIST whose samples are judged; several may be given
+    /// A model of MNIST whose samples are compared; several may be given
     #[arg(long, value_name = "FILE")]
     checkpoint: Vec<PathBuf>,
 
@@ -44,11 +44,11 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value_t = MOST as u32, value_parser = clap::value_parser!(u32).range(2..=MOST as i64))]
     samples: u32,
 
-    /// Balls around points reach to the neighbor of this rank
+    /// Rank of the neighbor that sets the radius of the ball around a point
     #[arg(long, value_name = "K", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
     neighbors: u32,
 
-    /// Where the classifier is, or will be once it is trained
+    /// File of the classifier, which is trained if the file is missing
     #[arg(
         long,
         value_name = "FILE",
@@ -60,7 +60,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "DIR", default_value = "data")]
     data_dir: PathBuf,
 
-    /// Draws the samples of models
+    /// Seed of the samples of models
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
 }

@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers");
 
-/// A Python that has what the scripts import.
+/// A Python with the packages that the scripts import.
 pub(crate) struct Python(PathBuf);
 
 impl Python {

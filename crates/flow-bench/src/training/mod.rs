@@ -61,7 +61,7 @@ pub(crate) struct Options {
     train: Vec<String>,
 }
 
-/// A training that has been measured on its way.
+/// Measurements in the course of a training.
 #[derive(Deserialize)]
 struct Course {
     parameters: usize,
@@ -73,7 +73,7 @@ struct Course {
 struct Mark {
     /// Time spent training.
     seconds: f64,
-    /// Nothing if it is not finite.
+    /// `None` if it is not finite.
     bits_per_dim: Option<f64>,
 }
 

@@ -11,8 +11,8 @@ use super::{DeviceArgs, ModelArgs, train, values};
 #[command(
     allow_negative_numbers = true,
     after_help = "\
-The images are noise and the weights are fresh: neither changes how long a step takes. A training step is
-forward, backward, clipping, optimizer and moving average."
+The images are noise and the weights are fresh: neither changes the time of a step. A training step
+is forward, backward, clipping, optimizer and moving average."
 )]
 pub(crate) struct BenchArgs {
     #[command(flatten)]

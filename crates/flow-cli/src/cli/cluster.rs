@@ -16,11 +16,11 @@ use super::{CheckpointArgs, DataDirArgs, DeviceArgs, values};
 #[command(
     allow_negative_numbers = true,
     after_help = "\
-Images are encoded without noise, those of a model with classes all as of class 0: labels are used
-to judge the clusters, never to find them. Purity is the share of images whose label is the most
-frequent one of their cluster; NMI is the mutual information of clusters and labels over the mean of
-their entropies. Both are 1 where clusters are classes. As a yardstick, the same is done with the
-pixels themselves."
+Images are encoded without noise, and as of class 0 by a model with classes: labels judge the
+clusters, and take no part in finding them. Purity is the share of images whose label is the most
+frequent one of their cluster. NMI is the mutual information of clusters and labels over the mean of
+their entropies. Both are 1 if clusters are classes. For comparison, the pixels themselves are
+clustered too."
 )]
 pub(crate) struct ClusterArgs {
     #[command(flatten)]
@@ -38,11 +38,11 @@ pub(crate) struct ClusterArgs {
     #[arg(long, value_name = "N", value_parser = values::count)]
     pub(crate) limit: Option<usize>,
 
-    /// How to find clusters
+    /// Method of clustering
     #[arg(long, default_value = "k-means", value_parser = method())]
     pub(crate) method: Method,
 
-    /// How many clusters to find [default: as many as there are classes]
+    /// Number of clusters [default: the number of classes]
     #[arg(long, value_name = "K", value_parser = values::count_up_to::<1000>)]
     pub(crate) clusters: Option<usize>,
 
@@ -50,7 +50,7 @@ pub(crate) struct ClusterArgs {
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = values::count_up_to::<128>)]
     pub(crate) components: usize,
 
-    /// Seed of the first guesses
+    /// Seed of the initial clusters
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = values::whole::<0, u64>)]
     pub(crate) seed: u64,
 
@@ -58,7 +58,8 @@ pub(crate) struct ClusterArgs {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// A picture to write, a .png, .jpg or .gif: the first two principal components of the latents, by label and by cluster
+    /// A picture to write, a .png, .jpg or .gif: the first two principal components of the latents,
+    /// by label and by cluster
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 
@@ -69,7 +70,7 @@ pub(crate) struct ClusterArgs {
     pub(crate) device: DeviceArgs,
 }
 
-/// The way that clusters are found.
+/// A method of clustering.
 fn method() -> impl TypedValueParser<Value = Method> {
     let k_means =
         PossibleValue::new("k-means").help("Each image belongs to the nearest of K means");

@@ -14,17 +14,17 @@ use super::{CheckpointArgs, DeviceArgs, values};
 Each image file gets a line, in CSV below a header:
   image           the file
   log_likelihood  in nats: a lower bound, since the noise fills the gaps between pixel values
-  bits_per_dim    its negative in bits per dimension: what `flow eval` reports the mean of
-With --json each line is an object with these fields. All files meet the same noise: the numbers of
-a file depend on it, the model and the options alone. Numbers that are not finite are NaN, inf or
--inf in CSV, null in JSON; how many there are is said, and the exit status is 1.
+  bits_per_dim    its negative in bits per dimension, whose mean `flow eval` reports
+With --json each line is an object with these fields. All files get the same noise, so the numbers of
+a file depend on the file, the model and the options alone. Numbers that are not finite are NaN, inf
+or -inf in CSV, null in JSON. They are counted on stderr, and the exit status is 1.
 
-Files are PNG or JPEG, as large as the model's images, and are turned as their EXIF orientation
-says. Colors become grey, or grey becomes colors, whichever the model takes: grey is 0.299 red +
-0.587 green + 0.114 blue (ITU-R BT.601), as in Pillow and torchvision. Alpha is left out where it is
-opaque; a picture that is transparent anywhere is refused. In folders, and in folders below them, the
-files count that end in .png, .jpg or .jpeg; those whose names begin with a dot are left out. A file
-that cannot be read is named, the others are measured, and the exit status is 1.
+Files are PNG or JPEG of the size of the model's images, and are turned by their EXIF orientation.
+Colors become grey, or grey becomes colors, as the model needs: grey is 0.299 red + 0.587 green +
+0.114 blue (ITU-R BT.601), as in Pillow and torchvision. Opaque alpha is left out; a picture with a
+transparent pixel is refused. Folders are searched with all folders below them for files that end in
+.png, .jpg or .jpeg, except for names that begin with a dot. A warning names each file that cannot be
+read, the others are measured, and the exit status is 1.
 
 For a model with classes, each class counts as equally likely unless --class names one."
 )]
@@ -40,7 +40,7 @@ pub(crate) struct DensityArgs {
     #[arg(long, value_name = "K", value_parser = values::whole::<0, u32>)]
     pub(crate) class: Option<u32>,
 
-    /// Draws of dequantization noise for each image; the mean of their likelihoods counts
+    /// Draws of dequantization noise for each image; the result is the mean of their likelihoods
     #[arg(long, value_name = "K", default_value_t = 1, value_parser = values::count_up_to::<10_000>)]
     pub(crate) importance_samples: usize,
 

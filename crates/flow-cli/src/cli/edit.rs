@@ -12,7 +12,7 @@ use super::{CheckpointArgs, DataDirArgs, DeviceArgs, values};
 #[command(
     group = ArgGroup::new("edited").required(true).args(["index", "images"]),
     after_help = "\
-An attribute is the way in latent space from the mean of one set of images to that of another:
+An attribute is the direction in latent space from the mean of one set of images to that of another:
   thickness, slant, width, brightness
                   from the quarter of the training images that has least of it to the quarter that
                   has most, measured by moments of the pixels
@@ -30,7 +30,8 @@ pub(crate) struct EditArgs {
     #[command(flatten)]
     pub(crate) model: CheckpointArgs,
 
-    /// What to change: thickness, slant, width, brightness, two classes as in 4:9, or a column of --labels
+    /// The attribute to change: thickness, slant, width, brightness, two classes as in 4:9, or a
+    /// column of --labels
     #[arg(long, value_name = "NAME")]
     pub(crate) attribute: String,
 
@@ -38,7 +39,8 @@ pub(crate) struct EditArgs {
     #[arg(long, value_name = "I,…", value_delimiter = ',', value_parser = values::whole::<0, usize>)]
     pub(crate) index: Vec<usize>,
 
-    /// The images to change: PNG or JPEG files of the model's size, read as `flow density --help` says
+    /// The images to change: PNG or JPEG files of the model's size, read as `flow density --help`
+    /// says
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(crate) images: Vec<PathBuf>,
 
@@ -50,7 +52,7 @@ pub(crate) struct EditArgs {
     #[arg(long, default_value = "test", value_parser = values::split())]
     pub(crate) split: Split,
 
-    /// How much of the attribute to add, from the first column to the last: 1 is as much as lies between
+    /// Amount of the attribute to add, from the first column to the last: 1 is the distance between
     /// the means of both sets, 0 gives the image back
     #[arg(
         long,
@@ -64,16 +66,16 @@ pub(crate) struct EditArgs {
     #[arg(long, value_name = "N", default_value_t = 9, value_parser = values::steps)]
     pub(crate) steps: usize,
 
-    /// A CSV file with a first line of names: a column `file` (image files, relative to the CSV file) or
-    /// `index` (places among the training images), and columns of numbers
+    /// A CSV file with a first line of names: a column `file` (image files, relative to the CSV
+    /// file) or `index` (places among the training images), and columns of numbers
     #[arg(long, value_name = "FILE")]
     pub(crate) labels: Option<PathBuf>,
 
-    /// Training images among which the two sets are looked for, evenly spread
+    /// Training images to find the two sets in, evenly spread
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = values::count)]
     pub(crate) examples: usize,
 
-    /// The class as which all images are taken, counted from 0; for models trained with --classes
+    /// The class as which all images are encoded, counted from 0; for models trained with --classes
     /// [default: 0]
     #[arg(long, value_name = "K", value_parser = values::whole::<0, u32>)]
     pub(crate) class: Option<u32>,

@@ -12,22 +12,23 @@ use super::{CheckpointArgs, DataDirArgs, DeviceArgs, values};
 #[command(
     group = ArgGroup::new("images").args(["input", "dataset"]),
     after_help = "\
-The file holds z.0, z.1, …, a tensor [N, C, H, W] for each level, whose numbers are independent and
-standard normal under the model, and log_prob [N], in nats: of each image, the lower bound that
-`flow eval` reports in bits per dimension; with --raw, ln p(x) of the numbers themselves. For a model
-with classes it also holds labels [N]. Numbers that are not finite are written as they are; of how
-many images is said, and the exit status is 1.
+The file holds z.0, z.1, …, a tensor [N, C, H, W] for each level, independent and standard normal
+under the model, and log_prob [N] in nats. log_prob is the lower bound of each image, which `flow
+eval` reports in bits per dimension; with --raw it is ln p(x) of the numbers themselves. A model with
+classes adds labels [N]. Numbers that are not finite are written as they are. Their images are
+counted on stderr, and the exit status is 1.
 
-`flow decode` gives the pixels back. Images that single precision does not bring back have latents
-of double precision, in a file of f64; those that do not come back even so are named. With --raw,
-numbers in f64 are encoded in f64."
+`flow decode` gives the pixels back. Images that need double precision for that get latents in f64. A
+warning names those that do not come back in either precision. With --raw, numbers in f64 are encoded
+in f64."
 )]
 pub(crate) struct EncodeArgs {
     #[command(flatten)]
     pub(crate) model: CheckpointArgs,
 
-    /// The images: a PNG or JPEG, read as `flow density --help` says and cut row by row into images of
-    /// the model's size; or a safetensors file with x [N, C, H, W], pixels in u8, and labels, one each, if the model has classes
+    /// The images: a PNG or JPEG, read as `flow density --help` says and cut row by row into images
+    /// of the model's size; or a safetensors file with x [N, C, H, W], pixels in u8, and labels,
+    /// one each, if the model has classes
     #[arg(long, value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,
 
@@ -44,7 +45,7 @@ pub(crate) struct EncodeArgs {
     #[arg(long, value_name = "N", value_parser = values::count, conflicts_with = "input")]
     pub(crate) limit: Option<usize>,
 
-    /// Take x as the numbers that the model itself sees: neither noise is added nor anything scaled
+    /// Take x as the numbers that the model itself sees, without added noise or scaling
     #[arg(long, requires = "input")]
     pub(crate) raw: bool,
 

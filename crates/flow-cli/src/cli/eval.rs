@@ -10,16 +10,16 @@ use super::{CheckpointArgs, DataDirArgs, DeviceArgs, DistributedArgs, values};
 #[command(
     allow_negative_numbers = true,
     after_help = "\
-The result is the mean over images with its standard error: an upper bound, since the noise fills
-the gaps between pixel values. The same seed, model and data give the same number. With
---importance-samples K the bound is tighter and takes K times as long: for each image the mean of
-K likelihoods counts, those that the seeds N, N + 1, … give alone.
+The result is the mean over images with its standard error. It is an upper bound, since the noise
+fills the gaps between pixel values. The same seed, model and data give the same number. With
+--importance-samples K the bound is tighter and takes K times as long: it is that of the mean of K
+likelihoods of each image, under the noise of the seeds N, N + 1, …
 
-A model with classes is told that of each image; besides, it is said of how many images their own is
-the class under which they are likeliest.
+A model with classes measures each image under its own class. The accuracy is the share of images
+whose own class is the most likely one.
 
-Images without a finite likelihood stay in the mean; how many there are is said, and the exit
-status is 1. In JSON, numbers that are not finite are null.
+Images without a finite likelihood stay in the mean. They are counted on stderr, and the exit status
+is 1. In JSON, numbers that are not finite are null.
 
 Without --dataset and --data-dir, a model of MNIST is measured on the bundled subset unless MNIST was
 fetched (`flow fetch mnist`)."

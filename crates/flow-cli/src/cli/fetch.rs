@@ -10,9 +10,9 @@ use super::values;
 /// Options of `flow fetch`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Every file is compared with the digest its authors' files have, and nothing is written before all of
-them are right. HF_ENDPOINT sets the address of the hub, HF_TOKEN the token it is shown, HF_HOME the
-folder in which downloads are kept.")]
+The digest of every file is compared with that of its authors' file, and nothing is written before
+all are right. HF_ENDPOINT sets the address of the hub, HF_TOKEN the token for it, HF_HOME the folder
+of downloads.")]
 pub(crate) struct FetchArgs {
     /// The data set
     #[arg(value_name = "NAME", value_parser = values::dataset())]
@@ -22,8 +22,8 @@ pub(crate) struct FetchArgs {
     #[arg(long, value_name = "DIR", default_value = "data")]
     pub(crate) data_dir: PathBuf,
 
-    /// Take the data set's own files from this folder instead of the network: IDX, under gzip or not,
-    /// or the binary version of CIFAR-10; also as torchvision lays them out
+    /// Take the data set's own files from this folder instead of the network: IDX, under gzip or
+    /// not, or the binary version of CIFAR-10; also as torchvision lays them out
     #[arg(long, value_name = "DIR")]
     pub(crate) from: Option<PathBuf>,
 }

@@ -13,8 +13,8 @@ use super::{CheckpointArgs, DataDirArgs, DeviceArgs, values};
     group = ArgGroup::new("ends").required(true).args(["from", "images"]),
     after_help = "\
 Each row begins with one image and ends with the other, both encoded without noise and decoded like
-what lies between. Where single precision does not give them back to the pixel, double precision is
-used; where that does not either, it is said.
+the images between. If single precision does not give both back to the pixel, double precision is
+used. A warning names images that do not come back in either.
 
 Examples
   flow interpolate --checkpoint F --from 3,15 --to 8,2        two rows, from the data of the model
@@ -49,11 +49,11 @@ pub(crate) struct InterpolateArgs {
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = values::steps)]
     pub(crate) steps: usize,
 
-    /// Go along the arc around 0, near which images lie, instead of the straight line through its inside
+    /// Follow the arc around 0, near which images lie, instead of the straight line
     #[arg(long)]
     pub(crate) spherical: bool,
 
-    /// The class as which all images are taken, counted from 0; for models trained with --classes
+    /// The class as which all images are encoded, counted from 0; for models trained with --classes
     /// [default: 0]
     #[arg(long, value_name = "K", value_parser = values::whole::<0, u32>)]
     pub(crate) class: Option<u32>,

@@ -73,7 +73,7 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
-    /// The command that was typed; ends the program with status 2 if there is none.
+    /// The command that was typed. Ends the program with status 2 if it is missing.
     pub(crate) fn read() -> Self {
         let cli = Self::parse();
         let model = match &cli.command {
@@ -125,7 +125,7 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Whether other processes take part.
+    /// True if other processes take part.
     pub(crate) fn is_distributed(&self) -> bool {
         let option = match self {
             Self::Train(args) => &args.distributed,

@@ -20,8 +20,8 @@ Normal images are those of --dataset. Images in question are those of --against,
 folders; with --rank and --threshold-quantile, those of --dataset if no others are named.
 
   flow outliers … --against mnist
-      how well each score tells the two apart: AUROC, AUPR, and the share of false alarms where
-      95 % are found, each with a 95 % bootstrap interval; --out draws histograms and images
+      AUROC, AUPR and FPR at 95 % of each score, with 95 % bootstrap intervals; --out draws
+      histograms and images
   flow outliers … --rank 25
       the strangest images in question; --out draws them
   flow outliers … --threshold-quantile 0.99 FOLDER
@@ -38,8 +38,8 @@ Scores, larger for stranger images; all but latent-norm are in bits per dimensio
 
 Image files and folders are read as `flow density --help` says.
 
-Images without a finite score stay, as the strangest; how many there are is said, and the exit
-status is 1. In JSON, numbers that are not finite are null."
+Images without a finite score count as the strangest. They are counted on stderr, and the exit status
+is 1. In JSON, numbers that are not finite are null."
 )]
 pub(crate) struct OutliersArgs {
     /// Image files in question, and folders of them
@@ -69,11 +69,11 @@ pub(crate) struct OutliersArgs {
     #[arg(long, value_name = "K", value_parser = values::count_up_to::<10_000>)]
     pub(crate) rank: Option<usize>,
 
-    /// Call images outliers whose score is above that of a share Q of the normal images
+    /// Call images outliers if their score is above that of a share Q of the normal images
     #[arg(long, value_name = "Q", value_parser = values::share, conflicts_with = "rank")]
     pub(crate) threshold_quantile: Option<f64>,
 
-    /// The scores, with commas between them [default: all that can be had; complexity for --rank and
+    /// The scores, with commas between them [default: all available ones; complexity for --rank and
     /// --threshold-quantile, which take one]
     #[arg(long, value_name = "SCORES", value_delimiter = ',', value_parser = score())]
     pub(crate) score: Vec<Score>,
@@ -82,13 +82,13 @@ pub(crate) struct OutliersArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) background: Option<PathBuf>,
 
-    /// What complexity takes the length of the code from: png, deflate or zstd
+    /// Compressor of the score complexity: png, deflate or zstd
     #[arg(long, default_value = "png", hide_possible_values = true, value_parser = values::choice(
         [Compressor::Png, Compressor::Deflate, Compressor::Zstd].map(|compressor| (compressor.as_str(), compressor))
     ))]
     pub(crate) compressor: Compressor,
 
-    /// Training images whose mean likelihood typicality is the distance from
+    /// Training images whose mean likelihood is the reference of typicality
     #[arg(long, value_name = "N", default_value_t = 5000, value_parser = values::count)]
     pub(crate) typical_images: usize,
 
@@ -96,7 +96,7 @@ pub(crate) struct OutliersArgs {
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = values::count_up_to::<10_000>)]
     pub(crate) batch: usize,
 
-    /// Draws of images from which the intervals are found
+    /// Bootstrap draws of images for the confidence intervals
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = values::count_up_to::<100_000>)]
     pub(crate) bootstrap: usize,
 
@@ -108,8 +108,8 @@ pub(crate) struct OutliersArgs {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// The picture (.png, .jpg or .gif) or report (.html) to write; with --threshold-quantile where to write the
-    /// verdicts, in place of stdout
+    /// The picture (.png, .jpg or .gif) or report (.html) to write; with --threshold-quantile the
+    /// file of verdicts, in place of stdout
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 

@@ -13,21 +13,21 @@ use super::{CheckpointArgs, DeviceArgs, values};
     after_help = "\
 Examples
   flow sample --checkpoint F --temperature 0.3,0.7,1 --count 8     eight images in three rows
-  flow sample --checkpoint F --animate walk --out walk.gif         a walk that ends where it began
+  flow sample --checkpoint F --animate walk --out walk.gif         a walk that ends at its start
   flow sample --checkpoint F --animate training --out training.gif the samples of every epoch"
 )]
 pub(crate) struct SampleArgs {
     #[command(flatten)]
     pub(crate) model: CheckpointArgs,
 
-    /// How many images to draw at each temperature, at most 10000 [default: 25 in a square; 10 in each
-    /// row if there are several temperatures]
+    /// Images to draw at each temperature, at most 10000 [default: 25 in a square; 10 in each row
+    /// if there are several temperatures]
     #[arg(long, value_name = "N", value_parser = values::count_up_to::<10_000>)]
     pub(crate) count: Option<usize>,
 
     /// Spread of the latent noise: 1 is the model's own distribution, less gives cleaner and more
-    /// alike images, 0 the most likely latent only. Several, as in 0.3,0.7,1, give a row of the same
-    /// noise each
+    /// similar images, 0 the most likely latent only. Several, as in 0.3,0.7,1, give a row of the
+    /// same noise each
     #[arg(
         long,
         value_name = "T",
@@ -59,8 +59,8 @@ pub(crate) struct SampleArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 
-    /// Also write a .safetensors file with x [N, C, H, W], pixels in u8, and labels, one each, if the
-    /// model has classes
+    /// Also write a .safetensors file with x [N, C, H, W], pixels in u8, and labels, one each, if
+    /// the model has classes
     #[arg(long, value_name = "FILE", conflicts_with = "animate")]
     pub(crate) out_tensor: Option<PathBuf>,
 
@@ -68,10 +68,10 @@ pub(crate) struct SampleArgs {
     pub(crate) device: DeviceArgs,
 }
 
-/// What a GIF shows.
+/// The content of a GIF.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Motion {
-    /// Every image on its own way through latent space, along arcs and back to where it began
+    /// Every image on its own path through latent space, along arcs and back to its start
     Walk,
     /// The samples that `flow train` drew after each epoch, in the folder of the checkpoint
     Training,

@@ -6,25 +6,25 @@ use clap::Args;
 
 use crate::{device::DeviceChoice, ranks::Engine};
 
-/// Which model a command takes.
+/// The model that a command takes.
 #[derive(Debug, Args)]
 pub(crate) struct CheckpointArgs {
-    /// The model: the `model.safetensors` that `flow train` or a conversion writes [default: a model of MNIST
-    /// that ships with this program]
+    /// The model: the `model.safetensors` that `flow train` or a conversion writes [default: a
+    /// model of MNIST that ships with this program]
     #[arg(long, value_name = "FILE")]
     pub(crate) checkpoint: Option<PathBuf>,
 }
 
-/// The option every command has that computes.
+/// The option of all commands that compute.
 #[derive(Debug, Args)]
 pub(crate) struct DeviceArgs {
-    /// What computes: auto, cpu, cuda, cuda:N or metal; auto is the accelerator this binary was
-    /// built for, or the CPU
+    /// Device that computes: auto, cpu, cuda, cuda:N or metal; auto is the accelerator this binary
+    /// was built for, or the CPU
     #[arg(long, value_name = "DEVICE", default_value_t = DeviceChoice::Auto)]
     pub(crate) device: DeviceChoice,
 }
 
-/// The option every command has that reads data sets.
+/// The option of all commands that read data sets.
 #[derive(Debug, Args)]
 pub(crate) struct DataDirArgs {
     /// The folder data sets lie in, as `flow fetch` or other programs lay them out [default: data]

@@ -65,7 +65,7 @@ pub(crate) struct TrainArgs {
     pub(crate) optimization: OptimizationArgs,
 }
 
-/// What to train on.
+/// Data to train on.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Data")]
 pub(crate) struct DataArgs {
@@ -77,8 +77,8 @@ pub(crate) struct DataArgs {
     #[command(flatten)]
     pub(crate) data_dir: DataDirArgs,
 
-    /// Measure N test images only, evenly spread, at the end of the training [default: all], and no more
-    /// than 1,000 of them after each epoch
+    /// Measure N test images only, evenly spread, at the end of the training [default: all], and no
+    /// more than 1,000 of them after each epoch
     #[arg(long, value_name = "N", value_parser = values::count)]
     pub(crate) eval_images: Option<usize>,
 
@@ -87,13 +87,13 @@ pub(crate) struct DataArgs {
     #[arg(long)]
     pub(crate) flip: bool,
 
-    /// Replace each channel value of a training image with probability RATE by a random one, for the
-    /// background model that `flow outliers --background` takes [default: 0]
+    /// Replace each channel value of a training image with probability RATE by a random one, for
+    /// the background model that `flow outliers --background` takes [default: 0]
     #[arg(long, value_name = "RATE", value_parser = values::share)]
     pub(crate) mutate: Option<f64>,
 }
 
-/// Where to write, and whether to go on from what is there.
+/// The folder to write to, and the training to go on from.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct OutputArgs {
@@ -101,10 +101,11 @@ pub(crate) struct OutputArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 
-    /// Begin with the weights of a trained model: a `model.safetensors` that `flow train` or a conversion
-    /// wrote, or, without FILE, the model of MNIST that ships with this program (with --classes, the one
-    /// with classes). Size, form and preprocessing are its own, and so are data set and optimization where
-    /// no others are given; `--classes` and `--dequantization variational` can be added
+    /// Begin with the weights of a trained model: a `model.safetensors` that `flow train` or a
+    /// conversion wrote, or, without FILE, the model of MNIST that ships with this program (with
+    /// --classes, the one with classes). Size, form and preprocessing are its own, and so are data
+    /// set and optimization where no others are given; `--classes` and `--dequantization
+    /// variational` can be added
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     #[allow(
         clippy::option_option,
@@ -113,8 +114,8 @@ pub(crate) struct OutputArgs {
     pub(crate) from: Option<Option<PathBuf>>,
 
     /// Go on with the training in the folder: model and optimization are the saved ones, and so are
-    /// the limits if no others are given. Without --time-limit, the result is the same, bit for bit,
-    /// as if the training had never stopped
+    /// the limits if no others are given. Without --time-limit, the result is the same, bit for
+    /// bit, as if the training had never stopped
     #[arg(long)]
     pub(crate) resume: bool,
 
@@ -126,7 +127,7 @@ pub(crate) struct OutputArgs {
     #[arg(long)]
     pub(crate) tensorboard: bool,
 
-    /// How often the training is saved between epochs: what a crash loses at most
+    /// Time from one save to the next between epochs, the most that a crash loses
     #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "1m")]
     pub(crate) save_interval: Duration,
 
@@ -135,7 +136,7 @@ pub(crate) struct OutputArgs {
     pub(crate) keep_interval: Option<Duration>,
 }
 
-/// When to stop.
+/// Limits of the training.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Limits (the first one reached ends the training)")]
 pub(crate) struct LimitArgs {
@@ -157,7 +158,7 @@ pub(crate) struct LimitArgs {
     pub(crate) time_limit: Option<Duration>,
 }
 
-/// What the model is.
+/// Size and form of the model.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Model")]
 pub(crate) struct ModelArgs {
@@ -183,7 +184,7 @@ pub(crate) struct ModelArgs {
     #[arg(long, value_name = "N", value_parser = values::count_up_to::<8192>)]
     pub(crate) width: Option<usize>,
 
-    /// What a coupling does with its half of the channels [default: affine]
+    /// Transform of a coupling's half of the channels [default: affine]
     #[arg(long, value_parser = values::choice([
         ("affine", Coupling::Affine),
         ("additive", Coupling::Additive),
@@ -199,13 +200,13 @@ pub(crate) struct ModelArgs {
     ]))]
     pub(crate) scale_map: Option<ScaleMap>,
 
-    /// What the model sees of a pixel [default: equalized; centered for paper]
+    /// Form in which the model sees a pixel [default: equalized; centered for paper]
     #[arg(long, value_enum)]
     pub(crate) preprocessing: Option<PreprocessingChoice>,
 
-    /// How the gaps between pixel values are filled: evenly, or by a small flow that sees the image and is
-    /// trained with the model, which takes a fifth longer, and samples as fast [default: variational; uniform for
-    /// paper and in bench]
+    /// Noise in the gaps between pixel values: even, or learned by a small flow that sees the
+    /// image. Learned noise makes training a fifth slower and leaves sampling as fast [default:
+    /// variational; uniform for paper and in bench]
     #[arg(long, value_parser = values::choice([
         ("uniform", Dequantization::Uniform),
         ("variational", VARIATIONAL),
@@ -216,12 +217,12 @@ pub(crate) struct ModelArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=8))]
     pub(crate) bits: Option<u32>,
 
-    /// Tell the model each image's class, so that it can draw one class [default: it is not told]
+    /// Train with the class of each image, so that the model can draw one class
     #[arg(long)]
     pub(crate) classes: bool,
 }
 
-/// How the model is fitted.
+/// The fit of the model.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Optimization")]
 pub(crate) struct OptimizationArgs {
@@ -238,7 +239,7 @@ pub(crate) struct OptimizationArgs {
         value_name = "RATE",
         value_parser = values::positive,
         help = default(
-            "Learning rate after the warm-up, from where it falls to 0 along a cosine",
+            "Learning rate after the warm-up; it then falls to 0 along a cosine",
             format!(
                 "{}; {} for base, {} for paper",
                 Preset::Small.learning_rate(),
@@ -252,25 +253,25 @@ pub(crate) struct OptimizationArgs {
     #[arg(
         long,
         value_parser = values::choice([("adam", Optimizer::Adam), ("adamax", Optimizer::Adamax)]),
-        help = "How gradients become steps [default: adam]"
+        help = "Optimizer [default: adam]"
     )]
     pub(crate) optimizer: Option<Optimizer>,
 
     #[arg(
         long,
         value_parser = precision(),
-        help = "Numbers that the coupling networks are trained in; bf16 is faster where the processor has \
-                AVX512-BF16, and f32 elsewhere [default: f32]"
+        help = "Precision of the coupling networks in training; bf16 is faster on processors with \
+                AVX512-BF16, f32 on others [default: f32]"
     )]
     pub(crate) precision: Option<Precision>,
 
-    /// What a step keeps for its way back: plain keeps all activations; constant keeps the outputs of
-    /// the levels and inverts the flow block by block, with average and moments in a file, so that
-    /// deep models need little more memory than flat ones, and takes longer [default: plain]
+    /// Activations kept for the backward pass: plain keeps all; constant keeps the outputs of the
+    /// levels and inverts the flow block by block, with average and moments in a file. Deep models
+    /// then need little more memory than shallow ones, and train slower [default: plain]
     #[arg(long, value_parser = memory())]
     pub(crate) memory: Option<Memory>,
 
-    /// What to do about a step whose inversion is too inexact to be used: plain takes it with all
+    /// Action if the inversion of a step is too inexact: plain repeats the step with all
     /// activations, stop ends the training [default: plain]
     #[arg(long, value_name = "ACTION", value_parser = values::choice([
         ("plain", UnsoundInversion::Plain),
@@ -294,7 +295,7 @@ pub(crate) struct OptimizationArgs {
         value_name = "NORM",
         value_parser = values::positive,
         help = default(
-            "Gradients whose norm over all parameters is larger are scaled down to this",
+            "Largest norm of the gradient over all parameters; larger ones are scaled down to it",
             TrainSettings::default().clip_norm
         )
     )]
@@ -305,20 +306,19 @@ pub(crate) struct OptimizationArgs {
         value_name = "SHARE",
         value_parser = values::share,
         help = default(
-            "What the moving average of the weights keeps of itself in a step; eval and sample use \
-             the average",
+            "Decay of the moving average of the weights in a step; eval and sample use the average",
             TrainSettings::default().average_decay
         )
     )]
     pub(crate) average_decay: Option<f64>,
 
-    /// Weight of how badly a model with --classes tells them apart, beside the likelihood, which depends
-    /// little on the class [default: 5 with --classes]
+    /// Weight of the classification loss of a model with --classes, beside the likelihood, which
+    /// depends little on the class [default: 5 with --classes]
     #[arg(long, value_name = "WEIGHT", value_parser = values::at_least_zero)]
     pub(crate) classification: Option<f64>,
 
-    /// How often a training that diverges goes back to its last good state, with half the learning
-    /// rate, before it is given up
+    /// Most rollbacks of a training that diverges, each to its last good state and with half the
+    /// learning rate, before it is given up
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub(crate) max_rollbacks: u32,
 
@@ -341,7 +341,8 @@ pub(crate) enum PreprocessingChoice {
     Centered,
     /// The logit of it, which makes room at black and white
     Logit,
-    /// The logit of its rank: the more often a value occurs in the training images, the more room it gets
+    /// The logit of its rank: the more often a value occurs in the training images, the more room
+    /// it gets
     Equalized,
 }
 
@@ -367,7 +368,7 @@ impl Preset {
         }
     }
 
-    /// What its model sees of a pixel.
+    /// The form in which its model sees a pixel.
     pub(crate) fn preprocessing(self) -> PreprocessingChoice {
         match self {
             Self::Small | Self::Base => PreprocessingChoice::Equalized,
@@ -375,7 +376,7 @@ impl Preset {
         }
     }
 
-    /// How its model fills the gaps between pixel values.
+    /// The noise by which its model fills the gaps between pixel values.
     pub(crate) fn dequantization(self) -> Dequantization {
         match self {
             Self::Small | Self::Base => VARIATIONAL,
@@ -393,7 +394,7 @@ impl Preset {
     }
 }
 
-/// What `--precision` takes.
+/// Values of `--precision`.
 pub(super) fn precision() -> impl TypedValueParser<Value = Precision> {
     values::choice([("f32", Precision::F32), ("bf16", Precision::Bf16)])
 }
@@ -403,7 +404,7 @@ pub(super) fn peer() -> impl TypedValueParser<Value = Peer> {
     values::choice(Peer::ALL.map(|peer| (peer.as_str(), peer)))
 }
 
-/// What `--memory` takes.
+/// Values of `--memory`.
 pub(super) fn memory() -> impl TypedValueParser<Value = Memory> {
     values::choice([("plain", Memory::Plain), ("constant", Memory::Constant)])
 }

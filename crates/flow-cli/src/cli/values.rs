@@ -1,4 +1,4 @@
-//! From what was typed to values: the parsers of options.
+//! Parsers of the values of options.
 
 use std::{str::FromStr, time::Duration};
 

@@ -10,12 +10,12 @@ use super::{DataDirArgs, values};
 /// Options of `flow verify`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Each line is a verdict: pass or FAIL, what was measured, and the largest value that is good.
+Each line is a verdict: pass or FAIL, the measured value, and the largest value that passes.
 Measured are the model's own weights on test images, on the CPU, in f32 as they are and in f64:
-  parameters            how many are NaN or infinite
+  parameters            number of parameters that are NaN or infinite
   log-determinant       the whole model's against that of the automatic Jacobian, in f64
   integral              of the density over a plane of latents, with volumes from finite
-                        differences of decoding: 1 if the density is that of what is sampled
+                        differences of decoding: 1 if the density is that of the samples
   layers, model invert  inverse(forward(x)) against x: every step, split, level, and end to end
   condition             largest over smallest singular value of each 1×1 convolution
   |ln scale|            of every ActNorm, and of every coupling and prior on the images
@@ -35,7 +35,7 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = values::count_up_to::<10_000>)]
     pub(crate) limit: usize,
 
-    /// Compare the log-determinant on whole images, however long that takes [default: on crops if a
+    /// Compare the log-determinant on whole images, even if it takes hours [default: on crops if a
     /// whole image would take more than about a minute]
     #[arg(long)]
     pub(crate) full: bool,

@@ -1,5 +1,4 @@
-//! `flow bench`: how fast this machine trains, measures and samples a model, beside what its matrix
-//! products allow.
+//! `flow bench`: the speed of training, likelihood and samples, beside that of matrix products.
 
 use anyhow::Result;
 use candle_core::{DType, Device, DeviceLocation, Tensor};
@@ -17,7 +16,7 @@ use crate::{
 /// Sides of the matrices whose product shows what the machine can do.
 const MATRIX: usize = 1024;
 
-/// What `--classes` means for images of noise.
+/// The number of classes of images of noise with `--classes`.
 const CLASSES: usize = 10;
 
 /// Runs before any is timed: the first ones fill buffers and caches.
@@ -99,7 +98,7 @@ impl Times {
         let before = transfer::copies();
         let train = median(device, args.iters, || trainer.step(&images, labels, 0.0))?;
         let after = transfer::copies();
-        // Training needs the most memory; what comes later must not count.
+        // Training needs the most memory; later work must not count.
         let peak_mb = match device::peak_memory(device)? {
             Some(bytes) => Some(bytes >> 20),
             None => memory::peak_mb()?,

@@ -17,7 +17,7 @@ use crate::{
     output::{picture_file::PictureFile, report, scatter, words::count},
 };
 
-/// What was found.
+/// Clusters and their agreement with labels.
 #[derive(Serialize)]
 struct Clustering {
     #[serde(flatten)]
@@ -109,7 +109,7 @@ fn group(
     Ok((components, found))
 }
 
-/// Adds what can be done about it.
+/// Adds advice.
 fn advise(error: AnalysisError) -> Error {
     match error {
         AnalysisError::NonFiniteLatents { .. } => anyhow!("{error}; `flow verify` says why"),

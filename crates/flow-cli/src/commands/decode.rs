@@ -72,7 +72,8 @@ pub(crate) fn run(args: &DecodeArgs) -> Result<()> {
     report::ensure_finite(bad, all, "images are not finite")
 }
 
-/// The images `[N, C, H, W]` of latents, in u8 or, if `raw`, as the model itself sees them, on the CPU.
+/// The images `[N, C, H, W]` of latents, in u8 or, if `raw`, as the model itself sees them, on the
+/// CPU.
 pub(super) fn decode(
     model: &Glow,
     latents: &[Tensor],

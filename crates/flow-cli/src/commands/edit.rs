@@ -90,7 +90,7 @@ fn images(
     Ok((images, needs_examples.then_some(examples)))
 }
 
-/// Tells whether the images have of the attribute what they should.
+/// Reports the measured attribute of the edited images.
 fn tell(measure: Measure, strength: f64, images: &Tensor) -> Result<()> {
     let values = measure.of(images)?.into_iter().flatten();
     let values = values.collect::<Vec<_>>();

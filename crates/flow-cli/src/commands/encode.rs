@@ -63,8 +63,8 @@ pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
     report::ensure_finite(bad, all, unlikely)
 }
 
-/// The latents of numbers of the model and, last, their log-likelihoods in nats, in the precision of the
-/// numbers.
+/// The latents of numbers of the model and, last, their log-likelihoods in nats, in the precision
+/// of the numbers.
 fn of_numbers(checkpoint: &Checkpoint, images: &Images, device: &Device) -> Result<Vec<Tensor>> {
     if images.x.dtype() == DType::F64 {
         encode(&checkpoint.in_f64()?, images, &Device::Cpu)
@@ -73,8 +73,8 @@ fn of_numbers(checkpoint: &Checkpoint, images: &Images, device: &Device) -> Resu
     }
 }
 
-/// The same of pixels: in single precision where that brings an image back to the pixel, in double
-/// precision otherwise. Warns of images that do not come back even so.
+/// The same of pixels: in single precision if the image comes back to the pixel, in double
+/// precision otherwise. Warns of images that do not come back in either.
 fn of_pixels(checkpoint: &Checkpoint, images: &Images, device: &Device) -> Result<Vec<Tensor>> {
     let model = &checkpoint.model;
     let single = encode(model, images, device)?;
@@ -145,8 +145,8 @@ fn noise(seed: u64, x: &Tensor) -> Result<Tensor> {
 }
 
 impl Images {
-    /// Some of them, for a model in double precision. Noise is a multiple of 2⁻²⁴: it gets the middle of
-    /// the step, since 0 lies on the edge to another pixel value.
+    /// Some of them, for a model in double precision. Noise is a multiple of 2⁻²⁴: it gets the
+    /// middle of the step, since 0 lies on the edge to another pixel value.
     fn in_double(&self, rows: &[u32]) -> Result<Self> {
         let rows = Tensor::new(rows, &Device::Cpu)?;
         let of = |tensor: &Tensor| tensor.index_select(&rows, 0);

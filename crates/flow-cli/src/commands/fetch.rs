@@ -42,7 +42,7 @@ pub(crate) fn run(args: &FetchArgs, console: &Console) -> Result<()> {
     report::bytes(line.as_bytes())
 }
 
-/// The end of an error's sentence: what to do about it.
+/// Advice at the end of an error.
 fn advice(error: &Error, args: &FetchArgs) -> String {
     let fetch = format!("run `flow fetch {}`", args.dataset);
     match error {

@@ -1,4 +1,4 @@
-//! `flow inspect`: what a model or training file holds.
+//! `flow inspect`: the content of a model or training file.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ struct Inspection<'a> {
 
 /// Shows a file.
 pub(crate) fn run(args: &InspectArgs) -> Result<()> {
-    // The whole file is loaded, as only then its header is known to be true.
+    // Only loading the whole file proves its header right.
     let checkpoint = Checkpoint::load(&args.file, &Device::Cpu)?;
     let header = &checkpoint.header;
     let parameters = checkpoint.parameters;
@@ -111,7 +111,7 @@ fn name_of(origin: &Origin) -> String {
     )
 }
 
-/// How a model was trained.
+/// The training of a model.
 fn training_rows(training: &TrainingRecord) -> Result<[(&'static str, String); 5]> {
     let TrainingRecord { settings, progress } = training;
     let time = Duration::from_secs(progress.seconds.max(0.0) as u64);
@@ -160,7 +160,7 @@ fn other_conventions(model: &GlowConfig) -> Result<String> {
     Ok(others.collect::<Vec<_>>().join(", ").replace('_', " "))
 }
 
-/// What a choice is called in the file, which is what it is called on the command line.
+/// The name of a choice in the file, which is also its name on the command line.
 fn name(choice: &impl Serialize) -> Result<String> {
     Ok(serde_json::to_value(choice)?
         .as_str()

@@ -25,7 +25,7 @@ use crate::{
     output::{console::Console, words::count},
 };
 
-/// Does what the command line says.
+/// Runs the command that was typed.
 pub(crate) fn run(cli: Cli) -> Result<()> {
     let follows = Launch::from_env().is_some_and(|launch| launch.rank > 0);
     let console = Console::new(cli.verbose, follows && cli.command.is_distributed())?;

@@ -1,4 +1,4 @@
-//! `flow verify`: whether the numbers of a trained model can be trusted.
+//! `flow verify`: checks of the numbers of a trained model.
 
 use std::fmt::Write as _;
 
@@ -124,7 +124,7 @@ fn text(found: &Report) -> Result<String> {
     Ok(text)
 }
 
-/// A number in as few characters as say what is needed.
+/// A number in few characters.
 fn short(value: f64) -> String {
     match value.abs() {
         size if size < 1e5 && size.fract() == 0.0 => format!("{value}"),

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use flow_data::DatasetName;
 use flow_glow::Header;
 
-/// An error unless the model of this header knows `class`.
+/// Checks that the model of this header knows `class`.
 pub(crate) fn check(header: &Header, class: u32) -> Result<()> {
     match header.model.classes {
         None => {

@@ -20,15 +20,15 @@ use crate::{
 
 /// Images with names.
 pub(crate) struct Collection {
-    /// What all of them are called.
+    /// The name of the collection.
     pub(crate) name: String,
     /// u8 `[N, C, H, W]`, on the CPU.
     pub(crate) images: Tensor,
-    /// What each one is called: its number in the split, or its file.
+    /// The name of each image: its number in the split, or its file.
     pub(crate) ids: Vec<String>,
     /// The class of each, if known.
     pub(crate) labels: Option<Vec<u32>>,
-    /// Files that were asked for and could not be read.
+    /// The number of files that could not be read.
     unread: usize,
     /// The dequantization noise of each, drawn from a seed.
     noise: fn(u64) -> Noise,
@@ -77,8 +77,7 @@ impl Collection {
         })
     }
 
-    /// An error if files that were asked for could not be read: the last word of a command that went
-    /// on without them.
+    /// Fails if files could not be read. A command that went on without them ends with this.
     pub(crate) fn ensure_complete(&self) -> Result<()> {
         ensure!(
             self.unread == 0,
@@ -89,7 +88,7 @@ impl Collection {
         Ok(())
     }
 
-    /// How many images there are.
+    /// The number of images.
     pub(crate) fn len(&self) -> usize {
         self.ids.len()
     }
@@ -100,8 +99,9 @@ impl Collection {
         Ok(self.images.index_select(&places, 0)?)
     }
 
-    /// Asks a model about each image. `seed` draws the noise; `class` is that of all images, for a model with
-    /// classes, which else count alike. All `ranks` call this, share the work, and get the same.
+    /// Observes each image under a model. `seed` draws the noise. `class` is the class of all
+    /// images; without it, classes are equally likely. All `ranks` call this, share the work, and
+    /// get the same.
     pub(crate) fn observe(
         &self,
         model: &Glow,

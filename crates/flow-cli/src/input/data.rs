@@ -1,4 +1,4 @@
-//! Which images a command works on.
+//! The data sets that commands read.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use indicatif::HumanCount;
 
 use crate::{cli::DataDirArgs, output::words::plural};
 
-/// The folder of data sets where none is named.
+/// The folder of data sets if `--data-dir` is not given.
 const DATA_DIR: &str = "data";
 
 /// A data set, and who chose it.
@@ -19,7 +19,7 @@ const DATA_DIR: &str = "data";
 pub(crate) enum Choice {
     /// Named on the command line.
     Named(DatasetName),
-    /// Follows from the model, or from nothing.
+    /// Taken from the model, or the default.
     Default(DatasetName),
 }
 
@@ -34,7 +34,7 @@ impl Choice {
         }
     }
 
-    /// Which data set it is.
+    /// The data set.
     pub(crate) fn name(self) -> DatasetName {
         match self {
             Self::Named(name) | Self::Default(name) => name,
@@ -42,8 +42,8 @@ impl Choice {
     }
 }
 
-/// Opens splits of a data set, and says which images these are. Where neither a data set nor a folder
-/// was named and there is nothing of MNIST, that is the subset that is part of this binary.
+/// Opens splits of a data set, and reports them. Without a named data set, a named folder and files
+/// of MNIST, opens the bundled subset of MNIST.
 pub(crate) fn open<const N: usize>(
     choice: Choice,
     splits: [Split; N],
@@ -83,7 +83,7 @@ pub(crate) fn open<const N: usize>(
     }
 }
 
-/// An error if a model of this configuration does not take the images of `dataset`, or not its labels.
+/// Checks that a model of this configuration takes the images of `dataset` and their labels.
 pub(crate) fn check_fit(config: &GlowConfig, dataset: &Dataset) -> Result<()> {
     check_shape(config, dataset, "--dataset")?;
     match config.classes {
@@ -96,7 +96,7 @@ pub(crate) fn check_fit(config: &GlowConfig, dataset: &Dataset) -> Result<()> {
     }
 }
 
-/// An error if a model of this configuration does not take the images of `dataset`, which `option` named.
+/// Checks that a model of this configuration takes the images of `dataset`, which `option` named.
 pub(crate) fn check_shape(config: &GlowConfig, dataset: &Dataset, option: &str) -> Result<()> {
     let (c, h, w) = dataset.shape();
     let image = &config.image;
@@ -112,7 +112,7 @@ pub(crate) fn check_shape(config: &GlowConfig, dataset: &Dataset, option: &str) 
     Ok(())
 }
 
-/// The images of a batch, and its labels if the model asks for them, on the device.
+/// The images of a batch on the device, and its labels if the model has classes.
 pub(crate) fn to_device(
     batch: &Batch,
     config: &GlowConfig,
@@ -125,8 +125,7 @@ pub(crate) fn to_device(
     Ok((batch.images.to_device(device)?, labels))
 }
 
-/// A whole data set in the batches that its likelihood is measured in, with labels if the model asks
-/// for them.
+/// A whole data set in batches for its likelihood, with labels if the model has classes.
 pub(crate) fn batches<'a>(
     dataset: &'a Dataset,
     config: &GlowConfig,
@@ -149,7 +148,7 @@ fn load<const N: usize>(
     Ok(datasets.try_into().expect("one data set for each split"))
 }
 
-/// Where the images are from, each folder once.
+/// The folders of the images, each once.
 fn folders(datasets: &[Dataset]) -> String {
     let mut names: Vec<String> = Vec::new();
     for folder in datasets.iter().filter_map(Dataset::folder) {

@@ -1,12 +1,12 @@
-//! Images in latent space that come back to the pixel, with remarks on those that do not.
+//! Latents of images that decode to exactly these images, with warnings about the others.
 
 use anyhow::Result;
 use candle_core::Tensor;
 use flow_analysis::exact::Exact;
 use flow_glow::{Checkpoint, Glow, quantize::Change};
 
-/// Encodes u8 images `[N, C, H, W]`, as of `class` if the model has classes. Warns of images that do not come
-/// back even in double precision.
+/// Encodes u8 images `[N, C, H, W]`, as of `class` if the model has classes. Warns of images that
+/// do not come back even in double precision.
 ///
 /// # Errors
 /// If the latents of an image are not finite even then.

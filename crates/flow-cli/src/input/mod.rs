@@ -1,4 +1,4 @@
-//! What commands read: data sets, image files, models, tensors, labels.
+//! Input of commands: data sets, image files, models, tensors, labels.
 
 pub(crate) mod attribute;
 pub(crate) mod classes;

@@ -26,7 +26,8 @@ pub(crate) fn shipped(with_classes: bool, device: &Device) -> Result<(&'static s
 }
 
 impl CheckpointArgs {
-    /// The model of the file, or one that ships, which knows classes if it should or one is asked for.
+    /// The model of the file, or one that ships: with classes if `with_classes` is set or `class`
+    /// is given.
     ///
     /// # Errors
     /// If it cannot be read, or does not know `class`.
@@ -52,7 +53,7 @@ impl CheckpointArgs {
         Ok(checkpoint)
     }
 
-    /// What to call the model in a message about it.
+    /// The name of the model in messages.
     pub(crate) fn name(&self) -> String {
         match &self.checkpoint {
             Some(path) => format!("`{}`", path.display()),
@@ -60,7 +61,7 @@ impl CheckpointArgs {
         }
     }
 
-    /// The file, for what is found beside it.
+    /// The file, beside which others lie.
     pub(crate) fn file(&self) -> Result<&Path> {
         let file = self.checkpoint.as_deref();
         file.context("this needs the folder of a training; name its `--checkpoint`")

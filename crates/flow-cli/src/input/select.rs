@@ -1,4 +1,4 @@
-//! The few images that somebody names.
+//! Images that options select.
 
 use anyhow::{Result, bail};
 use candle_core::Tensor;
@@ -17,7 +17,8 @@ pub(crate) fn by_index(dataset: &Dataset, indices: &[usize]) -> Result<Tensor> {
     Ok(dataset.batch(indices)?.images)
 }
 
-/// The one class as which a model with classes takes all images, so that their latents can be compared.
+/// The class as which a model with classes encodes all images, so that their latents are
+/// comparable.
 pub(crate) fn common_class(config: &GlowConfig, class: Option<u32>) -> Option<u32> {
     class.or_else(|| config.classes.map(|_| 0))
 }

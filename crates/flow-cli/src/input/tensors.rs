@@ -1,4 +1,4 @@
-//! Files of tensors: what `encode` and `decode` read and write.
+//! Files of tensors, which `encode` and `decode` read and write.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -31,8 +31,7 @@ impl<'a> Tensors<'a> {
         tensor.with_context(|| format!("`{}` holds no tensor `{name}`", self.path.display()))
     }
 
-    /// A tensor of any float type, in f64 if that is its type, in f32 otherwise. Its numbers must be
-    /// finite.
+    /// A tensor of finite floats: f64 stays f64, every other type becomes f32.
     pub(crate) fn numbers(&self, name: &str) -> Result<Tensor> {
         let tensor = self.get(name)?;
         ensure!(
@@ -49,8 +48,8 @@ impl<'a> Tensors<'a> {
         Ok(tensor.to_dtype(DType::F32)?)
     }
 
-    /// The labels of `count` images, `[count]` in u32, if the model has classes: those in the file, or `class`
-    /// for all.
+    /// The labels of `count` images, `[count]` in u32, if the model has classes: those in the file,
+    /// or `class` for all.
     pub(crate) fn labels(
         &self,
         header: &Header,
@@ -77,7 +76,7 @@ impl<'a> Tensors<'a> {
     }
 }
 
-/// `class`, which the model knows, as the labels of `count` images, if the model has classes.
+/// Labels of `count` images of `class`, if the model has classes.
 pub(crate) fn labels(
     config: &GlowConfig,
     class: Option<u32>,
@@ -90,8 +89,8 @@ pub(crate) fn labels(
     }
 }
 
-/// Applies `f` to all of `tensors`, which are as long as there are images, [`BATCH_SIZE`] images at a time and on
-/// the device, and puts together each of the tensors that it gives, on the CPU.
+/// Applies `f` to `tensors` of as many rows as images, [`BATCH_SIZE`] rows at a time on the device.
+/// Concatenates each of its results on the CPU.
 pub(crate) fn in_batches(
     tensors: &[&Tensor],
     device: &Device,
@@ -122,7 +121,7 @@ pub(crate) fn in_batches(
     Ok(whole.collect::<candle_core::Result<_>>()?)
 }
 
-/// The latents of a model in a file, as many images in each: all in f64 if one is.
+/// The latents of a model in a file, each of as many images. All are f64 if one is.
 pub(crate) fn latents(tensors: &Tensors, model: &Glow) -> Result<Vec<Tensor>> {
     let mut latents: Vec<Tensor> = Vec::new();
     for (level, shape) in model.latent_shapes().enumerate() {
@@ -154,7 +153,7 @@ pub(crate) fn latents(tensors: &Tensors, model: &Glow) -> Result<Vec<Tensor>> {
     Ok(latents)
 }
 
-/// Prepares to write a safetensors file, whose name ends so or has no extension.
+/// Prepares to write a file with the extension `.safetensors` or without one.
 pub(crate) fn create(path: &Path) -> Result<Output> {
     files::extension(path, &["safetensors"])?;
     Output::create(path)
@@ -174,7 +173,7 @@ pub(crate) fn beyond_single(latents: &[Tensor]) -> Result<Vec<u32>> {
     Ok(beyond)
 }
 
-/// `all` with others in the place of these rows, in the type of the others.
+/// `all` with these rows replaced by `others`, in the type of `others`.
 pub(crate) fn with_rows(all: &Tensor, rows: &[u32], others: &Tensor) -> Result<Tensor> {
     let count = all.dim(0)? as u32;
     let mut places: Vec<_> = (0..count).collect();

@@ -10,7 +10,7 @@ use flow_glow::Glow;
 
 use crate::{input::image_files, output::image_grid, training::RunFolder};
 
-/// How long a picture stays.
+/// The time that a picture stays.
 const STEP: Duration = Duration::from_millis(80);
 const EPOCH: Duration = Duration::from_millis(500);
 
@@ -19,9 +19,9 @@ const STATIONS: usize = 4;
 
 /// Images that each go their own way through latent space.
 pub(crate) struct Walk<'a> {
-    /// What decodes them.
+    /// The model that decodes the latents.
     pub(crate) model: &'a Glow,
-    /// How many there are.
+    /// The number of images.
     pub(crate) count: usize,
     /// Their classes, `[count]` in u32, if the model has any.
     pub(crate) labels: Option<Tensor>,

@@ -1,5 +1,4 @@
-//! What a person sees on stderr while a command works: log lines and a progress bar, which keep out
-//! of each other's way.
+//! Messages on stderr while a command works: log lines above a progress bar.
 
 use std::{
     env, fmt,
@@ -19,7 +18,7 @@ use tracing_subscriber::{
 /// Resolution of the progress bar.
 const BAR_STEPS: u64 = 1000;
 
-/// How often progress is told where no bar can be drawn.
+/// The interval of progress lines where no bar can be drawn.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// stderr, shared by log lines and progress bars.
@@ -36,15 +35,15 @@ pub(crate) struct Progress {
     last_line: Instant,
 }
 
-/// Log lines as a person reads them: the message, after a word that says how bad it is.
+/// Log lines for people: the level in words, then the message.
 struct Plain;
 
 /// Writes above the progress bars.
 struct AboveBars(MultiProgress);
 
 impl Console {
-    /// Sets up logging: `RUST_LOG` decides what is shown if it is set, `verbosity` otherwise.
-    /// A process that `follows` another one shows errors only: the other one tells of their work.
+    /// Sets up logging: the level is that of `RUST_LOG` if it is set, of `verbosity` otherwise. A
+    /// process that `follows` another shows errors only, since the other reports their work.
     pub(crate) fn new(verbosity: u8, follows: bool) -> Result<Self> {
         let bars = MultiProgress::new();
         if follows {
@@ -62,7 +61,7 @@ impl Console {
             by_verbosity.to_owned()
         });
         let filter = EnvFilter::try_new(&filter)
-            .map_err(|error| anyhow!("`RUST_LOG` is no log filter: {error}"))?;
+            .map_err(|error| anyhow!("`RUST_LOG` is not a log filter: {error}"))?;
         let colored = io::stderr().is_terminal()
             && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let target = bars.clone();
@@ -99,7 +98,7 @@ impl Console {
 }
 
 impl Progress {
-    /// Tells how far the job is: the share done (0 to 1) and a line about it.
+    /// Shows the share of the job that is done (0 to 1) and a line about it.
     pub(crate) fn update(&mut self, share: f64, message: &str) {
         let message = match self.time_left(share) {
             Some(left) => format!("{message}  {} left", humantime::format_duration(left)),
@@ -113,7 +112,7 @@ impl Progress {
         self.bar.set_message(message);
     }
 
-    /// In whole seconds; none as long as too little was done to tell.
+    /// The estimated time left in whole seconds, once enough is done to estimate it.
     fn time_left(&self, share: f64) -> Option<Duration> {
         let speed = (share - self.first_share) / self.started.elapsed().as_secs_f64();
         let seconds = ((1.0 - share).max(0.0) / speed).round();
@@ -155,7 +154,7 @@ where
 
 impl Write for AboveBars {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        // A reader that has gone away is no reason to stop a training, and nobody is left to tell.
+        // A closed stderr must not stop a training.
         let _ = self.0.suspend(|| io::stderr().write_all(line));
         Ok(line.len())
     }

@@ -19,7 +19,7 @@ pub(crate) fn images(
     Ok(images.to_device(&Device::Cpu)?)
 }
 
-/// Says of images that were drawn at `temperature` and are not finite what can be done about it.
+/// Adds advice to the error of images that were drawn at `temperature` and are not finite.
 pub(crate) fn at_temperature<T>(drawn: Result<T>, temperature: f64) -> Result<T> {
     drawn.map_err(|error| match error.downcast_ref() {
         Some(Error::NonFiniteImages { bad, all }) => anyhow!(

@@ -5,14 +5,15 @@
 //! mask(c) = (c rotated right by 15) + 0xa282ead8
 //! ```
 //!
-//! The messages are the parts that are used here of `event.proto` and `summary.proto` of TensorFlow.
+//! The messages are the parts that are used here of `event.proto` and `summary.proto` of
+//! TensorFlow.
 
 use prost::Message;
 
-/// What a file begins with.
+/// The version in the first event of a file.
 const VERSION: &str = "brain.Event:2";
 
-/// One thing that happened.
+/// An entry of the file.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Event {
     /// Seconds since 1970.
@@ -61,7 +62,7 @@ struct Image {
     height: i32,
     #[prost(int32, tag = "2")]
     width: i32,
-    /// How many channels.
+    /// The number of channels.
     #[prost(int32, tag = "3")]
     colorspace: i32,
     #[prost(bytes = "vec", tag = "4")]
@@ -69,7 +70,7 @@ struct Image {
 }
 
 impl Event {
-    /// What must come first in a file.
+    /// The first event of a file.
     pub(crate) fn beginning(wall_time: f64) -> Self {
         Self {
             wall_time,

@@ -14,7 +14,7 @@ use crate::output::report;
 /// The name that stands for stdout.
 const STDOUT: &str = "-";
 
-/// A place for a file. It is known to be writable before there is anything to write.
+/// A place for a file. It is checked to be writable before there is anything to write.
 pub(crate) struct Output {
     path: PathBuf,
     target: Target,
@@ -61,11 +61,10 @@ impl Output {
     }
 }
 
-/// Which of `known` extensions the name of a file to write has, in letters of either case; nothing if
-/// it has none.
+/// The extension of a file name, in letters of either case, if it is one of `known`; `None` without
+/// one.
 ///
-/// # Errors
-/// If it has another one, whose format cannot be written.
+/// # Errors If the extension is another one.
 pub(crate) fn extension(path: &Path, known: &[&'static str]) -> Result<Option<&'static str>> {
     let Some(found) = path.extension() else {
         return Ok(None);
@@ -101,8 +100,7 @@ pub(crate) fn create_folder(path: &Path) -> Result<()> {
     make().with_context(|| format!("cannot make the folder `{}`", path.display()))
 }
 
-/// Removes what killed processes left of files they were about to put into `folder` under a name
-/// that is `ours`.
+/// Removes unfinished files of killed processes from `folder`, if their final names are `ours`.
 pub(crate) fn remove_leftovers(folder: &Path, ours: impl Fn(&str) -> bool) -> Result<()> {
     let cannot = || format!("cannot tidy up `{}`", folder.display());
     for entry in fs::read_dir(folder).with_context(cannot)? {
@@ -115,8 +113,7 @@ pub(crate) fn remove_leftovers(folder: &Path, ours: impl Fn(&str) -> bool) -> Re
     Ok(())
 }
 
-/// The name under which a sibling made by `AtomicWriteFile`, `.NAME.` and six letters or digits, was
-/// to appear.
+/// The final name of a temporary file of `AtomicWriteFile`: `.NAME.` and six letters or digits.
 fn written_as(sibling: &str) -> Option<&str> {
     let (name, suffix) = sibling.strip_prefix('.')?.rsplit_once('.')?;
     let random = suffix.len() == 6 && suffix.bytes().all(|byte| byte.is_ascii_alphanumeric());

@@ -13,7 +13,7 @@ use image::{
 /// them.
 const SIDE: usize = 112;
 
-/// The picture is kept to about this many pixels a side if that takes no shrinking.
+/// The picture has at most about this many pixels a side, unless its images would shrink.
 const PICTURE: usize = 4096;
 
 /// Between images and around them, in pixels.
@@ -33,8 +33,8 @@ pub(crate) fn rows(images: &Tensor, columns: usize) -> Result<DynamicImage> {
     paint(images, images.dim(0)?.div_ceil(columns), columns)
 }
 
-/// Encodes grids of u8 images, `[N, C, H, W]` each, as one GIF that begins again at its end, a frame each
-/// `interval`.
+/// Encodes grids of u8 images, `[N, C, H, W]` each, as one GIF that begins again at its end, a
+/// frame each `interval`.
 pub(crate) fn gif(
     frames: impl Iterator<Item = Result<Tensor>>,
     interval: Duration,

@@ -1,8 +1,8 @@
-//! How much memory the process takes.
+//! Memory of the process.
 
 use anyhow::Result;
 
-/// The most that it has had in use, in MiB, where the system tells.
+/// The peak memory of the process in MiB, where the system reports it.
 #[cfg(unix)]
 pub(crate) fn peak_mb() -> Result<Option<u64>> {
     use nix::sys::resource::{UsageWho, getrusage};

@@ -1,4 +1,4 @@
-//! What commands write and show: files that appear whole, tables, pictures, log lines.
+//! Output of commands: files that appear whole, tables, pictures, log lines.
 
 pub(crate) mod animation;
 pub(crate) mod console;

@@ -23,8 +23,8 @@ pub(crate) struct PictureFile {
 }
 
 impl PictureFile {
-    /// Prepares to write a PNG, JPEG or GIF, as the extension says: a PNG where there is none, and to
-    /// stdout if `path` is `-`.
+    /// Prepares to write a PNG, JPEG or GIF, as the extension says: a PNG where there is none, and
+    /// to stdout if `path` is `-`.
     ///
     /// # Errors
     /// If the extension is another one, or the file cannot be written.

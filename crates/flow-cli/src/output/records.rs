@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde::Serialize;
 
-/// How a line is written.
+/// The format of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     /// Comma-separated values (RFC 4180), below a line of names.

@@ -1,4 +1,4 @@
-//! What a command leaves behind on stdout and, if it fails, on stderr.
+//! Results on stdout, and the error of a failed command on stderr.
 
 use std::{
     fmt::Write as _,
@@ -50,17 +50,15 @@ pub(crate) fn bytes(content: &[u8]) -> Result<()> {
     written.context("cannot write to stdout")
 }
 
-/// Ends a command whose results are all written, if some of them are not finite.
+/// Fails at the end of a command if some of its results are not finite.
 ///
-/// # Errors
-/// How many they are: `bad` of `all`, and `what` is wrong with them.
+/// # Errors Counts them, as `bad` of `all`, and says `what` is wrong with them.
 pub(crate) fn ensure_finite(bad: usize, all: usize, what: &str) -> Result<()> {
     ensure!(bad == 0, "{bad} of {all} {what}");
     Ok(())
 }
 
-/// Tells on stderr, in one line whatever names and files hold, why the command failed. Nothing is left
-/// to do if that cannot be written.
+/// Prints the reason of a failure on stderr, always in one line. Ignores failures to print it.
 pub(crate) fn failure(error: &Error) {
     if error.is::<AlreadyReported>() {
         return;
@@ -69,7 +67,7 @@ pub(crate) fn failure(error: &Error) {
     let _ = writeln!(io::stderr(), "error: {line}");
 }
 
-/// Whether the reader of stdout has gone away, as `head` does: no failure of ours.
+/// True if the reader of stdout has closed it, as `head` does. That is not a failure.
 pub(crate) fn is_closed_pipe(error: &Error) -> bool {
     error.chain().any(|cause| {
         cause

@@ -1,4 +1,4 @@
-//! Many images as one picture without gaps, of which they can be cut again.
+//! Many images as one picture without gaps, from which they can be cut again.
 
 use std::path::Path;
 
@@ -40,7 +40,8 @@ fn cut(picture: DynamicImage, shape: ImageShape) -> Result<Tensor> {
     Ok(images.contiguous()?)
 }
 
-/// u8 images `[N, C, H, W]` (C is 1 or 3) as a PNG: in rows that are all full, as square as that allows.
+/// u8 images `[N, C, H, W]` (C is 1 or 3) as a PNG: in rows that are all full, as square as that
+/// allows.
 pub(crate) fn png(images: &Tensor) -> Result<Vec<u8>> {
     let (n, c, h, w) = images.dims4()?;
     let color = match c {

@@ -18,7 +18,8 @@ impl Session<'_> {
         batch: &Batch,
         shard: &Shard,
     ) -> Result<()> {
-        // Two batches in a row were refused, and no step has been taken that a lower rate would shorten.
+        // Two batches in a row were refused, and a lower learning rate changes nothing before the
+        // first step.
         let unmoved = self.trainer.stands_where_it_was_good();
         if unmoved && cause.is_not_finite() {
             self.give_up(cause, batch, shard)?;

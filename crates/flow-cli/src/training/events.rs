@@ -13,11 +13,12 @@ use anyhow::{Context, Result};
 use super::{Record, RunFolder};
 use crate::output::{event_file::Event, files};
 
-/// An event file. It follows from `metrics.jsonl` and the samples, so a resumed training writes it anew.
+/// An event file. It is made from `metrics.jsonl` and the samples, so a resumed training writes it
+/// anew.
 pub(crate) struct EventLog {
     path: PathBuf,
     file: File,
-    /// When a training that never stopped would have begun, in seconds since 1970.
+    /// Start of a training that never stopped, in seconds since 1970.
     began: f64,
 }
 

@@ -16,25 +16,25 @@ const SAMPLES: &str = "samples";
 /// The folder of models that are kept.
 const MODELS: &str = "models";
 
-/// Where a training run writes.
+/// The folder that a training run writes to.
 #[derive(Debug)]
 pub(crate) struct RunFolder {
     path: PathBuf,
     overwrite: bool,
-    /// Held as long as this run is at work. The system lets go of it however the process ends.
+    /// Locked while this run works. The system releases the lock however the process ends.
     lock: Option<File>,
 }
 
 impl RunFolder {
-    /// Chooses the folder and checks that what is there goes with what was asked for. A training that
-    /// is to be resumed is from then on this run's alone.
+    /// Chooses the folder and checks that its content goes with the options. Locks the folder of a
+    /// training that is to be resumed.
     pub(crate) fn open(args: &OutputArgs, default: PathBuf) -> Result<Self> {
         let mut folder = Self {
             path: args.out.clone().unwrap_or(default),
             overwrite: args.overwrite,
             lock: None,
         };
-        // What another run is at work on is not to be judged.
+        // Files of a run at work change, so the lock comes first.
         if folder.lock_file().exists() {
             folder.lock()?;
         }
@@ -51,7 +51,7 @@ impl RunFolder {
         Ok(folder)
     }
 
-    /// The folder that another process has opened.
+    /// The folder that rank 0 has opened.
     pub(crate) fn of_leader(args: &OutputArgs, default: PathBuf) -> Self {
         Self {
             path: args.out.clone().unwrap_or(default),
@@ -60,10 +60,10 @@ impl RunFolder {
         }
     }
 
-    /// Makes the folder this run's own and removes what another run left there.
+    /// Locks the folder and removes the files of another run.
     pub(crate) fn clear(&mut self) -> Result<()> {
         self.claim()?;
-        // Another run may have been here in the meantime.
+        // Another run may have written here in the meantime.
         self.check_replaceable()?;
         self.files().iter().try_for_each(|file| remove(file))
     }
@@ -73,12 +73,12 @@ impl RunFolder {
         &self.path
     }
 
-    /// What the other commands take.
+    /// The trained model, which the other commands take.
     pub(crate) fn model(&self) -> PathBuf {
         self.path.join("model.safetensors")
     }
 
-    /// What `--resume` goes on from.
+    /// The state of the training, which `--resume` goes on from.
     pub(crate) fn training(&self) -> PathBuf {
         self.path.join("training.safetensors")
     }
@@ -103,7 +103,8 @@ impl RunFolder {
         self.samples_folder().join(format!("epoch-{epoch:04}.png"))
     }
 
-    /// The pictures of samples in the folder in which `file` lies, from the first epoch to the last.
+    /// The pictures of samples in the folder in which `file` lies, from the first epoch to the
+    /// last.
     pub(crate) fn samples_beside(file: &Path) -> Vec<PathBuf> {
         let folder = file.parent().unwrap_or(Path::new("")).join(SAMPLES);
         let mut found = samples_in(&folder);
@@ -126,8 +127,8 @@ impl RunFolder {
         self.path.join(".lock")
     }
 
-    /// Makes the folder and that of samples, keeps other runs out, and removes what a killed one was
-    /// about to write.
+    /// Makes the folder and that of samples, locks it, and removes unfinished files of a killed
+    /// run.
     fn claim(&mut self) -> Result<()> {
         let samples = self.samples_folder();
         files::create_folder(&samples)?;
@@ -145,7 +146,7 @@ impl RunFolder {
         Ok(())
     }
 
-    /// Keeps other runs out.
+    /// Locks the folder.
     fn lock(&mut self) -> Result<()> {
         if self.lock.is_some() {
             return Ok(());
@@ -170,7 +171,7 @@ impl RunFolder {
         Ok(())
     }
 
-    /// An error if there is a training that may not be replaced.
+    /// Refuses to replace a training, unless `--overwrite` allows it.
     fn check_replaceable(&self) -> Result<()> {
         match self.files().into_iter().find(|file| file.exists()) {
             Some(file) if !self.overwrite => bail!(
@@ -181,7 +182,7 @@ impl RunFolder {
         }
     }
 
-    /// What a run leaves in the folder.
+    /// All files that a run leaves in the folder.
     fn files(&self) -> Vec<PathBuf> {
         let samples = samples_in(&self.samples_folder());
         let models = files_in(&self.path.join(MODELS), is_kept_model);
@@ -204,7 +205,7 @@ fn samples_in(folder: &Path) -> Vec<PathBuf> {
     files_in(folder, is_sample)
 }
 
-/// What lies in `folder` under a name that is `ours`.
+/// The files in `folder` whose names are `ours`.
 fn files_in(folder: &Path, ours: impl Fn(&str) -> bool) -> Vec<PathBuf> {
     let found = fs::read_dir(folder).into_iter().flatten().flatten();
     found

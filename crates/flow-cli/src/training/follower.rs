@@ -1,4 +1,4 @@
-//! The training loop of all ranks but the first: it computes, and does what rank 0 decides.
+//! The training loop of all ranks but the first: it computes, and follows the orders of rank 0.
 
 use anyhow::Result;
 use candle_core::Device;
@@ -13,11 +13,11 @@ use crate::input::data;
 pub(crate) struct Follower<'a> {
     /// The model and its optimizer, as rank 0 has them.
     pub(crate) trainer: Trainer,
-    /// What they work on.
+    /// Training and test images.
     pub(crate) images: &'a Images,
-    /// The way to the others.
+    /// The connection to the other ranks.
     pub(crate) all_reduce: AllReduce,
-    /// Where the tensors are.
+    /// The device of all tensors.
     pub(crate) device: Device,
 }
 
@@ -37,7 +37,7 @@ impl Follower<'_> {
         }
     }
 
-    /// Whether the training goes on.
+    /// Takes a step. False if the training ends.
     fn turn(&mut self, batch: &Batch, shard: &Shard) -> Result<bool> {
         let (images, labels) = data::to_device(batch, self.trainer.config(), &self.device)?;
         let labels = labels.as_ref();
@@ -46,7 +46,7 @@ impl Follower<'_> {
                 self.trainer
                     .shared_gradient(&images, labels, shard, &mut self.all_reduce);
             let mut gradient = match gradient {
-                // Rank 0 got the same, and says what follows.
+                // Rank 0 got the same result, and sends the next order.
                 Err(Error::Diverged { .. } | Error::UnsoundInversion { .. }) => None,
                 gradient => Some(gradient?),
             };

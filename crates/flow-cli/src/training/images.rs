@@ -13,19 +13,19 @@ const PROBE_IMAGES: usize = 1000;
 
 /// The images of a training run.
 pub(crate) struct Images {
-    /// What the model is fitted to.
+    /// Images that the model is fitted to.
     pub(crate) train: Dataset,
-    /// What it is judged on at the end.
+    /// Images that it is measured on at the end.
     pub(crate) test: Dataset,
-    /// What it is judged on after each epoch.
+    /// Images that it is measured on after each epoch.
     pub(crate) probe: Dataset,
     /// Digests of all training and test images.
     pub(crate) digests: Digests,
-    /// Whether training images are mirrored at random.
+    /// Training images are mirrored at random.
     pub(crate) flip: bool,
-    /// The probability with which a value of theirs is replaced by noise.
+    /// The probability that noise replaces a value of a training image.
     pub(crate) mutate: f64,
-    /// How many test images are measured, if not all.
+    /// The number of test images to measure, if not all.
     pub(crate) measured: Option<usize>,
 }
 
@@ -44,7 +44,7 @@ impl Digests {
         Self { train, test }
     }
 
-    /// All of them, always as many.
+    /// Both digests, always of the same length.
     fn bytes(&self) -> Vec<u8> {
         [self.train.as_bytes(), self.test.as_bytes()].concat()
     }
@@ -62,8 +62,7 @@ impl Digests {
 }
 
 impl Images {
-    /// Training images, of which values are replaced and images mirrored as asked, and the test images that
-    /// are measured.
+    /// Training images, changed at random as asked, and the test images to measure.
     pub(crate) fn new(
         train: Dataset,
         mut test: Dataset,
@@ -85,7 +84,7 @@ impl Images {
         }
     }
 
-    /// What a run on these images keeps in its training file.
+    /// The notes of a run on these images, for its training file.
     pub(crate) fn notes(&self, limits: Limits, journal: Journal) -> Notes {
         Notes {
             limits,
@@ -98,7 +97,7 @@ impl Images {
         }
     }
 
-    /// An error unless all `ranks` have the images of rank 0.
+    /// Checks that all `ranks` have the images of rank 0.
     pub(crate) fn check_united(&self, ranks: &dyn Ranks) -> Result<()> {
         if ranks.is_alone() {
             return Ok(());
@@ -115,7 +114,7 @@ impl Images {
         Ok(())
     }
 
-    /// A shard of each batch that is left of the epoch that is under way.
+    /// A shard of each remaining batch of the current epoch.
     pub(super) fn batches_left(
         &self,
         settings: &TrainSettings,

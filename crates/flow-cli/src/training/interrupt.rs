@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 /// The exit status of a process that Ctrl-C ended: 128 + SIGINT.
 const KILLED: i32 = 130;
 
-/// Whether somebody asked the training to stop, with Ctrl-C, SIGTERM or SIGHUP.
+/// Requests to stop the training, by Ctrl-C, SIGTERM or SIGHUP.
 #[derive(Clone)]
 pub(crate) struct Interrupt(Arc<AtomicBool>);
 
@@ -34,12 +34,12 @@ impl Interrupt {
         Ok(Self(requested))
     }
 
-    /// What is set then.
+    /// The flag that a request sets.
     pub(crate) fn flag(&self) -> Arc<AtomicBool> {
         self.0.clone()
     }
 
-    /// Whether to stop.
+    /// True if the training is to stop.
     pub(crate) fn requested(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }

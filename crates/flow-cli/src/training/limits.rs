@@ -1,4 +1,4 @@
-//! When a training run is over, and how much of it is done.
+//! Limits of a training run, and the share of it that is done.
 
 use std::{fmt, time::Duration};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{cli::LimitArgs, output::words::count};
 
-/// How often the training images are seen if no limit is given.
+/// Passes over the training images if no limit is given.
 pub(crate) const DEFAULT_EPOCHS: u64 = 12;
 
 /// The limits of a run. The first one reached ends it.
@@ -20,7 +20,7 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// The limits that were asked for, if any were.
+    /// The limits that options set, if they set any.
     pub(crate) fn asked_for(args: &LimitArgs) -> Option<Self> {
         let limits = Self {
             epochs: args.epochs,

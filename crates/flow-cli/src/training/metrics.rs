@@ -1,7 +1,7 @@
 //! `metrics.jsonl`: the course of a training run, one JSON object a line.
 //!
-//! The lines of a resumed training are those of one that never stopped, save for the two fields that
-//! hold times: what they are made of is saved with the training, as a [`Journal`].
+//! The lines of a resumed training are those of one that never stopped, except for the two fields
+//! of times. Their sums are saved with the training, as a [`Journal`].
 
 use std::{
     fs::{self, File},
@@ -28,7 +28,7 @@ pub(crate) struct Record {
     pub(crate) epoch: u64,
     /// Mean over the training batches.
     pub(crate) train_bits_per_dim: f64,
-    /// Of the averaged weights, on some of the test images, or all of them in the last line.
+    /// Result of the averaged weights on some test images, or on all of them in the last line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) test_bits_per_dim: Option<f64>,
     /// Learning rate of the step.
@@ -38,7 +38,7 @@ pub(crate) struct Record {
     /// The worst relative error of an inversion whose gradient was used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) inversion_error: Option<f64>,
-    /// How many steps had an inversion that was too inexact, and kept all activations.
+    /// The number of steps whose inversion was too inexact, so that they kept all activations.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) plain_steps: u32,
     /// Training speed.
@@ -54,12 +54,12 @@ struct Setback {
     step: u64,
     /// The epoch it belongs to, from 1.
     epoch: u64,
-    /// How many rollbacks there have been, with this one; nothing if the batch was only left out.
+    /// The number of rollbacks so far; absent if the batch was only left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rollback: Option<u32>,
-    /// What was wrong with it.
+    /// The cause of the refusal.
     cause: String,
-    /// What the learning rate is multiplied by from now on.
+    /// The factor of the learning rate from now on.
     lr_factor: f64,
     /// Time spent on the training so far.
     seconds: f64,
@@ -72,7 +72,8 @@ enum Line {
     Setback(Setback),
 }
 
-/// Where the file stands: saved with the training, so that a resumed one writes the same lines.
+/// The position in the file. It is saved with the training, so that a resumed one writes the same
+/// lines.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Journal {
@@ -100,7 +101,7 @@ struct Recent {
     seconds: f64,
 }
 
-/// What the log is waiting for.
+/// The next entry of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Due {
     Nothing,
@@ -119,7 +120,7 @@ pub(crate) struct MetricsLog {
 }
 
 impl MetricsLog {
-    /// Opens the file as it was when `journal` was saved; what it holds beyond that is dropped.
+    /// Opens the file as it was when `journal` was saved; later lines are dropped.
     pub(crate) fn open(path: &Path, journal: Journal) -> Result<Self> {
         let text = match fs::read_to_string(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
@@ -175,7 +176,7 @@ impl MetricsLog {
         recent.seconds += time.as_secs_f64();
     }
 
-    /// What there is to be written at `progress`. It stays due until it is written.
+    /// The entry that is due at `progress`, until it is written.
     pub(super) fn due(&self, progress: &Progress) -> Due {
         if progress.epoch > self.journal.epoch {
             Due::Epoch
@@ -224,7 +225,7 @@ impl MetricsLog {
         self.append(&Line::Steps(record))
     }
 
-    /// Writes a line about the step after `progress`, which was refused, and undid others or not.
+    /// Writes a line about the refused step after `progress`.
     pub(super) fn write_setback(
         &mut self,
         progress: &Progress,
@@ -252,7 +253,7 @@ impl MetricsLog {
         Ok(())
     }
 
-    /// Brings all lines to the disk; where the file stands then.
+    /// Brings all lines to the disk. Returns the position in the file.
     pub(super) fn sync(&self) -> Result<&Journal> {
         self.file
             .sync_all()

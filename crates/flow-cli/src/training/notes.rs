@@ -1,4 +1,4 @@
-//! What a training file holds of the run, beside the trainer's own state.
+//! The part of a training file that is about the run, beside the trainer's own state.
 
 use anyhow::{Context, Result, bail};
 use flow_glow::Trainer;
@@ -7,31 +7,31 @@ use serde::{Deserialize, Serialize};
 use super::{Images, Limits, images::Digests, metrics::Journal};
 use crate::output::words;
 
-/// Everything about a run that a resumed one must find again.
+/// Facts of a run that a resumed run needs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Notes {
-    /// When it ends, which the learning rate follows.
+    /// Limits of the run, which the learning rate follows.
     pub(crate) limits: Limits,
-    /// How many training images there are, since their order depends on it.
+    /// The number of training images, since their order depends on it.
     pub(crate) images: usize,
-    /// The digests of training and test images; files of earlier versions have none.
+    /// Digests of training and test images; files of earlier versions lack them.
     #[serde(default)]
     pub(crate) digests: Option<Digests>,
-    /// Whether they are mirrored at random.
+    /// Training images are mirrored at random.
     pub(crate) flip: bool,
-    /// The probability with which a value is replaced by noise.
+    /// The probability that noise replaces a value.
     #[serde(default)]
     pub(crate) mutate: f64,
-    /// How many test images are measured, if not all.
+    /// The number of test images to measure, if not all.
     #[serde(default)]
     pub(crate) eval_images: Option<usize>,
-    /// Where `metrics.jsonl` stands.
+    /// The position in `metrics.jsonl`.
     pub(crate) journal: Journal,
 }
 
 impl Notes {
-    /// Reads what [`write`](Self::write) left in a training file.
+    /// Reads the notes that [`write`](Self::write) put into a training file.
     pub(crate) fn read(trainer: &Trainer) -> Result<Self> {
         Self::deserialize(&trainer.notes)
             .context("the training to resume was not begun by `flow train`")
@@ -43,7 +43,7 @@ impl Notes {
         Ok(())
     }
 
-    /// An error if the training to be resumed saw other images than these.
+    /// Checks that the training to be resumed saw these images.
     pub(crate) fn check_images(&self, images: &Images) -> Result<()> {
         let (count, name) = (images.train.len(), images.train.name());
         if count != self.images {
@@ -55,8 +55,8 @@ impl Notes {
         }
         let Some(digests) = &self.digests else {
             tracing::warn!(
-                "the training to resume was saved without a digest of its images: whether they are \
-                 these cannot be checked"
+                "the training to resume was saved without a digest of its images: these images \
+                 cannot be compared with it"
             );
             return Ok(());
         };

@@ -1,6 +1,8 @@
-//! Options that change a setting, one line each: the option's name, the setting, the value asked for.
+//! Options that change a setting, one line each: the option's name, the setting, the value asked
+//! for.
 //!
-//! A fresh training is set up by the same lines that tell a resumed one which options contradict it.
+//! A fresh training is set up by the same lines that tell a resumed one which options contradict
+//! it.
 
 use flow_glow::{GlowConfig, TrainSettings};
 

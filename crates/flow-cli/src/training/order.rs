@@ -1,4 +1,4 @@
-//! What rank 0, which decides, tells the others to do.
+//! Orders of rank 0, which decides, to the other ranks.
 
 use anyhow::{Result, bail};
 use flow_glow::ranks::Ranks;
@@ -25,7 +25,7 @@ pub(super) enum Order {
 }
 
 impl Order {
-    /// Tells the others, if there are any.
+    /// Sends the order to the other ranks, if there are any.
     pub(super) fn give(self, ranks: &dyn Ranks) -> Result<()> {
         if !ranks.is_alone() {
             ranks.broadcast(&mut self.encode())?;

@@ -1,4 +1,4 @@
-//! What a person sees of a training at work: its progress, and the mean of the last steps.
+//! A progress bar of the training, with averages over the last steps.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use indicatif::HumanCount;
 use super::current_epoch;
 use crate::output::console::Progress;
 
-/// What the numbers shown keep of their past in a step.
+/// Decay of the averages in a step.
 const SMOOTHING: f64 = 0.95;
 
-/// A progress bar with the numbers of the last steps.
+/// A progress bar with averages over the last steps.
 pub(super) struct Pulse {
     bar: Progress,
     bits_per_dim: Option<f64>,
@@ -27,7 +27,8 @@ impl Pulse {
         }
     }
 
-    /// Shows a step on `images` images that took `time` and led to `progress`, a `share` of the whole.
+    /// Shows a step on `images` images that took `time` and led to `progress`, a `share` of the
+    /// whole.
     pub(super) fn show(
         &mut self,
         report: &StepReport,

@@ -1,4 +1,4 @@
-//! What a training run leaves behind beside its checkpoints: metrics, pictures, measurements.
+//! Results of a training run beside its checkpoints: metrics, pictures, measurements.
 
 use anyhow::Result;
 use flow_analysis::likelihood::{self, Measurement, Noise};
@@ -31,7 +31,7 @@ impl Session<'_> {
         self.record(current_epoch(&self.trainer.progress), None)
     }
 
-    /// Writes the results of the epoch that is over. Whether it did: somebody may ask to stop before.
+    /// Writes the results of the finished epoch. False if the user asks to stop before.
     pub(super) fn write_epoch(&mut self) -> Result<bool> {
         self.order(Order::Compare)?;
         self.trainer.check_united(self.all_reduce.ranks())?;
@@ -47,7 +47,7 @@ impl Session<'_> {
         Ok(true)
     }
 
-    /// Writes the results of the whole training; `None` if somebody asks to stop before.
+    /// Writes the results of the whole training; `None` if the user asks to stop before.
     pub(super) fn conclude(&mut self) -> Result<Option<Measurement>> {
         let epoch = current_epoch(&self.trainer.progress);
         self.tell_of_measuring();
@@ -89,7 +89,7 @@ impl Session<'_> {
         }
     }
 
-    /// Measures the averaged weights; `None` if somebody asks to stop.
+    /// Measures the averaged weights; `None` if the user asks to stop.
     fn measure(&self, test: &Dataset) -> Result<Option<Measurement>> {
         let mut bar = self.console.progress(0.0);
         let total = test.len() as u64;
@@ -99,7 +99,7 @@ impl Session<'_> {
         let batches = data::batches(test, model.config());
         let measured = likelihood::bits_per_dim(&model, batches, NOISE, ranks, |images| {
             bar.update(images as f64 / total as f64, &message);
-            // The others wait for this one's results.
+            // The other ranks wait for the results of this one.
             !self.interrupt.requested() || !ranks.is_alone()
         })?;
         if let Some(measured) = measured

@@ -50,7 +50,7 @@ pub(crate) fn check_same(
 pub(crate) fn check_form(args: &ModelArgs, config: &GlowConfig, name: &str) -> Result<()> {
     let mut different = apply_form(args, &mut config.clone());
     let uniform = args.dequantization == Some(Dequantization::Uniform);
-    // Learned noise can be added, and not be taken away.
+    // Learned noise can be added, but not removed.
     if uniform && config.dequantization != Dequantization::Uniform {
         different.push("--dequantization");
     }

@@ -1,8 +1,8 @@
-//! The loop of a training run.
+//! The loop of a training run, in the process that decides and writes.
 //!
-//! Each turn takes the gradient of the next batch first. It proves the weights sound, so only then is
-//! anything written: lines of metrics, pictures, checkpoints. Then the weights move. What a turn does
-//! follows from what is saved, so a resumed run goes on with the turn at which it was saved.
+//! Each step takes the gradient of the next batch first. A finite gradient proves the weights
+//! sound. Only then the step writes metrics, pictures and checkpoints. Then the weights move. A
+//! step depends on the saved state alone, so a resumed run repeats the step at which it was saved.
 
 use std::time::{Duration, Instant};
 
@@ -22,70 +22,70 @@ use crate::{input::data, output::console::Console, ranks};
 pub(crate) struct Session<'a> {
     /// The model and its optimizer.
     pub(crate) trainer: Trainer,
-    /// What they work on.
+    /// Training and test images.
     pub(crate) images: &'a Images,
-    /// The way to the other ranks.
+    /// The connection to the other ranks.
     pub(crate) all_reduce: AllReduce,
-    /// Where results go.
+    /// The folder of all results.
     pub(crate) folder: RunFolder,
-    /// The course of the training.
+    /// The log of metrics.
     pub(crate) log: MetricsLog,
-    /// The same for TensorBoard, if somebody asked for it.
+    /// The log for TensorBoard, if the user asked for it.
     pub(crate) events: Option<EventLog>,
-    /// When to stop.
+    /// Limits of this session.
     pub(crate) limits: Limits,
     /// The limits that a later `--resume` finds.
     pub(crate) lasting: Limits,
-    /// A crash loses no more training than this.
+    /// The longest training that a crash may lose.
     pub(crate) save_interval: Duration,
-    /// How much training lies between models that are kept, if any are.
+    /// Training time between copies of the model, if copies are kept.
     pub(crate) keep_interval: Option<Duration>,
-    /// A training that has to go back more often than this is given up.
+    /// The most rollbacks before the training is given up.
     pub(crate) max_rollbacks: u32,
-    /// Whether to stop now.
+    /// Requests of the user to stop.
     pub(crate) interrupt: Interrupt,
-    /// Where the tensors are.
+    /// The device of all tensors.
     pub(crate) device: Device,
-    /// Where to tell how it goes.
+    /// The console for progress.
     pub(crate) console: Console,
 }
 
-/// How a run ended.
+/// The end of a run.
 pub(crate) enum Outcome {
-    /// At a limit, and on the test images so.
+    /// A limit was reached, and the test images were measured.
     Measured(Measurement),
-    /// At a limit; somebody asked to stop measuring.
+    /// A limit was reached; the user stopped the measurement.
     Unmeasured,
-    /// Before a limit, as somebody asked for it.
+    /// The user stopped the training before a limit.
     Stopped,
 }
 
-/// Why the loop ends.
+/// The reason why the loop ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     /// A limit was reached.
     Finished,
-    /// Somebody asked for it.
+    /// The user asked for it.
     Stopped,
 }
 
-/// What the turns of the loop hand on, none of which is saved.
+/// State of the loop that is not saved.
 struct Turns {
     pulse: Pulse,
     began: Instant,
-    /// Seconds that earlier sessions took.
+    /// Seconds of earlier sessions.
     before: f64,
     saved: Instant,
-    /// Seconds of training that the last call for a model to be kept had seen.
+    /// Seconds of training at the last call of `keep`.
     looked: f64,
-    /// Whether the last batch was refused: the weights may be at fault, or that batch alone.
+    /// The last batch was refused: either the weights or that batch are at fault.
     doubted: bool,
-    /// Whether somebody was told that inversion fails.
+    /// The user was warned that inversion fails.
     warned_of_inversion: bool,
 }
 
 impl Turns {
-    /// Once: where it fails, it often does so at every step, and the metrics count them.
+    /// Warns once: inversion often fails at every step, and the metrics count the failures.
     fn warn_of_inversion(&mut self, inversion: Inversion, progress: &Progress) {
         if !self.warned_of_inversion {
             self.warned_of_inversion = true;
@@ -106,7 +106,7 @@ impl Session<'_> {
     /// Trains until a limit is reached, measures the test images, and leaves all files behind.
     pub(crate) fn run(&mut self) -> Result<Outcome> {
         self.save()?;
-        // The others are patient here, but not in the middle of a step.
+        // The other ranks wait longer here than in the middle of a step.
         self.all_reduce.ranks().barrier()?;
         let end = match self.train() {
             // The weights are those of the last step, which all ranks took.

@@ -1,4 +1,4 @@
-//! From options to the configuration of a model and of its training.
+//! Configurations of a model and of its training, from options.
 
 use flow_data::Dataset;
 use flow_glow::{
@@ -8,22 +8,23 @@ use flow_glow::{
 use super::options::{apply_additions, apply_form, apply_optimization};
 use crate::cli::{ModelArgs, OptimizationArgs, PreprocessingChoice, Preset, TrainArgs};
 
-/// What `--scale-map exp-tanh` means: scales between e⁻² and e².
+/// The value of `--scale-map exp-tanh`: scales between e⁻² and e².
 pub(crate) const EXP_TANH: ScaleMap = ScaleMap::ExpTanh { bound: 2.0 };
 
-/// What `--preprocessing logit` means.
+/// The value of `--preprocessing logit`.
 const LOGIT: Preprocessing = Preprocessing::Logit { alpha: 0.01 };
 
-/// What `--dequantization variational` means.
+/// The value of `--dequantization variational`.
 pub(crate) const VARIATIONAL: Dequantization = Dequantization::Variational {
     steps: 4,
     width: 64,
 };
 
-/// What `--classes` means for the objective: classes are told apart better, at little cost to the likelihood.
+/// The weight of classification with `--classes`: better class posteriors at little cost in
+/// likelihood.
 const CLASSIFICATION: f64 = 5.0;
 
-/// The model the options ask for, for the images of `dataset`.
+/// The model that options ask for, on the images of `dataset`.
 pub(crate) fn config(args: &ModelArgs, dataset: &Dataset) -> GlowConfig {
     let (channels, height, width) = dataset.shape();
     let image = ImageShape::new(channels, height, width);
@@ -38,8 +39,8 @@ pub(crate) fn config(args: &ModelArgs, dataset: &Dataset) -> GlowConfig {
     }
 }
 
-/// The model the options ask for, for images of this shape, whose pixel values occur as often as the histogram says.
-/// Noise is learned only if they say so.
+/// The model that options ask for, on images of this shape and histogram of pixel values. Noise is
+/// learned only if an option says so.
 pub(crate) fn config_of(
     args: &ModelArgs,
     image: ImageShape,
@@ -59,13 +60,12 @@ pub(crate) fn config_of(
     config
 }
 
-/// The options beside `--for` that ask for what a Glow of the program does not have.
+/// Checks that a Glow of the program of `--for` has all settings that other options ask for.
 ///
-/// # Errors
-/// If there are any, with their names.
+/// # Errors Names the options that ask for other settings.
 pub(crate) fn check_peer(args: &ModelArgs) -> Result<(), String> {
     let Some(peer) = args.peer else { return Ok(()) };
-    // Neither size nor data count.
+    // Size and data make no difference.
     let config = config_of(args, ImageShape::new(1, 32, 32), 10, || [1; 256]);
     let foreign = peer.differences(&config).into_iter();
     let options: Vec<_> = foreign
@@ -86,7 +86,7 @@ pub(crate) fn check_peer(args: &ModelArgs) -> Result<(), String> {
     ))
 }
 
-/// The training the options ask for.
+/// The training that options ask for.
 pub(crate) fn settings(args: &TrainArgs) -> TrainSettings {
     let preset = args.model.preset.unwrap_or_default();
     let base = TrainSettings {
@@ -101,7 +101,8 @@ pub(crate) fn settings(args: &TrainArgs) -> TrainSettings {
     changed(&args.optimization, base)
 }
 
-/// The model of a checkpoint with what the options add to it: classes, learned noise, another preprocessing.
+/// The model of a checkpoint with the additions of options: classes, learned noise, another
+/// preprocessing.
 pub(crate) fn config_from(args: &ModelArgs, source: &GlowConfig, dataset: &Dataset) -> GlowConfig {
     let mut asked = source.clone();
     apply_additions(args, dataset.classes(), &mut asked);
@@ -111,8 +112,8 @@ pub(crate) fn config_from(args: &ModelArgs, source: &GlowConfig, dataset: &Datas
     source.extended(&asked)
 }
 
-/// The training the options ask for, of a model that has the weights of a checkpoint. What they leave open is as
-/// that was trained, and as the paper trains if another program did.
+/// The training that options ask for, of a model with the weights of a checkpoint. Other settings
+/// are those of the checkpoint's training, or the paper's if another program trained it.
 pub(crate) fn settings_from(
     args: &TrainArgs,
     source: &Header,

@@ -163,7 +163,8 @@ fn a_finished_training_is_measured_again_or_extended() {
     assert_eq!(steps(), [2]);
 }
 
-/// The settings that a program's Glow has are those of the model; a training is resumed by the same command.
+/// The settings that a program's Glow has are those of the model; a training is resumed by the same
+/// command.
 #[test]
 fn a_model_for_another_program_has_its_settings() {
     let sandbox = Sandbox::new();

@@ -1,4 +1,5 @@
-//! `flow convert` on checkpoints as trainings keep them, written by PyTorch, and for other programs.
+//! `flow convert` on checkpoints as trainings keep them, written by PyTorch, and for other
+//! programs.
 
 use std::{fs, path::Path};
 

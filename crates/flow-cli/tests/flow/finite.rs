@@ -1,4 +1,4 @@
-//! What the real binary does with numbers that are not finite: it refuses them where they come in, and counts
+//! Numbers that are not finite, in the real binary: it refuses them where they come in, and counts
 //! them where they go out, with status 1 whatever the command.
 
 use std::fs;

@@ -54,7 +54,8 @@ fn encoded(picture: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// Blocks of 8×8 pixels, which JPEG keeps the same wherever they lie, in a pattern without symmetry.
+/// Blocks of 8×8 pixels, which JPEG keeps the same wherever they lie, in a pattern without
+/// symmetry.
 fn upright() -> GrayImage {
     GrayImage::from_fn(WIDTH, HEIGHT, |x, y| {
         Luma([[[10, 90, 200], [250, 60, 140]][y as usize / 8][x as usize / 8]])

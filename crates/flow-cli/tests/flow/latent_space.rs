@@ -1,4 +1,5 @@
-//! `interpolate`, `edit`, `cluster` and what `sample` can do beside one grid, by the real binary on real digits.
+//! `interpolate`, `edit`, `cluster` and what `sample` can do beside one grid, by the real binary on
+//! real digits.
 
 use std::{fs, path::PathBuf};
 

@@ -1,5 +1,5 @@
-//! What commands write and say, by the real binary: pictures in the format of their name, numbers
-//! with the right form of their noun, and files of other formats called by their name.
+//! Output of the real binary: pictures in the format of their name, numbers with the right form of
+//! their noun, and files of other formats called by their name.
 
 use std::{fs, path::Path};
 

@@ -60,7 +60,8 @@ fn latents_and_back() {
     }
 }
 
-/// Images that no digit is like: noise, all black, all white, checkerboards, stripes, a ramp, and inverted digits.
+/// Images that no digit is like: noise, all black, all white, checkerboards, stripes, a ramp, and
+/// inverted digits.
 fn unusual_images() -> Tensor {
     let draw = |from: fn(usize, usize) -> u8| (0..784).map(move |i| from(i / 28, i % 28));
     let drawn = [
@@ -106,7 +107,7 @@ fn unusual_images_and_back() {
     assert!(in_double > 0);
 }
 
-/// What is drawn as a seven is a seven to the nearest of the bundled training images.
+/// A drawn seven is nearest to a seven among the bundled training images.
 #[test]
 fn digits_of_a_class() {
     let sandbox = Sandbox::new();

@@ -26,7 +26,7 @@ impl Archive {
             .filter_map(|name| Some(name.ok()?.strip_suffix("data.pkl")?.to_owned()));
         let roots: Vec<_> = roots.collect();
         let [root] = &roots[..] else {
-            bail!("its archive has no `data.pkl`, so it is none of PyTorch");
+            bail!("its archive has no `data.pkl`, so PyTorch did not write it");
         };
         let root = root.clone();
         let mut archive = Self { zip, root, size };

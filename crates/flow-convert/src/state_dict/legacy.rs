@@ -25,7 +25,8 @@ pub(super) const START: usize = 32;
 /// The protocol version of all such files.
 const PROTOCOL: i64 = 1001;
 
-/// Tells whether a file that begins so is one: a magic number, written in any protocol, comes first.
+/// Tells whether a file that begins so is one: a magic number, written in any protocol, comes
+/// first.
 pub(super) fn is_start(start: &[u8]) -> bool {
     let number = start.windows(MAGIC.len()).any(|bytes| bytes == MAGIC);
     number && start[0] == 0x80 || start.starts_with(DIGITS)

@@ -180,8 +180,8 @@ impl File<'_> {
     /// Reads tensors, by the names that they are to have.
     ///
     /// # Errors
-    /// If one is no plain tensor, or reaches beyond its storage, or if all of them together are much
-    /// larger than the file.
+    /// If one is no plain tensor, or reaches beyond its storage, or if all of them together are
+    /// much larger than the file.
     pub fn load(&mut self, tensors: &BTreeMap<String, Id>) -> crate::Result<Tensors> {
         self.tensors(tensors).map_err(Error)
     }

@@ -50,7 +50,7 @@ pub(super) fn view(pickle: &Pickle, id: Id) -> Result<View> {
         bail!("it is made by `{class}`, not a plain tensor");
     };
     let Some(&[storage, offset, shape, strides, ..]) = pickle.items(arguments) else {
-        bail!("too little is said of it");
+        bail!("it has too few arguments");
     };
     let (storage, start) = self::storage(pickle, storage)?;
     let sizes = |id| {
@@ -97,7 +97,7 @@ fn storage(pickle: &Pickle, id: Id) -> Result<(Storage, usize)> {
 /// As [`storage`], by the tuple.
 fn described(pickle: &Pickle, description: Id) -> Result<(Storage, usize)> {
     let Some(&[tag, kind, key, _, length, ref view @ ..]) = pickle.items(description) else {
-        bail!("too little is said of its storage");
+        bail!("its storage has too few arguments");
     };
     let (Some("storage"), Some(key), Some(length)) =
         (pickle.text(tag), pickle.text(key), pickle.size(length))

@@ -121,7 +121,7 @@ fn a_pickle_without_a_state_dict_is_refused() {
             b"\x80\x04\x8d\xff\xff\xff\xff\xff\xff\xff\xff.",
             "it is cut off",
         ),
-        (b"\x80\x02h\x05.", "recalls what it never kept"),
+        (b"\x80\x02h\x05.", "reads a memo that it never wrote"),
         (b"\x80\x02}}.", "it ends too early"),
         (b"\x80\x02R.", "its stack is empty"),
     ];
@@ -188,7 +188,8 @@ fn a_state_dict_that_does_not_fit_names_the_tensor() {
         drop(tensors.insert("ema.decay".into(), zeros(&[1])));
     });
     assert!(
-        refusal(&extra, said()).contains("tensor `ema.decay` of shape [1] is none of such a model")
+        refusal(&extra, said())
+            .contains("tensor `ema.decay` of shape [1] does not belong to such a model")
     );
     let singular = changed("rosinality-lu.pt", |tensors| {
         drop(tensors.insert(
@@ -213,7 +214,7 @@ fn a_state_dict_that_does_not_fit_names_the_tensor() {
         let name = "_transform._transforms.0._transforms.1._transforms.1.permutation._permutation";
         drop(tensors.insert(name.into(), zeros(&[4])));
     });
-    assert!(refusal(&permutation, said()).contains("_permutation` is no permutation"));
+    assert!(refusal(&permutation, said()).contains("_permutation` is not a permutation"));
     let mask = changed("nflows-gain.pt", |tensors| {
         let name = "_transform._transforms.0._transforms.1._transforms.2.identity_features";
         drop(tensors.insert(name.into(), Tensor::new(&[0.0, 3.0], &Device::Cpu).unwrap()));
@@ -298,7 +299,7 @@ fn what_is_said_has_to_agree_with_the_file() {
     let file = fixture("rosinality-lu.pt");
     assert!(
         refusal(&file, json!({}))
-            .contains("does not tell the size of the images: say it by `--size`")
+            .contains("does not tell the size of the images: give it by `--size`")
     );
     assert!(
         refusal(&file, json!({ "size": 8, "channels": 3 }))

@@ -262,7 +262,7 @@ fn counters_beside_the_model_are_ignored() {
         "ignored beside the model: `n_averaged`"
     );
     let inside = converted(&counter("flows.0.0.steps"), MODEL, None).unwrap_err();
-    assert!(format!("{inside:#}").contains("tensor `flows.0.0.steps` of shape [] is none"));
+    assert!(format!("{inside:#}").contains("tensor `flows.0.0.steps` of shape [] does not belong"));
 }
 
 #[test]

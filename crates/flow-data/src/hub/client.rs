@@ -68,7 +68,8 @@ impl Client {
         let endpoint = address.trim_end_matches('/').parse::<Uri>().ok();
         let endpoint = endpoint.filter(|uri| uri.scheme().is_some() && uri.host().is_some());
         let config = Agent::config_builder()
-            // Redirects are followed here: the first answer has the ETag, and a token stays at home.
+            // Redirects are followed here: the first answer has the ETag, and a token stays at
+            // home.
             .max_redirects(0)
             .http_status_as_error(false)
             .timeout_connect(Some(PATIENCE))
@@ -84,8 +85,9 @@ impl Client {
         })
     }
 
-    /// The path in the cache of a file of a data set's repository, downloaded if it is not there. The
-    /// cache's name of a file in large-file storage is its SHA-256, which is for the caller to check.
+    /// The path in the cache of a file of a data set's repository, downloaded if it is not there.
+    /// The cache's name of a file in large-file storage is its SHA-256, which is for the caller to
+    /// check.
     pub(super) fn get(
         &self,
         (owner, name): (&str, &str),
@@ -113,8 +115,8 @@ impl Client {
         })
     }
 
-    /// Follows redirects from `address` until the file's ETag is that of a blob in the cache, or the
-    /// file itself comes.
+    /// Follows redirects from `address` until the file's ETag is that of a blob in the cache, or
+    /// the file itself comes.
     fn follow(
         &self,
         address: &str,
@@ -198,8 +200,8 @@ fn cause(error: ureq::Error) -> String {
     }
 }
 
-/// The file's ETag, if it can name a file of the cache: the SHA-256 of a large file. A redirect's own
-/// ETag is not that of the file.
+/// The file's ETag, if it can name a file of the cache: the SHA-256 of a large file. A redirect's
+/// own ETag is not that of the file.
 fn etag(headers: &HeaderMap, redirects: bool) -> Option<&str> {
     let own = headers.get("etag").filter(|_| !redirects);
     let tag = headers.get("x-linked-etag").or(own)?.to_str().ok()?;

@@ -1,4 +1,5 @@
-//! The hub, the token and the cache that the environment names, as Hugging Face's programs read them.
+//! The hub, the token and the cache that the environment names, as Hugging Face's programs read
+//! them.
 
 use std::{env, fs, path::PathBuf};
 

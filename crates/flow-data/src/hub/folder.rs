@@ -154,8 +154,8 @@ fn move_into(new: &Path, folder: &Path) -> io::Result<()> {
     }
 }
 
-/// A file may lie there under another name, such as without gzip. It was there when the data set was
-/// not complete, and would contradict the one that was written.
+/// A file may lie there under another name, such as without gzip. It was there when the data set
+/// was not complete, and would contradict the one that was written.
 fn remove_other_spellings(contents: &[Content], folder: &Path) -> io::Result<()> {
     for (file, _) in contents {
         let stored = stored_name(file);

@@ -1,8 +1,8 @@
-//! Data sets from the Hugging Face hub, or from files at hand, into a folder as their authors publish
-//! them.
+//! Data sets from the Hugging Face hub, or from files at hand, into a folder as their authors
+//! publish them.
 //!
-//! Reading order: [`fetch`] and [`take`], then [`folder`] (checks and writes a data set's own files)
-//! and [`parquet`] (reads the hub's).
+//! Reading order: [`fetch`] and [`take`], then [`folder`] (checks and writes a data set's own
+//! files) and [`parquet`] (reads the hub's).
 //!
 //! ```no_run
 //! use std::path::Path;
@@ -50,9 +50,9 @@ pub enum Fetched {
 /// Downloads a data set into `<data_dir>/<name>/`, unless all of it lies below `data_dir`.
 ///
 /// The hub is that of `HF_ENDPOINT`, the token that of `HF_TOKEN` or of a login, and downloads are
-/// kept in the cache below `HF_HOME` that Hugging Face's programs share. A file is compared with the
-/// digest that the hub announces before it is decoded, and its content with the published digests
-/// before anything is written. The folder is written in full or not at all.
+/// kept in the cache below `HF_HOME` that Hugging Face's programs share. A file is compared with
+/// the digest that the hub announces before it is decoded, and its content with the published
+/// digests before anything is written. The folder is written in full or not at all.
 ///
 /// # Errors
 ///
@@ -138,13 +138,13 @@ fn decode(
         }
     };
     for (file, content) in &contents {
-        folder::check(file, content).map_err(|reason| format!("what it holds {reason}"))?;
+        folder::check(file, content).map_err(|reason| format!("its content {reason}"))?;
     }
     Ok(contents)
 }
 
-/// The cache names a file after its `ETag`, which for a large file is its SHA-256. Checked before any
-/// of it is decoded.
+/// The cache names a file after its `ETag`, which for a large file is its SHA-256. Checked before
+/// any of it is decoded.
 fn check_transfer(path: &Path, content: &[u8]) -> Result<(), Malformed> {
     let etag = path.file_name().and_then(|name| name.to_str());
     if let Some(etag) = etag.filter(|etag| etag.len() == 64) {

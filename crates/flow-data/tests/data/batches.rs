@@ -158,7 +158,8 @@ fn mutations_replace_the_share_of_values_they_should() {
     for rate in [0.1, 0.5] {
         let mutated = values(rate);
         let changed: Vec<_> = plain.iter().zip(&mutated).filter(|(a, b)| a != b).collect();
-        // One draw in 256 gives the value that was there. 1.6 million values: 6 deviations are 0.24 %.
+        // One draw in 256 gives the value that was there. 1.6 million values: 6 deviations are 0.24
+        // %.
         let share = changed.len() as f64 / count;
         assert!(
             (share - rate * 255.0 / 256.0).abs() < 0.0024,

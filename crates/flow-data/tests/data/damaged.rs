@@ -1,5 +1,5 @@
-//! Files of every format, damaged at random: an error of one line or a result that is whole, and never
-//! more memory than the file can ask for. `cargo xtask fuzz` does the same at length.
+//! Files of every format, damaged at random: an error of one line or a result that is whole, and
+//! never more memory than the file can ask for. `cargo xtask fuzz` does the same at length.
 
 use std::{io::Write, path::Path, sync::LazyLock};
 

@@ -123,10 +123,13 @@ fn damaged_images_are_errors() {
         content
     };
     let cases = [
-        (Vec::new(), "is no IDX file of images"),
-        (good[..12].to_vec(), "is no IDX file of images"),
-        (idx::encode_labels(&[1; 2000]), "is no IDX file of images"),
-        (with(2, &[9]), "is no IDX file of images"),
+        (Vec::new(), "is not an IDX file of images"),
+        (good[..12].to_vec(), "is not an IDX file of images"),
+        (
+            idx::encode_labels(&[1; 2000]),
+            "is not an IDX file of images",
+        ),
+        (with(2, &[9]), "is not an IDX file of images"),
         (
             with(8, &[0, 0, 0, 29]),
             "holds images of [29, 28] pixels, not [28, 28]",

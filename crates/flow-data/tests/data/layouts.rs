@@ -1,4 +1,5 @@
-//! Data sets as other programs and sites lay them out, and gzip as it comes from tapes and downloads.
+//! Data sets as other programs and sites lay them out, and gzip as it comes from tapes and
+//! downloads.
 
 use std::{fs, io::Write, path::Path};
 

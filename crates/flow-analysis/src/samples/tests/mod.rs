@@ -1,4 +1,4 @@
-//! Distances that can be written down, point sets that can be counted, and what numpy and scipy say.
+//! Distances in closed form, point sets that can be counted, and results of numpy and scipy.
 
 use candle_core::{DType, Device};
 use flow_core::random;

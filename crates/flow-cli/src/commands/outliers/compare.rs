@@ -1,4 +1,4 @@
-//! How well scores tell one set of images from another.
+//! Comparison of two sets of images by scores.
 
 use anyhow::Result;
 use flow_analysis::outliers::{Detection, Interval, Score, batch_typicality, bootstrap};
@@ -24,7 +24,7 @@ const SHOWN: usize = 12;
 struct Comparison {
     normal: Side,
     strange: Side,
-    /// What typicality is the distance from, in bits per dimension.
+    /// The reference of typicality, in bits per dimension.
     entropy: Option<f64>,
     compressor: Option<&'static str>,
     bootstrap: usize,

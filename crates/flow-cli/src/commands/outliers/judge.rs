@@ -25,8 +25,8 @@ struct Judged<'a> {
     verdict: &'static str,
 }
 
-/// Judges the images in question, or the normal ones, by the score that a `share` of the normal ones does not
-/// exceed.
+/// Judges the images in question, or the normal ones, by the score that a `share` of the normal
+/// ones does not exceed.
 pub(super) fn run(
     args: &OutliersArgs,
     share: f64,

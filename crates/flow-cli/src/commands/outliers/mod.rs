@@ -1,4 +1,4 @@
-//! `flow outliers`: which images are strange to a model, and how well that can be told.
+//! `flow outliers`: strange images, and how well scores tell them from normal ones.
 
 mod compare;
 mod html;
@@ -28,7 +28,7 @@ use crate::{
     ranks::Team,
 };
 
-/// What to do with the images in question.
+/// The work on the images in question.
 #[derive(Clone, Copy)]
 enum Task {
     Compare,
@@ -110,7 +110,7 @@ fn tell_apart(
     })
 }
 
-/// All that is read before anything is computed, and where the results go.
+/// Inputs, read before anything is computed, and the destination of the results.
 struct Opened {
     checkpoint: Checkpoint,
     background: Option<Checkpoint>,
@@ -150,7 +150,7 @@ impl Opened {
         } else {
             None
         };
-        // The others write nothing.
+        // The other processes write nothing.
         let out = args.out.as_deref().filter(|_| team.ranks.leads());
         let (drawing, file) = match (task, out) {
             (_, None) => (None, None),
@@ -181,7 +181,7 @@ fn open_background(path: &Path, device: &Device, needed: ImageShape) -> Result<C
     Ok(background)
 }
 
-/// The scores that are asked for or, of those that can be had, the ones that are best for the task.
+/// The scores of `--score`, or the best available ones for the task.
 fn scores(args: &OutliersArgs, task: Task) -> Result<Vec<Score>> {
     let has_background = args.background.is_some();
     let mut scores: Vec<Score> = Vec::new();

@@ -1,4 +1,4 @@
-//! Images, and what models and compressors know of each.
+//! Images, and observations of each by models and compressors.
 
 use anyhow::{Result, ensure};
 use flow_analysis::outliers::{
@@ -8,19 +8,19 @@ use flow_glow::{Glow, ranks::Ranks};
 
 use crate::{input::collection::Collection, output::console::Console};
 
-/// Who is asked about images.
+/// The models and the compressor that observe images.
 pub(super) struct Witnesses<'a> {
     pub(super) model: &'a Glow,
     pub(super) background: Option<&'a Glow>,
     pub(super) compressor: Compressor,
-    /// What the scores need is asked for.
+    /// The scores, which decide what is measured.
     pub(super) scores: &'a [Score],
     pub(super) seed: u64,
     pub(super) ranks: &'a dyn Ranks,
     pub(super) console: &'a Console,
 }
 
-/// Images with what is known of each.
+/// Images with the observations of each.
 pub(super) struct Suspects {
     pub(super) images: Collection,
     pub(super) evidence: Vec<Evidence>,
@@ -28,7 +28,7 @@ pub(super) struct Suspects {
 }
 
 impl Witnesses<'_> {
-    /// Asks about each image; `entropy` is what typicality is the distance from.
+    /// Observes each image; typicality is the distance from `entropy`.
     pub(super) fn ask(&self, images: Collection, entropy: Option<f64>) -> Result<Suspects> {
         let config = self.model.config();
         let observations = self.observe(&images, self.model)?;
@@ -91,7 +91,7 @@ impl Suspects {
         self.scores(Score::Likelihood)
     }
 
-    /// How many images have no finite likelihood.
+    /// The number of images without a finite likelihood.
     pub(super) fn non_finite(&self) -> usize {
         let bits = self.evidence.iter().map(|evidence| evidence.bits_per_dim);
         bits.filter(|bits| !bits.is_finite()).count()
@@ -108,7 +108,7 @@ impl Suspects {
     }
 }
 
-/// Where the images of these scores are, the strangest first.
+/// Places of the images by score, the strangest first.
 pub(super) fn by_strangeness(scores: &[f64]) -> Vec<usize> {
     let mut places: Vec<_> = (0..scores.len()).collect();
     places.sort_by(|&a, &b| strangeness(scores[b]).total_cmp(&strangeness(scores[a])));

@@ -89,7 +89,7 @@ fn announce(session: &mut Session<'_>, planned: Limits) {
         }
     );
     if session.share() >= 1.0 {
-        // A limit that lies behind must not replace the one that was planned.
+        // A limit that was passed must not replace the planned one.
         session.lasting = planned;
         let later = if limits == planned {
             "raise it to go on".to_owned()

@@ -62,7 +62,7 @@ impl Start {
             words::count(batch_size, "image"),
             words::count(size, "process")
         );
-        // Only now is it certain that there will be a training in place of what lies there.
+        // Only now the new training is certain to replace the old one.
         if leads && !args.output.resume {
             folder.clear()?;
         }
@@ -76,7 +76,7 @@ impl Start {
 }
 
 impl Source {
-    /// The model that `--from` names, if it is given.
+    /// The model of `--from`, if it is given.
     fn of(args: &TrainArgs, device: &Device) -> Result<Option<Self>> {
         Ok(match &args.output.from {
             None => None,
@@ -117,7 +117,7 @@ impl Source {
         Ok(trainer)
     }
 
-    /// Tells what of the pixels' way into the model is the model's own.
+    /// The preprocessing of the new training, in words.
     fn kept(&self, config: &GlowConfig) -> &'static str {
         if config.preprocessing == self.checkpoint.header.model.preprocessing {
             "and its preprocessing, tables included"
@@ -203,7 +203,7 @@ fn open_images(
 ) -> Result<Images> {
     ensure!(
         !(args.data.flip || flip) || name == DatasetName::Cifar10,
-        "`--flip` is for `cifar10`: what `{name}` shows has a left and a right"
+        "`--flip` is for `cifar10`: images of `{name}` have a left and a right"
     );
     let choice = Choice::of(args.data.dataset, name.as_str())?;
     let [train, test] = data::open(choice, [Split::Train, Split::Test], &args.data.data_dir)?;
@@ -232,7 +232,7 @@ fn dataset(args: &TrainArgs, source: Option<&Source>) -> Result<DatasetName> {
             }),
         ) => {
             let name = checkpoint.header.dataset.parse::<DatasetName>();
-            name.with_context(|| format!("name a `--dataset`, as that of {shown} is not at hand"))
+            name.with_context(|| format!("name a `--dataset`, since that of {shown} is unknown"))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A CSV file in which somebody says what images have.
+//! CSV files of labels of images.
 
 use std::path::{Path, PathBuf};
 
@@ -8,14 +8,14 @@ use flow_analysis::attribute::split;
 
 use super::Attribute;
 
-/// How the file names images.
+/// The column that names images.
 #[derive(Clone, Copy)]
 enum Key {
     File(usize),
     Index(usize),
 }
 
-/// The two sets that `column` of the file at `path` tells apart.
+/// The two sets that `column` of the file at `path` separates.
 pub(super) fn read(path: &Path, column: &str) -> Result<Attribute> {
     parse(path, column).with_context(|| format!("cannot use `{}`", path.display()))
 }
@@ -34,7 +34,7 @@ fn parse(path: &Path, column: &str) -> Result<Attribute> {
     let (mut files, mut indices) = (Vec::new(), Vec::new());
     for record in reader.records() {
         let record = record?;
-        // Nothing is known of an image without a value.
+        // Images without a value are left out.
         let Some(number) = number(&record, value)? else {
             continue;
         };
@@ -42,7 +42,7 @@ fn parse(path: &Path, column: &str) -> Result<Attribute> {
             Key::File(at) => files.push((beside(path, &record[at]), number)),
             Key::Index(at) => {
                 let index = record[at].parse::<usize>();
-                let index = index.with_context(|| format!("`{}` is no index", &record[at]))?;
+                let index = index.with_context(|| format!("`{}` is not an index", &record[at]))?;
                 indices.push((index, number));
             }
         }
@@ -68,7 +68,7 @@ fn number(record: &StringRecord, at: usize) -> Result<Option<f64>> {
     let line = record.position().map_or(0, csv::Position::line);
     ensure!(
         number.is_some(),
-        "line {line} holds `{text}`, which is no number"
+        "line {line} holds `{text}`, which is not a number"
     );
     Ok(number)
 }

@@ -1,4 +1,4 @@
-//! From the name of an attribute to two sets of images that it tells apart.
+//! Attributes by name, and the two sets of images that differ in one.
 
 mod labels;
 
@@ -12,14 +12,14 @@ use flow_glow::GlowConfig;
 
 use crate::input::{image_files, select};
 
-/// What tells images apart.
+/// A property by which two sets of images differ.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Attribute {
     /// A number that can be measured.
     Measured(Measure),
     /// Two classes.
     Classes(u32, u32),
-    /// Files with less of it and with more.
+    /// Files with less of the attribute and with more.
     Files(Vec<PathBuf>, Vec<PathBuf>),
     /// Places in a data set of images with less of it and with more.
     Places(Vec<usize>, Vec<usize>),
@@ -34,7 +34,7 @@ pub(crate) struct Contrast {
 }
 
 impl Attribute {
-    /// What `name` stands for: a column where there is a file of labels.
+    /// The attribute of this name: a column if there is a file of labels.
     pub(crate) fn named(name: &str, labels: Option<&Path>) -> Result<Self> {
         if let Some(path) = labels {
             return labels::read(path, name);
@@ -53,7 +53,7 @@ impl Attribute {
         }
     }
 
-    /// Whether it takes all of a data set to find the two sets; others name their images.
+    /// True if the two sets are found in a whole data set; other attributes name their images.
     pub(crate) fn is_sought(&self) -> bool {
         matches!(self, Self::Measured(_) | Self::Classes(..))
     }
@@ -93,10 +93,7 @@ fn measured(examples: &Dataset, measure: Measure) -> Result<Contrast> {
 }
 
 fn classes(examples: &Dataset, from: u32, to: u32) -> Result<Contrast> {
-    ensure!(
-        from != to,
-        "class {from} cannot be told from itself; name two classes"
-    );
+    ensure!(from != to, "class {from} appears twice; name two classes");
     let all = (0..examples.len()).collect::<Vec<_>>();
     let labels = examples.batch(&all)?.labels.to_vec1::<u32>()?;
     let of = |class: u32| {

@@ -11,8 +11,8 @@ use walkdir::{Error, WalkDir};
 use super::has_extension;
 
 /// The files below `folder` whose names end like those of images, sorted by name, folder by folder;
-/// an error in the place of a folder that cannot be read. Files and folders whose names begin with a
-/// dot are hidden and left out, other files are counted in a message.
+/// an error in the place of a folder that cannot be read. Files and folders whose names begin with
+/// a dot are hidden and left out, other files are counted in a message.
 ///
 /// # Errors
 /// If there is none.
@@ -49,8 +49,8 @@ fn is_hidden(path: &Path) -> bool {
     name.is_some_and(|name| name.starts_with('.'))
 }
 
-/// What an entry stands for that cannot be followed. A link back to a folder above leads to nothing
-/// new, and so does a link to nothing, unless it is called an image.
+/// The result for an entry that cannot be followed. Links to a folder above are skipped, and so are
+/// broken links, unless their name is that of an image.
 fn unread(error: Error) -> Option<Result<PathBuf>> {
     let path = error.path().map(Path::to_owned)?;
     if error.loop_ancestor().is_some() || is_hidden(&path) {

@@ -12,18 +12,18 @@ use rayon::prelude::*;
 
 pub(crate) use picture::{has_extension, open, values};
 
-/// Images of files that somebody named, or that lie in folders that somebody named.
+/// Images of named files and of all files in named folders.
 pub(crate) struct Found {
     /// The files that were read.
     pub(crate) files: Vec<PathBuf>,
     /// Their u8 images `[N, C, H, W]`, one of each file.
     pub(crate) images: Tensor,
-    /// How many others could not be read; a warning has named each.
+    /// The number of unreadable files; a warning has named each.
     pub(crate) unread: usize,
 }
 
-/// Reads the image files that `paths` mean: a file is itself, a folder all image files below it, by
-/// name. Warns of each that cannot be read and goes on.
+/// Reads the image files at `paths`: files, and all image files below folders, by name. Warns of
+/// each unreadable file and goes on.
 ///
 /// # Errors
 /// If a folder holds no image file, or no file can be read.
@@ -74,7 +74,7 @@ pub(crate) fn read(files: &[PathBuf], shape: ImageShape) -> Result<Tensor> {
     stack(&images.collect::<Result<Vec<_>>>()?, shape)
 }
 
-/// An error unless image files can hold such images.
+/// Checks that image files can hold images of this shape.
 pub(crate) fn check_channels(shape: ImageShape) -> Result<()> {
     ensure!(
         [1, 3].contains(&shape.channels),

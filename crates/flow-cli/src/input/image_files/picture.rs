@@ -41,7 +41,7 @@ pub(crate) fn open(path: &Path, fits: impl FnOnce(u32, u32) -> Result<()>) -> Re
     ensure!(linked, "it is a link to a file that is not there");
     // A pipe or a device might never end.
     let metadata = fs::metadata(path)?;
-    ensure!(metadata.is_file(), "it is no file");
+    ensure!(metadata.is_file(), "it is not a file");
     ensure!(metadata.len() > 0, "it is empty");
     let mut reader = ImageReader::new(BufReader::new(File::open(path)?)).with_guessed_format()?;
     let format = reader.format();
@@ -80,7 +80,8 @@ pub(crate) fn open(path: &Path, fits: impl FnOnce(u32, u32) -> Result<()>) -> Re
 }
 
 /// The bytes of a picture, row by row, the channels of a pixel side by side: red, green and blue if
-/// `channels` is 3, one grey otherwise. Sixteen bits are rounded to eight, opaque alpha is left out.
+/// `channels` is 3, one grey otherwise. Sixteen bits are rounded to eight, opaque alpha is left
+/// out.
 pub(crate) fn values(picture: DynamicImage, channels: usize) -> Vec<u8> {
     match channels {
         1 if picture.color().has_color() => {
@@ -124,8 +125,8 @@ fn exif_of_png(mut file: impl BufRead + Seek) -> Result<Option<Vec<u8>>> {
     Ok(None)
 }
 
-/// True if the segments of a JPEG lead to its end marker. Between segments stands compressed data, in
-/// which a byte 255 is followed by 0 or by the number of a restart.
+/// True if the segments of a JPEG lead to its end marker. Between segments stands compressed data,
+/// in which a byte 255 is followed by 0 or by the number of a restart.
 fn has_end(jpeg: &[u8]) -> bool {
     let mut rest = jpeg.get(2..).unwrap_or_default();
     let is_marker = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0 | 1 | 0xd0..=0xd7 | 0xff);
@@ -142,7 +143,7 @@ fn has_end(jpeg: &[u8]) -> bool {
     false
 }
 
-/// What lies below a transparent pixel is nowhere defined, so there is nothing to put in its place.
+/// Refuses transparent pixels, since the background below them is undefined.
 fn ensure_opaque(picture: &DynamicImage) -> Result<()> {
     if picture.color().has_alpha() {
         let mut pixels = picture.to_rgba16().into_raw().into_iter();
@@ -155,7 +156,7 @@ fn ensure_opaque(picture: &DynamicImage) -> Result<()> {
     Ok(())
 }
 
-/// Why a decoder gave up, without its inner workings.
+/// The reason of a decoder, without its internals.
 fn reason(error: ImageError) -> Error {
     match error {
         ImageError::IoError(error) => error.into(),
@@ -203,7 +204,7 @@ mod tests {
             let picture = DynamicImage::from(RgbImage::from_pixel(1, 1, Rgb(color)));
             assert_eq!(values(picture, 1), [grey], "{color:?}");
         }
-        // Grey that is saved in colors stays what it is.
+        // Grey saved as color keeps its value.
         for value in 0..=255 {
             assert_eq!(luma([value; 3]), value);
         }

@@ -120,7 +120,8 @@ fn an_endpoint_that_is_no_address() {
     assert!(error.contains("HF_ENDPOINT"), "{error}");
 }
 
-/// The whole sentence for each fault, with what to do. A token may be in the environment or in a file.
+/// The whole sentence for each fault, with what to do. A token may be in the environment or in a
+/// file.
 #[test]
 fn faults_of_the_hub() {
     let (sandbox, cache) = (Sandbox::new(), Sandbox::new());
@@ -139,7 +140,7 @@ fn faults_of_the_hub() {
     let advice = format!("set `HF_TOKEN` to a token that may read it and {again}");
     let expected = format!("{failed}: 401 Unauthorized; {advice}\n");
     assert_eq!(error(""), expected);
-    let expected = format!("{wrong}: it is no parquet file; {again}\n");
+    let expected = format!("{wrong}: it is not a parquet file; {again}\n");
     assert_eq!(error("secret"), expected);
     cache.write("token", "secret\n");
     assert_eq!(error(""), expected);

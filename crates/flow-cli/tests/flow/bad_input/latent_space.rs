@@ -78,7 +78,7 @@ const LATENT_SPACE: &str = "
     sample --checkpoint odd/model.safetensors --animate training
 ";
 
-/// What latent space is asked for with images, tables and places that do not fit.
+/// Images, tables and places that do not fit latent space.
 #[test]
 fn latent_spaces_without_a_way() {
     let sandbox = Sandbox::with_everything_wrong();

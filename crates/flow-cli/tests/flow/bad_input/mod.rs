@@ -1,8 +1,8 @@
-//! Every command with everything that can be wrong with what it is given: the real binary, one row a
-//! mistake.
+//! Every command with everything that can be wrong with what it is given: the real binary, one row
+//! a mistake.
 //!
-//! A mistake in what was typed ends with status 2, any other with status 1 and exactly one line on stderr,
-//! which the snapshots show. Nothing is on stdout, and no file appears, changes or goes.
+//! A mistake in what was typed ends with status 2, any other with status 1 and exactly one line on
+//! stderr, which the snapshots show. Nothing is on stdout, and no file appears, changes or goes.
 
 mod fetch;
 mod files;
@@ -30,7 +30,8 @@ const RUN: &str = "run/model.safetensors";
 const LOCK: &str = ".lock";
 
 /// The smallest model that trains, for one step, with a header that does not depend on the images.
-/// The paper's prior does not depend on the size of the images, which is then wrong by itself where it is.
+/// The paper's prior does not depend on the size of the images, which is then wrong by itself where
+/// it is.
 const TINY: &str = "--preset paper --levels 1 --steps 1 --width 2 --preprocessing logit --batch-size 16 --max-steps 1";
 
 impl Sandbox {

@@ -9,7 +9,7 @@ use std::{
 
 use crate::sandbox::{Report, Sandbox, signal, step};
 
-/// How long a job may take to end after a loss.
+/// The longest time that a job may take to end after a loss.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Begins a training that would never end, and waits until it has saved some steps.
@@ -45,8 +45,8 @@ fn process(mpirun: &Child, rank: usize) -> u32 {
     pids.find(is_rank).unwrap()
 }
 
-/// Waits for the end of a job, which must come in time and leave a training that one process goes on with;
-/// what was said on stderr.
+/// Waits for the end of a job, which must come in time and leave a training that one process goes
+/// on with; what was said on stderr.
 fn ends(sandbox: &Sandbox, mut child: Child) -> String {
     let began = Instant::now();
     while child.try_wait().unwrap().is_none() {

@@ -1,5 +1,5 @@
-//! Several processes that train, measure and fail together: the real binary under the real `mpirun`. Without the
-//! feature `mpi`, what it says instead.
+//! Several processes that train, measure and fail together: the real binary under the real
+//! `mpirun`. Without the feature `mpi`, what it says instead.
 
 #[cfg(feature = "mpi")]
 mod loss;

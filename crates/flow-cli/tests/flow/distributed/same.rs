@@ -11,7 +11,8 @@ use crate::sandbox::{Report, Sandbox, metrics};
 /// Two levels, and batches that two ranks share as one process cuts them into runs.
 const MODEL: &str = "--levels 2 --steps 2 --width 16 --batch-size 64";
 
-/// Weights and lines of metrics, without times, of a training by so many ranks, or by one process for none.
+/// Weights and lines of metrics, without times, of a training by so many ranks, or by one process
+/// for none.
 fn trained(
     sandbox: &Sandbox,
     out: &str,
@@ -164,7 +165,7 @@ fn ranks_with_other_images_than_the_first_are_refused() {
     );
 }
 
-/// What all of them find wrong is said once, and what one of them has to say, too.
+/// An error of all processes is reported once, and so is an error of one process.
 #[test]
 fn a_failure_is_told_once() {
     let sandbox = Sandbox::new();

@@ -78,7 +78,8 @@ fn an_image_is_recognized_where_its_own_class_makes_it_likeliest() {
 fn images_without_a_likelihood_are_counted() {
     let sandbox = Sandbox::with_learned_classes();
     sandbox.spoil("spoiled", "prior.class_gaussian", |values| {
-        // As many means and ln std for each of the ten classes; a mean whose square is too large for f32.
+        // As many means and ln std for each of the ten classes; a mean whose square is too large
+        // for f32.
         values[3 * values.len() / 10] = 1e30;
     });
     sandbox.write_digits("data", 1, 200);

@@ -1,4 +1,5 @@
-//! What `flow eval`, `verify`, `density` and `outliers` say of a model, sound or spoiled: the real binary.
+//! Numbers of `flow eval`, `verify`, `density` and `outliers` about a model, sound or spoiled, by
+//! the real binary.
 
 mod eval;
 mod outliers;

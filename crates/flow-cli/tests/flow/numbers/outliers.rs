@@ -1,4 +1,5 @@
-//! `flow density` and `flow outliers`: numbers against those of the library and of `flow eval`, pictures, reports.
+//! `flow density` and `flow outliers`: numbers against those of the library and of `flow eval`,
+//! pictures, reports.
 
 use candle_core::{DType, Device, Tensor};
 use flow_analysis::outliers::{batch_typicality, bootstrap, detection, quantile};
@@ -28,7 +29,8 @@ fn digits(count: usize) -> Tensor {
     test.batch(&(0..count).collect::<Vec<_>>()).unwrap().images
 }
 
-/// Writes each digit as a PNG into the folder `digits`; their names would upset a careless CSV or HTML.
+/// Writes each digit as a PNG into the folder `digits`; their names would upset a careless CSV or
+/// HTML.
 fn write_digits(sandbox: &Sandbox, images: &Tensor) {
     fs::create_dir(sandbox.path("digits")).unwrap();
     for i in 0..images.dim(0).unwrap() {

@@ -80,7 +80,8 @@ fn what_is_wrong_fails_its_line() {
     assert_eq!(failed[..2], ["log-determinant", "integral"]);
     assert!(failed.contains(&"f32 against f64".into()), "{failed:?}");
 
-    // Near enough to a rotation to be loaded, but it expands, and the log-determinant knows nothing of it.
+    // Near enough to a rotation to be loaded, but it expands, and the log-determinant knows nothing
+    // of it.
     sandbox.spoil("expanding", &step("conv1x1.rotation"), |values| {
         for value in values {
             *value *= 1.0 + 4e-4;

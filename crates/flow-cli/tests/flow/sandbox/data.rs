@@ -26,7 +26,8 @@ impl Sandbox {
         }
     }
 
-    /// Writes images of 28×28 and their labels in the format of MNIST; the name is that of the split.
+    /// Writes images of 28×28 and their labels in the format of MNIST; the name is that of the
+    /// split.
     pub(crate) fn write_split(&self, name: &str, pixels: &[u8], labels: &[u8]) {
         let images = idx::encode_images(pixels);
         self.write(&format!("{name}-images-idx3-ubyte"), images);
@@ -34,8 +35,8 @@ impl Sandbox {
         self.write(&format!("{name}-labels-idx1-ubyte"), labels);
     }
 
-    /// Writes a CIFAR-10 of six files of a few images each, to which the number of a file, the label
-    /// and the place give a pixel.
+    /// Writes a CIFAR-10 of six files of a few images each, to which the number of a file, the
+    /// label and the place give a pixel.
     pub(crate) fn write_cifar10(
         &self,
         folder: &str,

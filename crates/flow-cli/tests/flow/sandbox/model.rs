@@ -23,7 +23,8 @@ impl Sandbox {
         self.ok(&format!("{words} --checkpoint model.safetensors"))
     }
 
-    /// Writes a model whose weights lie so far, in standard deviations, from those that training begins with.
+    /// Writes a model whose weights lie so far, in standard deviations, from those that training
+    /// begins with.
     pub(crate) fn write_model(&self, name: &str, config: &GlowConfig, spread: f64) {
         let store = ParamStore::new(1);
         Glow::new(config, store.builder(DType::F32, &Device::Cpu)).unwrap();

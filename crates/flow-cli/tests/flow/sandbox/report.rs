@@ -1,4 +1,4 @@
-//! What a process leaves when it ends.
+//! Status and output of a process.
 
 use std::process::{Child, Command, Output};
 

@@ -29,8 +29,8 @@ impl Sandbox {
         sandbox
     }
 
-    /// Writes what `flow train` with these words leaves in its folder. All tests that ask for the same words
-    /// get copies of one training, on the bundled digits.
+    /// Writes what `flow train` with these words leaves in its folder. All tests that ask for the
+    /// same words get copies of one training, on the bundled digits.
     #[track_caller]
     pub(crate) fn write_run(&self, out: &str, words: &str) {
         static RUNS: Mutex<BTreeMap<String, Arc<OnceLock<Files>>>> = Mutex::new(BTreeMap::new());

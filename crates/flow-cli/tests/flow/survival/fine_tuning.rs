@@ -128,7 +128,8 @@ fn other_images_are_learned() {
     }
 }
 
-/// Settings that are not given are those of the source, or the paper's where another program trained it.
+/// Settings that are not given are those of the source, or the paper's where another program
+/// trained it.
 #[test]
 fn what_is_not_given_is_as_it_was() {
     let sandbox = with_source();

@@ -1,5 +1,6 @@
-//! Trainings that are killed, interrupted, starved of disk, driven to divergence, started twice, resumed on
-//! other data or begun with the weights of another: the real binary, on a small data set, again and again.
+//! Trainings that are killed, interrupted, starved of disk, driven to divergence, started twice,
+//! resumed on other data or begun with the weights of another: the real binary, on a small data
+//! set, again and again.
 
 mod faults;
 mod fine_tuning;

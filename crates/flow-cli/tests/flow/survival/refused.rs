@@ -1,4 +1,5 @@
-//! Trainings that give no finite loss before a step was taken: the learning rate is not what is wrong.
+//! Trainings that give no finite loss before a step was taken: the learning rate is not what is
+//! wrong.
 
 use std::fs;
 

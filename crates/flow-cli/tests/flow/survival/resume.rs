@@ -1,7 +1,7 @@
 //! A training that was killed or interrupted anywhere ends as one that never stopped, bit for bit.
 //!
-//! Only times differ: `seconds` and `images_per_second` in `metrics.jsonl`, `seconds` in the headers
-//! of the checkpoints.
+//! Only times differ: `seconds` and `images_per_second` in `metrics.jsonl`, `seconds` in the
+//! headers of the checkpoints.
 
 use std::{
     collections::BTreeMap,
@@ -20,8 +20,8 @@ use serde_json::Value;
 use super::{EACH_STEP, TINY};
 use crate::sandbox::{Sandbox, header, metrics, signal, step, tensors, wait_for};
 
-/// Three epochs and a part. At this learning rate, training goes back to its last good state again and
-/// again, which must not differ either.
+/// Three epochs and a part. At this learning rate, training goes back to its last good state again
+/// and again, which must not differ either.
 const PLAN: &str = "--max-steps 80 --lr 3 --warmup-steps 10";
 
 #[derive(Clone, Copy, Debug)]

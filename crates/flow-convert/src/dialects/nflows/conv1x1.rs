@@ -40,13 +40,13 @@ pub(super) fn read_conv1x1(
     }
     for (row, &column) in permutation.iter().enumerate() {
         let entry = factors.rotation[row].get_mut(column as usize);
-        *entry.with_context(|| format!("tensor `{name}` is no permutation"))? = 1.0;
+        *entry.with_context(|| format!("tensor `{name}` is not a permutation"))? = 1.0;
     }
     let mut sorted = permutation;
     sorted.sort_unstable();
     ensure!(
         sorted.windows(2).all(|pair| pair[0] < pair[1]),
-        "tensor `{name}` is no permutation"
+        "tensor `{name}` is not a permutation"
     );
     reader.parameters.put_qlu(to, &factors)?;
     reader.put(format!("{to}.bias"), bias);
@@ -85,7 +85,7 @@ pub(super) fn write_conv1x1(
     let factors = parameters.qlu(from)?;
     let permutation = columns(&factors.rotation);
     let permutation =
-        permutation.with_context(|| format!("`{from}.rotation` is no permutation"))?;
+        permutation.with_context(|| format!("`{from}.rotation` is not a permutation"))?;
     let (lower, upper) = (&factors.lower, factors.upper_with_diagonal());
     let channels = lower.len();
     let lower_entries: Vec<f64> = places(channels).map(|(i, j)| lower[i][j]).collect();

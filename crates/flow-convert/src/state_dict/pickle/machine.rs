@@ -188,7 +188,7 @@ impl<'a> Machine<'a> {
         match &mut self.values[list] {
             Value::List(list) => list.extend(items),
             Value::Object(_) | Value::Opaque => {}
-            _ => bail!("it appends to what is no list"),
+            _ => bail!("it appends to a value that is not a list"),
         }
         Ok(())
     }
@@ -202,7 +202,7 @@ impl<'a> Machine<'a> {
             Value::Dict(entries) => entries,
             Value::Object(object) => &mut object.entries,
             Value::Opaque => return Ok(()),
-            _ => bail!("it puts an entry into what is no dict"),
+            _ => bail!("it puts an entry into a value that is not a dict"),
         };
         entries.extend(pairs.iter().map(|&[key, value]| (key, value)));
         Ok(())
@@ -223,7 +223,7 @@ impl<'a> Machine<'a> {
     fn recall(&mut self, opcode: u8) -> Result<()> {
         let key = self.memo_key(opcode == b'g', opcode == b'j')?;
         let value = self.memo.get(&key);
-        self.push_id(*value.context("it recalls what it never kept")?)
+        self.push_id(*value.context("it reads a memo that it never wrote")?)
     }
 
     fn memo_key(&mut self, digits: bool, long: bool) -> Result<u32> {

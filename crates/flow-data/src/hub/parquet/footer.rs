@@ -53,13 +53,14 @@ struct Node<'a> {
 }
 
 impl Footer {
-    /// Reads the footer of a file with two columns at these paths and at most `most` groups of rows.
+    /// Reads the footer of a file with two columns at these paths and at most `most` groups of
+    /// rows.
     pub(super) fn read(
         content: &[u8],
         paths: [&[&str]; 2],
         most: usize,
     ) -> Result<Self, Malformed> {
-        let bytes = footer(content).ok_or("it is no parquet file")?;
+        let bytes = footer(content).ok_or("it is not a parquet file")?;
         let nodes = schema(bytes).ok_or("its schema is broken")?;
         let columns = columns(&nodes).ok_or("its schema is broken")?;
         let find = |path: &[&str]| {

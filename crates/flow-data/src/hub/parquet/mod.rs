@@ -1,8 +1,8 @@
 //! Pixels and labels of the hub's parquet files: one row an image, as PNG, and its label.
 //!
 //! The crate `parquet` loops and panics on damaged files, and files of others have no known digest.
-//! Nothing here trusts the file, and of the format little is needed. Reading takes no more memory than
-//! four times the file's size and four times the pixels that the data set is known to have.
+//! Nothing here trusts the file, and of the format little is needed. Reading takes no more memory
+//! than four times the file's size and four times the pixels that the data set is known to have.
 
 mod footer;
 mod malformed;

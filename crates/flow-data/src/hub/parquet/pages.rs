@@ -40,8 +40,8 @@ struct Header {
     level_encoding: i64,
 }
 
-/// Takes the first of `pages`. It is at most `largest` bytes large; the hub's files hold images that
-/// do not compress, so that no page of them is larger than the file.
+/// Takes the first of `pages`. It is at most `largest` bytes large; the hub's files hold images
+/// that do not compress, so that no page of them is larger than the file.
 pub(super) fn next<'a>(
     pages: &mut &'a [u8],
     codec: i64,

@@ -21,8 +21,8 @@ const IMAGES: usize = 6;
 /// What the decoder of an image takes by itself.
 const DECODER: usize = 1 << 19;
 
-/// The first test images of MNIST, written with PyArrow 26 as the hub does: PNG and path in a struct,
-/// pages compressed by Snappy.
+/// The first test images of MNIST, written with PyArrow 26 as the hub does: PNG and path in a
+/// struct, pages compressed by Snappy.
 const SIX_DIGITS: &[u8] = include_bytes!("six-digits.parquet");
 
 /// Files of each kind: digits or photographs, compressed and with dictionaries or not.

@@ -160,7 +160,7 @@ fn other_content_is_thrown_away() {
     assert!(matches!(err, Error::Wrong { .. }), "{err}");
     let text = err.to_string();
     assert!(
-        text.contains("what it holds is not the published `train-images`"),
+        text.contains("its content is not the published `train-images`"),
         "{text}"
     );
     assert!(setting.left_nothing());
@@ -225,7 +225,7 @@ fn parquet_of_another_form_is_an_error() {
         labels: good.labels.clone(),
     };
     let cases = [
-        (b"no parquet at all".to_vec(), "it is no parquet file"),
+        (b"no parquet at all".to_vec(), "it is not a parquet file"),
         (
             tiny::parquet(&few, "image", MNIST),
             "the number of its images is 1, not 6",
