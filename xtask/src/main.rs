@@ -6,14 +6,14 @@
     reason = "a program that talks to its user"
 )]
 
+mod alias;
 mod bundle_mnist;
 mod ci;
 mod cuda;
-mod door;
+#[cfg(unix)]
+mod fake_compiler;
 mod fuzz;
 mod metal_check;
-#[cfg(unix)]
-mod stand_in;
 
 use std::process::ExitCode;
 
@@ -23,14 +23,14 @@ use clap::Parser;
 #[command(name = "cargo xtask", bin_name = "cargo xtask", about)]
 enum Command {
     /// Run `flow fetch`: a data set from the Hugging Face hub or from files you have.
-    Fetch(door::Arguments),
+    Fetch(alias::Arguments),
     /// Run `flow fetch mnist`.
-    FetchMnist(door::Arguments),
+    FetchMnist(alias::Arguments),
     /// Make the subset of MNIST in `assets/mnist/` from the whole of it.
     BundleMnist(bundle_mnist::Options),
     /// Run `flow convert`: models of other programs into checkpoints, and checkpoints for other
     /// programs.
-    ConvertCheckpoint(door::Arguments),
+    ConvertCheckpoint(alias::Arguments),
     /// Throw damaged files at everything that reads files; needs `cargo-fuzz` and a nightly
     /// toolchain.
     Fuzz(fuzz::Options),
@@ -46,10 +46,10 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Command::parse() {
-        Command::Fetch(arguments) => door::flow(&["fetch"], &arguments),
-        Command::FetchMnist(arguments) => door::flow(&["fetch", "mnist"], &arguments),
+        Command::Fetch(arguments) => alias::flow(&["fetch"], &arguments),
+        Command::FetchMnist(arguments) => alias::flow(&["fetch", "mnist"], &arguments),
         Command::BundleMnist(options) => bundle_mnist::run(&options),
-        Command::ConvertCheckpoint(arguments) => door::flow(&["convert"], &arguments),
+        Command::ConvertCheckpoint(arguments) => alias::flow(&["convert"], &arguments),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::CudaBuild(options) => cuda::run(&options),
         Command::CudaCheck => cuda::check(),

@@ -4,7 +4,7 @@
 use anyhow::Result;
 #[cfg(unix)]
 use {
-    crate::stand_in,
+    crate::fake_compiler,
     anyhow::{Context, ensure},
     std::{path::Path, process::Command},
 };
@@ -31,7 +31,7 @@ pub(crate) fn run() -> Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("target");
     let folder = folder.join("metal");
     let compiler = folder.join("stand-in");
-    stand_in::write(&compiler, STAND_IN)?;
+    fake_compiler::write(&compiler, STAND_IN)?;
     let added = Command::new("rustup")
         .args(["target", "add", TARGET])
         .status();

@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`cli`] (what is typed), [`commands`] (what each does, a file or folder each),
 //! [`input`] (what they read), [`output`] (what they write and show), [`training`] (the parts of a
-//! training run). [`device`] and [`ranks`] open what computes: one device in each process of a job.
+//! training run). [`device`] and [`process_group`] open the device and join the processes of a job.
 //! Results go to stdout, everything else to stderr.
 
 mod cli;
@@ -10,7 +10,7 @@ mod commands;
 mod device;
 mod input;
 mod output;
-mod ranks;
+mod process_group;
 mod training;
 
 use std::process::ExitCode;

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 
 use super::{cargo, folder, toolkit::Toolkit};
-use crate::stand_in;
+use crate::fake_compiler;
 
 /// Answers as `nvcc` does when asked its version, and makes empty outputs: nothing is linked or
 /// run.
@@ -38,7 +38,7 @@ pub(crate) fn check() -> Result<()> {
     println!("==> cargo {ARGUMENTS} (with a stand-in for nvcc)");
     let home = folder().join("stand-in");
     let nvcc = home.join("bin/nvcc");
-    stand_in::write(&nvcc, STAND_IN)?;
+    fake_compiler::write(&nvcc, STAND_IN)?;
     let status = cargo(&Toolkit::at(&home), &home, 90)?
         .args(ARGUMENTS.split_whitespace())
         .status()

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::{device::DeviceChoice, ranks::Engine};
+use crate::{device::DeviceChoice, process_group::Backend};
 
 /// The model that a command takes.
 #[derive(Debug, Args)]
@@ -38,5 +38,5 @@ pub(crate) struct DistributedArgs {
     /// Share the work with the other processes that a launcher started, as in `mpirun -n 2 flow …`:
     /// mpi, or nccl for one GPU each
     #[arg(long, value_name = "ENGINE", hide_possible_values = true)]
-    pub(crate) distributed: Option<Engine>,
+    pub(crate) distributed: Option<Backend>,
 }

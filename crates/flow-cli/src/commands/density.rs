@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::{
     cli::DensityArgs,
-    input::collection::Collection,
+    input::named_images::NamedImages,
     output::{
         console::Console,
         files::Output,
@@ -31,7 +31,7 @@ pub(crate) fn run(args: &DensityArgs, console: &Console) -> Result<()> {
     let checkpoint = args.model.load(false, args.class, &device)?;
     let model = &checkpoint.model;
     let config = model.config();
-    let collection = Collection::of_files(&args.images, config)?;
+    let collection = NamedImages::of_files(&args.images, config)?;
     let output = args.out.as_deref().map(Output::create).transpose()?;
 
     let mut draws = vec![Vec::new(); collection.len()];

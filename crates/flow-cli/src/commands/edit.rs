@@ -27,7 +27,7 @@ pub(crate) fn run(args: &EditArgs) -> Result<()> {
     let (images, mut examples) = images(args, &checkpoint, &attribute)?;
     let count = images.dim(0)?;
     if let Some(examples) = &mut examples
-        && attribute.is_sought()
+        && attribute.needs_dataset()
     {
         examples.thin_out(args.examples);
     }

@@ -14,7 +14,7 @@ use crate::{
     cli::EvalArgs,
     input::data::{self, Choice},
     output::{console::Console, report, words::count},
-    ranks::Team,
+    process_group::ProcessGroup,
 };
 
 /// Numbers that are not finite are `null`.
@@ -34,13 +34,13 @@ struct Evaluation {
 
 /// Measures a model.
 pub(crate) fn run(args: &EvalArgs, console: &Console) -> Result<()> {
-    let (engine, device) = (args.distributed.distributed, args.device.device);
-    let team = Team::join(engine, device, Arc::default())?;
-    team.end(evaluate(args, console, &team))
+    let (backend, device) = (args.distributed.distributed, args.device.device);
+    let group = ProcessGroup::join(backend, device, Arc::default())?;
+    group.end(evaluate(args, console, &group))
 }
 
-fn evaluate(args: &EvalArgs, console: &Console, team: &Team) -> Result<()> {
-    let (checkpoint, dataset) = team.agree(open(args, &team.device))?;
+fn evaluate(args: &EvalArgs, console: &Console, group: &ProcessGroup) -> Result<()> {
+    let (checkpoint, dataset) = group.agree(open(args, &group.device))?;
     let total = dataset.len() as u64;
     let mut progress = console.progress(0.0);
     let go_on = |images| {
@@ -52,7 +52,7 @@ fn evaluate(args: &EvalArgs, console: &Console, team: &Team) -> Result<()> {
         progress.update(images as f64 / total as f64, &message);
         true
     };
-    let (model, ranks) = (&checkpoint.model, &*team.ranks);
+    let (model, ranks) = (&checkpoint.model, &*group.ranks);
     let noise = Noise {
         seed: args.seed,
         draws: args.importance_samples,
@@ -62,7 +62,7 @@ fn evaluate(args: &EvalArgs, console: &Console, team: &Team) -> Result<()> {
     drop(progress);
     let measured = measured.expect("nobody asked to stop");
     let accuracy = likelihood::accuracy(model, batches(), args.seed, ranks)?;
-    team.lead(|| {
+    group.lead(|| {
         print(args, dataset.name(), &measured, accuracy)?;
         let model = args.model.name();
         let unlikely =

@@ -18,7 +18,7 @@ pub(crate) fn encode<'a>(
     if let Some(exact) = Exact::in_single(&checkpoint.model, images, class)? {
         return Ok(exact);
     }
-    tell_of_double();
+    report_double();
     let exact = Exact::in_double(checkpoint, images, class)?;
     warn(exact.changes(), images)?;
     Ok(exact)
@@ -26,11 +26,11 @@ pub(crate) fn encode<'a>(
 
 /// The model in double precision, for images that single precision does not bring back.
 pub(crate) fn in_double(checkpoint: &Checkpoint) -> Result<Glow> {
-    tell_of_double();
+    report_double();
     Ok(checkpoint.in_f64()?)
 }
 
-fn tell_of_double() {
+fn report_double() {
     tracing::info!("single precision does not bring every image back; going on in double");
 }
 

@@ -64,7 +64,8 @@ impl Output {
 /// The extension of a file name, in letters of either case, if it is one of `known`; `None` without
 /// one.
 ///
-/// # Errors If the extension is another one.
+/// # Errors
+/// If the extension is another one.
 pub(crate) fn extension(path: &Path, known: &[&'static str]) -> Result<Option<&'static str>> {
     let Some(found) = path.extension() else {
         return Ok(None);

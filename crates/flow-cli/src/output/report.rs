@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Error, Result, ensure};
 use serde::Serialize;
 
-use crate::ranks::AlreadyReported;
+use crate::process_group::AlreadyReported;
 
 /// Prints a result as one JSON object.
 pub(crate) fn json(value: &impl Serialize) -> Result<()> {
@@ -52,7 +52,8 @@ pub(crate) fn bytes(content: &[u8]) -> Result<()> {
 
 /// Fails at the end of a command if some of its results are not finite.
 ///
-/// # Errors Counts them, as `bad` of `all`, and says `what` is wrong with them.
+/// # Errors
+/// Counts them, as `bad` of `all`, and says `what` is wrong with them.
 pub(crate) fn ensure_finite(bad: usize, all: usize, what: &str) -> Result<()> {
     ensure!(bad == 0, "{bad} of {all} {what}");
     Ok(())

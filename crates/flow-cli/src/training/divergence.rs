@@ -27,7 +27,7 @@ impl Session<'_> {
         self.order(Order::RollBack)?;
         self.trainer.roll_back()?;
         let progress = self.trainer.progress;
-        self.log.write_setback(&progress, true, cause)?;
+        self.log.write_refused(&progress, true, cause)?;
         if progress.rollbacks > self.max_rollbacks {
             self.save()?;
             bail!(
@@ -67,7 +67,7 @@ impl Session<'_> {
         shard: &Shard,
     ) -> Result<()> {
         let progress = self.trainer.progress;
-        self.log.write_setback(&progress, false, cause)?;
+        self.log.write_refused(&progress, false, cause)?;
         let fault = if cause.is_not_finite() {
             self.fault(batch, shard)?
         } else {

@@ -30,7 +30,7 @@ impl Follower<'_> {
         loop {
             let progress = self.trainer.progress;
             for batch in self.images.batches_left(&settings, &progress, &shard) {
-                if !self.turn(&batch?, &shard)? {
+                if !self.step(&batch?, &shard)? {
                     return Ok(());
                 }
             }
@@ -38,7 +38,7 @@ impl Follower<'_> {
     }
 
     /// Takes a step. False if the training ends.
-    fn turn(&mut self, batch: &Batch, shard: &Shard) -> Result<bool> {
+    fn step(&mut self, batch: &Batch, shard: &Shard) -> Result<bool> {
         let (images, labels) = data::to_device(batch, self.trainer.config(), &self.device)?;
         let labels = labels.as_ref();
         loop {

@@ -49,7 +49,7 @@ pub(crate) struct Record {
 
 /// A line about a step that was refused.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Setback {
+struct RefusedStep {
     /// Steps done before it.
     step: u64,
     /// The epoch it belongs to, from 1.
@@ -69,7 +69,7 @@ struct Setback {
 #[serde(untagged)]
 enum Line {
     Steps(Record),
-    Setback(Setback),
+    Refused(RefusedStep),
 }
 
 /// The position in the file. It is saved with the training, so that a resumed one writes the same
@@ -82,13 +82,13 @@ pub(crate) struct Journal {
     step: u64,
     /// Whole epochs done then.
     epoch: u64,
-    recent: Recent,
+    recent: Sums,
 }
 
 /// Sums over the steps since the last line about steps.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Recent {
+struct Sums {
     steps: u32,
     images: usize,
     bits_per_dim: f64,
@@ -226,13 +226,13 @@ impl MetricsLog {
     }
 
     /// Writes a line about the refused step after `progress`.
-    pub(super) fn write_setback(
+    pub(super) fn write_refused(
         &mut self,
         progress: &Progress,
         rollback: bool,
         cause: Divergence,
     ) -> Result<()> {
-        self.append(&Line::Setback(Setback {
+        self.append(&Line::Refused(RefusedStep {
             step: progress.step,
             epoch: progress.epoch + 1,
             rollback: rollback.then_some(progress.rollbacks),
@@ -323,7 +323,7 @@ mod tests {
             add_steps(&mut log);
             log.write(&at(step), 1, None).unwrap();
         }
-        log.write_setback(&at(41), true, Divergence::Loss).unwrap();
+        log.write_refused(&at(41), true, Divergence::Loss).unwrap();
         add_steps(&mut log);
         let saved = log.sync().unwrap().clone();
         let whole = |mut log: MetricsLog| {

@@ -1,5 +1,6 @@
 //! The parts of a training run that `flow train` puts together.
 
+mod conflicts;
 mod divergence;
 mod events;
 mod folder;
@@ -11,12 +12,12 @@ mod metrics;
 mod notes;
 mod options;
 mod order;
-mod pulse;
+mod progress_bar;
 mod results;
-mod same;
 mod session;
 mod settings;
 
+pub(crate) use conflicts::{check_form, resumed_settings};
 pub(crate) use events::EventLog;
 pub(crate) use folder::RunFolder;
 pub(crate) use follower::Follower;
@@ -25,7 +26,6 @@ pub(crate) use interrupt::Interrupt;
 pub(crate) use limits::{DEFAULT_EPOCHS, Limits};
 pub(crate) use metrics::{Journal, MetricsLog, Record, current_epoch};
 pub(crate) use notes::Notes;
-pub(crate) use same::{check_form, check_same};
 pub(crate) use session::{Outcome, Session};
 pub(crate) use settings::{
     EXP_TANH, VARIATIONAL, check_peer, config, config_from, config_of, settings, settings_from,

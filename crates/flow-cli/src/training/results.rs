@@ -41,7 +41,7 @@ impl Session<'_> {
         };
         let epoch = self.trainer.progress.epoch;
         self.record(epoch, Some(measured))?;
-        self.tell_epoch();
+        self.report_epoch();
         self.draw_samples(epoch)?;
         self.draw_curve()?;
         Ok(true)
@@ -50,7 +50,7 @@ impl Session<'_> {
     /// Writes the results of the whole training; `None` if the user asks to stop before.
     pub(super) fn conclude(&mut self) -> Result<Option<Measurement>> {
         let epoch = current_epoch(&self.trainer.progress);
-        self.tell_of_measuring();
+        self.report_measuring();
         self.draw_samples(epoch)?;
         self.order(Order::Test)?;
         let measured = self.measure(&self.images.test)?;
@@ -60,7 +60,7 @@ impl Session<'_> {
         Ok(measured)
     }
 
-    fn tell_of_measuring(&self) {
+    fn report_measuring(&self) {
         let skip = if self.all_reduce.ranks().is_alone() {
             "; Ctrl-C skips that"
         } else {
@@ -154,7 +154,7 @@ impl Session<'_> {
         }
     }
 
-    fn tell_epoch(&self) {
+    fn report_epoch(&self) {
         let Some(record) = self.log.records().last() else {
             return;
         };

@@ -14,9 +14,9 @@ use flow_glow::{AllReduce, BatchGradient, Error, Inversion, Progress, Shard, Tra
 
 use super::{
     EventLog, Images, Interrupt, Limits, MetricsLog, RunFolder, metrics::Due, order::Order,
-    pulse::Pulse,
+    progress_bar::TrainingBar,
 };
-use crate::{input::data, output::console::Console, ranks};
+use crate::{input::data, output::console::Console, process_group};
 
 /// A training run at work, in the process that decides and writes.
 pub(crate) struct Session<'a> {
@@ -70,8 +70,8 @@ enum End {
 }
 
 /// State of the loop that is not saved.
-struct Turns {
-    pulse: Pulse,
+struct LoopState {
+    bar: TrainingBar,
     began: Instant,
     /// Seconds of earlier sessions.
     before: f64,
@@ -84,7 +84,7 @@ struct Turns {
     warned_of_inversion: bool,
 }
 
-impl Turns {
+impl LoopState {
     /// Warns once: inversion often fails at every step, and the metrics count the failures.
     fn warn_of_inversion(&mut self, inversion: Inversion, progress: &Progress) {
         if !self.warned_of_inversion {
@@ -110,7 +110,7 @@ impl Session<'_> {
         self.all_reduce.ranks().barrier()?;
         let end = match self.train() {
             // The weights are those of the last step, which all ranks took.
-            Err(error) if ranks::are_lost(&error) => {
+            Err(error) if process_group::are_lost(&error) => {
                 self.save()?;
                 return Err(error.context(format!(
                     "the training ends after step {}, which is saved in `{}`; `--resume` goes on",
@@ -140,8 +140,8 @@ impl Session<'_> {
         let images = self.images;
         let settings = self.trainer.settings().clone();
         let shard = Shard::of(self.all_reduce.ranks(), settings.batch_size);
-        let mut turns = Turns {
-            pulse: Pulse::new(self.console.progress(self.share())),
+        let mut state = LoopState {
+            bar: TrainingBar::new(self.console.progress(self.share())),
             began: Instant::now(),
             before: self.trainer.progress.seconds,
             saved: Instant::now(),
@@ -152,28 +152,28 @@ impl Session<'_> {
         loop {
             let progress = self.trainer.progress;
             for batch in images.batches_left(&settings, &progress, &shard) {
-                if let Some(end) = self.turn(&batch?, &shard, &mut turns)? {
+                if let Some(end) = self.step(&batch?, &shard, &mut state)? {
                     return Ok(end);
                 }
             }
         }
     }
 
-    fn turn(&mut self, batch: &Batch, shard: &Shard, turns: &mut Turns) -> Result<Option<End>> {
+    fn step(&mut self, batch: &Batch, shard: &Shard, state: &mut LoopState) -> Result<Option<End>> {
         let started = Instant::now();
-        let Some(gradient) = self.gradient(batch, shard, turns)? else {
+        let Some(gradient) = self.gradient(batch, shard, state)? else {
             return Ok(None);
         };
         let mut time = started.elapsed();
         if let Some(inversion) = gradient.inversion().filter(|found| !found.is_sound()) {
-            turns.warn_of_inversion(inversion, &self.trainer.progress);
+            state.warn_of_inversion(inversion, &self.trainer.progress);
         }
 
         let share = self.share();
         if share >= 1.0 {
             return Ok(Some(End::Finished));
         }
-        self.keep(turns)?;
+        self.keep(state)?;
         let due = self.log.due(&self.trainer.progress);
         match due {
             Due::Nothing => {}
@@ -184,9 +184,9 @@ impl Session<'_> {
         if self.interrupt.requested() {
             return Ok(Some(End::Stopped));
         }
-        if due == Due::Epoch || turns.saved.elapsed() >= self.save_interval {
+        if due == Due::Epoch || state.saved.elapsed() >= self.save_interval {
             self.save()?;
-            turns.saved = Instant::now();
+            state.saved = Instant::now();
         }
 
         let started = Instant::now();
@@ -194,13 +194,11 @@ impl Session<'_> {
         let report = self.trainer.apply(gradient, share)?;
         time += started.elapsed();
         self.pass_batch();
-        self.trainer.progress.seconds = turns.before + turns.began.elapsed().as_secs_f64();
+        self.trainer.progress.seconds = state.before + state.began.elapsed().as_secs_f64();
         let size = self.trainer.settings().batch_size;
         self.log.add_step(&report, size, time);
         let progress = &self.trainer.progress;
-        turns
-            .pulse
-            .show(&report, size, time, progress, self.share());
+        state.bar.show(&report, size, time, progress, self.share());
         Ok(None)
     }
 
@@ -209,17 +207,17 @@ impl Session<'_> {
         &mut self,
         batch: &Batch,
         shard: &Shard,
-        turns: &mut Turns,
+        state: &mut LoopState,
     ) -> Result<Option<BatchGradient>> {
         let (images, labels) = data::to_device(batch, self.trainer.config(), &self.device)?;
         let gradient =
             self.trainer
                 .shared_gradient(&images, labels.as_ref(), shard, &mut self.all_reduce);
-        let doubted = std::mem::take(&mut turns.doubted);
+        let doubted = std::mem::take(&mut state.doubted);
         match gradient {
             Err(Error::Diverged { cause, .. }) if doubted => self.roll_back(cause, batch, shard)?,
             Err(Error::Diverged { cause, .. }) => {
-                turns.doubted = true;
+                state.doubted = true;
                 self.leave_out(cause, batch, shard)?;
             }
             Err(error @ Error::UnsoundInversion { .. }) => {
@@ -253,18 +251,18 @@ impl Session<'_> {
     }
 
     /// Keeps a copy of the model if the time for one has passed since the last call.
-    fn keep(&self, turns: &mut Turns) -> Result<()> {
+    fn keep(&self, state: &mut LoopState) -> Result<()> {
         let Some(interval) = self.keep_interval else {
             return Ok(());
         };
         let interval = interval.as_secs_f64();
         let seconds = self.trainer.progress.seconds;
         let marks = (seconds / interval).floor();
-        if marks > (turns.looked / interval).floor() {
+        if marks > (state.looked / interval).floor() {
             let path = self.folder.kept_model(marks * interval)?;
             self.trainer.save_model(&path)?;
         }
-        turns.looked = seconds;
+        state.looked = seconds;
         Ok(())
     }
 

@@ -62,7 +62,8 @@ pub(crate) fn config_of(
 
 /// Checks that a Glow of the program of `--for` has all settings that other options ask for.
 ///
-/// # Errors Names the options that ask for other settings.
+/// # Errors
+/// Names the options that ask for other settings.
 pub(crate) fn check_peer(args: &ModelArgs) -> Result<(), String> {
     let Some(peer) = args.peer else { return Ok(()) };
     // Size and data make no difference.

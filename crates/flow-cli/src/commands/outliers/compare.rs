@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::{
     Drawing, html,
+    observed::{ObservedImages, by_strangeness},
     picture::{self, Panel, Strip},
-    suspects::{Suspects, by_strangeness},
 };
 use crate::{
     cli::OutliersArgs,
@@ -72,7 +72,7 @@ struct Scored {
 pub(super) fn run(
     args: &OutliersArgs,
     scores: &[Score],
-    sides: [&Suspects; 2],
+    sides: [&ObservedImages; 2],
     entropy: Option<f64>,
     drawing: Option<Drawing>,
 ) -> Result<()> {
@@ -109,7 +109,7 @@ pub(super) fn run(
 fn score_all(
     args: &OutliersArgs,
     scores: &[Score],
-    sides: [&Suspects; 2],
+    sides: [&ObservedImages; 2],
     entropy: Option<f64>,
 ) -> Result<Vec<Scored>> {
     let mut scored = Vec::new();
@@ -129,12 +129,17 @@ fn score_all(
 }
 
 /// Typicality of batches, where both sides have enough images for one.
-fn of_batches(args: &OutliersArgs, sides: [&Suspects; 2], entropy: f64) -> Result<Option<Scored>> {
+fn of_batches(
+    args: &OutliersArgs,
+    sides: [&ObservedImages; 2],
+    entropy: f64,
+) -> Result<Option<Scored>> {
     let batch = args.batch;
     if batch == 1 || sides.iter().any(|side| side.images.len() < batch) {
         return Ok(None);
     }
-    let of = |side: &Suspects| batch_typicality(&side.bits_per_dim(), entropy, batch, args.seed);
+    let of =
+        |side: &ObservedImages| batch_typicality(&side.bits_per_dim(), entropy, batch, args.seed);
     Ok(Some(Scored {
         score: Score::Typicality,
         batch,
@@ -146,7 +151,7 @@ fn of_batches(args: &OutliersArgs, sides: [&Suspects; 2], entropy: f64) -> Resul
 fn picture(
     comparison: &Comparison,
     scored: &[Scored],
-    sides: [&Suspects; 2],
+    sides: [&ObservedImages; 2],
 ) -> Result<DynamicImage> {
     let panels = comparison
         .scores
@@ -225,19 +230,19 @@ impl Comparison {
 }
 
 impl Side {
-    fn of(suspects: &Suspects) -> Self {
-        let bits = suspects.bits_per_dim();
+    fn of(observed: &ObservedImages) -> Self {
+        let bits = observed.bits_per_dim();
         let places = by_strangeness(&bits);
         let ids = |places: &mut dyn Iterator<Item = &usize>| {
             places
                 .take(SHOWN)
-                .map(|&place| suspects.images.ids[place].clone())
+                .map(|&place| observed.images.ids[place].clone())
                 .collect()
         };
         Self {
-            images_of: suspects.images.name.clone(),
+            images_of: observed.images.name.clone(),
             images: bits.len(),
-            non_finite: suspects.non_finite(),
+            non_finite: observed.non_finite(),
             bits_per_dim: bits.iter().sum::<f64>() / bits.len() as f64,
             most_likely: ids(&mut places.iter().rev()),
             least_likely: ids(&mut places.iter()),

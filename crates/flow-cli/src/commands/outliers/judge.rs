@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use flow_analysis::outliers::{Score, quantile, strangeness};
 use serde::Serialize;
 
-use super::suspects::Suspects;
+use super::observed::ObservedImages;
 use crate::{
     cli::OutliersArgs,
     output::{
@@ -31,8 +31,8 @@ pub(super) fn run(
     args: &OutliersArgs,
     share: f64,
     score: Score,
-    normal: &Suspects,
-    questioned: Option<&Suspects>,
+    normal: &ObservedImages,
+    questioned: Option<&ObservedImages>,
     file: Option<Output>,
 ) -> Result<()> {
     let threshold = quantile(&normal.scores(score), share)?;

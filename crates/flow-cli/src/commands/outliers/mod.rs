@@ -3,9 +3,9 @@
 mod compare;
 mod html;
 mod judge;
+mod observed;
 mod picture;
 mod rank;
-mod suspects;
 
 use std::{path::Path, sync::Arc};
 
@@ -15,17 +15,17 @@ use flow_analysis::outliers::Score;
 use flow_data::Split;
 use flow_glow::{Checkpoint, ImageShape};
 
-use self::suspects::Witnesses;
+use self::observed::Observers;
 use crate::{
     cli::OutliersArgs,
-    input::{collection::Collection, data::Choice},
+    input::{data::Choice, named_images::NamedImages},
     output::{
         console::Console,
         files::{self, Output},
         picture_file::{self, PictureFile},
         report,
     },
-    ranks::Team,
+    process_group::ProcessGroup,
 };
 
 /// The work on the images in question.
@@ -50,45 +50,45 @@ pub(crate) fn run(args: &OutliersArgs, console: &Console) -> Result<()> {
         (None, None) => Task::Compare,
     };
     let scores = scores(args, task)?;
-    let (engine, device) = (args.distributed.distributed, args.device.device);
-    let team = Team::join(engine, device, Arc::default())?;
-    team.end(tell_apart(args, task, &scores, console, &team))
+    let (backend, device) = (args.distributed.distributed, args.device.device);
+    let group = ProcessGroup::join(backend, device, Arc::default())?;
+    group.end(observe_and_report(args, task, &scores, console, &group))
 }
 
-fn tell_apart(
+fn observe_and_report(
     args: &OutliersArgs,
     task: Task,
     scores: &[Score],
     console: &Console,
-    team: &Team,
+    group: &ProcessGroup,
 ) -> Result<()> {
-    let opened = team.agree(Opened::of(args, task, scores, team))?;
-    let witnesses = Witnesses {
-        model: &opened.checkpoint.model,
-        background: opened
+    let inputs = group.agree(Inputs::of(args, task, scores, group))?;
+    let observers = Observers {
+        model: &inputs.checkpoint.model,
+        background: inputs
             .background
             .as_ref()
             .map(|background| &background.model),
         compressor: args.compressor,
         scores,
         seed: args.seed,
-        ranks: &*team.ranks,
+        ranks: &*group.ranks,
         console,
     };
-    let entropy = opened
+    let entropy = inputs
         .typical
-        .map(|typical| witnesses.entropy(&typical))
+        .map(|typical| observers.entropy(&typical))
         .transpose();
-    let entropy = team.agree(entropy)?;
-    let ask = |collection| witnesses.ask(collection, entropy);
-    let normal = opened.normal.map(ask).transpose()?;
-    let questioned = opened.questioned.map(ask).transpose()?;
+    let entropy = group.agree(entropy)?;
+    let ask = |collection| observers.ask(collection, entropy);
+    let normal = inputs.normal.map(ask).transpose()?;
+    let questioned = inputs.questioned.map(ask).transpose()?;
     let asked = || normal.iter().chain(&questioned);
-    let bad = asked().map(|suspects| suspects.non_finite_by(scores)).sum();
-    let all = asked().map(|suspects| suspects.images.len()).sum();
-    let (drawing, file) = (opened.drawing, opened.file);
+    let bad = asked().map(|observed| observed.non_finite_by(scores)).sum();
+    let all = asked().map(|observed| observed.images.len()).sum();
+    let (drawing, file) = (inputs.drawing, inputs.file);
     let nothing = "there are no images";
-    team.lead(|| {
+    group.lead(|| {
         let (normal, questioned) = (normal.as_ref(), questioned.as_ref());
         match task {
             Task::Compare => {
@@ -100,37 +100,37 @@ fn tell_apart(
                 judge::run(args, share, scores[0], normal, questioned, file)?;
             }
             Task::Rank(count) => {
-                let suspects = questioned.or(normal).context(nothing)?;
-                rank::run(args, count, scores[0], suspects, drawing)?;
+                let observed = questioned.or(normal).context(nothing)?;
+                rank::run(args, count, scores[0], observed, drawing)?;
             }
         }
         let unlikely = "images have no finite likelihood or score; they count as the strangest";
         report::ensure_finite(bad, all, unlikely)?;
-        questioned.map_or(Ok(()), |suspects| suspects.images.ensure_complete())
+        questioned.map_or(Ok(()), |observed| observed.images.ensure_complete())
     })
 }
 
 /// Inputs, read before anything is computed, and the destination of the results.
-struct Opened {
+struct Inputs {
     checkpoint: Checkpoint,
     background: Option<Checkpoint>,
-    normal: Option<Collection>,
-    questioned: Option<Collection>,
-    typical: Option<Collection>,
+    normal: Option<NamedImages>,
+    questioned: Option<NamedImages>,
+    typical: Option<NamedImages>,
     drawing: Option<Drawing>,
     file: Option<Output>,
 }
 
-impl Opened {
-    fn of(args: &OutliersArgs, task: Task, scores: &[Score], team: &Team) -> Result<Self> {
-        let checkpoint = args.model.load(false, None, &team.device)?;
+impl Inputs {
+    fn of(args: &OutliersArgs, task: Task, scores: &[Score], group: &ProcessGroup) -> Result<Self> {
+        let checkpoint = args.model.load(false, None, &group.device)?;
         let config = checkpoint.model.config();
         let background = args.background.as_deref();
         let background = background
-            .map(|path| open_background(path, &team.device, config.image))
+            .map(|path| open_background(path, &group.device, config.image))
             .transpose()?;
         let open = |choice, option, split, limit| {
-            Collection::of_dataset((choice, option), split, limit, config, &args.data_dir)
+            NamedImages::of_dataset((choice, option), split, limit, config, &args.data_dir)
         };
         let open_normal = |split, limit| {
             let choice = Choice::of(args.dataset, &checkpoint.header.dataset)?;
@@ -139,7 +139,7 @@ impl Opened {
         let questioned = match args.against.map(Choice::Named) {
             Some(choice) => Some(open(choice, "--against", args.split, args.limit)?),
             None if args.images.is_empty() => None,
-            None => Some(Collection::of_files(&args.images, config)?),
+            None => Some(NamedImages::of_files(&args.images, config)?),
         };
         let normal = match (task, &questioned) {
             (Task::Rank(_), Some(_)) => None,
@@ -151,7 +151,7 @@ impl Opened {
             None
         };
         // The other processes write nothing.
-        let out = args.out.as_deref().filter(|_| team.ranks.leads());
+        let out = args.out.as_deref().filter(|_| group.ranks.leads());
         let (drawing, file) = match (task, out) {
             (_, None) => (None, None),
             (Task::Judge(_), Some(path)) => (None, Some(Output::create(path)?)),

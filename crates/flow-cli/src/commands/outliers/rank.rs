@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     Drawing, html,
-    suspects::{Suspects, by_strangeness},
+    observed::{ObservedImages, by_strangeness},
 };
 use crate::{
     cli::OutliersArgs,
@@ -36,23 +36,23 @@ pub(super) fn run(
     args: &OutliersArgs,
     count: usize,
     score: Score,
-    suspects: &Suspects,
+    observed: &ObservedImages,
     drawing: Option<Drawing>,
 ) -> Result<()> {
-    let scores = suspects.scores(score);
+    let scores = observed.scores(score);
     let mut places = by_strangeness(&scores);
     places.truncate(count);
-    let images = &suspects.images;
+    let images = &observed.images;
     let ranked = |&place: &usize| Ranked {
         image: &images.ids[place],
         label: images.labels.as_ref().map(|labels| labels[place]),
         score: scores[place],
-        bits_per_dim: suspects.evidence[place].bits_per_dim,
+        bits_per_dim: observed.evidence[place].bits_per_dim,
     };
     let ranking = Ranking {
         images_of: &images.name,
         images: images.len(),
-        non_finite: suspects.non_finite(),
+        non_finite: observed.non_finite(),
         score: score.as_str(),
         strangest: places.iter().map(ranked).collect(),
     };
@@ -61,7 +61,7 @@ pub(super) fn run(
             output.write(&image_grid::square(&images.pick(&places)?)?)?;
         }
         Some(Drawing::Html(output)) => {
-            output.write(report(&ranking, suspects, &places)?.as_bytes())?;
+            output.write(report(&ranking, observed, &places)?.as_bytes())?;
         }
         None => {}
     }
@@ -74,7 +74,7 @@ pub(super) fn run(
     report::columns(&rows)
 }
 
-fn report(ranking: &Ranking, suspects: &Suspects, places: &[usize]) -> Result<String> {
+fn report(ranking: &Ranking, observed: &ObservedImages, places: &[usize]) -> Result<String> {
     let title = format!("The strangest of {}", ranking.images_of);
     let mut page = html::Page::new(&title);
     page.paragraph(&format!(
@@ -90,7 +90,7 @@ fn report(ranking: &Ranking, suspects: &Suspects, places: &[usize]) -> Result<St
             "" => format!("{image} · {score}"),
             _ => format!("{image} · label {label} · {score}"),
         };
-        page.tile(&tiles::png(&suspects.images.pick(&[place])?)?, &caption);
+        page.tile(&tiles::png(&observed.images.pick(&[place])?)?, &caption);
     }
     Ok(page.finish())
 }

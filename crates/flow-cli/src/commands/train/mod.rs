@@ -13,30 +13,35 @@ use self::start::Start;
 use crate::{
     cli::TrainArgs,
     output::{console::Console, memory, report, words::count},
-    ranks::Team,
+    process_group::ProcessGroup,
     training::{self, EventLog, Follower, Interrupt, Limits, MetricsLog, Outcome, Session},
 };
 
 /// Trains a model.
 pub(crate) fn run(args: &TrainArgs, console: Console) -> Result<()> {
     let interrupt = Interrupt::listen()?;
-    let (engine, device) = (args.distributed.distributed, args.device.device);
-    let team = Team::join(engine, device, interrupt.flag())?;
-    team.end(train(args, console, interrupt, &team))
+    let (backend, device) = (args.distributed.distributed, args.device.device);
+    let group = ProcessGroup::join(backend, device, interrupt.flag())?;
+    group.end(train(args, console, interrupt, &group))
 }
 
-fn train(args: &TrainArgs, console: Console, interrupt: Interrupt, team: &Team) -> Result<()> {
-    let ranks = &*team.ranks;
+fn train(
+    args: &TrainArgs,
+    console: Console,
+    interrupt: Interrupt,
+    group: &ProcessGroup,
+) -> Result<()> {
+    let ranks = &*group.ranks;
     let Start {
         mut trainer,
         images,
         notes,
         folder,
-    } = team.agree(Start::of(args, team))?;
-    team.agree(images.check_united(ranks))?;
+    } = group.agree(Start::of(args, group))?;
+    group.agree(images.check_united(ranks))?;
     trainer.unite(ranks)?;
-    let all_reduce = AllReduce::new(team.ranks.clone(), trainer.parameters());
-    let device = team.device.clone();
+    let all_reduce = AllReduce::new(group.ranks.clone(), trainer.parameters());
+    let device = group.device.clone();
     if !ranks.leads() {
         let images = &images;
         return Follower {

@@ -15,7 +15,7 @@ use crate::{
         pretrained,
     },
     output::words,
-    ranks::Team,
+    process_group::ProcessGroup,
     training::{self, Images, Journal, Limits, Notes, RunFolder},
 };
 
@@ -40,9 +40,9 @@ struct Source {
 }
 
 impl Start {
-    pub(super) fn of(args: &TrainArgs, team: &Team) -> Result<Self> {
-        let leads = team.ranks.leads();
-        let source = Source::of(args, &team.device)?;
+    pub(super) fn of(args: &TrainArgs, group: &ProcessGroup) -> Result<Self> {
+        let leads = group.ranks.leads();
+        let source = Source::of(args, &group.device)?;
         let name = dataset(args, source.as_ref())?;
         let default = default_folder(args, name);
         let mut folder = if leads {
@@ -51,11 +51,11 @@ impl Start {
             RunFolder::of_leader(&args.output, default)
         };
         let (trainer, images, notes) = if args.output.resume {
-            resume(args, &folder, &team.device)?
+            resume(args, &folder, &group.device)?
         } else {
-            begin(args, name, source, &team.device)?
+            begin(args, name, source, &group.device)?
         };
-        let (batch_size, size) = (trainer.settings().batch_size, team.ranks.size());
+        let (batch_size, size) = (trainer.settings().batch_size, group.ranks.size());
         ensure!(
             batch_size >= size,
             "a batch of {} is too small for {}; choose a larger `--batch-size`",
@@ -182,7 +182,7 @@ fn resume(
     let images = open_images(args, name, (notes.flip, notes.mutate), eval_images)?;
     data::check_fit(trainer.config(), &images.train)?;
     notes.check_images(&images)?;
-    let settings = training::check_same(args, &trainer, &notes, &images.train)?;
+    let settings = training::resumed_settings(args, &trainer, &notes, &images.train)?;
     let batch_size = trainer.settings().batch_size;
     check_batch_size(batch_size, &images.train)?;
     ensure!(

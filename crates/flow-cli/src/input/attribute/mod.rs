@@ -54,7 +54,7 @@ impl Attribute {
     }
 
     /// True if the two sets are found in a whole data set; other attributes name their images.
-    pub(crate) fn is_sought(&self) -> bool {
+    pub(crate) fn needs_dataset(&self) -> bool {
         matches!(self, Self::Measured(_) | Self::Classes(..))
     }
 

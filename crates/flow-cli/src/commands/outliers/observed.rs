@@ -6,10 +6,10 @@ use flow_analysis::outliers::{
 };
 use flow_glow::{Glow, ranks::Ranks};
 
-use crate::{input::collection::Collection, output::console::Console};
+use crate::{input::named_images::NamedImages, output::console::Console};
 
 /// The models and the compressor that observe images.
-pub(super) struct Witnesses<'a> {
+pub(super) struct Observers<'a> {
     pub(super) model: &'a Glow,
     pub(super) background: Option<&'a Glow>,
     pub(super) compressor: Compressor,
@@ -21,15 +21,15 @@ pub(super) struct Witnesses<'a> {
 }
 
 /// Images with the observations of each.
-pub(super) struct Suspects {
-    pub(super) images: Collection,
+pub(super) struct ObservedImages {
+    pub(super) images: NamedImages,
     pub(super) evidence: Vec<Evidence>,
     entropy: Option<f64>,
 }
 
-impl Witnesses<'_> {
+impl Observers<'_> {
     /// Observes each image; typicality is the distance from `entropy`.
-    pub(super) fn ask(&self, images: Collection, entropy: Option<f64>) -> Result<Suspects> {
+    pub(super) fn ask(&self, images: NamedImages, entropy: Option<f64>) -> Result<ObservedImages> {
         let config = self.model.config();
         let observations = self.observe(&images, self.model)?;
         let code_lengths = if self.scores.contains(&Score::Complexity) {
@@ -52,7 +52,7 @@ impl Witnesses<'_> {
                 code_bits_per_dim: code_lengths.as_ref().map(|lengths| lengths[i]),
                 background_bits_per_dim: background.as_ref().map(|of| of[i].bits_per_dim),
             });
-        Ok(Suspects {
+        Ok(ObservedImages {
             evidence: evidence.collect(),
             images,
             entropy,
@@ -60,7 +60,7 @@ impl Witnesses<'_> {
     }
 
     /// The mean of −log p over training images, in bits per dimension.
-    pub(super) fn entropy(&self, images: &Collection) -> Result<f64> {
+    pub(super) fn entropy(&self, images: &NamedImages) -> Result<f64> {
         let observations = self.observe(images, self.model)?;
         let sum: f64 = observations.iter().map(|one| one.bits_per_dim).sum();
         let entropy = sum / observations.len() as f64;
@@ -73,13 +73,13 @@ impl Witnesses<'_> {
         Ok(entropy)
     }
 
-    fn observe(&self, images: &Collection, model: &Glow) -> Result<Vec<Observation>> {
+    fn observe(&self, images: &NamedImages, model: &Glow) -> Result<Vec<Observation>> {
         let mut progress = self.console.progress(0.0);
         images.observe(model, None, self.seed, self.ranks, &mut progress)
     }
 }
 
-impl Suspects {
+impl ObservedImages {
     /// The score of each image.
     pub(super) fn scores(&self, score: Score) -> Vec<f64> {
         let of = |evidence| score.of(evidence, self.entropy);

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Images with names.
-pub(crate) struct Collection {
+pub(crate) struct NamedImages {
     /// The name of the collection.
     pub(crate) name: String,
     /// u8 `[N, C, H, W]`, on the CPU.
@@ -34,7 +34,7 @@ pub(crate) struct Collection {
     noise: fn(u64) -> Noise,
 }
 
-impl Collection {
+impl NamedImages {
     /// Opens a split of a data set, evenly thinned out to `limit` images; `option` named it.
     pub(crate) fn of_dataset(
         (choice, option): (Choice, &str),

@@ -15,7 +15,7 @@ use crate::cli::{ModelArgs, TrainArgs};
 ///
 /// # Errors
 /// Names the options that contradict it.
-pub(crate) fn check_same(
+pub(crate) fn resumed_settings(
     args: &TrainArgs,
     trainer: &Trainer,
     notes: &Notes,

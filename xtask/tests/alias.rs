@@ -21,7 +21,7 @@ fn what_is_typed_and_what_comes_back_are_those_of_flow() {
     let cargo = work.path().join("cargo");
     fs::write(&cargo, STAND_IN).unwrap();
     fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755)).unwrap();
-    let doors: [(&[&str], &[&str]); 3] = [
+    let aliases: [(&[&str], &[&str]); 3] = [
         (&["convert-checkpoint"], &["convert"]),
         (&["fetch"], &["fetch"]),
         (&["fetch-mnist"], &["fetch", "mnist"]),
@@ -32,7 +32,7 @@ fn what_is_typed_and_what_comes_back_are_those_of_flow() {
         &["in.pt", "an out", "--size", "8", "-v"],
         &["--to=nflows", "--", "-x"],
     ];
-    for (typed, words) in doors {
+    for (typed, words) in aliases {
         for (more, status) in arguments.into_iter().zip([0, 1, 2, 101]) {
             let ran = Command::new(env!("CARGO_BIN_EXE_xtask"))
                 .args(typed)

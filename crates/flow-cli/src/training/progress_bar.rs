@@ -12,13 +12,13 @@ use crate::output::console::Progress;
 const SMOOTHING: f64 = 0.95;
 
 /// A progress bar with averages over the last steps.
-pub(super) struct Pulse {
+pub(super) struct TrainingBar {
     bar: Progress,
     bits_per_dim: Option<f64>,
     step_seconds: Option<f64>,
 }
 
-impl Pulse {
+impl TrainingBar {
     pub(super) fn new(bar: Progress) -> Self {
         Self {
             bar,

@@ -15,13 +15,13 @@ use crate::{device::DeviceChoice, output::report};
 
 /// A library that connects processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Engine {
+pub(crate) enum Backend {
     Mpi,
     Nccl,
 }
 
 /// This process among those of its job.
-pub(crate) struct Team {
+pub(crate) struct ProcessGroup {
     /// Communication with the other processes.
     pub(crate) ranks: Rc<dyn Ranks>,
     /// The device that computes.
@@ -32,16 +32,16 @@ pub(crate) struct Team {
 #[derive(Debug)]
 pub(crate) struct AlreadyReported;
 
-impl Team {
+impl ProcessGroup {
     /// Joins the others by the backend of `--distributed`, if it is given. `stop` is set when the
     /// user asks to stop.
     pub(crate) fn join(
-        engine: Option<Engine>,
+        backend: Option<Backend>,
         choice: DeviceChoice,
         stop: Arc<AtomicBool>,
     ) -> Result<Self> {
         let launch = Launch::from_env();
-        let Some(engine) = engine else {
+        let Some(backend) = backend else {
             if let Some(Launch { size, .. }) = launch.filter(|launch| launch.size > 1) {
                 bail!(
                     "a launcher has started this command {size} times, and each would do the same work; {}",
@@ -53,13 +53,13 @@ impl Team {
                 device: choice.open()?,
             });
         };
-        engine.check_built()?;
+        backend.check_built()?;
         let launch = launch.with_context(|| {
             format!(
-                "`--distributed {engine}` needs a launcher, as in `mpirun -n 2 flow train --distributed {engine}`"
+                "`--distributed {backend}` needs a launcher, as in `mpirun -n 2 flow train --distributed {backend}`"
             )
         })?;
-        engine.join(&launch, choice, stop)
+        backend.join(&launch, choice, stop)
     }
 
     /// Fails in all processes if one has failed; that one reports its error.
@@ -99,10 +99,10 @@ impl Team {
     }
 }
 
-impl Engine {
+impl Backend {
     #[cfg_attr(
         all(feature = "mpi", feature = "nccl"),
-        allow(clippy::unnecessary_wraps, reason = "other builds lack an engine")
+        allow(clippy::unnecessary_wraps, reason = "other builds lack a backend")
     )]
     fn check_built(self) -> Result<()> {
         let (built, name) = match self {
@@ -118,8 +118,13 @@ impl Engine {
         Ok(())
     }
 
-    #[allow(unused_variables, reason = "some builds have no engine")]
-    fn join(self, launch: &Launch, choice: DeviceChoice, stop: Arc<AtomicBool>) -> Result<Team> {
+    #[allow(unused_variables, reason = "some builds have no backend")]
+    fn join(
+        self,
+        launch: &Launch,
+        choice: DeviceChoice,
+        stop: Arc<AtomicBool>,
+    ) -> Result<ProcessGroup> {
         match self {
             #[cfg(feature = "mpi")]
             Self::Mpi => {
@@ -134,7 +139,7 @@ impl Engine {
                     );
                 }
                 let ranks = Rc::new(ranks);
-                Ok(Team { ranks, device })
+                Ok(ProcessGroup { ranks, device })
             }
             #[cfg(feature = "nccl")]
             Self::Nccl => {
@@ -146,10 +151,10 @@ impl Engine {
                 let messenger = messenger(launch, stop)?;
                 let ranks = flow_glow::ranks::Nccl::join(launch, &device, messenger.as_deref())?;
                 let ranks = Rc::new(ranks);
-                Ok(Team { ranks, device })
+                Ok(ProcessGroup { ranks, device })
             }
             #[allow(unreachable_patterns, reason = "some builds have all engines")]
-            engine => engine
+            backend => backend
                 .check_built()
                 .and_then(|()| bail!("there is no backend")),
         }
@@ -182,7 +187,7 @@ fn how_to_distribute() -> &'static str {
     }
 }
 
-impl fmt::Display for Engine {
+impl fmt::Display for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Mpi => "mpi",
