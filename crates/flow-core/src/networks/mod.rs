@@ -25,7 +25,7 @@ pub trait Conditioner: Send + Sync {
         None
     }
 
-    /// K of the context that [`given`](Self::given) needs; `None` if it takes none, or one is bound.
+    /// K of the context that [`given`](Self::given) needs; `None` if it takes none or has one.
     fn context(&self) -> Option<usize> {
         None
     }
