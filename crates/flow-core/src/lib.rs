@@ -95,6 +95,8 @@ mod bijections {
     pub use pointwise::Pointwise;
     mod reshape;
     pub use reshape::Reshape;
+    mod soft_clip;
+    pub use soft_clip::SoftClip;
     mod squeeze;
     pub use squeeze::Squeeze;
     mod whiten;

@@ -128,6 +128,14 @@ const TABLE: &[Row] = &[
     elementwise("softplus", |_, _| Ok(Box::new(Pointwise::Softplus))),
     elementwise("exp", |_, _| Ok(Box::new(Pointwise::Exp))),
     elementwise("tanh", |_, _| Ok(Box::new(Pointwise::Tanh))),
+    Row {
+        draw: |seed, shape| {
+            random::uniform(seed, shape, DType::F64, &Device::Cpu)?.affine(1.9, -0.95)
+        },
+        ..elementwise("soft clip", |_, _| {
+            Ok(Box::new(flow_core::SoftClip::new(1.0)?))
+        })
+    },
     elementwise("logit", |_, _| Ok(Box::new(Inverse(Pointwise::Sigmoid)))),
     row("additive", |d, p| {
         coupling(d, Additive, Passing::FirstHalf, SIZE, p)
