@@ -7,7 +7,7 @@ use candle_core::{DType, Device, Result, Tensor};
 use flow_core::params::ParamStore;
 use flow_core::random;
 use flow_core::recipes::{self, Recipe};
-use flow_core::train::{FitSettings, fit};
+use flow_core::train::{FitSettings, Optimization, fit};
 use image::{Rgb, RgbImage};
 use std::f32::consts::PI;
 use std::ops::ControlFlow;
@@ -82,7 +82,10 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
             recipes::neural_spline_flow(2, &recipe, params.builder(DType::F32, &Device::Cpu))?;
         let settings = FitSettings {
             max_steps: 800,
-            learning_rate: 3e-3,
+            optimization: Optimization {
+                learning_rate: 3e-3,
+                ..Optimization::default()
+            },
             ..FitSettings::default()
         };
         let fitted = fit(&flow, &params, &points, &settings, |epoch| {

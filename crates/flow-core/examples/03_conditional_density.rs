@@ -7,7 +7,7 @@ use candle_core::{DType, Device, Result, Tensor};
 use flow_core::params::ParamStore;
 use flow_core::random;
 use flow_core::recipes::{self, Recipe};
-use flow_core::train::{FitSettings, fit};
+use flow_core::train::{FitSettings, Optimization, fit};
 use std::ops::ControlFlow;
 
 const COUNT: usize = 6000;
@@ -36,7 +36,10 @@ fn main() -> Result<()> {
         recipes::masked_autoregressive_flow(2, &recipe, params.builder(DType::F32, &Device::Cpu))?;
     let settings = FitSettings {
         max_steps: 600,
-        learning_rate: 3e-3,
+        optimization: Optimization {
+            learning_rate: 3e-3,
+            ..Optimization::default()
+        },
         ..FitSettings::default()
     };
     let fitted = fit(&flow, &params, (&landing, &speed), &settings, |_| {

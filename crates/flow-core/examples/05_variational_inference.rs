@@ -5,11 +5,10 @@
 
 use candle_core::{DType, Device, Result, Tensor};
 use flow_core::distribution::StandardNormal;
-use flow_core::optimizer::{Moments, Optimizer, Update};
 use flow_core::params::ParamStore;
+use flow_core::train::{LossGradient, MemoryStore, Optimization, Steps};
 use flow_core::{
-    Affine, Autoregressive, Bijection, Chain, Flow, Gradients, Inverse, MlpSize, Order,
-    Permutation, ScaleMap,
+    Affine, Autoregressive, Bijection, Chain, Flow, Inverse, MlpSize, Order, Permutation, ScaleMap,
 };
 use std::f64::consts::PI;
 
@@ -46,13 +45,17 @@ fn main() -> Result<()> {
         StandardNormal::new(2, DType::F32, &Device::Cpu),
     );
 
-    let mut moments = Moments::default();
+    let settings = Optimization {
+        learning_rate: 5e-3,
+        ..Optimization::default()
+    };
+    let (mut steps, mut store) = (Steps::default(), MemoryStore::default());
     for step in 0..STEPS {
         let (x, log_prob) = flow.with_graph().sample_with_log_prob(128, step)?;
         let loss = (log_prob - log_density(&x)?)?.mean_all()?;
-        let gradients = Gradients::of(&loss, &params)?;
-        let rate = 5e-3 * (1.0 - step as f64 / STEPS as f64);
-        moments.update(Update::new(Optimizer::Adam, step, rate), &gradients)?;
+        let gradient = LossGradient::of(&loss, &params)?;
+        let rate = settings.learning_rate_at(step, step as f64 / STEPS as f64);
+        steps.take(&gradient, rate, &settings, &mut store)?;
     }
 
     let (x, log_prob) = flow.sample_with_log_prob(20_000, STEPS)?;

@@ -12,7 +12,7 @@
 //! [`Coupling`] and [`Autoregressive`] move numbers by any [`Transform`], whose parameters a
 //! [`Conditioner`] gives, for vectors an [`Mlp`]. What depends on a context is bound to it first:
 //! [`Flow::given`], [`Bijection::given`]. [`params`] makes and names parameters; [`Gradients`]
-//! collects what training needs, [`optimizer`] moves them; [`check`] proves that a bijection is
+//! collects what training needs, [`train`] moves them; [`check`] proves that a bijection is
 //! one; [`ops`] holds the fused operations behind the speed.
 //!
 //! Density of points, learned:
@@ -59,7 +59,6 @@ mod inspect;
 pub mod linalg;
 mod networks;
 pub mod ops;
-pub mod optimizer;
 pub mod params;
 pub mod random;
 pub mod recipes;

@@ -57,7 +57,7 @@ pub use prior::SplitPrior;
 pub use step::{FlowStep, Place};
 pub use tensor_file::read_tensors;
 pub use train::{
-    AllReduce, BatchGradient, Divergence, Fault, Inversion, Memory, Origin, Progress, Shard,
-    StepReport, TrainSettings, Trainer, UnsoundInversion, ranks,
+    AllReduce, BatchGradient, Fault, Inversion, Memory, Origin, Progress, Shard, StepReport,
+    TrainSettings, Trainer, UnsoundInversion, ranks,
 };
 pub use whole::Whole;

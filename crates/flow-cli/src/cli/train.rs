@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum, builder::TypedValueParser};
-use flow_core::{ops::Precision, optimizer::Optimizer};
+use flow_core::{ops::Precision, train::Optimizer};
 use flow_data::DatasetName;
 use flow_glow::{
     Coupling, Dequantization, Memory, Peer, ScaleMap, TrainSettings, UnsoundInversion,
@@ -285,7 +285,7 @@ pub(crate) struct OptimizationArgs {
         value_parser = values::whole::<0, u64>,
         help = default(
             "Steps over which the learning rate rises from 0",
-            TrainSettings::default().warmup_steps
+            TrainSettings::default().optimization.warmup_steps
         )
     )]
     pub(crate) warmup_steps: Option<u64>,
@@ -296,7 +296,7 @@ pub(crate) struct OptimizationArgs {
         value_parser = values::positive,
         help = default(
             "Largest norm of the gradient over all parameters; larger ones are scaled down to it",
-            TrainSettings::default().clip_norm
+            TrainSettings::default().optimization.clip_norm
         )
     )]
     pub(crate) clip_norm: Option<f64>,
@@ -307,7 +307,7 @@ pub(crate) struct OptimizationArgs {
         value_parser = values::share,
         help = default(
             "Decay of the moving average of the weights in a step; eval and sample use the average",
-            TrainSettings::default().average_decay
+            TrainSettings::default().optimization.average_decay
         )
     )]
     pub(crate) average_decay: Option<f64>,
@@ -387,7 +387,7 @@ impl Preset {
     /// The learning rate it starts from: the larger a model, the less it bears.
     pub(crate) fn learning_rate(self) -> f64 {
         match self {
-            Self::Small => TrainSettings::default().learning_rate,
+            Self::Small => TrainSettings::default().optimization.learning_rate,
             Self::Base => 4e-3,
             Self::Paper => 1e-3,
         }

@@ -74,14 +74,14 @@ struct Times {
 impl Times {
     fn measure(args: &BenchArgs, config: &GlowConfig, device: &Device) -> Result<Self> {
         let (batch, image) = (args.batch_size, config.image);
-        let settings = TrainSettings {
+        let mut settings = TrainSettings {
             batch_size: batch,
             precision: args.precision,
             memory: args.memory,
-            // Noise is not to be learnt: the weights stay near those of a fresh model.
-            learning_rate: 1e-6,
             ..TrainSettings::default()
         };
+        // Noise is not to be learnt: the weights stay near those of a fresh model.
+        settings.optimization.learning_rate = 1e-6;
         let mut trainer = Trainer::new(config, settings, "noise", device)?;
         // As `train` does.
         trainer.keep_on_disk(&env::temp_dir())?;

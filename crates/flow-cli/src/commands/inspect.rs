@@ -114,6 +114,7 @@ fn name_of(origin: &Origin) -> String {
 /// The training of a model.
 fn training_rows(training: &TrainingRecord) -> Result<[(&'static str, String); 5]> {
     let TrainingRecord { settings, progress } = training;
+    let optimization = &settings.optimization;
     let time = Duration::from_secs(progress.seconds.max(0.0) as u64);
     Ok([
         (
@@ -129,13 +130,13 @@ fn training_rows(training: &TrainingRecord) -> Result<[(&'static str, String); 5
             "optimizer",
             format!(
                 "{}, learning rate {}, {}, gradient norm up to {}",
-                name(&settings.optimizer)?,
-                settings.learning_rate,
-                count(settings.warmup_steps as usize, "warm-up step"),
-                settings.clip_norm
+                name(&optimization.optimizer)?,
+                optimization.learning_rate,
+                count(optimization.warmup_steps as usize, "warm-up step"),
+                optimization.clip_norm
             ),
         ),
-        ("average decay", settings.average_decay.to_string()),
+        ("average decay", optimization.average_decay.to_string()),
         ("batch size", settings.batch_size.to_string()),
         ("seed", settings.seed.to_string()),
     ])

@@ -1,8 +1,9 @@
 //! Batches that are refused: left out, undone, or the end of the training, and why.
 
 use anyhow::{Result, bail};
+use flow_core::train::Divergence;
 use flow_data::Batch;
-use flow_glow::{Divergence, Fault, Shard};
+use flow_glow::{Fault, Shard};
 
 use super::{Session, order::Order};
 use crate::input::data;
@@ -55,7 +56,7 @@ impl Session<'_> {
         if unmoved {
             return "no step has moved the weights since, so look at the last images".to_owned();
         }
-        let lr = self.trainer.settings().learning_rate;
+        let lr = self.trainer.settings().optimization.learning_rate;
         format!("begin again with a lower `--lr` than {lr}")
     }
 

@@ -11,7 +11,8 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use flow_glow::{Divergence, Progress, StepReport};
+use flow_core::train::Divergence;
+use flow_glow::{Progress, StepReport};
 use serde::{Deserialize, Serialize};
 
 use crate::output::{files, words::count};

@@ -104,18 +104,26 @@ pub(super) fn apply_optimization(
 ) -> Vec<&'static str> {
     Changes::of(settings)
         .set("--batch-size", |all| &mut all.batch_size, args.batch_size)
-        .set("--lr", |all| &mut all.learning_rate, args.lr)
-        .set("--optimizer", |all| &mut all.optimizer, args.optimizer)
+        .set("--lr", |all| &mut all.optimization.learning_rate, args.lr)
+        .set(
+            "--optimizer",
+            |all| &mut all.optimization.optimizer,
+            args.optimizer,
+        )
         .set("--precision", |all| &mut all.precision, args.precision)
         .set(
             "--warmup-steps",
-            |all| &mut all.warmup_steps,
+            |all| &mut all.optimization.warmup_steps,
             args.warmup_steps,
         )
-        .set("--clip-norm", |all| &mut all.clip_norm, args.clip_norm)
+        .set(
+            "--clip-norm",
+            |all| &mut all.optimization.clip_norm,
+            args.clip_norm,
+        )
         .set(
             "--average-decay",
-            |all| &mut all.average_decay,
+            |all| &mut all.optimization.average_decay,
             args.average_decay,
         )
         .set(

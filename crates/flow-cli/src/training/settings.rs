@@ -90,15 +90,11 @@ pub(crate) fn check_peer(args: &ModelArgs) -> Result<(), String> {
 /// The training that options ask for.
 pub(crate) fn settings(args: &TrainArgs) -> TrainSettings {
     let preset = args.model.preset.unwrap_or_default();
-    let base = TrainSettings {
-        learning_rate: preset.learning_rate(),
-        classification: if args.model.classes {
-            CLASSIFICATION
-        } else {
-            0.0
-        },
-        ..TrainSettings::default()
-    };
+    let mut base = TrainSettings::default();
+    base.optimization.learning_rate = preset.learning_rate();
+    if args.model.classes {
+        base.classification = CLASSIFICATION;
+    }
     changed(&args.optimization, base)
 }
 
@@ -120,18 +116,14 @@ pub(crate) fn settings_from(
     source: &Header,
     config: &GlowConfig,
 ) -> TrainSettings {
-    let mut base = match &source.training {
-        Some(training) => training.settings.clone(),
-        None => TrainSettings {
-            learning_rate: Preset::Paper.learning_rate(),
-            ..TrainSettings::default()
-        },
-    };
+    let training = source.training.as_ref();
+    let mut base = training.map_or_else(TrainSettings::default, |it| it.settings.clone());
+    let preset = args.model.preset;
+    if let Some(preset) = preset.or(training.is_none().then_some(Preset::Paper)) {
+        base.optimization.learning_rate = preset.learning_rate();
+    }
     if source.model.classes.is_none() && config.classes.is_some() {
         base.classification = CLASSIFICATION;
-    }
-    if let Some(preset) = args.model.preset {
-        base.learning_rate = preset.learning_rate();
     }
     changed(&args.optimization, base)
 }

@@ -57,8 +57,8 @@ pub(super) fn in_gradients<B: Bijection>(
     data: &Data,
 ) -> Result<Option<String>> {
     let is_bad = |start, count| -> Result<bool> {
-        let (_, gradients) = gradient(flow, params, &data.rows(start, count)?)?;
-        Ok(!gradients.global_norm()?.is_finite())
+        let rows = data.rows(start, count)?;
+        Ok(!gradient(flow, params, &rows)?.norm.is_finite())
     };
     let (mut start, mut count) = (0, data.count()?);
     if !is_bad(start, count)? {

@@ -1,7 +1,9 @@
 //! The loop behind [`fit`](super::fit).
 
-use super::{Data, Epoch, Fit, FitSettings, RUN, cause, gradient, log_prob, mean_loss};
-use crate::optimizer::{Moments, Update};
+use super::{
+    Data, Divergence, Epoch, Fit, FitSettings, MemoryStore, RUN, Steps, cause, gradient, log_prob,
+    mean_loss,
+};
 use crate::params::ParamStore;
 use crate::{Bijection, Flow, Gradients, Result, random};
 use candle_core::{Tensor, Var, bail};
@@ -20,13 +22,13 @@ pub(super) struct Fitting<'a, B> {
     /// Rows that epochs are compared by where nothing is held out.
     measured: Data,
     /// Those that are planned.
-    steps: usize,
+    steps: u64,
 }
 
 /// State of a fit.
 pub(super) struct State {
-    moments: Moments,
-    step: usize,
+    steps: Steps,
+    store: MemoryStore,
     epoch: usize,
     best: Option<Epoch>,
     /// The best weights so far.
@@ -38,8 +40,8 @@ pub(super) struct State {
 impl State {
     pub(super) fn new(params: &ParamStore) -> Result<Self> {
         Ok(Self {
-            moments: Moments::default(),
-            step: 0,
+            steps: Steps::default(),
+            store: MemoryStore::default(),
             epoch: 0,
             best: None,
             weights: copies(params)?,
@@ -49,7 +51,7 @@ impl State {
 
     /// Weights that have not moved yet were not spoilt by the learning rate.
     fn advice(&self) -> &'static str {
-        match self.step {
+        match self.steps.updates {
             0 => "",
             _ => "; take a lower learning rate",
         }
@@ -91,7 +93,7 @@ impl<'a, B: Bijection> Fitting<'a, B> {
             measured,
             steps: settings
                 .max_steps
-                .min(batches.saturating_mul(settings.epochs)),
+                .min(batches.saturating_mul(settings.epochs)) as u64,
         })
     }
 
@@ -110,6 +112,7 @@ impl<'a, B: Bijection> Fitting<'a, B> {
         loop {
             state.epoch += 1;
             let moving = self.epoch(state)?;
+            state.store.swap_averages(self.params)?;
             let report = self.measure(state, moving)?;
             let best = match state.best {
                 Some(best) if !report.best => best,
@@ -120,9 +123,10 @@ impl<'a, B: Bijection> Fitting<'a, B> {
             }
             state.best = Some(best);
             let patience = state.epoch - best.epoch >= self.settings.patience;
-            if progress(&report).is_break() || patience || state.step == self.steps {
+            if progress(&report).is_break() || patience || state.steps.updates == self.steps {
                 return self.finish(state, best);
             }
+            state.store.swap_averages(self.params)?;
         }
     }
 
@@ -135,7 +139,7 @@ impl<'a, B: Bijection> Fitting<'a, B> {
         let (mut sum, mut rows) = (0.0, 0);
         let count = self.train.count()?;
         for start in (0..count).step_by(self.settings.batch_size) {
-            if state.step == self.steps {
+            if state.steps.updates == self.steps {
                 break;
             }
             let batch = shuffled.rows(start, self.settings.batch_size.min(count - start))?;
@@ -147,25 +151,22 @@ impl<'a, B: Bijection> Fitting<'a, B> {
 
     /// Moves the weights, and returns the loss before.
     fn step(&self, state: &mut State, batch: &Data) -> Result<f64> {
-        let (loss, gradients) = gradient(self.flow, self.params, batch)?;
-        let norm = gradients.global_norm()?;
-        if !(loss.is_finite() && norm.is_finite()) {
-            state.gradient_failed = loss.is_finite();
+        let gradient = gradient(self.flow, self.params, batch)?;
+        let (loss, norm) = (gradient.loss, gradient.norm);
+        let updates = state.steps.updates;
+        // A jump is accepted: −ln p of vectors has no scale to tell one by, and the best weights
+        // are kept.
+        if let Err(cause) = Divergence::check_finite(loss, norm) {
+            state.gradient_failed = cause == Divergence::Gradient;
             bail!(
-                "training: at step {} the loss is {loss} and the norm of its gradient {norm}{}",
-                state.step,
+                "training: at step {updates} the loss is {loss} and the norm of its gradient {norm}{}",
                 state.advice()
             );
         }
-        let rate = self
-            .settings
-            .learning_rate_at(state.step as f64 / self.steps as f64);
-        let update = Update {
-            gradient_scale: (self.settings.clip_norm / norm).min(1.0),
-            ..Update::new(self.settings.optimizer, state.step as u64, rate)
-        };
-        state.moments.update(update, &gradients)?;
-        state.step += 1;
+        let settings = &self.settings.optimization;
+        let rate = settings.learning_rate_at(updates, updates as f64 / self.steps as f64);
+        let State { steps, store, .. } = state;
+        steps.take(&gradient, rate, settings, store)?;
         Ok(loss)
     }
 
@@ -176,7 +177,7 @@ impl<'a, B: Bijection> Fitting<'a, B> {
         let held_out = self.held_out.is_some();
         Ok(Epoch {
             epoch: state.epoch,
-            steps: state.step,
+            steps: state.steps.updates as usize,
             train: if held_out { moving } else { loss },
             validation: held_out.then_some(loss),
             best: state.best.is_none_or(|best| loss < best.loss()),
@@ -202,7 +203,7 @@ impl<'a, B: Bijection> Fitting<'a, B> {
         if !loss.is_finite() {
             bail!(
                 "training: after {} steps the loss is {loss}{}",
-                state.step,
+                state.steps.updates,
                 state.advice()
             );
         }

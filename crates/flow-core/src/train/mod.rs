@@ -1,14 +1,28 @@
-//! Fitting a flow to data: shuffled batches, early stopping, and the best weights in the end.
+//! Training: a step of the optimiser and its settings, and fitting a flow to data by such steps.
 //!
-//! Nothing is printed; a callback sees how it goes after every epoch and can end it.
+//! [`fit`] shuffles batches, stops early and ends with the best weights. Nothing is printed; a
+//! callback sees how it goes after every epoch and can end it. A loop of one's own takes [`Steps`].
 
 mod cause;
 mod data;
 mod fitting;
+mod guard;
+mod in_place;
+mod optimization;
+mod optimizer;
 mod settings;
+mod state_store;
+mod step;
 
 pub use data::Data;
-pub use settings::{FitSettings, Schedule};
+pub use guard::{Divergence, Losses};
+pub use optimization::{Optimization, Schedule};
+pub use optimizer::{Optimizer, ParameterState};
+pub use settings::FitSettings;
+pub use state_store::{MemoryStore, StateStore};
+pub use step::{LossGradient, Steps};
+
+use optimizer::Update;
 
 use crate::params::ParamStore;
 use crate::runs::{RunLength, in_runs};
@@ -109,7 +123,7 @@ fn gradient<B: Bijection>(
     flow: &Flow<B>,
     params: &ParamStore,
     batch: &Data,
-) -> Result<(f64, Gradients)> {
+) -> Result<LossGradient> {
     let count = batch.count()?;
     if count == 0 {
         bail!("training: a batch is empty");
@@ -126,7 +140,7 @@ fn gradient<B: Bijection>(
     .into_iter()
     .unzip();
     sum.append(gradients)?;
-    Ok((losses.iter().sum(), sum))
+    LossGradient::new(losses.iter().sum(), sum)
 }
 
 /// ln p of all of `data`, with a graph.

@@ -1,19 +1,8 @@
 //! Settings of a fit.
 
+use super::Optimization;
 use crate::Result;
-use crate::optimizer::Optimizer;
 use candle_core::bail;
-use std::f64::consts::PI;
-
-/// Schedule of the learning rate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Schedule {
-    /// It stays.
-    Constant,
-    /// It falls to zero along half a cosine over the steps that are planned.
-    #[default]
-    Cosine,
-}
 
 /// Settings of a fit.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,14 +13,8 @@ pub struct FitSettings {
     pub epochs: usize,
     /// At most so many steps.
     pub max_steps: usize,
-    /// The learning rate at first.
-    pub learning_rate: f64,
-    /// Schedule of the learning rate.
-    pub schedule: Schedule,
-    /// The optimiser.
-    pub optimizer: Optimizer,
-    /// The norm, over all parameters, beyond which a gradient is shortened; `f64::MAX` for never.
-    pub clip_norm: f64,
+    /// Settings of a step. With an average, epochs are compared by it and the fit ends with it.
+    pub optimization: Optimization,
     /// The share of the data that is held out, in 0..1, drawn at random.
     pub validation: f64,
     /// After so many epochs without a better one training ends.
@@ -52,10 +35,7 @@ impl Default for FitSettings {
             batch_size: 256,
             epochs: 100,
             max_steps: usize::MAX,
-            learning_rate: 1e-3,
-            schedule: Schedule::default(),
-            optimizer: Optimizer::default(),
-            clip_norm: 5.0,
+            optimization: Optimization::default(),
             validation: 0.1,
             patience: 10,
             keep_best: true,
@@ -78,15 +58,7 @@ impl FitSettings {
         if let Some((name, _)) = counts.iter().find(|(_, count)| *count == 0) {
             bail!("training: {name} must be at least 1, not 0");
         }
-        let sizes = [
-            ("learning_rate", self.learning_rate),
-            ("clip_norm", self.clip_norm),
-        ];
-        for (name, value) in sizes {
-            if !(value > 0.0 && value.is_finite()) {
-                bail!("training: {name} must be above 0 and finite, not {value}");
-            }
-        }
+        self.optimization.check()?;
         if !(0.0..1.0).contains(&self.validation) {
             bail!(
                 "training: validation, the share that is held out, must lie in 0..1, not {}",
@@ -94,13 +66,5 @@ impl FitSettings {
             );
         }
         Ok(())
-    }
-
-    /// At `done` of all steps, in 0..1.
-    pub(super) fn learning_rate_at(&self, done: f64) -> f64 {
-        match self.schedule {
-            Schedule::Constant => self.learning_rate,
-            Schedule::Cosine => self.learning_rate * 0.5 * (1.0 + (PI * done).cos()),
-        }
     }
 }

@@ -4,13 +4,13 @@ use candle_core::{DType, Device, Tensor};
 use flow_core::distribution::{
     DiagonalGaussian, Distribution, GaussianMixture, StandardNormal, Uniform,
 };
-use flow_core::optimizer::{Moments, Optimizer, Update};
 use flow_core::params::ParamStore;
 use flow_core::recipes::{self, Recipe};
-use flow_core::train::{Epoch, FitSettings, fit, mean_loss};
+use flow_core::train::{
+    Epoch, FitSettings, LossGradient, MemoryStore, Optimization, Schedule, Steps, fit, mean_loss,
+};
 use flow_core::{
-    ActNorm, Bijection, Chain, ElementwiseAffine, Flow, Gradients, Whiten, check, constant_columns,
-    random,
+    ActNorm, Bijection, Chain, ElementwiseAffine, Flow, Whiten, check, constant_columns, random,
 };
 use std::ops::ControlFlow;
 
@@ -31,10 +31,17 @@ fn parabola(count: usize, seed: u64) -> (Tensor, Tensor) {
     (Tensor::cat(&[x, y], 1).unwrap(), context)
 }
 
+fn at_rate(learning_rate: f64) -> Optimization {
+    Optimization {
+        learning_rate,
+        ..Optimization::default()
+    }
+}
+
 fn small(max_steps: usize) -> FitSettings {
     FitSettings {
         max_steps,
-        learning_rate: 5e-3,
+        optimization: at_rate(5e-3),
         ..FitSettings::default()
     }
 }
@@ -89,7 +96,7 @@ fn the_best_weights_are_kept_and_training_repeats() {
             let mut epochs = Vec::<Epoch>::new();
             // So fast that it overfits and swings.
             let settings = FitSettings {
-                learning_rate: 0.03,
+                optimization: at_rate(0.03),
                 patience: 4,
                 epochs: 60,
                 batch_size: 300,
@@ -197,6 +204,56 @@ fn bases_draw_what_they_measure() {
     );
 }
 
+/// The average of the weights after each step is aₜ = aₜ₋₁ + (1 − dₜ)(wₜ − aₜ₋₁).
+#[test]
+fn a_fit_with_an_average_ends_with_it() {
+    const DECAY: f64 = 0.3;
+    let points = random::normal(3, (50, 2), DType::F64, &Device::Cpu).unwrap();
+    let points = ((points * 0.1).unwrap() + 1.0).unwrap();
+    let courses = [0.0, DECAY].map(|average_decay| {
+        let params = ParamStore::new(0);
+        let flow = Flow::new(
+            ElementwiseAffine::new(2, params.builder(DType::F64, &Device::Cpu)).unwrap(),
+            StandardNormal::new(2, DType::F64, &Device::Cpu),
+        );
+        let weights = || {
+            let vars = params.vars().into_iter();
+            let vars = vars.map(|(_, var)| var.flatten_all().unwrap().to_vec1::<f64>().unwrap());
+            vars.flatten().collect::<Vec<_>>()
+        };
+        let settings = FitSettings {
+            epochs: 12,
+            validation: 0.0,
+            patience: usize::MAX,
+            keep_best: false,
+            optimization: Optimization {
+                average_decay,
+                schedule: Schedule::Constant,
+                ..at_rate(0.1)
+            },
+            ..FitSettings::default()
+        };
+        let mut course = vec![weights()];
+        fit(&flow, &params, &points, &settings, |_| {
+            course.push(weights());
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        assert_eq!(course.last(), Some(&weights()));
+        course
+    });
+    let [weights, averages] = courses;
+    assert_eq!(averages.len(), 13);
+    let mut expected = weights[0].clone();
+    for (step, (weights, averages)) in weights.iter().zip(&averages).enumerate().skip(1) {
+        let decay = DECAY.min(step as f64 / (9 + step) as f64);
+        for ((expected, weight), average) in expected.iter_mut().zip(weights).zip(averages) {
+            *expected += (1.0 - decay) * (weight - *expected);
+            assert!((*expected - average).abs() < 1e-13, "{expected} {average}");
+        }
+    }
+}
+
 /// Rezende & Mohamed 2015: a flow fitted to an unnormalised density by samples of its own.
 #[test]
 fn variational_inference_finds_a_gaussian() {
@@ -206,7 +263,11 @@ fn variational_inference_finds_a_gaussian() {
         ElementwiseAffine::new(2, builder).unwrap(),
         StandardNormal::new(2, DType::F64, &Device::Cpu),
     );
-    let mut moments = Moments::default();
+    let settings = Optimization {
+        clip_norm: f64::MAX,
+        ..Optimization::default()
+    };
+    let (mut steps, mut store) = (Steps::default(), MemoryStore::default());
     for step in 0..1500 {
         let (x, log_prob) = flow.with_graph().sample_with_log_prob(64, step).unwrap();
         // N((3, −1), 0.5²), unnormalised.
@@ -220,10 +281,9 @@ fn variational_inference_finds_a_gaussian() {
             .unwrap()
             * -2.0;
         let loss = (log_prob - target.unwrap()).unwrap().mean_all().unwrap();
-        let gradients = Gradients::of(&loss, &params).unwrap();
+        let gradient = LossGradient::of(&loss, &params).unwrap();
         let rate = 0.05 * (1.0 - step as f64 / 1500.0);
-        let update = Update::new(Optimizer::Adam, step, rate);
-        moments.update(update, &gradients).unwrap();
+        steps.take(&gradient, rate, &settings, &mut store).unwrap();
     }
     let x = flow
         .bijection()

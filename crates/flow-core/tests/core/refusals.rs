@@ -1,10 +1,11 @@
 //! Data, settings and parameters that no flow can be fitted with, and what is left after an error.
 
 use candle_core::{DType, Device, Tensor};
-use flow_core::optimizer::{Moments, Optimizer, Update};
 use flow_core::params::ParamStore;
 use flow_core::recipes::{self, Recipe};
-use flow_core::train::{FitSettings, fit, mean_loss};
+use flow_core::train::{
+    Divergence, FitSettings, LossGradient, MemoryStore, Optimization, Steps, fit, mean_loss,
+};
 use flow_core::{Bijection, Chain, Flow, Gradients, Inverse, Pointwise, random};
 use std::ops::ControlFlow;
 
@@ -117,10 +118,8 @@ fn a_number_at_the_edge_of_a_logit_is_named() {
 
 #[test]
 fn a_constant_column_is_named_and_a_rate_that_is_too_high_is_blamed_where_it_is_one() {
-    let fast = FitSettings {
-        learning_rate: 1e20,
-        ..short()
-    };
+    let mut fast = short();
+    fast.optimization.learning_rate = 1e20;
     let x = points(200, (0, 0), 0.0);
     let (flow, params) = realnvp(3);
     let message = refusal(&flow, &params, &x, &fast);
@@ -152,11 +151,11 @@ fn what_is_kept_is_what_was_measured() {
     for x in rows.iter().chain([&equal]) {
         for learning_rate in [1e-3, 0.1] {
             let (flow, params) = realnvp(3);
-            let settings = FitSettings {
+            let mut settings = FitSettings {
                 validation: 0.0,
-                learning_rate,
                 ..short()
             };
+            settings.optimization.learning_rate = learning_rate;
             let fitted = fit(&flow, &params, x, &settings, |_| ControlFlow::Continue(())).unwrap();
             let loss = mean_loss(&flow, x).unwrap();
             let count = x.dim(0).unwrap();
@@ -194,10 +193,10 @@ fn settings_that_cannot_be_are_named_with_their_value() {
     let before = weights(&params);
     let fields: [(&str, Set); 2] = [
         ("learning_rate", |settings, value| {
-            settings.learning_rate = value;
+            settings.optimization.learning_rate = value;
         }),
         ("clip_norm", |settings, value| {
-            settings.clip_norm = value;
+            settings.optimization.clip_norm = value;
         }),
     ];
     for (name, set) in fields {
@@ -209,16 +208,20 @@ fn settings_that_cannot_be_are_named_with_their_value() {
             assert_eq!(message, expected);
         }
     }
-    for value in [f64::NAN, 1.0, -0.1, f64::INFINITY] {
-        let settings = FitSettings {
-            validation: value,
-            ..short()
-        };
-        let message = refusal(&flow, &params, &x, &settings);
-        assert!(
-            message.ends_with(&format!("must lie in 0..1, not {value}")),
-            "{message}"
-        );
+    let shares: [Set; 2] = [
+        |settings, value| settings.validation = value,
+        |settings, value| settings.optimization.average_decay = value,
+    ];
+    for set in shares {
+        for value in [f64::NAN, 1.0, -0.1, f64::INFINITY] {
+            let mut settings = short();
+            set(&mut settings, value);
+            let message = refusal(&flow, &params, &x, &settings);
+            assert!(
+                message.ends_with(&format!("must lie in 0..1, not {value}")),
+                "{message}"
+            );
+        }
     }
     let counts: [(&str, Zero); 4] = [
         ("batch_size", |settings| {
@@ -247,13 +250,22 @@ fn settings_that_cannot_be_are_named_with_their_value() {
 
     let loss = flow.with_graph().log_prob(&x).unwrap().sum_all().unwrap();
     let gradients = Gradients::of(&loss, &params).unwrap();
+    let mut gradient = LossGradient::new(1.0, gradients).unwrap();
+    let refusal = |gradient: &LossGradient, rate| {
+        let (mut steps, mut store) = (Steps::default(), MemoryStore::default());
+        let settings = Optimization::default();
+        let error = steps.take(gradient, rate, &settings, &mut store);
+        assert_eq!(steps, Steps::default());
+        first_line(&error.unwrap_err())
+    };
     for rate in [f64::NAN, f64::INFINITY, -1.0] {
-        let update = Update::new(Optimizer::Adam, 0, rate);
-        let error = Moments::default().update(update, &gradients).unwrap_err();
-        assert!(error.to_string().contains(&format!(
-            "learning_rate must be finite and not negative, not {rate}"
-        )));
+        let expected = format!("a step must be at least 0 and finite, not {rate}");
+        assert!(refusal(&gradient, rate).contains(&expected));
     }
+    gradient.loss = f64::NAN;
+    assert_eq!(refusal(&gradient, 1.0), Divergence::Loss.to_string());
+    (gradient.loss, gradient.norm) = (1.0, f64::INFINITY);
+    assert_eq!(refusal(&gradient, 1.0), Divergence::Gradient.to_string());
     assert_eq!(before, weights(&params));
 }
 

@@ -1,11 +1,9 @@
-//! Training: objective, optimiser, schedule, moving average, the guard over them, and the trainer that
-//! holds them.
+//! Training: objective, gradient, state in memory and files, and the trainer that holds them.
 
 mod all_reduce;
 mod batch;
 mod by_inversion;
 mod fault;
-mod guard;
 mod objective;
 mod optimizer_state;
 mod origin;
@@ -20,7 +18,6 @@ mod trainer;
 pub use all_reduce::AllReduce;
 pub use by_inversion::Inversion;
 pub use fault::Fault;
-pub use guard::Divergence;
 pub use origin::Origin;
 pub(crate) use resume::ResumeRecord;
 pub use settings::{Memory, Progress, TrainSettings, UnsoundInversion};

@@ -1,24 +1,23 @@
 //! State of the optimiser: the average of every weight, and the moments of its gradient. A step needs
 //! them once, one parameter after the other, so they need not be in memory.
 
-use crate::Result;
 use crate::checkpoint::{AVERAGE, FIRST_MOMENT, SECOND_MOMENT};
 use crate::tensor_file::{Piece, Scratch};
+use crate::{Error, Result};
 use candle_core::{Tensor, Var};
-use flow_core::Gradients;
-use flow_core::optimizer::Update;
+use flow_core::train::{ParameterState, StateStore};
 use std::collections::BTreeMap;
 
 /// Averages and moments of all parameters.
 pub(super) struct OptimizerState {
     /// By the parameter's name.
-    named: BTreeMap<String, ParameterState>,
+    named: BTreeMap<String, ParameterPieces>,
     /// The file that they are in, if they are not in memory, and where it ends.
     shelf: Option<(Scratch, u64)>,
 }
 
 /// Average and moments of one parameter.
-struct ParameterState {
+struct ParameterPieces {
     average: Piece,
     /// None until the parameter moves.
     moments: Option<[Piece; 2]>,
@@ -30,7 +29,7 @@ impl OptimizerState {
         let new = |(name, average): (String, Var)| {
             let average = Piece::Held(average.into_inner());
             let moments = None;
-            (name, ParameterState { average, moments })
+            (name, ParameterPieces { average, moments })
         };
         Self {
             named: averages.into_iter().map(new).collect(),
@@ -41,8 +40,8 @@ impl OptimizerState {
     /// Moves them into a file.
     pub(super) fn store_in(&mut self, scratch: Scratch) -> Result<()> {
         self.shelf = Some((scratch, 0));
-        for (name, ParameterState { average, moments }) in std::mem::take(&mut self.named) {
-            let state = ParameterState {
+        for (name, ParameterPieces { average, moments }) in std::mem::take(&mut self.named) {
+            let state = ParameterPieces {
                 average: self.keep(&average.get()?)?,
                 moments: None,
             };
@@ -109,29 +108,36 @@ impl OptimizerState {
             }
         }
     }
+}
 
-    /// Moves every parameter that has a gradient, its average and its moments.
-    pub(super) fn update(&mut self, update: Update, grads: &Gradients) -> Result<()> {
-        for (name, weight, grad) in grads.iter() {
-            if self.named[name].moments.is_none() {
-                let zeros = weight.zeros_like()?;
-                self.set_moments(name, [&zeros, &zeros])?;
-            }
-            let ParameterState { average, moments } = &self.named[name];
-            let [first, second] = moments.as_ref().expect("they were set above");
-            let pieces = [average, first, second];
-            let [average, first, second] =
-                pieces.map(|piece| Result::Ok(Var::from_tensor(&piece.load(weight.device())?)?));
-            let (average, moments) = (average?, [first?, second?]);
-            update.apply(weight, grad, &moments, Some(&average))?;
-            for (piece, var) in pieces
-                .into_iter()
-                .zip([&average].into_iter().chain(&moments))
-            {
-                // What is held has changed in its place.
-                if let Piece::Stored(_) = piece {
-                    piece.set(var)?;
-                }
+impl StateStore for OptimizerState {
+    type Error = Error;
+
+    /// Images always have an average.
+    fn with(
+        &mut self,
+        name: &str,
+        weight: &Var,
+        _averaged: bool,
+        update: impl FnOnce(&ParameterState) -> candle_core::Result<()>,
+    ) -> Result<()> {
+        if self.named[name].moments.is_none() {
+            let zeros = weight.zeros_like()?;
+            self.set_moments(name, [&zeros, &zeros])?;
+        }
+        let ParameterPieces { average, moments } = &self.named[name];
+        let [first, second] = moments.as_ref().expect("they were set above");
+        let load = |piece: &Piece| Result::Ok(Var::from_tensor(&piece.load(weight.device())?)?);
+        let state = ParameterState {
+            average: Some(load(average)?),
+            moments: [load(first)?, load(second)?],
+        };
+        update(&state)?;
+        let vars = state.average.iter().chain(&state.moments);
+        for (piece, var) in [average, first, second].into_iter().zip(vars) {
+            // A tensor in memory has changed in its place.
+            if let Piece::Stored(_) = piece {
+                piece.set(var)?;
             }
         }
         Ok(())

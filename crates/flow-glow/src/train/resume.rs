@@ -1,11 +1,12 @@
 //! Saving a training, and going on from what was saved as if it had never stopped.
 
 use super::settings::MAX_COUNT;
-use super::state::{Standing, State};
+use super::state::State;
 use super::trainer::Trainer;
 use crate::checkpoint::{self, GOOD, Header, TrainingRecord};
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
+use flow_core::train::Steps;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,9 +15,9 @@ use std::path::Path;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ResumeRecord {
-    state: Standing,
+    state: Steps,
     /// Of the last good state, whose tensors are the part `good`.
-    good: Option<Standing>,
+    good: Option<Steps>,
     /// The caller's.
     notes: serde_json::Value,
 }
@@ -51,19 +52,14 @@ impl Trainer {
         };
         settings.validate()?;
         progress.validate()?;
-        let standings = [Some(&record.state), record.good.as_ref()];
-        standings
-            .into_iter()
-            .flatten()
-            .try_for_each(Standing::validate)?;
+        let steps = [Some(&record.state), record.good.as_ref()];
+        steps.into_iter().flatten().try_for_each(check)?;
 
         let mut parts = checkpoint::split_parts(tensors);
         let good = parts.remove(GOOD).unwrap_or_default();
         let precision = settings.precision;
         let state = State::from_tensors(&header.model, precision, parts, record.state, device)?;
-        let good = record
-            .good
-            .map(|standing| state.snapshot_of(good, standing));
+        let good = record.good.map(|steps| state.snapshot_of(good, steps));
         Ok(Self {
             progress,
             notes: record.notes,
@@ -91,8 +87,8 @@ impl Trainer {
         let good = self.good.iter().flat_map(|good| &good.tensors);
         let good = good.map(|(name, piece)| (format!("{GOOD}/{name}"), piece.clone()));
         let record = ResumeRecord {
-            state: self.state.standing.clone(),
-            good: self.good.as_ref().map(|good| good.standing.clone()),
+            state: self.state.steps.clone(),
+            good: self.good.as_ref().map(|good| good.steps.clone()),
             notes: self.notes.clone(),
         };
         checkpoint::write(path, &self.header(Some(record)), own.chain(good))
@@ -112,14 +108,12 @@ impl Trainer {
     }
 }
 
-impl Standing {
-    /// # Errors
-    /// [`Error::Config`] if no training can stand there.
-    fn validate(&self) -> Result<()> {
-        if self.updates < MAX_COUNT && self.losses.are_valid() {
-            Ok(())
-        } else {
-            Err(Error::Config("no training can stand where it says".into()))
-        }
+/// # Errors
+/// [`Error::Config`] if no training can have taken these steps.
+fn check(steps: &Steps) -> Result<()> {
+    if steps.updates < MAX_COUNT && steps.losses.are_valid() {
+        Ok(())
+    } else {
+        Err(Error::Config("no training can stand where it says".into()))
     }
 }

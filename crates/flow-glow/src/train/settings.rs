@@ -1,9 +1,8 @@
-//! How to train, and where training stands.
+//! Settings of a training, and where it stands.
 
 use crate::{Error, Result};
-use flow_core::{ops::Precision, optimizer::Optimizer};
+use flow_core::{ops::Precision, train::Optimization};
 use serde::{Deserialize, Serialize};
-use std::f64::consts::PI;
 
 /// What a training step keeps of the forward pass for the backward pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,22 +27,15 @@ pub enum UnsoundInversion {
     Stop,
 }
 
-/// How to train.
+/// Settings of a training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainSettings {
     /// Images of a step.
     pub batch_size: usize,
-    /// The learning rate after warm-up; it falls to zero along a cosine.
-    pub learning_rate: f64,
-    /// Steps over which the learning rate grows from zero.
-    pub warmup_steps: u64,
-    /// The norm, over all parameters, beyond which a gradient (of bits per dimension) is shortened.
-    pub clip_norm: f64,
-    /// How much of the moving average of the weights a step keeps.
-    pub average_decay: f64,
-    /// The optimiser.
-    pub optimizer: Optimizer,
+    /// Settings of a step, on a gradient of bits per dimension.
+    #[serde(flatten)]
+    pub optimization: Optimization,
     /// The numbers in which the coupling networks of the model that is fitted are computed. Weights,
     /// their average, sums, log-determinants and everything outside the networks are in f32, and so
     /// is what is measured.
@@ -67,11 +59,13 @@ impl Default for TrainSettings {
     fn default() -> Self {
         Self {
             batch_size: 32,
-            learning_rate: 8e-3,
-            warmup_steps: 100,
-            clip_norm: 1.0,
-            average_decay: 0.999,
-            optimizer: Optimizer::Adam,
+            optimization: Optimization {
+                learning_rate: 8e-3,
+                warmup_steps: 100,
+                clip_norm: 1.0,
+                average_decay: 0.999,
+                ..Optimization::default()
+            },
             precision: Precision::F32,
             memory: Memory::default(),
             unsound_inversion: UnsoundInversion::default(),
@@ -85,52 +79,18 @@ impl TrainSettings {
     /// # Errors
     /// [`Error::Config`] with the setting that cannot be.
     pub fn validate(&self) -> Result<()> {
-        let positive = |value: f64| value > 0.0 && value.is_finite();
-        let requirements = [
-            (
-                self.batch_size >= 1,
-                "batch size must be at least 1",
-                self.batch_size as f64,
-            ),
-            (
-                positive(self.learning_rate),
-                "learning rate must be above 0 and finite",
-                self.learning_rate,
-            ),
-            (
-                positive(self.clip_norm),
-                "clip norm must be above 0 and finite",
-                self.clip_norm,
-            ),
-            (
-                (0.0..1.0).contains(&self.average_decay),
-                "average decay must lie in 0..1",
-                self.average_decay,
-            ),
-            (
-                self.classification >= 0.0 && self.classification.is_finite(),
-                "the weight of classification must be at least 0 and finite",
-                self.classification,
-            ),
-        ];
-        match requirements.into_iter().find(|(met, ..)| !met) {
-            Some((_, text, value)) => Err(Error::Config(format!("{text}, not {value}"))),
-            None => Ok(()),
+        if self.batch_size == 0 {
+            let reason = "training: batch_size must be at least 1, not 0";
+            return Err(Error::Config(reason.into()));
         }
-    }
-
-    /// The learning rate of the step after `updates` others: linear warm-up times a cosine over the
-    /// share `done` of training.
-    pub(super) fn learning_rate_at(&self, updates: u64, done: f64) -> f64 {
-        let warmup = ((updates + 1) as f64 / (self.warmup_steps + 1) as f64).min(1.0);
-        self.learning_rate * warmup * 0.5 * (1.0 + (PI * done.clamp(0.0, 1.0)).cos())
-    }
-
-    /// The decay of the average after `updates` steps: short at first, so that it forgets the initial
-    /// weights.
-    pub(super) fn average_decay_at(&self, updates: u64) -> f64 {
-        self.average_decay
-            .min((1 + updates) as f64 / (10 + updates) as f64)
+        let value = self.classification;
+        if !(value >= 0.0 && value.is_finite()) {
+            return Err(Error::Config(format!(
+                "training: classification must be at least 0 and finite, not {value}"
+            )));
+        }
+        let checked = self.optimization.check();
+        checked.map_err(|error| Error::Config(Error::from(error).to_string()))
     }
 }
 
@@ -203,16 +163,16 @@ mod tests {
     fn settings_that_cannot_be_are_named_with_their_value() {
         type Set = fn(&mut TrainSettings, f64);
         let fields: [(&str, Set); 4] = [
-            ("learning rate", |settings, value| {
-                settings.learning_rate = value;
+            ("learning_rate", |settings, value| {
+                settings.optimization.learning_rate = value;
             }),
-            ("clip norm", |settings, value| {
-                settings.clip_norm = value;
+            ("clip_norm", |settings, value| {
+                settings.optimization.clip_norm = value;
             }),
-            ("average decay", |settings, value| {
-                settings.average_decay = value;
+            ("average_decay", |settings, value| {
+                settings.optimization.average_decay = value;
             }),
-            ("weight of classification", |settings, value| {
+            ("classification", |settings, value| {
                 settings.classification = value;
             }),
         ];

@@ -1,6 +1,5 @@
 //! What training moves: the weights, their average, and the moments of the optimiser.
 
-use super::guard::Losses;
 use super::optimizer_state::OptimizerState;
 use crate::checkpoint::{AVERAGE, FIRST_MOMENT, GOOD, SECOND_MOMENT, WEIGHTS};
 use crate::config::GlowConfig;
@@ -10,7 +9,7 @@ use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 use flow_core::ops::Precision;
 use flow_core::params::ParamStore;
-use serde::{Deserialize, Serialize};
+use flow_core::train::Steps;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -24,23 +23,13 @@ pub(super) struct State {
     pub(super) optimizer: OptimizerState,
     /// The model that sees the average, while that is in memory.
     averaged: Option<Arc<Glow>>,
-    pub(super) standing: Standing,
-}
-
-/// What belongs to a state beside its tensors.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Standing {
-    /// Updates of the weights that led to it.
-    pub(super) updates: u64,
-    /// The losses on the way.
-    pub(super) losses: Losses,
+    pub(super) steps: Steps,
 }
 
 /// A copy of a state to go back to.
 pub(super) struct Snapshot {
     pub(super) tensors: BTreeMap<String, Piece>,
-    pub(super) standing: Standing,
+    pub(super) steps: Steps,
 }
 
 impl Snapshot {
@@ -52,7 +41,7 @@ impl Snapshot {
         };
         Ok(Self {
             tensors: self.tensors.into_iter().map(store).collect::<Result<_>>()?,
-            standing: self.standing,
+            steps: self.steps,
         })
     }
 }
@@ -79,7 +68,7 @@ impl State {
         config: &GlowConfig,
         precision: Precision,
         mut parts: BTreeMap<String, BTreeMap<String, Tensor>>,
-        standing: Standing,
+        steps: Steps,
         device: &Device,
     ) -> Result<Self> {
         let mut part = |name: &str| parts.remove(name).unwrap_or_default();
@@ -88,7 +77,7 @@ impl State {
             ParamStore::from_tensors(part(AVERAGE))
         })?;
         state.set_moments(part(FIRST_MOMENT), part(SECOND_MOMENT))?;
-        state.standing = standing;
+        state.steps = steps;
         Ok(state)
     }
 
@@ -115,7 +104,7 @@ impl State {
             frozen,
             optimizer: OptimizerState::new(average.vars()),
             averaged: Some(Arc::new(averaged)),
-            standing: Standing::default(),
+            steps: Steps::default(),
         })
     }
 
@@ -169,7 +158,7 @@ impl State {
         };
         Ok(Snapshot {
             tensors: self.pieces().map(keep).collect::<Result<_>>()?,
-            standing: self.standing.clone(),
+            steps: self.steps.clone(),
         })
     }
 
@@ -195,7 +184,7 @@ impl State {
         }
         let had_moved = |name: &str| tensors.contains_key(&format!("{FIRST_MOMENT}/{name}"));
         self.optimizer.retain_moments(had_moved);
-        self.standing = snapshot.standing.clone();
+        self.steps = snapshot.steps.clone();
         Ok(())
     }
 
@@ -206,7 +195,7 @@ impl State {
     pub(super) fn snapshot_of(
         &self,
         tensors: BTreeMap<String, Tensor>,
-        standing: Standing,
+        steps: Steps,
     ) -> Result<Snapshot> {
         let weights: BTreeMap<_, _> = self.params.vars().into_iter().collect();
         let refuse = |name: &str, reason: &str| {
@@ -242,7 +231,7 @@ impl State {
         let held = |(name, tensor)| (name, Piece::Held(tensor));
         Ok(Snapshot {
             tensors: tensors.into_iter().map(held).collect(),
-            standing,
+            steps,
         })
     }
 

@@ -14,7 +14,7 @@ use crate::tensor_file::Scratch;
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
 use flow_core::device::is_host;
-use flow_core::optimizer::Update;
+use flow_core::train::LossGradient;
 use flow_core::{Gradients, random, transfer};
 use std::path::Path;
 use std::sync::Arc;
@@ -45,31 +45,28 @@ pub struct Trainer {
 
 /// The gradient of a batch, and the proof that the weights it was taken at are sound.
 pub struct BatchGradient {
-    bits_per_dim: f64,
-    norm: f64,
-    grads: Gradients,
+    /// In bits per dimension.
+    of_loss: LossGradient,
     inversion: Option<Inversion>,
 }
 
 impl BatchGradient {
     fn new(bits_per_dim: f64, grads: Gradients, inversion: Option<Inversion>) -> Result<Self> {
         Ok(Self {
-            bits_per_dim,
-            norm: grads.global_norm()?,
-            grads,
+            of_loss: LossGradient::new(bits_per_dim, grads)?,
             inversion,
         })
     }
 
     /// Mean bits per dimension of the batch.
     pub fn bits_per_dim(&self) -> f64 {
-        self.bits_per_dim
+        self.of_loss.loss
     }
 
     /// Of what is minimised, in each parameter, before clipping: mean bits per dimension, and with
     /// [`TrainSettings::classification`] what that adds.
     pub fn gradients(&self) -> &Gradients {
-        &self.grads
+        &self.of_loss.gradients
     }
 
     /// How exact the inversion was, if the gradient was to be taken by it; see [`StepReport::inversion`].
@@ -163,10 +160,10 @@ impl Trainer {
             Memory::Plain => self.plain_gradient(images, labels, shard, all_reduce)?,
             Memory::Constant => self.gradient_by_inversion(images, labels, shard, all_reduce)?,
         };
-        let losses = &self.state.standing.losses;
+        let LossGradient { loss, norm, .. } = &mut gradient.of_loss;
         // Every rank has computed the same; rank 0's word makes it certain.
-        all_reduce.agree([&mut gradient.bits_per_dim, &mut gradient.norm])?;
-        let verdict = losses.judge(gradient.bits_per_dim, gradient.norm);
+        all_reduce.agree([loss, norm])?;
+        let verdict = self.state.steps.losses.judge(*loss, *norm);
         verdict.map_err(|cause| Error::Diverged { step, cause })?;
         Ok(gradient)
     }
@@ -175,24 +172,18 @@ impl Trainer {
     /// training that lies behind, in 0..=1; it drives the learning rate.
     pub fn apply(&mut self, gradient: BatchGradient, done: f64) -> Result<StepReport> {
         self.keep_if_due(&gradient)?;
-        let updates = self.state.standing.updates;
-        let rate = self.settings.learning_rate_at(updates, done);
-        let update = Update {
-            optimizer: self.settings.optimizer,
-            step: updates,
-            learning_rate: rate * self.progress.learning_rate_factor(),
-            gradient_scale: (self.settings.clip_norm / gradient.norm).min(1.0),
-            average_decay: self.settings.average_decay_at(updates),
-        };
-        let state = &mut self.state;
-        state.optimizer.update(update, &gradient.grads)?;
-        state.standing.updates += 1;
-        state.standing.losses.push(gradient.bits_per_dim);
+        let settings = &self.settings.optimization;
+        let State {
+            steps, optimizer, ..
+        } = &mut self.state;
+        let learning_rate =
+            settings.learning_rate_at(steps.updates, done) * self.progress.learning_rate_factor();
+        steps.take(&gradient.of_loss, learning_rate, settings, optimizer)?;
         self.progress.count_update();
         Ok(StepReport {
-            bits_per_dim: gradient.bits_per_dim,
-            grad_norm: gradient.norm,
-            learning_rate: update.learning_rate,
+            bits_per_dim: gradient.bits_per_dim(),
+            grad_norm: gradient.of_loss.norm,
+            learning_rate,
             inversion: gradient.inversion,
         })
     }
@@ -245,7 +236,7 @@ impl Trainer {
         match &self.good {
             Some(good) => self.state.restore(good)?,
             // The first batch of all was refused, and nothing has changed since.
-            None if self.state.standing.updates == 0 => {}
+            None if self.state.steps.updates == 0 => {}
             None => return Err(Error::Config("there is no good state to go back to".into())),
         }
         self.progress.count_rollback();
@@ -255,7 +246,7 @@ impl Trainer {
     /// Whether the weights are those that training began with, or those that it last went back to or kept.
     pub fn stands_where_it_was_good(&self) -> bool {
         let good = self.good.as_ref();
-        self.state.standing.updates == good.map_or(0, |good| good.standing.updates)
+        self.state.steps.updates == good.map_or(0, |good| good.steps.updates)
     }
 
     /// The model with the averaged weights, which evaluation and samples use.
@@ -324,7 +315,7 @@ impl Trainer {
             }
         }
         // A loss that is refused whatever its gradient is needs no better one.
-        let losses = &self.state.standing.losses;
+        let losses = &self.state.steps.losses;
         if inversion.is_sound() || losses.judge(bits_per_dim, 0.0).is_err() {
             return BatchGradient::new(bits_per_dim, grads, Some(inversion));
         }
@@ -361,12 +352,12 @@ impl Trainer {
 
     /// Keeps the state, which `gradient` has proved sound, unless the loss is on its way up.
     fn keep_if_due(&mut self, gradient: &BatchGradient) -> Result<()> {
-        let standing = &self.state.standing;
+        let steps = &self.state.steps;
         let due = self
             .good
             .as_ref()
-            .is_none_or(|good| standing.updates >= good.standing.updates + KEEP_UPDATES);
-        if due && standing.losses.is_usual(gradient.bits_per_dim) {
+            .is_none_or(|good| steps.updates >= good.steps.updates + KEEP_UPDATES);
+        if due && steps.losses.is_usual(gradient.bits_per_dim()) {
             // What is written over is not kept, nor are two of them in memory.
             self.good = None;
             self.good = Some(self.state.snapshot(self.scratch.as_ref())?);

@@ -1,6 +1,7 @@
 //! The exact JSON of configurations and settings: what stands in the headers of all checkpoints.
 
-use flow_core::{Order, Passing, ops::Precision, optimizer::Optimizer};
+use flow_core::train::{Optimization, Optimizer, Schedule};
+use flow_core::{Order, Passing, ops::Precision};
 use flow_glow::{
     Conv1x1Form, Conventions, Coupling, Dequantization, GlowConfig, Half, ImageShape, LevelEnd,
     Memory, NetworkInput, Padding, Preprocessing, PriorForm, ScaleMap, TrainSettings,
@@ -81,14 +82,18 @@ fn settings_are_written_as_ever() {
     );
     same(
         TrainSettings {
-            optimizer: Optimizer::Adamax,
+            optimization: Optimization {
+                optimizer: Optimizer::Adamax,
+                schedule: Schedule::Constant,
+                ..TrainSettings::default().optimization
+            },
             precision: Precision::Bf16,
             memory: Memory::Constant,
             unsound_inversion: UnsoundInversion::Stop,
             ..TrainSettings::default()
         },
         "{\"batch_size\":32,\"learning_rate\":0.008,\"warmup_steps\":100,\"clip_norm\":1.0,\
-         \"average_decay\":0.999,\"optimizer\":\"adamax\",\"precision\":\"bf16\",\
+         \"average_decay\":0.999,\"optimizer\":\"adamax\",\"schedule\":\"constant\",\"precision\":\"bf16\",\
          \"memory\":\"constant\",\"unsound_inversion\":\"stop\",\"classification\":0.0,\"seed\":0}",
     );
 }
@@ -117,6 +122,20 @@ fn files_of_before_are_read() {
          \"average_decay\":0.999,\"optimizer\":\"adam\",\"precision\":\"f32\",\"seed\":0}",
     );
     assert_eq!(settings.unwrap(), TrainSettings::default());
+    let written = serde_json::to_string(&TrainSettings::default()).unwrap();
+    for (change, reason) in [
+        ("\"clip\":1.0,", "unknown field `clip`"),
+        ("\"optimization\":{},", "unknown field `optimization`"),
+        ("\"seed\":0,", "duplicate field `seed`"),
+        ("\"clip_norm\":1.0,", "duplicate field `clip_norm`"),
+    ] {
+        let text = written.replacen('{', &format!("{{{change}"), 1);
+        let error = serde_json::from_str::<TrainSettings>(&text).unwrap_err();
+        assert!(error.to_string().contains(reason), "{error}");
+    }
+    let error = serde_json::from_str::<TrainSettings>(&written.replace("\"clip_norm\":1.0,", ""));
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("missing field `clip_norm`"), "{error}");
     for text in ["\"Adam\"", "\"sgd\"", "1"] {
         assert!(serde_json::from_str::<Optimizer>(text).is_err(), "{text}");
     }

@@ -1,7 +1,7 @@
 //! Training: it learns, repeats, stops and goes on; and what a checkpoint must be to be loaded.
 
 use candle_core::{DType, Device, Tensor, Var};
-use flow_core::optimizer::Optimizer;
+use flow_core::train::{Optimization, Optimizer};
 use flow_core::{check, random};
 use flow_glow::{
     Checkpoint, Conventions, Dequantization, Error, Fault, Glow, GlowConfig, ImageShape, Memory,
@@ -48,9 +48,16 @@ fn batch(seed: u64) -> (Tensor, Tensor) {
 fn settings() -> TrainSettings {
     TrainSettings {
         batch_size: 16,
-        warmup_steps: 2,
+        optimization: optimization(|it| it.warmup_steps = 2),
         ..TrainSettings::default()
     }
+}
+
+/// The default with a change.
+fn optimization(change: impl FnOnce(&mut Optimization)) -> Optimization {
+    let mut optimization = TrainSettings::default().optimization;
+    change(&mut optimization);
+    optimization
 }
 
 fn fresh(settings: TrainSettings) -> Trainer {
@@ -84,7 +91,10 @@ fn bits_per_dim(model: &Glow) -> f64 {
 fn a_few_steps_reduce_the_loss_and_the_average_follows() {
     for optimizer in [Optimizer::Adam, Optimizer::Adamax] {
         let mut trainer = fresh(TrainSettings {
-            optimizer,
+            optimization: Optimization {
+                optimizer,
+                ..settings().optimization
+            },
             ..settings()
         });
         let before = bits_per_dim(&trainer.model().unwrap());
@@ -270,8 +280,7 @@ fn diverges_now_and_then_and_resumes(memory: Memory) {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name);
     let settings = TrainSettings {
-        learning_rate: 1.0,
-        warmup_steps: 130,
+        optimization: optimization(|it| (it.learning_rate, it.warmup_steps) = (1.0, 130)),
         memory,
         ..settings()
     };
@@ -391,9 +400,12 @@ fn settings_come_back_to_the_last_bit() {
     let random = random::uniform(3, 50, DType::F64, &Device::Cpu).unwrap();
     for random in random.to_vec1::<f64>().unwrap() {
         let settings = TrainSettings {
-            learning_rate: random * 1e-2,
-            clip_norm: 1.0 / random,
-            average_decay: random,
+            optimization: Optimization {
+                learning_rate: random * 1e-2,
+                clip_norm: 1.0 / random,
+                average_decay: random,
+                ..settings().optimization
+            },
             ..settings()
         };
         let mut trainer = fresh(settings.clone());
@@ -443,8 +455,7 @@ fn a_step_that_diverges_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name);
     let mut trainer = fresh(TrainSettings {
-        learning_rate: 1e30,
-        warmup_steps: 0,
+        optimization: optimization(|it| (it.learning_rate, it.warmup_steps) = (1e30, 0)),
         ..settings()
     });
     let (images, labels) = batch(0);

@@ -1,17 +1,19 @@
-//! What a training step must pass before it may touch the weights.
+//! Conditions that a training step meets before it may touch the weights.
 //!
-//! A loss is judged by the losses accepted before it: it may not exceed their median by more than
-//! `SPREADS` standard deviations, which are estimated from the median absolute deviation, and never
-//! has to stay closer than `LEAST_JUMP`. Both being medians, an odd batch does not move the bound, and
-//! a loss may fall as fast as it likes. The first steps of all find their way more wildly.
+//! A loss, in bits per dimension, is judged by the losses accepted before it. It may not exceed
+//! their median by more than `SPREADS` standard deviations, which are estimated from the median
+//! absolute deviation, and never has to stay closer than `LEAST_JUMP`. Both being medians, an odd
+//! batch does not move the bound, and a loss may fall as fast as it likes. The first steps find
+//! their way more wildly.
 
-use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
+use std::error::Error;
+use std::fmt::{self, Display, Formatter};
 
-/// How many losses the recent range is taken from.
+/// Losses that the recent range is taken from.
 const WINDOW: usize = 100;
 
-/// How far above the median a loss may lie, in standard deviations.
+/// Distance above the median that a loss may have, in standard deviations.
 const SPREADS: f64 = 10.0;
 
 /// And in bits per dimension, where the spread is small.
@@ -24,18 +26,15 @@ const FIRST: usize = 20;
 /// The standard deviation of normal numbers, in median absolute deviations.
 const DEVIATION: f64 = 1.4826;
 
-/// Why a step was refused.
-#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+/// Reason to refuse a step.
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Divergence {
     /// The loss is infinite or not a number.
-    #[error("the loss is not finite")]
     Loss,
     /// The gradient is.
-    #[error("the gradient is not finite")]
     Gradient,
     /// The loss lies far above what it was in the steps before.
-    #[error("the loss jumped from {} to {} bits per dimension", short(*usual), short(*loss))]
     Jump {
         /// The loss, in bits per dimension.
         loss: f64,
@@ -44,27 +43,57 @@ pub enum Divergence {
     },
 }
 
+impl Error for Divergence {}
+
+impl Display for Divergence {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Loss => f.write_str("the loss is not finite"),
+            Self::Gradient => f.write_str("the gradient is not finite"),
+            Self::Jump { loss, usual } => write!(
+                f,
+                "the loss jumped from {} to {} bits per dimension",
+                short(*usual),
+                short(*loss)
+            ),
+        }
+    }
+}
+
 impl Divergence {
-    /// Whether a number is infinite or not a number, not only large.
+    /// # Errors
+    /// If loss or norm is infinite or not a number.
+    pub fn check_finite(loss: f64, grad_norm: f64) -> Result<(), Self> {
+        if !loss.is_finite() {
+            return Err(Self::Loss);
+        }
+        if !grad_norm.is_finite() {
+            return Err(Self::Gradient);
+        }
+        Ok(())
+    }
+
+    /// True if a number is infinite or not a number, and not only large.
     pub fn is_not_finite(self) -> bool {
         matches!(self, Self::Loss | Self::Gradient)
     }
 }
 
-/// The last accepted losses, in bits per dimension, the oldest first.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct Losses(VecDeque<f64>);
+/// The last accepted losses, the oldest first.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(transparent)
+)]
+pub struct Losses(VecDeque<f64>);
 
 impl Losses {
-    /// An error if a step of this loss, and a gradient of this norm, must not be taken.
-    pub(super) fn judge(&self, loss: f64, grad_norm: f64) -> Result<(), Divergence> {
-        if !loss.is_finite() {
-            return Err(Divergence::Loss);
-        }
-        if !grad_norm.is_finite() {
-            return Err(Divergence::Gradient);
-        }
+    /// # Errors
+    /// If a step of this loss, in bits per dimension, and of this norm must not be taken.
+    #[allow(clippy::missing_panics_doc)] // It never does.
+    pub fn judge(&self, loss: f64, grad_norm: f64) -> Result<(), Divergence> {
+        Divergence::check_finite(loss, grad_norm)?;
         let Some(usual) = self.median() else {
             return Ok(());
         };
@@ -81,8 +110,8 @@ impl Losses {
         Ok(())
     }
 
-    /// Whether this loss is in the better half: a training on its way up is not.
-    pub(super) fn is_usual(&self, loss: f64) -> bool {
+    /// True if this loss is in the better half: that of a training on its way up is not.
+    pub fn is_usual(&self, loss: f64) -> bool {
         self.median().is_none_or(|usual| loss <= usual)
     }
 
@@ -94,8 +123,8 @@ impl Losses {
         self.0.push_back(loss);
     }
 
-    /// Whether these can be losses that were accepted.
-    pub(super) fn are_valid(&self) -> bool {
+    /// True if these can be losses that were accepted.
+    pub fn are_valid(&self) -> bool {
         self.0.len() <= WINDOW && self.0.iter().all(|loss| loss.is_finite())
     }
 
@@ -122,8 +151,8 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random;
     use candle_core::{DType, Device};
-    use flow_core::random;
 
     /// Normal numbers around a course, each judged by those before it.
     fn judged(course: impl Fn(f64) -> f64, noise: f64) -> Result<Losses, Divergence> {

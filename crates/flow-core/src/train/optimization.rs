@@ -1,0 +1,105 @@
+//! Settings of what moves the weights: optimiser, learning rate, clipping and average.
+
+use super::Optimizer;
+use crate::Result;
+use candle_core::bail;
+use std::f64::consts::PI;
+
+/// Schedule of the learning rate after warm-up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "kebab-case")
+)]
+pub enum Schedule {
+    /// It stays.
+    Constant,
+    /// It falls to zero along half a cosine over the steps that are planned.
+    #[default]
+    Cosine,
+}
+
+/// Settings of what moves the weights.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Optimization {
+    /// The learning rate after warm-up, where the schedule begins.
+    pub learning_rate: f64,
+    /// Steps over which the learning rate grows from zero.
+    pub warmup_steps: u64,
+    /// The norm, over all parameters, beyond which a gradient is shortened; `f64::MAX` for never.
+    pub clip_norm: f64,
+    /// The share of itself that the average of the weights keeps in a step; 0 for no average.
+    pub average_decay: f64,
+    /// The optimiser.
+    pub optimizer: Optimizer,
+    /// Schedule of the learning rate.
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, skip_serializing_if = "Schedule::is_default")
+    )]
+    pub schedule: Schedule,
+}
+
+impl Default for Optimization {
+    /// Adam at 10⁻³ along a cosine, without warm-up and average.
+    fn default() -> Self {
+        Self {
+            learning_rate: 1e-3,
+            warmup_steps: 0,
+            clip_norm: 5.0,
+            average_decay: 0.0,
+            optimizer: Optimizer::default(),
+            schedule: Schedule::default(),
+        }
+    }
+}
+
+impl Optimization {
+    /// # Errors
+    /// If a setting has a value that it cannot have: names both.
+    pub fn check(&self) -> Result<()> {
+        let positive = [
+            ("learning_rate", self.learning_rate),
+            ("clip_norm", self.clip_norm),
+        ];
+        for (name, value) in positive {
+            if !(value > 0.0 && value.is_finite()) {
+                bail!("training: {name} must be above 0 and finite, not {value}");
+            }
+        }
+        if !(0.0..1.0).contains(&self.average_decay) {
+            let value = self.average_decay;
+            bail!("training: average_decay must lie in 0..1, not {value}");
+        }
+        Ok(())
+    }
+
+    /// The learning rate of the step after `updates` others, where the share `done` of the planned
+    /// training lies behind: linear warm-up times the schedule.
+    #[must_use]
+    pub fn learning_rate_at(&self, updates: u64, done: f64) -> f64 {
+        let warmup = ((updates + 1) as f64 / (self.warmup_steps + 1) as f64).min(1.0);
+        let rate = self.learning_rate * warmup;
+        match self.schedule {
+            Schedule::Constant => rate,
+            Schedule::Cosine => rate * 0.5 * (1.0 + (PI * done.clamp(0.0, 1.0)).cos()),
+        }
+    }
+
+    /// The decay of the average after `updates` steps: short at first, so that it forgets the
+    /// initial weights.
+    pub(super) fn average_decay_at(&self, updates: u64) -> f64 {
+        self.average_decay
+            .min((1 + updates) as f64 / (10 + updates) as f64)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl Schedule {
+    #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature.
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}

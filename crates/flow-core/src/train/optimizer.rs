@@ -1,0 +1,195 @@
+//! Adam and Adamax with state that can be saved, and the moving average of the weights
+//! (Kingma & Ba 2015, arXiv:1412.6980, algorithms 1 and 2; Polyak averaging, section 7.2).
+
+use super::StateStore;
+use super::in_place::Elementwise;
+use crate::device::is_host;
+use crate::{Gradients, Result};
+use candle_core::{DType, Tensor, Var};
+
+/// Which update is made of a gradient.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "kebab-case")
+)]
+pub enum Optimizer {
+    /// Scales by the root of the mean square of past gradients.
+    #[default]
+    Adam,
+    /// Scales by their largest magnitude, which decays.
+    Adamax,
+}
+
+const BETA1: f64 = 0.9;
+const BETA2: f64 = 0.999;
+const EPSILON: f64 = 1e-8;
+
+/// Average and moments of one parameter, of its shape.
+pub struct ParameterState {
+    /// Moving average of the weight, if it is kept.
+    pub average: Option<Var>,
+    /// First and second moment of the gradient.
+    pub moments: [Var; 2],
+}
+
+/// One step's numbers.
+#[derive(Clone, Copy)]
+pub(super) struct Update {
+    /// Rule that turns gradients into steps.
+    pub(super) optimizer: Optimizer,
+    /// Steps taken before this one.
+    pub(super) step: u64,
+    /// The size of a step, before corrections.
+    pub(super) learning_rate: f64,
+    /// Factor of the gradients, to clip them.
+    pub(super) gradient_scale: f64,
+    /// Decay of the average.
+    pub(super) average_decay: f64,
+}
+
+impl ParameterState {
+    /// Without temporaries, on the CPU.
+    fn update_in_place(&self, weight: &Var, update: Update, grad: &Tensor) -> Result<()> {
+        let [first, second] = &self.moments;
+        first.inplace_op2(grad, &Elementwise(update.first_moment()))?;
+        second.inplace_op2(grad, &Elementwise(update.second_moment()))?;
+        weight.inplace_op3(first, second, &Elementwise(update.weight()))?;
+        match &self.average {
+            Some(average) => average.inplace_op2(weight, &Elementwise(update.average())),
+            None => Ok(()),
+        }
+    }
+
+    /// The specification, in plain candle operations; on every other device.
+    fn update_composed(&self, weight: &Var, update: Update, grad: &Tensor) -> Result<()> {
+        let [first, second] = &self.moments;
+        let grad = (grad * update.gradient_scale)?;
+        first.set(&((first.as_tensor() * BETA1)? + (&grad * (1.0 - BETA1))?)?)?;
+        let decayed = (second.as_tensor() * BETA2)?;
+        second.set(&match update.optimizer {
+            Optimizer::Adam => (decayed + (grad.sqr()? * (1.0 - BETA2))?)?,
+            Optimizer::Adamax => decayed.maximum(&grad.abs()?)?,
+        })?;
+        let scale = match update.optimizer {
+            Optimizer::Adam => (second.as_tensor() * update.second_correction())?.sqrt()?,
+            Optimizer::Adamax => second.as_detached_tensor(),
+        };
+        let change = ((first.as_tensor() * update.rate())? / (scale + EPSILON)?)?;
+        weight.set(&(weight.as_tensor() - change)?)?;
+        let Some(average) = &self.average else {
+            return Ok(());
+        };
+        let change = ((weight.as_tensor() - average.as_tensor())? * (1.0 - update.average_decay))?;
+        average.set(&(average.as_tensor() + change)?)
+    }
+}
+
+impl Update {
+    /// Moves every parameter that has a gradient, with its average and moments in `store`.
+    pub(super) fn apply<S: StateStore>(
+        self,
+        grads: &Gradients,
+        store: &mut S,
+    ) -> std::result::Result<(), S::Error> {
+        for (name, weight, grad) in grads.iter() {
+            store.with(name, weight, self.average_decay > 0.0, |state| {
+                if is_host(weight.device()) && weight.dtype() == DType::F32 {
+                    state.update_in_place(weight, self, &grad.contiguous()?)
+                } else {
+                    state.update_composed(weight, self, grad)
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// m ← β₁·m + (1 − β₁)·g
+    fn first_moment(self) -> impl Fn(f32, [f32; 1]) -> f32 {
+        let scale = ((1.0 - BETA1) * self.gradient_scale) as f32;
+        move |m, [g]| BETA1 as f32 * m + scale * g
+    }
+
+    /// Adam: v ← β₂·v + (1 − β₂)·g²; Adamax: u ← max(β₂·u, |g|)
+    fn second_moment(self) -> impl Fn(f32, [f32; 1]) -> f32 {
+        let scale = self.gradient_scale as f32;
+        let beta2 = BETA2 as f32;
+        move |v, [g]| {
+            let g = scale * g;
+            match self.optimizer {
+                Optimizer::Adam => beta2 * v + (1.0 - BETA2) as f32 * g * g,
+                Optimizer::Adamax => (beta2 * v).max(g.abs()),
+            }
+        }
+    }
+
+    /// Adam: w ← w − lr·m̂ / (√v̂ + ε); Adamax: w ← w − lr·m̂ / (u + ε)
+    fn weight(self) -> impl Fn(f32, [f32; 2]) -> f32 {
+        let (rate, correction) = (self.rate() as f32, self.second_correction() as f32);
+        move |w, [m, v]| match self.optimizer {
+            Optimizer::Adam => w - rate * m / ((v * correction).sqrt() + EPSILON as f32),
+            Optimizer::Adamax => w - rate * m / (v + EPSILON as f32),
+        }
+    }
+
+    /// The learning rate, corrected for the first moment's start at zero.
+    fn rate(self) -> f64 {
+        self.learning_rate / (1.0 - BETA1.powf((self.step + 1) as f64))
+    }
+
+    /// Correction of Adam's second moment for its start at zero.
+    fn second_correction(self) -> f64 {
+        1.0 / (1.0 - BETA2.powf((self.step + 1) as f64))
+    }
+
+    /// a ← a + (1 − d)·(w − a)
+    fn average(self) -> impl Fn(f32, [f32; 1]) -> f32 {
+        let share = (1.0 - self.average_decay) as f32;
+        move |a, [w]| a + share * (w - a)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{check, random};
+    use candle_core::Device;
+
+    #[test]
+    fn both_forms_take_the_same_steps() {
+        let normal = |seed| random::normal(seed, 50, DType::F32, &Device::Cpu).unwrap();
+        for optimizer in [Optimizer::Adam, Optimizer::Adamax] {
+            let fresh = || {
+                let zeros = || Var::zeros(50, DType::F32, &Device::Cpu).unwrap();
+                let state = ParameterState {
+                    average: Some(zeros()),
+                    moments: [zeros(), zeros()],
+                };
+                (Var::from_tensor(&normal(0)).unwrap(), state)
+            };
+            let [fused, composed] = [fresh(), fresh()];
+            for step in 0..5 {
+                let update = Update {
+                    optimizer,
+                    step,
+                    learning_rate: 0.1,
+                    gradient_scale: 0.7,
+                    average_decay: 0.9,
+                };
+                let grad = normal(step + 1);
+                let (weight, state) = &fused;
+                state.update_in_place(weight, update, &grad).unwrap();
+                let (weight, state) = &composed;
+                state.update_composed(weight, update, &grad).unwrap();
+            }
+            let numbers = |(weight, state): (Var, ParameterState)| {
+                let [first, second] = state.moments;
+                [weight, state.average.unwrap(), first, second]
+            };
+            for (fused, composed) in numbers(fused).iter().zip(&numbers(composed)) {
+                check::close(fused, composed, 1e-6).unwrap();
+            }
+        }
+    }
+}
