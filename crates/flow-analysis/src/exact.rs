@@ -2,7 +2,7 @@
 
 use crate::{Error, Result};
 use candle_core::Tensor;
-use flow_core::transfer;
+use flow_core::{Bijection, train::Data, transfer};
 use flow_glow::quantize::{self, Change};
 use flow_glow::{Checkpoint, Glow, Latents, finite};
 
@@ -16,15 +16,15 @@ use flow_glow::{Checkpoint, Glow, Latents, finite};
 /// # use flow_analysis::{Result, exact::Exact};
 /// # use flow_glow::Checkpoint;
 /// fn encode<'a>(checkpoint: &'a Checkpoint, images: &Tensor) -> Result<Exact<'a>> {
-///     match Exact::in_single(&checkpoint.model, images, None)? {
+///     match Exact::in_single(&checkpoint.model, images)? {
 ///         Some(exact) => Ok(exact),
-///         None => Exact::in_double(checkpoint, images, None),
+///         None => Exact::in_double(checkpoint, images),
 ///     }
 /// }
 /// ```
 pub struct Exact<'a> {
     model: Model<'a>,
-    class: Option<u32>,
+    data: Data,
     latents: Latents,
     changes: Vec<Change>,
 }
@@ -35,17 +35,17 @@ enum Model<'a> {
 }
 
 impl<'a> Exact<'a> {
-    /// Encodes u8 images `[N, C, H, W]`, as of `class` if the model has classes, by the model as it
-    /// is; `None` if some of them do not come back, or have latents that are not finite.
+    /// Encodes u8 images `[N, C, H, W]`, under one condition if the model takes any, by the model as
+    /// it is; `None` if some of them do not come back, or have latents that are not finite.
     ///
     /// # Errors
-    /// If images or class are not the model's.
-    pub fn in_single(model: &'a Glow, images: &Tensor, class: Option<u32>) -> Result<Option<Self>> {
-        let mut exact = Self::encode(Model::Single(model), images, class)?;
+    /// If images or condition are not the model's.
+    pub fn in_single(model: &'a Glow, data: impl Into<Data>) -> Result<Option<Self>> {
+        let exact = Self::encode(Model::Single(model), data.into())?;
         if finite::bad_rows(&exact.latents.0)? > 0 {
             return Ok(None);
         }
-        exact.changes = exact.compare(images)?;
+        let exact = exact.compared()?;
         Ok(exact.changes.is_empty().then_some(exact))
     }
 
@@ -53,22 +53,17 @@ impl<'a> Exact<'a> {
     /// do not come back even so are in [`changes`](Self::changes).
     ///
     /// # Errors
-    /// If images or class are not the model's, or latents are not finite
+    /// If images or condition are not the model's, or latents are not finite
     /// ([`Error::NonFiniteLatents`]).
-    pub fn in_double(
-        checkpoint: &'a Checkpoint,
-        images: &Tensor,
-        class: Option<u32>,
-    ) -> Result<Self> {
+    pub fn in_double(checkpoint: &'a Checkpoint, data: impl Into<Data>) -> Result<Self> {
         let model = Model::Double(Box::new(checkpoint.in_f64()?));
-        let mut exact = Self::encode(model, images, class)?;
+        let exact = Self::encode(model, data.into())?;
         let bad = finite::bad_rows(&exact.latents.0)?;
         if bad > 0 {
-            let all = images.dim(0)?;
+            let all = exact.latents.count()?;
             return Err(Error::NonFiniteLatents { bad, all });
         }
-        exact.changes = exact.compare(images)?;
-        Ok(exact)
+        exact.compared()
     }
 
     /// The latents of the images.
@@ -81,25 +76,23 @@ impl<'a> Exact<'a> {
         &self.changes
     }
 
-    /// The u8 images `[N, C, H, W]` of any latents, on the CPU.
+    /// The u8 images `[N, C, H, W]` of any latents under the same condition, on the CPU.
     ///
     /// # Errors
     /// If they are not the model's, or an image is not finite.
     pub fn decode(&self, latents: &Latents) -> Result<Tensor> {
-        let labels = self.labels(latents.count()?)?;
-        let images = self.model().decode_images(latents, labels.as_ref())?;
-        Ok(transfer::to_host(&images)?)
+        Ok(transfer::to_host(&self.given()?.decode_images(latents)?)?)
     }
 
-    fn encode(model: Model<'a>, images: &Tensor, class: Option<u32>) -> Result<Self> {
+    fn encode(model: Model<'a>, data: Data) -> Result<Self> {
         let mut exact = Self {
             model,
-            class,
+            data,
             latents: Latents(Vec::new()),
             changes: Vec::new(),
         };
-        let labels = exact.labels(images.dim(0)?)?;
-        exact.latents = exact.model().encode_images(images, labels.as_ref())?;
+        let latents = exact.given()?.encode_images(exact.data.samples())?;
+        exact.latents = latents;
         Ok(exact)
     }
 
@@ -110,17 +103,14 @@ impl<'a> Exact<'a> {
         }
     }
 
-    fn labels(&self, count: usize) -> Result<Option<Tensor>> {
-        let model = self.model();
-        let labels = self
-            .class
-            .filter(|_| model.config().classes.is_some())
-            .map(|class| Tensor::full(class, count, model.device()));
-        Ok(labels.transpose()?)
+    fn given(&self) -> Result<Glow<Box<dyn Bijection + '_>>> {
+        Ok(self.model().given_those_of(&self.data)?)
     }
 
-    fn compare(&self, images: &Tensor) -> Result<Vec<Change>> {
+    /// With the images that do not come back.
+    fn compared(mut self) -> Result<Self> {
         let returned = self.decode(&self.latents)?;
-        Ok(quantize::changes(self.model().config(), images, &returned)?)
+        self.changes = quantize::changes(self.model().config(), self.data.samples(), &returned)?;
+        Ok(self)
     }
 }

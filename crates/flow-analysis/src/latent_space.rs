@@ -17,7 +17,7 @@
 
 use crate::{Error, Result};
 use candle_core::{DType, Tensor};
-use flow_core::transfer;
+use flow_core::{Bijection, transfer};
 use flow_glow::{Glow, Latents};
 
 /// A path from one latent to another.
@@ -88,9 +88,9 @@ impl Path {
 /// # let glow = Glow::new(&config, ParamStore::new(0).builder(DType::F32, &Device::Cpu))?;
 /// # let images = |value: u8, count| Tensor::full(value, (count, 1, 8, 8), &Device::Cpu);
 /// let (dark, bright) = (images(10, 5)?, images(200, 3)?);
-/// let brighter = Direction::between(&glow, &dark, &bright, None)?;
-/// let latents = brighter.applied(&glow.encode_images(&dark, None)?, 1.0)?;
-/// let edited = glow.decode_images(&latents, None)?;
+/// let brighter = Direction::between(&glow, &dark, &bright)?;
+/// let latents = brighter.applied(&glow.encode_images(&dark)?, 1.0)?;
+/// let edited = glow.decode_images(&latents)?;
 /// assert_eq!(edited.flatten_all()?.to_vec1::<u8>()?, [200; 5 * 64]);
 /// # flow_analysis::Result::Ok(())
 /// ```
@@ -98,20 +98,18 @@ impl Path {
 pub struct Direction(Latents);
 
 impl Direction {
-    /// From the mean of one set of u8 images `[N, C, H, W]` to the mean of another. A model with
-    /// classes encodes all images as `class`, and so must the images that are moved.
+    /// From the mean of one set of u8 images `[N, C, H, W]` to the mean of another, under a model
+    /// that is bound to one condition, if it takes any: that of the images which are moved, too.
     ///
     /// # Errors
     /// If a set is empty or not of the model's images.
-    pub fn between(model: &Glow, from: &Tensor, to: &Tensor, class: Option<u32>) -> Result<Self> {
+    pub fn between<B: Bijection>(model: &Glow<B>, from: &Tensor, to: &Tensor) -> Result<Self> {
         let mean = |images: &Tensor| {
-            let count = images.dim(0)?;
-            if count == 0 {
+            if images.dim(0)? == 0 {
                 let reason = "an attribute needs images on both sides";
                 return Err(Error::Input(reason.into()));
             }
-            let labels = class.map(|class| Tensor::full(class, count, model.device()));
-            mean(&model.encode_images(images, labels.transpose()?.as_ref())?)
+            mean(&model.encode_images(images)?)
         };
         moved(&mean(to)?, &mean(from)?, -1.0).map(Self)
     }

@@ -18,7 +18,7 @@
 //! let model = Glow::new(&config, ParamStore::new(0).builder(DType::F32, &Device::Cpu))?;
 //! let images = Tensor::zeros((3, 1, 8, 8), DType::U8, &Device::Cpu)?;
 //!
-//! let found = outliers::observe_images(&model, &images, None, Noise::Same(0), &Alone, |_| {})?;
+//! let found = outliers::observe_images(&model, &images, Noise::Same(0), &Alone, |_| {})?;
 //! let codes = outliers::code_lengths(Compressor::Png, &config, &images)?;
 //! // Subtracts the code length, which corrects for simplicity.
 //! let scores = found.iter().zip(&codes).map(|(one, code)| one.bits_per_dim - code);

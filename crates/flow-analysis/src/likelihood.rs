@@ -4,8 +4,7 @@
 //! get the same numbers. Noise is drawn for each batch by [`batch_seed`], so results depend on the
 //! size of batches; those of this project are of [`BATCH_SIZE`].
 
-use candle_core::Tensor;
-use flow_core::transfer;
+use flow_core::{train::Data, transfer};
 use flow_glow::{
     Error, Glow, quantize,
     ranks::{Ranks, gather, patience},
@@ -14,10 +13,6 @@ use std::time::Instant;
 
 /// Images in a batch.
 pub const BATCH_SIZE: usize = 100;
-
-/// u8 images `[B, C, H, W]` and, for a model with classes, their labels `[B]` in u32. They may lie
-/// on any device.
-pub type Batch = (Tensor, Option<Tensor>);
 
 /// The dequantization noise of a measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +47,8 @@ pub struct Accuracy {
 
 /// Measures the images of all `batches`: for each, the bits per dimension of the mean of its
 /// likelihoods under the draws of `noise`, an upper bound
-/// ([`quantize::importance_weighted`]).
+/// ([`quantize::importance_weighted`]). A batch is u8 images `[B, C, H, W]` and their conditions, as
+/// [`Glow::given`] takes them, on any device.
 ///
 /// `go_on` gets the number of images before each batch of this process; if it returns false, there
 /// is no result. All `ranks` call this with the same batches.
@@ -66,7 +62,7 @@ pub struct Accuracy {
 /// let config = GlowConfig { steps: 2, ..GlowConfig::small(ImageShape::new(1, 8, 8)) };
 /// let model = Glow::new(&config, ParamStore::new(0).builder(DType::F32, &Device::Cpu))?;
 /// let images = Tensor::zeros((10, 1, 8, 8), DType::U8, &Device::Cpu)?;
-/// let batches = [flow_glow::Result::Ok((images, None))];
+/// let batches = [flow_glow::Result::Ok((&images).into())];
 /// let noise = Noise { seed: 0, draws: 1 };
 /// let found = bits_per_dim(&model, batches, noise, &Alone, |_| true)?;
 /// assert_eq!(found.expect("nobody stopped it").images, 10);
@@ -77,7 +73,7 @@ pub struct Accuracy {
 /// Those of `batches`, and of the model: if the images are not its own.
 pub fn bits_per_dim<E: From<Error>>(
     model: &Glow,
-    batches: impl IntoIterator<Item = Result<Batch, E>>,
+    batches: impl IntoIterator<Item = Result<Data, E>>,
     noise: Noise,
     ranks: &dyn Ranks,
     mut go_on: impl FnMut(usize) -> bool,
@@ -85,16 +81,16 @@ pub fn bits_per_dim<E: From<Error>>(
     let began = Instant::now();
     let (mut values, mut total) = (Vec::new(), 0);
     for (i, batch) in batches.into_iter().enumerate() {
-        let (images, labels) = batch?;
+        let batch = batch?;
         let start = total;
-        total += images.dim(0).map_err(Error::from)?;
+        total += batch.samples().dim(0).map_err(Error::from)?;
         if !is_own(ranks, i) {
             continue;
         }
         if !go_on(start) {
             return Ok(None);
         }
-        values.extend((start..).zip(of_batch(model, &images, labels.as_ref(), noise, i)?));
+        values.extend((start..).zip(of_batch(model, &batch, noise, i)?));
     }
     let values = gather(ranks, total, values, patience(began))?;
     Ok(Some(Measurement::of(&values)))
@@ -103,18 +99,16 @@ pub fn bits_per_dim<E: From<Error>>(
 /// The bits per dimension of each image of batch `i`.
 fn of_batch(
     model: &Glow,
-    images: &Tensor,
-    labels: Option<&Tensor>,
+    batch: &Data,
     Noise { seed, draws }: Noise,
     i: usize,
 ) -> flow_glow::Result<Vec<f64>> {
-    let images = transfer::to_device(images, model.device())?;
-    let labels = labels.map(|labels| transfer::to_device(labels, model.device()));
-    let labels = labels.transpose()?;
+    let batch = batch.to_device(model.device())?;
+    let (model, images) = (model.given_those_of(&batch)?, batch.samples());
     let mut of_images = vec![Vec::with_capacity(draws); images.dim(0)?];
     for k in 0..draws as u64 {
         let seed = batch_seed(seed.wrapping_add(k), i);
-        let bits = model.bits_per_dim(&images, labels.as_ref(), seed)?;
+        let bits = model.bits_per_dim(images, seed)?;
         for (of_image, bits) in of_images.iter_mut().zip(transfer::numbers(&bits)?) {
             of_image.push(bits);
         }
@@ -132,7 +126,7 @@ fn of_batch(
 /// Those of `batches`, and of the model: if the images are not its own.
 pub fn accuracy<E: From<Error>>(
     model: &Glow,
-    batches: impl IntoIterator<Item = Result<Batch, E>>,
+    batches: impl IntoIterator<Item = Result<Data, E>>,
     seed: u64,
     ranks: &dyn Ranks,
 ) -> Result<Option<Accuracy>, E> {
@@ -142,13 +136,14 @@ pub fn accuracy<E: From<Error>>(
     let began = Instant::now();
     let (mut values, mut total) = (Vec::new(), 0);
     for (i, batch) in batches.into_iter().enumerate() {
-        let (images, Some(labels)) = batch? else {
+        let batch = batch?;
+        if !batch.has_context() {
             return Ok(None);
-        };
+        }
         let start = total;
-        total += images.dim(0).map_err(Error::from)?;
+        total += batch.samples().dim(0).map_err(Error::from)?;
         if is_own(ranks, i) {
-            values.extend((start..).zip(hits(model, &images, &labels, batch_seed(seed, i))?));
+            values.extend((start..).zip(hits(model, &batch, batch_seed(seed, i))?));
         }
     }
     let hits = gather(ranks, total, values, patience(began))?;
@@ -159,8 +154,8 @@ pub fn accuracy<E: From<Error>>(
 }
 
 /// For each image: 1 if its own class is the most likely, 0 if not, NaN without a finite posterior.
-fn hits(model: &Glow, images: &Tensor, labels: &Tensor, seed: u64) -> flow_glow::Result<Vec<f64>> {
-    let (x, _) = model.dequantize(images, seed)?;
+fn hits(model: &Glow, batch: &Data, seed: u64) -> flow_glow::Result<Vec<f64>> {
+    let (x, _) = model.dequantize(batch.samples(), seed)?;
     let posteriors = transfer::rows(&model.class_log_posteriors(&x)?)?;
     let hit = |(of_classes, own): (&Vec<f64>, f64)| {
         let own = of_classes[own as usize];
@@ -169,7 +164,7 @@ fn hits(model: &Glow, images: &Tensor, labels: &Tensor, seed: u64) -> flow_glow:
         }
         f64::from(u8::from(of_classes.iter().all(|&other| other <= own)))
     };
-    let labels = transfer::numbers(labels)?;
+    let labels = transfer::numbers(batch.context()?)?;
     Ok(posteriors.iter().zip(labels).map(hit).collect())
 }
 

@@ -4,7 +4,7 @@
 use candle_core::{DType, Device, Tensor};
 use flow_analysis::latent_space::{Direction, Path};
 use flow_core::params::ParamStore;
-use flow_core::{check, random};
+use flow_core::{check, random, train::Data};
 use flow_glow::{Glow, GlowConfig, ImageShape, Latents, Preprocessing, quantize};
 
 fn glow(config: &GlowConfig, dtype: DType) -> Glow {
@@ -89,10 +89,10 @@ fn images_come_back_to_the_pixel_at_both_ends_of_every_path() {
             if bits == 8 {
                 check::close(&kept(&from), &from, 0.0).unwrap();
             }
-            let ends = [&from, &to].map(|images| glow.encode_images(images, None).unwrap());
+            let ends = [&from, &to].map(|images| glow.encode_images(images).unwrap());
             for path in [Path::Linear, Path::Spherical] {
                 let strip = path.between(&ends[0], &ends[1], 5).unwrap();
-                let strip = glow.decode_images(&strip, None).unwrap();
+                let strip = glow.decode_images(&strip).unwrap();
                 let strip = strip.reshape((40, 5, 64)).unwrap();
                 for (step, images) in [(0, &from), (4, &to)] {
                     let end = strip.narrow(1, step, 1).unwrap().reshape((40, 1, 8, 8));
@@ -164,17 +164,14 @@ fn where_there_is_no_single_arc_the_path_is_a_line() {
 fn an_attribute_leads_from_one_mean_to_the_other() {
     for classes in [None, Some(3)] {
         let glow = glow(&config(classes), DType::F64);
-        let class = classes.map(|_| 1);
         let (from, to) = (images(1, 35), images(2, 7));
-        let direction = Direction::between(&glow, &from, &to, class).unwrap();
-        let encode = |images: &Tensor| {
-            let count = images.dim(0).unwrap();
-            let labels = class.map(|class| Tensor::full(class, count, &Device::Cpu).unwrap());
-            (glow.encode_images(images, labels.as_ref()).unwrap(), labels)
-        };
-        let (z, labels) = encode(&from);
+        let label = Tensor::new(&[1_u32], &Device::Cpu).unwrap();
+        let data = classes.map_or((&from).into(), |_| Data::from((&from, &label)));
+        let glow = glow.given_those_of(&data).unwrap();
+        let direction = Direction::between(&glow, &from, &to).unwrap();
+        let z = glow.encode_images(&from).unwrap();
         let moved = mean(&direction.applied(&z, 1.0).unwrap());
-        let target = mean(&encode(&to).0);
+        let target = mean(&glow.encode_images(&to).unwrap());
         let (moved, target) = (numbers(&moved, 0), numbers(&target, 0));
         let difference = moved.iter().zip(&target).map(|(a, b)| a - b);
         let difference = length(&difference.collect::<Vec<_>>());
@@ -186,11 +183,11 @@ fn an_attribute_leads_from_one_mean_to_the_other() {
         assert!(length(&numbers(direction.latents(), 0)) > 0.1);
 
         let same = direction.applied(&z, 0.0).unwrap();
-        let same = glow.decode_images(&same, labels.as_ref()).unwrap();
+        let same = glow.decode_images(&same).unwrap();
         check::close(&same, &from, 0.0).unwrap();
 
         let none = Tensor::zeros((0, 1, 8, 8), DType::U8, &Device::Cpu).unwrap();
-        assert!(Direction::between(&glow, &from, &none, class).is_err());
+        assert!(Direction::between(&glow, &from, &none).is_err());
     }
 }
 
@@ -199,11 +196,11 @@ fn an_attribute_leads_from_one_mean_to_the_other() {
 fn a_straight_line_does_not_depend_on_the_class() {
     let glow = glow(&config(Some(3)), DType::F64);
     let middle = |class: u32| {
-        let labels = |count| Tensor::full(class, count, &Device::Cpu).unwrap();
-        let ends = [1, 2].map(|seed| glow.encode_images(&images(seed, 4), Some(&labels(4))));
-        let [a, b] = ends.map(Result::unwrap);
+        let label = Tensor::new(&[class], &Device::Cpu).unwrap();
+        let glow = glow.given(&label).unwrap();
+        let [a, b] = [1, 2].map(|seed| glow.encode_images(&images(seed, 4)).unwrap());
         let path = Path::Linear.between(&a, &b, 3).unwrap();
-        glow.decode(&path, Some(&labels(12))).unwrap()
+        glow.decode_latents(&path).unwrap()
     };
     check::close(&middle(0), &middle(2), 1e-10).unwrap();
 }

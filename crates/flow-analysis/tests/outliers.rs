@@ -5,7 +5,7 @@
 use candle_core::{DType, Device, Tensor};
 use flow_analysis::outliers::{detection, observe};
 use flow_core::params::ParamStore;
-use flow_core::random;
+use flow_core::{Bijection, random};
 use flow_glow::{Glow, GlowConfig, ImageShape};
 use serde_json::Value;
 
@@ -67,8 +67,8 @@ fn model(classes: Option<usize>) -> (Glow, Tensor) {
     (model, (noise * 255.0).unwrap().to_dtype(DType::U8).unwrap())
 }
 
-fn bits(model: &Glow, images: &Tensor, labels: Option<&Tensor>) -> Vec<f64> {
-    let bits = model.bits_per_dim(images, labels, 3).unwrap();
+fn bits<B: Bijection>(model: &Glow<B>, images: &Tensor) -> Vec<f64> {
+    let bits = model.bits_per_dim(images, 3).unwrap();
     bits.to_dtype(DType::F64).unwrap().to_vec1().unwrap()
 }
 
@@ -76,11 +76,11 @@ fn bits(model: &Glow, images: &Tensor, labels: Option<&Tensor>) -> Vec<f64> {
 fn observations_are_the_likelihood_and_the_latents() {
     let (model, images) = model(None);
     let (x, offset) = model.dequantize(&images, 3).unwrap();
-    let found = observe(&model, &x, &offset, None).unwrap();
+    let found = observe(&model, &x, &offset).unwrap();
     let found_bits: Vec<_> = found.iter().map(|one| one.bits_per_dim).collect();
-    assert_eq!(found_bits, bits(&model, &images, None));
+    assert_eq!(found_bits, bits(&model, &images));
 
-    let (latents, _) = model.encode(&x, None).unwrap();
+    let latents = model.latents(&model.encode(&x).unwrap().0).unwrap();
     for (image, one) in found.iter().enumerate() {
         let squares = latents.0.iter().map(|latent| {
             let latent = latent
@@ -105,10 +105,10 @@ fn observations_are_the_likelihood_and_the_latents() {
 fn without_labels_all_classes_count_alike() {
     let (model, images) = model(Some(3));
     let labels = |class: u32| Tensor::full(class, 40, &Device::Cpu).unwrap();
-    let by_class = [0, 1, 2].map(|class| bits(&model, &images, Some(&labels(class))));
+    let by_class = [0, 1, 2].map(|class| bits(&model.given(&labels(class)).unwrap(), &images));
     let (x, offset) = model.dequantize(&images, 3).unwrap();
-    let one = observe(&model, &x, &offset, Some(&labels(1))).unwrap();
-    let all = observe(&model, &x, &offset, None).unwrap();
+    let one = observe(&model, (&x, &labels(1)), &offset).unwrap();
+    let all = observe(&model, &x, &offset).unwrap();
     for image in 0..40 {
         assert!((one[image].bits_per_dim - by_class[1][image]).abs() < 1e-12);
         let likelihoods = by_class

@@ -8,6 +8,9 @@ use crate::{Gradients, Result, shape};
 use candle_core::{Tensor, Var};
 use std::ops::Deref;
 
+/// A map of the numbers that leave a part of an inverse, such as [`Ok`], which leaves them as they are.
+pub type Limit = fn(Tensor) -> Result<Tensor>;
+
 /// An invertible map between tensors of equal size, with a tractable Jacobian determinant.
 ///
 /// `x` and `y` are `[B, …]`; `log_det` is `[B]`: ln|det ∂y/∂x| of each sample, in nats.
@@ -18,11 +21,21 @@ pub trait Bijection: Send + Sync {
     /// x = f⁻¹(y).
     fn inverse(&self, y: &Tensor) -> Result<Tensor>;
 
+    /// x = f⁻¹(y), what leaves every part of f on the way passed through `limit`.
+    fn inverse_within(&self, y: &Tensor, limit: Limit) -> Result<Tensor> {
+        limit(self.inverse(y)?)
+    }
+
     /// x = f⁻¹(y), and ln|det ∂x/∂y| of each sample.
     fn inverse_with_log_det(&self, y: &Tensor) -> Result<(Tensor, Tensor)> {
         let x = self.inverse(y)?;
         let (_, log_det) = self.forward(&x)?;
         Ok((x, log_det.neg()?))
+    }
+
+    /// Maps it is composed of, in the order in which data pass; none if it is a single one.
+    fn parts(&self) -> Vec<&dyn Bijection> {
+        Vec::new()
     }
 
     /// K, the numbers (of images: channels) of the context that [`given`](Self::given) needs; `None` if
@@ -41,8 +54,9 @@ pub trait Bijection: Send + Sync {
 
     /// The same map for some rows of a batch, without a graph: scoring and sampling go through it run by run.
     ///
-    /// Fused operations of parts that are evaluated so take their fastest form. A map that holds a row for each
-    /// sample, as of a bound context, gives that of `rows`.
+    /// Fused operations of parts that are evaluated so take their fastest form, and what depends on parameters
+    /// alone, as the inverse of a matrix, is computed once. A map that holds a row for each sample, as of a bound
+    /// context, gives that of `rows`. A frozen map can be frozen again, for fewer rows.
     ///
     /// # Errors
     /// If what is bound has another number of rows than the batch.
@@ -77,7 +91,7 @@ pub trait Bijection: Send + Sync {
     }
 }
 
-/// References and boxes.
+/// Whatever points at a bijection is one: a reference, a `Box`, an enum of maps that derefs to the one it holds.
 impl<P: Deref<Target: Bijection> + Send + Sync> Bijection for P {
     fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
         (**self).forward(x)
@@ -87,8 +101,16 @@ impl<P: Deref<Target: Bijection> + Send + Sync> Bijection for P {
         (**self).inverse(y)
     }
 
+    fn inverse_within(&self, y: &Tensor, limit: Limit) -> Result<Tensor> {
+        (**self).inverse_within(y, limit)
+    }
+
     fn inverse_with_log_det(&self, y: &Tensor) -> Result<(Tensor, Tensor)> {
         (**self).inverse_with_log_det(y)
+    }
+
+    fn parts(&self) -> Vec<&dyn Bijection> {
+        (**self).parts()
     }
 
     fn context(&self) -> Option<usize> {
@@ -134,6 +156,14 @@ impl<B: Bijection> Bijection for Detached<B> {
     fn inverse_with_log_det(&self, y: &Tensor) -> Result<(Tensor, Tensor)> {
         let (x, log_det) = self.0.inverse_with_log_det(y)?;
         Ok((x.detach(), log_det.detach()))
+    }
+
+    fn context(&self) -> Option<usize> {
+        self.0.context()
+    }
+
+    fn given(&self, context: &Tensor) -> Result<Box<dyn Bijection + '_>> {
+        Ok(Box::new(Detached(self.0.given(context)?)))
     }
 
     fn frozen(&self, rows: &Rows) -> Result<Box<dyn Bijection + '_>> {

@@ -3,14 +3,53 @@
 use crate::params::{Init, ParamBuilder};
 use crate::{Bijection, Result, Whiten, random, shape, standard_normal_log_prob, transfer};
 use candle_core::{D, DType, Device, Shape, Tensor, bail};
+use std::sync::Arc;
 
 /// A distribution of tensors `[B, …]` of one shape.
 pub trait Distribution: Send + Sync {
     /// ln of the density at each sample of `z`, `[B]`, in nats; −∞ where there is none.
     fn log_prob(&self, z: &Tensor) -> Result<Tensor>;
 
+    /// `log_det` + ln p(z), `[B]`: a distribution of several parts adds one after the other.
+    fn add_log_prob(&self, log_det: &Tensor, z: &Tensor) -> Result<Tensor> {
+        self.log_prob(z)? + log_det
+    }
+
     /// `count` independent draws, the same for the same `seed`.
     fn sample(&self, count: usize, seed: u64) -> Result<Tensor>;
+}
+
+/// A distribution whose draws are scaled: a standard normal at a temperature T is N(0, T²).
+pub(crate) struct Tempered {
+    base: Arc<dyn Distribution>,
+    temperature: f64,
+}
+
+impl Tempered {
+    /// # Errors
+    /// If the temperature is negative or not finite.
+    pub(crate) fn new(base: Arc<dyn Distribution>, temperature: f64) -> Result<Self> {
+        if !(temperature >= 0.0 && temperature.is_finite()) {
+            bail!("a temperature is 0 or more and finite, not {temperature}");
+        }
+        Ok(Self { base, temperature })
+    }
+}
+
+impl Distribution for Tempered {
+    /// # Errors
+    /// At a temperature of 0, where all draws are one point.
+    fn log_prob(&self, z: &Tensor) -> Result<Tensor> {
+        if self.temperature == 0.0 {
+            bail!("at a temperature of 0 all draws are the same, and have no density");
+        }
+        let dimensions = z.dims()[1..].iter().product::<usize>() as f64;
+        self.base.log_prob(&(z / self.temperature)?)? - dimensions * self.temperature.ln()
+    }
+
+    fn sample(&self, count: usize, seed: u64) -> Result<Tensor> {
+        self.base.sample(count, seed)? * self.temperature
+    }
 }
 
 /// N(0, 1) in every number.

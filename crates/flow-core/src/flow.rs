@@ -1,15 +1,16 @@
 //! A normalizing flow: a base distribution and a bijection from data to it.
 
 mod bound;
+mod saturation;
 
-use crate::distribution::Distribution;
-use crate::runs::{RunLength, in_runs};
+use crate::distribution::{Distribution, Tempered};
+use crate::runs::{Rows, RunLength, in_runs};
 use crate::{Bijection, Chain, Result, random, shape};
 use bound::Bound;
-use candle_core::Tensor;
+use candle_core::{Tensor, bail};
 use std::sync::Arc;
 
-/// Rows that are scored or drawn together.
+/// Vectors that are scored or drawn together.
 const RUN: RunLength = RunLength {
     host: 256,
     accelerator: 1 << 14,
@@ -40,6 +41,7 @@ const RUN: RunLength = RunLength {
 pub struct Flow<B = Box<dyn Bijection>> {
     bijection: B,
     base: Arc<dyn Distribution>,
+    run: RunLength,
 }
 
 impl<B: Bijection> Flow<B> {
@@ -48,6 +50,23 @@ impl<B: Bijection> Flow<B> {
         Self {
             bijection,
             base: Arc::new(base),
+            run: RUN,
+        }
+    }
+
+    /// The same flow, of which so many samples are scored or drawn together. Their numbers do not depend on it, but
+    /// time and memory do; the default is good for vectors.
+    #[must_use]
+    pub fn in_runs_of(self, run: RunLength) -> Self {
+        Self { run, ..self }
+    }
+
+    /// The same base with another bijection.
+    fn with<C>(&self, bijection: C) -> Flow<C> {
+        Flow {
+            bijection,
+            base: self.base.clone(),
+            run: self.run,
         }
     }
 
@@ -62,6 +81,7 @@ impl<B: Bijection> Flow<B> {
         Flow {
             bijection: Chain::new(parts).expect("there are two"),
             base: self.base,
+            run: self.run,
         }
     }
 
@@ -80,18 +100,25 @@ impl<B: Bijection> Flow<B> {
     /// # Errors
     /// If the flow takes no context, one is bound already, or it has another size than the flow was made for.
     pub fn given(&self, context: &Tensor) -> Result<Flow<Box<dyn Bijection + '_>>> {
+        Ok(self.with(Box::new(Bound::new(&self.bijection, context)?)))
+    }
+
+    /// The flow whose latents are those of the base times `temperature`: draws are more alike below 1. Densities are
+    /// of such draws.
+    ///
+    /// # Errors
+    /// If the temperature is negative or not finite.
+    pub fn at_temperature(&self, temperature: f64) -> Result<Flow<&B>> {
         Ok(Flow {
-            bijection: Box::new(Bound::new(&self.bijection, context)?),
-            base: self.base.clone(),
+            bijection: &self.bijection,
+            base: Arc::new(Tempered::new(self.base.clone(), temperature)?),
+            run: self.run,
         })
     }
 
     /// The same flow, borrowed, in the type of one that is bound to a condition.
-    pub(crate) fn unconditional(&self) -> Flow<Box<dyn Bijection + '_>> {
-        Flow {
-            bijection: Box::new(&self.bijection),
-            base: self.base.clone(),
-        }
+    pub fn unconditional(&self) -> Flow<Box<dyn Bijection + '_>> {
+        self.with(Box::new(&self.bijection))
     }
 
     /// The same flow, whose likelihoods and draws record a graph.
@@ -108,14 +135,36 @@ impl<B: Bijection> Flow<B> {
         Ok(log_prob)
     }
 
-    /// `count` independent draws, `[count, …]`, the same for the same `seed`.
+    /// Latents z of `x` `[B, …]`, and ln|det ∂z/∂x|, `[B]`.
+    ///
+    /// # Errors
+    /// If shapes do not fit, or a context is missing.
+    pub fn encode(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        let [z, log_det] = self.in_runs(x, |flow, x| Ok(flow.0.bijection.forward(x)?.into()))?;
+        Ok((z, log_det))
+    }
+
+    /// The x of the latents `z`.
+    ///
+    /// Finite latents of any size give finite numbers, saturated where the exact ones do not fit their type. A NaN
+    /// stays one, as does what the weights themselves make of nothing.
+    ///
+    /// # Errors
+    /// As those of [`encode`](Self::encode).
+    pub fn decode(&self, z: &Tensor) -> Result<Tensor> {
+        let [x] = self.in_runs(z, |flow, z| {
+            Ok([saturation::inverse(&flow.0.bijection, z)?])
+        })?;
+        Ok(x)
+    }
+
+    /// `count` independent draws, `[count, …]`, the same for the same `seed`: [`decode`](Self::decode) of draws of
+    /// the base.
     ///
     /// # Errors
     /// If a context is missing, or has neither one row nor `count`.
     pub fn sample(&self, count: usize, seed: u64) -> Result<Tensor> {
-        let z = self.base.sample(count, seed)?;
-        let [x] = self.in_runs(&z, |flow, z| Ok([flow.0.bijection.inverse(z)?]))?;
-        Ok(x)
+        self.decode(&self.base.sample(count, seed)?)
     }
 
     /// Draws and ln p of each of them, `[count]`, at less than the cost of both apart.
@@ -136,9 +185,7 @@ impl<B: Bijection> Flow<B> {
     /// # Errors
     /// As those of [`given`](Self::given).
     pub fn sample_each(&self, count: usize, contexts: &Tensor, seed: u64) -> Result<Tensor> {
-        let [x] = self.each(count, contexts, seed, |flow, z| {
-            flow.in_runs(z, |flow, z| Ok([flow.0.bijection.inverse(z)?]))
-        })?;
+        let [x] = self.each(count, contexts, seed, |flow, z| Ok([flow.decode(z)?]))?;
         Ok(x)
     }
 
@@ -159,7 +206,13 @@ impl<B: Bijection> Flow<B> {
     }
 
     /// Sets what depends on data, as ActNorm's statistics, from one batch `x`.
+    ///
+    /// # Errors
+    /// If the batch is empty, or shapes do not fit.
     pub fn initialize(&self, x: &Tensor) -> Result<()> {
+        if shape::batch("initialize", x)? == 0 {
+            bail!("initialize: needs at least one sample");
+        }
         self.bijection.initialize(x).map(|_| ())
     }
 
@@ -172,11 +225,9 @@ impl<B: Bijection> Flow<B> {
         + Sync,
     ) -> Result<[Tensor; N]> {
         let (batch, all) = (shape::batch("flow", rows)?, rows.detach());
-        let runs = in_runs(rows.device(), batch, RUN, |run| {
-            let frozen = Flow {
-                bijection: self.bijection.frozen(&run)?,
-                base: self.base.clone(),
-            };
+        let whole = self.bijection.frozen(&Rows::all(batch))?;
+        let runs = in_runs(rows.device(), batch, self.run, |run| {
+            let frozen = self.with(whole.frozen(&run)?);
             let results = work(frozen.with_graph(), &run.of(&all)?)?;
             Result::Ok(results.map(|result| result.detach()))
         })?;
@@ -193,8 +244,8 @@ impl<B: Bijection> Flow<B> {
     ) -> Result<[Tensor; N]> {
         let number = bound::check(&self.bijection, contexts)?;
         let together = RunLength {
-            host: RUN.host.div_ceil(count.max(1)),
-            accelerator: RUN.accelerator.div_ceil(count.max(1)),
+            host: self.run.host.div_ceil(count.max(1)),
+            accelerator: self.run.accelerator.div_ceil(count.max(1)),
         };
         let runs = in_runs(contexts.device(), number, together, |run| {
             let latents = |context| {
@@ -241,7 +292,7 @@ impl<B: Bijection> WithGraph<'_, B> {
     pub fn log_prob(&self, x: &Tensor) -> Result<Tensor> {
         shape::batch("flow", x)?;
         let (z, log_det) = self.0.bijection.forward(x)?;
-        self.0.base.log_prob(&z)? + log_det
+        self.0.base.add_log_prob(&log_det, &z)
     }
 
     /// As [`Flow::sample`].
@@ -264,6 +315,7 @@ impl<B: Bijection> WithGraph<'_, B> {
     /// The x of the latents `z`, and ln p of each.
     fn inverse_with_log_prob(&self, z: &Tensor) -> Result<[Tensor; 2]> {
         let (x, log_det) = self.0.bijection.inverse_with_log_det(z)?;
-        Ok([x, (self.0.base.log_prob(z)? - log_det)?])
+        let log_prob = self.0.base.add_log_prob(&log_det.neg()?, z)?;
+        Ok([x, log_prob])
     }
 }

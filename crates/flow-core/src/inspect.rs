@@ -41,6 +41,15 @@ pub fn first_non_finite(x: &Tensor) -> Result<Option<(usize, f64)>> {
     Ok(numbers.find(|(_, number)| !number.is_finite()))
 }
 
+/// Tells of each row of `x` `[B, …]` whether all its numbers are finite, B in all.
+pub fn finite_rows(x: &Tensor) -> Result<Vec<bool>> {
+    let count = x.dim(0)?;
+    let flat = x.reshape((count, x.elem_count() / count.max(1)))?;
+    // Zero times a number is zero, unless the number is not finite.
+    let sums = transfer::numbers(&(flat * 0.0)?.sum(1)?)?.into_iter();
+    Ok(sums.map(|sum| !sum.is_nan()).collect())
+}
+
 /// # Errors
 /// If a number of `x` `[N, …]` is not finite: names the first one, and counts the rows with such numbers.
 pub(crate) fn check_finite(name: &str, x: &Tensor) -> Result<()> {

@@ -88,6 +88,8 @@ mod bijections {
     pub use inverse::Inverse;
     mod lu_linear;
     pub use lu_linear::LuLinear;
+    mod multi_scale;
+    pub use multi_scale::{LatentShapes, LevelOutput, MultiScale};
     mod permutation;
     pub use permutation::Permutation;
     mod pointwise;
@@ -104,12 +106,12 @@ mod bijections {
     pub(crate) mod reordering;
 }
 
-pub use bijection::Bijection;
+pub use bijection::{Bijection, Limit};
 pub use bijections::*;
 pub use candle_core::Result;
 pub use flow::{Flow, WithGraph};
 pub use gradients::Gradients;
-pub use inspect::{constant_columns, first_non_finite};
+pub use inspect::{constant_columns, finite_rows, first_non_finite};
 pub use networks::{Conditioner, Mlp, MlpSize};
 pub use ops::affine::{Order, ScaleMap};
 pub use ops::spline::Spline;

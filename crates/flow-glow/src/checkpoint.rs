@@ -128,7 +128,7 @@ impl Checkpoint {
             )));
         }
         model
-            .inverse_maps()
+            .check_inverse()
             .map_err(|error| refuse(error.to_string()))?;
         Ok(Self {
             header,

@@ -1,5 +1,6 @@
 //! What a Glow is: every setting that its weights depend on, as it stands in a checkpoint.
 
+use crate::condition::Condition;
 use crate::conventions::{Conventions, PriorForm};
 use crate::{Error, Result, equalization};
 use flow_core::{Additive, Affine, Transform};
@@ -28,6 +29,12 @@ impl ImageShape {
     /// How many numbers an image has.
     pub fn dimensions(self) -> usize {
         self.channels * self.height * self.width
+    }
+}
+
+impl From<ImageShape> for [usize; 3] {
+    fn from(shape: ImageShape) -> Self {
+        [shape.channels, shape.height, shape.width]
     }
 }
 
@@ -143,6 +150,9 @@ pub struct GlowConfig {
     pub bits: u32,
     /// Number of classes that the prior distinguishes, if any.
     pub classes: Option<usize>,
+    /// Numbers that the model is conditioned on, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<Condition>,
     /// Where the model differs from those that this project trains.
     #[serde(default)]
     pub conventions: Conventions,
@@ -179,6 +189,7 @@ impl GlowConfig {
             dequantization: Dequantization::Uniform,
             bits: 8,
             classes: None,
+            condition: None,
             conventions: Conventions {
                 top_prior: PriorForm::Element,
                 ..Conventions::default()
@@ -281,9 +292,21 @@ impl GlowConfig {
                 "bound of the scale map is {bound}, but must lie between {MIN_BOUND} and 20"
             ));
         }
-        if self.classes.is_some() && !self.conventions.top_prior.knows_classes() {
+        if let Some(condition) = &self.condition {
+            condition.validate()?;
+            if self.classes.is_some() {
+                return refuse(
+                    "a model has classes or another condition, not both: give the class as columns of                      zeros and ones"
+                        .into(),
+                );
+            }
+        }
+        if (self.classes.is_some() || self.condition.is_some())
+            && !self.conventions.top_prior.knows_conditions()
+        {
             return refuse(
-                "with classes, the top prior must be one of each channel or element".into(),
+                "with classes or a condition, the top prior must be one of each channel or element"
+                    .into(),
             );
         }
         Ok(())
@@ -319,7 +342,8 @@ impl GlowConfig {
     fn parameter_bound(&self) -> usize {
         let step = |level: usize, width: usize| {
             let channels = self.image.channels << (level + 2);
-            let network = width.saturating_mul(width + 14 * channels);
+            let inputs = 14 * channels + 9 * self.network_context();
+            let network = width.saturating_mul(width + inputs);
             network.saturating_add(3 * channels * channels)
         };
         let steps = (0..self.levels)
@@ -335,7 +359,7 @@ impl GlowConfig {
             ..
         } = self.conventions;
         let gaussians = if [split_prior, top_prior].contains(&PriorForm::Element) {
-            2 * self.image.dimensions() * (1 + self.classes.unwrap_or(0))
+            2 * self.image.dimensions() * (1 + self.condition_rows())
         } else {
             0
         };
@@ -343,6 +367,12 @@ impl GlowConfig {
             .saturating_mul(self.steps)
             .saturating_add(dequantizer)
             .saturating_add(gaussians)
+    }
+
+    /// Rows of what a condition adds to a prior.
+    fn condition_rows(&self) -> usize {
+        let columns = self.condition.as_ref().map(|it| it.columns.len());
+        self.classes.or(columns).unwrap_or(0)
     }
 
     /// The transform of the couplings.

@@ -104,7 +104,7 @@ pub enum Half {
     Second,
 }
 
-/// Which Gaussian a latent has; where there are classes, those of `Channel` and `Element` depend on them.
+/// Gaussian of a latent; where there is a condition, those of `Channel` and `Element` depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PriorForm {
@@ -119,8 +119,8 @@ pub enum PriorForm {
 }
 
 impl PriorForm {
-    /// Whether it can be another one for each class.
-    pub(crate) fn knows_classes(self) -> bool {
+    /// True if it can depend on a condition.
+    pub(crate) fn knows_conditions(self) -> bool {
         matches!(self, Self::Channel | Self::Element)
     }
 }

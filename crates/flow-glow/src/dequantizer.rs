@@ -13,10 +13,10 @@
 
 use crate::config::{GlowConfig, ImageShape};
 use crate::network::ConvNetwork;
-use candle_core::{Result, Tensor, bail};
+use candle_core::{Result, Tensor};
 use flow_core::ops::Precision;
 use flow_core::params::ParamBuilder;
-use flow_core::{Bijection, Chain, Conditioner, Coupling, Inverse, Passing, Pointwise, Squeeze};
+use flow_core::{Bijection, Chain, Coupling, Inverse, Passing, Pointwise, Squeeze};
 
 /// δ: keeps the logit finite.
 const MARGIN: f64 = 1e-6;
@@ -45,16 +45,12 @@ impl Dequantizer {
         let mut parts: Vec<Box<dyn Bijection>> =
             vec![Box::new(Inverse(Pointwise::Sigmoid)), Box::new(Squeeze)];
         for step in 0..steps {
-            let inputs = channels / 2 + channels;
             let transform = config.transform();
-            let outputs = transform.parameters() * (channels / 2);
-            let network = ConvNetwork::new(&config, inputs, outputs, precision, params.pp(step))?;
+            let (inputs, outputs) = (channels / 2, transform.parameters() * (channels / 2));
+            let params = params.pp(step);
+            let network = ConvNetwork::new(&config, inputs, outputs, channels, precision, params)?;
             let passing = [Passing::FirstHalf, Passing::SecondHalf][step % 2];
-            parts.push(Box::new(Coupling::new(
-                transform,
-                passing,
-                ImageConditioner(network, channels),
-            )));
+            parts.push(Box::new(Coupling::new(transform, passing, network)));
         }
         parts.push(Box::new(Inverse(Squeeze)));
         parts.push(Box::new(Pointwise::Sigmoid));
@@ -77,39 +73,6 @@ impl Dequantizer {
 
     fn given(&self, center: &Tensor) -> Result<Box<dyn Bijection + '_>> {
         self.flow.given(&Squeeze.forward(center)?.0)
-    }
-}
-
-/// A network whose context is an image of that many channels.
-struct ImageConditioner(ConvNetwork, usize);
-
-impl Conditioner for ImageConditioner {
-    fn context(&self) -> Option<usize> {
-        Some(self.1)
-    }
-
-    fn forward(&self, _: &Tensor) -> Result<Tensor> {
-        bail!("dequantizer: noise of no image; bind one with `given`")
-    }
-
-    fn given(&self, image: &Tensor) -> Result<Box<dyn Conditioner + '_>> {
-        let (network, image) = (&self.0, image.clone());
-        Ok(Box::new(BoundConditioner { network, image }))
-    }
-}
-
-/// An [`ImageConditioner`] with its images, one for each sample, or one for all of them.
-struct BoundConditioner<'a> {
-    network: &'a ConvNetwork,
-    image: Tensor,
-}
-
-impl Conditioner for BoundConditioner<'_> {
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let (_, c, h, w) = self.image.dims4()?;
-        let image = self.image.broadcast_as((x.dim(0)?, c, h, w))?;
-        self.network
-            .forward(&Tensor::cat(&[x, &image.contiguous()?], 1)?)
     }
 }
 
@@ -193,7 +156,7 @@ mod tests {
         let images = image.repeat((count, 1, 1, 1)).unwrap();
         let log_probability = |model: &Glow| {
             let (x, offset) = model.dequantize_with(&images, &grid).unwrap();
-            let terms = (model.log_prob(&x, None).unwrap() + offset).unwrap();
+            let terms = (model.log_prob(&x).unwrap() + offset).unwrap();
             let weighted = (&terms + &weights).unwrap();
             let sum = weighted.log_sum_exp(0).unwrap().to_scalar::<f64>().unwrap();
             let spread = terms.max(0).unwrap() - terms.min(0).unwrap();

@@ -2,7 +2,7 @@
 
 use crate::{Error, Result};
 use candle_core::Tensor;
-use flow_core::{first_non_finite, transfer};
+use flow_core::{finite_rows, first_non_finite};
 
 /// Checks that all numbers of a tensor of floats are finite. Integers always are.
 ///
@@ -20,19 +20,9 @@ pub fn check(name: &str, tensor: &Tensor) -> Result<()> {
     Err(Error::NonFinite { name, value, index })
 }
 
-/// Tells of each row of x `[B, …]` whether all its numbers are finite, B in all.
-pub fn rows(x: &Tensor) -> candle_core::Result<Vec<bool>> {
-    let count = x.dim(0)?;
-    let flat = x.reshape((count, x.elem_count() / count.max(1)))?;
-    // Zero times a number is zero, unless the number is not finite.
-    let sums = (flat * 0.0)?.sum(1)?;
-    let sums = transfer::numbers(&sums)?.into_iter();
-    Ok(sums.map(|sum| !sum.is_nan()).collect())
-}
-
 /// Tells of each row whether its numbers in all of `tensors`, `[B, …]` each, are finite, B in all.
 pub fn rows_of_all(tensors: &[Tensor]) -> candle_core::Result<Vec<bool>> {
-    let of_tensors = tensors.iter().map(rows);
+    let of_tensors = tensors.iter().map(finite_rows);
     let of_tensors = of_tensors.collect::<candle_core::Result<Vec<_>>>()?;
     let count = of_tensors.first().map_or(0, Vec::len);
     let is_finite = |row: usize| of_tensors.iter().all(|rows| rows[row]);
@@ -60,7 +50,7 @@ mod tests {
                 let tensor = tensor.to_dtype(dtype).unwrap();
                 let error = check("a.b", &tensor).unwrap_err().to_string();
                 assert_eq!(error, format!("tensor `a.b` holds {bad} at [1, 1, 1]"));
-                assert_eq!(rows(&tensor).unwrap(), [true, false]);
+                assert_eq!(finite_rows(&tensor).unwrap(), [true, false]);
                 // As it lies after a view: the place counts, not the storage.
                 let turned = tensor.t().unwrap();
                 let error = check("c", &turned).unwrap_err().to_string();
@@ -68,10 +58,14 @@ mod tests {
                 check("d", &tensor.narrow(0, 0, 1).unwrap()).unwrap();
                 let flat = tensor.flatten_all().unwrap();
                 assert_eq!(
-                    rows(&flat.narrow(0, 16, 2).unwrap()).unwrap(),
+                    finite_rows(&flat.narrow(0, 16, 2).unwrap()).unwrap(),
                     [true, false]
                 );
-                assert!(rows(&tensor.narrow(0, 0, 0).unwrap()).unwrap().is_empty());
+                assert!(
+                    finite_rows(&tensor.narrow(0, 0, 0).unwrap())
+                        .unwrap()
+                        .is_empty()
+                );
             }
         }
         let scalar = Tensor::new(f32::NAN, &Device::Cpu).unwrap();
@@ -85,6 +79,6 @@ mod tests {
             &[[f32::MAX, f32::MAX], [f32::MIN, f32::INFINITY]],
             &Device::Cpu,
         );
-        assert_eq!(rows(&x.unwrap()).unwrap(), [true, false]);
+        assert_eq!(finite_rows(&x.unwrap()).unwrap(), [true, false]);
     }
 }

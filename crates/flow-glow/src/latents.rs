@@ -1,18 +1,17 @@
-//! Latents, and the way from images to them.
+//! Latents of each level, and the distribution that they have under a model.
 
-use crate::model::{Glow, RUN_LENGTH};
-use crate::runs::{Run, in_runs};
-use crate::{Error, Result, quantize};
-use candle_core::Tensor;
-use flow_core::transfer;
+use crate::{Error, Result};
+use candle_core::{DType, Device, Tensor};
+use flow_core::distribution::Distribution;
+use flow_core::{LatentShapes, random, standard_normal_log_prob};
 
-/// One whitened latent per level, `[B, C, H, W]` each, what the first level splits off first. Under
+/// One whitened latent per level, `[B, C, H, W]` each, those that the first level splits off first. Under
 /// the model every number in them is independent and standard normal.
 #[derive(Clone, Debug)]
 pub struct Latents(pub Vec<Tensor>);
 
 impl Latents {
-    /// How many images there are.
+    /// Number of images.
     ///
     /// # Errors
     /// If there is no level.
@@ -23,29 +22,34 @@ impl Latents {
     }
 }
 
-impl Glow {
-    /// The latents of u8 images `[B, C, H, W]`, without noise: see [`quantize::center`]. `labels` are `[B]` in
-    /// u32, for a model with classes. [`decode_images`](Self::decode_images) gives the images back, to the
-    /// pixel in f64; in f32 a few pixels of unusual images can be off by one
-    /// ([`Checkpoint::in_f64`](crate::Checkpoint::in_f64), [`quantize::changes`]).
-    pub fn encode_images(&self, images: &Tensor, labels: Option<&Tensor>) -> Result<Latents> {
-        self.check_images(images)?;
-        let encode = |run: Run| {
-            let labels = labels
-                .map(|labels| {
-                    transfer::to_device(&run.of(labels)?, self.device()).map_err(Error::from)
-                })
-                .transpose()?;
-            let images = transfer::to_device(&run.of(images)?, self.device())?;
-            let x = quantize::center(self.config(), &images, self.dtype())?;
-            Ok(self.encode(&x, labels.as_ref())?.0)
+/// The standard normal of latents `[B, D]`, of which each level is drawn from a seed of its own.
+pub(crate) struct LatentNormal {
+    pub(crate) shapes: LatentShapes,
+    pub(crate) dtype: DType,
+    pub(crate) device: Device,
+}
+
+impl Distribution for LatentNormal {
+    fn log_prob(&self, z: &Tensor) -> candle_core::Result<Tensor> {
+        self.shapes.split(z)?;
+        standard_normal_log_prob(z)
+    }
+
+    /// Level by level.
+    fn add_log_prob(&self, log_det: &Tensor, z: &Tensor) -> candle_core::Result<Tensor> {
+        let mut latents = self.shapes.split(z)?.into_iter();
+        latents.try_fold(log_det.clone(), |sum, latent| {
+            sum + standard_normal_log_prob(&latent)?
+        })
+    }
+
+    fn sample(&self, count: usize, seed: u64) -> candle_core::Result<Tensor> {
+        let draw = |(level, [c, h, w]): (usize, [usize; 3])| {
+            let seed = random::derive(seed, &format!("latents.{level}"));
+            random::normal(seed, (count, c, h, w), self.dtype, &self.device)
         };
-        let runs = in_runs(self.device(), images.dim(0)?, RUN_LENGTH, encode)?;
-        let level = |l: usize| {
-            let parts = runs.iter().map(|latents| &latents.0[l]).collect::<Vec<_>>();
-            Tensor::cat(&parts, 0)
-        };
-        let levels = (0..self.config().levels).map(level);
-        Ok(Latents(levels.collect::<candle_core::Result<_>>()?))
+        let levels = self.shapes.iter().enumerate().map(draw);
+        self.shapes
+            .join(&levels.collect::<candle_core::Result<Vec<_>>>()?)
     }
 }

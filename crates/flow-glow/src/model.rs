@@ -1,34 +1,67 @@
-//! The multi-scale Glow: levels, latents, likelihood and samples (arXiv:1807.03039, section 3).
+//! The multi-scale Glow as a flow: levels, then priors that whiten (arXiv:1807.03039, section 3).
 
 use crate::config::{Dequantization, GlowConfig, ImageShape};
-use crate::conventions::{Conventions, PriorForm};
 use crate::dequantizer::Dequantizer;
-use crate::latents::Latents;
-use crate::level::{InverseMaps, Level};
-use crate::prior::LatentPrior;
-use crate::runs::{Run, in_runs};
+use crate::latents::{LatentNormal, Latents};
+use crate::part::Part;
+use crate::prior::Priors;
+use crate::runs::{RUN_OF_ACCELERATOR, Run, in_runs};
 use crate::{Error, Result, quantize};
 use candle_core::{DType, Device, Tensor};
 use flow_core::distribution::log_sum_exp;
 use flow_core::ops::Precision;
 use flow_core::params::ParamBuilder;
-use flow_core::{Bijection, random, standard_normal_log_prob, transfer};
+use flow_core::runs::RunLength;
+use flow_core::train::Data;
+use flow_core::{Bijection, Chain, Flow, LatentShapes, MultiScale, random, transfer};
+use std::ops::Deref;
+use std::sync::Arc;
 
-/// A Glow with its parameters.
-pub struct Glow {
-    config: GlowConfig,
-    pub(crate) levels: Vec<Level>,
-    /// Of the latents that are split off, unless the splits themselves whiten.
-    pub(crate) split_priors: Vec<LatentPrior>,
-    pub(crate) prior: LatentPrior,
-    pub(crate) dequantizer: Option<Dequantizer>,
+/// A flow of images x `[B, C, H, W]` in model space, and the way from pixels to them and back.
+///
+/// It is a [`Flow`] whose latents are rows `[B, D]`: those of the first level first, as
+/// [`latents`](Self::latents) takes them apart. `B` is the bijection, as of a bound condition.
+pub struct Glow<B = Chain<Stage>> {
+    config: Arc<GlowConfig>,
+    flow: Flow<B>,
+    pub(crate) dequantizer: Option<Arc<Dequantizer>>,
     dtype: DType,
     device: Device,
 }
 
+/// One of the two maps that a [`Glow`] is a chain of.
+pub struct Stage(StageMap);
+
+enum StageMap {
+    Levels(Levels),
+    Priors(Priors),
+}
+
+impl Deref for Stage {
+    type Target = dyn Bijection;
+
+    fn deref(&self) -> &Self::Target {
+        match &self.0 {
+            StageMap::Levels(levels) => levels,
+            StageMap::Priors(priors) => priors,
+        }
+    }
+}
+
+/// The levels of a model.
+pub(crate) type Levels = MultiScale<Chain<Part>>;
+
 /// Images that go through the model at a time: enough for large matrix products, and a bound on memory
 /// for any batch.
 pub(crate) const RUN_LENGTH: usize = 32;
+
+impl<B> Deref for Glow<B> {
+    type Target = Flow<B>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.flow
+    }
+}
 
 impl Glow {
     /// Parameters below `levels.{l}`, `prior` and, where noise is learned, `dequantizer`.
@@ -50,142 +83,117 @@ impl Glow {
         params: ParamBuilder,
     ) -> Result<Self> {
         config.validate()?;
-        // A level passes on half of the four channels that squeezing makes of one.
-        let channels = |level: usize| config.image.channels << level;
-        let levels = (0..config.levels)
-            .map(|l| {
-                Level::new(
-                    config,
-                    precision,
-                    channels(l),
-                    l + 1 == config.levels,
-                    params.pp("levels").pp(l),
-                )
-            })
-            .collect::<candle_core::Result<_>>()?;
-        let prior = |level: usize, form, params| {
-            LatentPrior::new(form, config, latent_shape(config, level), params)
+        let level = |l: usize| {
+            // A level passes on half of the four channels that squeezing makes of one.
+            let channels = config.image.channels << l;
+            let params = params.pp("levels").pp(l);
+            Part::level(config, precision, channels, l + 1 == config.levels, params)
         };
-        let Conventions {
-            split_prior,
-            top_prior,
-            ..
-        } = config.conventions;
-        let splits = if split_prior == PriorForm::Convolution {
-            0
-        } else {
-            config.levels - 1
-        };
-        let split_priors = (0..splits)
-            .map(|l| prior(l, split_prior, params.pp("levels").pp(l).pp("split")))
-            .collect::<candle_core::Result<_>>()?;
+        let levels = (0..config.levels).map(level);
+        let levels = levels.collect::<candle_core::Result<_>>()?;
+        let levels = MultiScale::new(levels, config.image.into())?;
+        let shapes = levels.latent_shapes().clone();
+        let priors = Priors::new(config, &shapes, &params)?;
         let dequantizer = match config.dequantization {
             Dequantization::Uniform => None,
             Dequantization::Variational { steps, width } => {
                 let params = params.pp("dequantizer");
-                Some(Dequantizer::new(
-                    config.image,
-                    steps,
-                    width,
-                    precision,
-                    params,
-                )?)
+                let dequantizer = Dequantizer::new(config.image, steps, width, precision, params)?;
+                Some(Arc::new(dequantizer))
             }
         };
+        let (dtype, device) = (params.dtype(), params.device().clone());
+        let base = LatentNormal {
+            shapes,
+            dtype,
+            device: device.clone(),
+        };
+        let stages = [StageMap::Levels(levels), StageMap::Priors(priors)];
+        let bijection = Chain::new(stages.map(Stage).into())?;
         Ok(Self {
+            config: Arc::new(config.clone()),
+            flow: Flow::new(bijection, base).in_runs_of(RunLength {
+                host: RUN_LENGTH,
+                accelerator: RUN_OF_ACCELERATOR,
+            }),
             dequantizer,
-            config: config.clone(),
-            levels,
-            split_priors,
-            prior: prior(config.levels - 1, top_prior, params.pp("prior"))?,
-            dtype: params.dtype(),
-            device: params.device().clone(),
+            dtype,
+            device,
         })
     }
 
-    /// What the model is.
-    pub fn config(&self) -> &GlowConfig {
-        &self.config
+    /// The model under a condition: labels `[B]` in u32 of a model with classes, or `[B, K]` of one that is
+    /// conditioned on numbers. There is a row for each image, or one for all.
+    ///
+    /// # Errors
+    /// If the model has no such condition, or it has another shape.
+    pub fn given(&self, condition: &Tensor) -> Result<Glow<Box<dyn Bijection + '_>>> {
+        let condition = transfer::to_device(condition, &self.device)?;
+        let context = self.config.context(&condition, self.dtype)?;
+        Ok(self.with(self.flow.given(&context)?))
     }
 
-    /// x `[B, C, H, W]` in model space (see [`quantize`]) → its latents, and ln|det ∂latents/∂x|,
-    /// `[B]`. `labels` are `[B]` in u32, for a model with classes. Infinite or NaN is what leaves the
-    /// range of the parameters' type.
-    pub fn encode(&self, x: &Tensor, labels: Option<&Tensor>) -> Result<(Latents, Tensor)> {
-        self.check_images(x)?;
-        if x.dim(0)? == 0 {
-            self.prior.given(labels)?;
-            let log_det = Tensor::zeros(0, x.dtype(), x.device())?;
-            return Ok((self.draw_latents(0, 1.0, 0)?, log_det));
+    /// The model under the conditions of `data`, if it has any, as [`given`](Self::given) takes them.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn given_those_of(&self, data: &Data) -> Result<Glow<Box<dyn Bijection + '_>>> {
+        if data.has_context() {
+            self.given(data.context()?)
+        } else {
+            Ok(self.unconditional())
         }
-        let (outputs, log_det) = self.pass_levels(x)?;
-        let (latents, prior_log_det) = self.whiten(&outputs, labels)?;
-        Ok((latents, (log_det + prior_log_det)?))
     }
 
-    /// What each level makes of x `[B, C, H, W]`, the next one going on from the first half of its
-    /// channels, and the log-determinant of all of them, `[B]`.
-    pub(crate) fn pass_levels(&self, x: &Tensor) -> Result<(Vec<Tensor>, Tensor)> {
-        self.check_images(x)?;
-        let mut outputs = Vec::with_capacity(self.levels.len());
-        let (mut x, mut log_det) = (x.clone(), Tensor::zeros(x.dim(0)?, x.dtype(), x.device())?);
-        for level in &self.levels {
-            let (y, level_log_det) = level.forward(&x)?;
-            log_det = (log_det + level_log_det)?;
-            x = y.narrow(1, 0, y.dim(1)? / 2)?;
-            outputs.push(y);
+    /// The same model, borrowed, in the type of one that is bound to a condition.
+    pub fn unconditional(&self) -> Glow<Box<dyn Bijection + '_>> {
+        self.with(self.flow.unconditional())
+    }
+
+    /// The same samples, with conditions as the flow takes them.
+    ///
+    /// # Errors
+    /// If they are not of the model, or missing.
+    pub(crate) fn with_contexts(&self, data: Data) -> Result<Data> {
+        let data = data.map_context(|condition| self.config.context(condition, self.dtype))?;
+        if !data.has_context() {
+            self.config.check_unconditional()?;
         }
-        Ok((outputs, log_det))
+        Ok(data)
     }
 
-    /// The latents in what [`pass_levels`](Self::pass_levels) gives, and the log-determinant of making
-    /// them white, `[B]`.
-    pub(crate) fn whiten(
-        &self,
-        outputs: &[Tensor],
-        labels: Option<&Tensor>,
-    ) -> Result<(Latents, Tensor)> {
-        let prior = self.prior.given(labels)?;
-        let (top, others) = outputs.split_last().expect("a model has a level");
-        let mut latents = Vec::with_capacity(outputs.len());
-        let (z, mut log_det) = prior.forward(top)?;
-        for (l, y) in others.iter().enumerate() {
-            let half = y.dim(1)? / 2;
-            let mut split_off = y.narrow(1, half, half)?.contiguous()?;
-            if let Some(prior) = self.split_priors.get(l) {
-                let (white, prior_log_det) = prior.given(labels)?.forward(&split_off)?;
-                log_det = (log_det + prior_log_det)?;
-                split_off = white;
-            }
-            latents.push(split_off);
+    fn stages(&self) -> (&Levels, &Priors) {
+        match self.flow.bijection().parts() {
+            [
+                Stage(StageMap::Levels(levels)),
+                Stage(StageMap::Priors(priors)),
+            ] => (levels, priors),
+            _ => unreachable!("`with_precision` makes these two"),
         }
-        latents.push(z);
-        Ok((Latents(latents), log_det))
     }
 
-    /// What tells classes apart in what [`pass_levels`](Self::pass_levels) gives: ln p(x | class) in nats but for
-    /// a term that all classes share, `[B, classes]`.
-    pub(crate) fn class_log_priors(&self, outputs: &[Tensor]) -> Result<Tensor> {
-        let (top, others) = outputs.split_last().expect("a model has a level");
+    pub(crate) fn levels(&self) -> &Levels {
+        self.stages().0
+    }
+
+    pub(crate) fn priors(&self) -> &Priors {
+        self.stages().1
+    }
+
+    /// What tells classes apart in what the levels make of images, `[B, D]`: ln p(x | class) in nats but for a
+    /// term that all classes share, `[B, classes]`.
+    pub(crate) fn class_log_priors(&self, y: &Tensor) -> Result<Tensor> {
         let log_prior = |class: usize| {
-            let labels = Tensor::full(class as u32, top.dim(0)?, top.device())?;
-            let (z, log_det) = self.prior.given(Some(&labels))?.forward(top)?;
-            let mut log_prior = (standard_normal_log_prob(&z)? + log_det)?;
-            for (prior, y) in self.split_priors.iter().zip(others) {
-                let half = y.dim(1)? / 2;
-                let split_off = y.narrow(1, half, half)?.contiguous()?;
-                let (z, log_det) = prior.given(Some(&labels))?.forward(&split_off)?;
-                log_prior = ((log_prior + standard_normal_log_prob(&z)?)? + log_det)?;
-            }
-            Ok(log_prior)
+            let labels = Tensor::full(class as u32, (y.dim(0)?, 1), y.device())?;
+            self.priors().log_prob_given(y, &labels)
         };
-        let classes = 0..self.config.classes.unwrap_or(0);
-        let log_priors = classes.map(log_prior).collect::<Result<Vec<_>>>()?;
+        let log_priors = (0..self.config.classes.unwrap_or(0)).map(log_prior);
+        let log_priors = log_priors.collect::<candle_core::Result<Vec<_>>>()?;
         Ok(Tensor::stack(&log_priors, 1)?)
     }
 
     /// ln p(class | x), `[B, classes]`, of x `[B, C, H, W]` in model space, where all classes are equally
-    /// likely: the flow is the same for all of them, so it is passed once.
+    /// likely: the levels are the same for all of them, so they are passed once.
     ///
     /// # Errors
     /// If the model has no classes.
@@ -200,77 +208,115 @@ impl Glow {
             return Ok(Tensor::zeros((0, classes), x.dtype(), x.device())?);
         }
         let log_posteriors = |run: Run| {
-            let (outputs, _) = self.pass_levels(&run.of(x)?)?;
-            let log_priors = self.class_log_priors(&outputs)?;
+            let (y, _) = self.levels().forward(&run.of(x)?)?;
+            let log_priors = self.class_log_priors(&y)?;
             Ok(log_priors.broadcast_sub(&log_sum_exp(&log_priors)?.unsqueeze(1)?)?)
         };
         let runs = in_runs(&self.device, x.dim(0)?, RUN_LENGTH, log_posteriors)?;
         Ok(Tensor::cat(&runs, 0)?)
     }
 
-    /// What inverts the channel maps of each level.
-    ///
     /// # Errors
-    /// If one has no inverse; the error names its parameters.
-    pub(crate) fn inverse_maps(&self) -> Result<Vec<InverseMaps>> {
-        let maps = self.levels.iter().map(Level::inverse_maps);
-        Ok(maps.collect::<candle_core::Result<_>>()?)
+    /// If a matrix in it has no inverse; the error names its parameters.
+    pub(crate) fn check_inverse(&self) -> Result<()> {
+        let mut parts = self.levels().levels().iter().flat_map(Chain::parts);
+        Ok(parts.try_for_each(Part::check_inverse)?)
     }
+}
 
-    /// ln p(x) in nats, `[B]`, of x `[B, C, H, W]` in model space: −∞ or NaN where x lies so far out
-    /// that numbers leave the range of the parameters' type. [`finite::rows`](crate::finite::rows)
-    /// tells which.
-    pub fn log_prob(&self, x: &Tensor, labels: Option<&Tensor>) -> Result<Tensor> {
-        self.check_images(x)?;
-        let log_prob = |run: Run| {
-            let labels = labels.map(|labels| run.of(labels)).transpose()?;
-            self.log_prob_of_run(&run.of(x)?, labels.as_ref())
-        };
-        let runs = in_runs(&self.device, x.dim(0)?, RUN_LENGTH, log_prob)?;
-        Ok(Tensor::cat(&runs, 0)?)
-    }
-
-    fn log_prob_of_run(&self, x: &Tensor, labels: Option<&Tensor>) -> Result<Tensor> {
-        let (latents, mut log_prob) = self.encode(x, labels)?;
-        for latent in &latents.0 {
-            log_prob = (log_prob + standard_normal_log_prob(latent)?)?;
+impl<B: Bijection> Glow<B> {
+    /// The same model around another flow.
+    fn with<C>(&self, flow: Flow<C>) -> Glow<C> {
+        Glow {
+            config: self.config.clone(),
+            flow,
+            dequantizer: self.dequantizer.clone(),
+            dtype: self.dtype,
+            device: self.device.clone(),
         }
-        Ok(log_prob)
     }
 
-    /// `count` draws in model space, `[count, C, H, W]`. `temperature` scales the latents of every
-    /// level; `labels` are `[count]` in u32, for a model with classes. The draws are finite at every
-    /// temperature; see [`decode`](Self::decode).
+    /// Settings of the model.
+    pub fn config(&self) -> &GlowConfig {
+        &self.config
+    }
+
+    /// The type of its parameters.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// The device of its parameters.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The model whose latents are scaled by `temperature`; see [`Flow::at_temperature`].
     ///
     /// # Errors
     /// If the temperature is negative or not finite.
-    pub fn sample(
-        &self,
-        count: usize,
-        labels: Option<&Tensor>,
-        temperature: f64,
-        seed: u64,
-    ) -> Result<Tensor> {
-        self.decode(&self.draw_latents(count, temperature, seed)?, labels)
+    pub fn at_temperature(&self, temperature: f64) -> Result<Glow<&B>> {
+        Ok(self.with(self.flow.at_temperature(temperature)?))
     }
 
-    /// The latents that [`sample`](Self::sample) decodes.
+    /// Shapes of the latents of each level.
+    pub fn latent_shapes(&self) -> LatentShapes {
+        LatentShapes::new(self.config.image.into(), self.config.levels)
+    }
+
+    /// Latents in rows `[B, D]`, as of [`Flow::encode`], by level.
     ///
     /// # Errors
-    /// If the temperature is negative or not finite.
-    pub fn draw_latents(&self, count: usize, temperature: f64, seed: u64) -> Result<Latents> {
-        if !(temperature >= 0.0 && temperature.is_finite()) {
-            return Err(Error::Config(format!(
-                "a temperature is 0 or more and finite, not {temperature}"
-            )));
-        }
-        let draw = |(level, shape): (usize, ImageShape)| {
-            let seed = random::derive(seed, &format!("latents.{level}"));
-            let shape = (count, shape.channels, shape.height, shape.width);
-            random::normal(seed, shape, self.dtype, &self.device)? * temperature
-        };
-        let levels = self.latent_shapes().enumerate().map(draw);
-        Ok(Latents(levels.collect::<candle_core::Result<_>>()?))
+    /// If the rows are of another size.
+    pub fn latents(&self, rows: &Tensor) -> Result<Latents> {
+        Ok(Latents(self.latent_shapes().split(rows)?))
+    }
+
+    /// The latents that [`sample`](Flow::sample) decodes.
+    pub fn draw_latents(&self, count: usize, seed: u64) -> Result<Latents> {
+        self.latents(&self.base().sample(count, seed)?)
+    }
+
+    /// The x `[B, C, H, W]` whose latents these are; see [`Flow::decode`].
+    ///
+    /// # Errors
+    /// If the latents are of other shapes than the model's.
+    pub fn decode_latents(&self, latents: &Latents) -> Result<Tensor> {
+        Ok(self.decode(&self.latent_shapes().join(&latents.0)?)?)
+    }
+
+    /// The u8 images `[B, C, H, W]` of latents; see [`decode_latents`](Self::decode_latents).
+    ///
+    /// # Errors
+    /// As there, and [`Error::NonFiniteImages`].
+    pub fn decode_images(&self, latents: &Latents) -> Result<Tensor> {
+        quantize::quantize(&self.config, &self.decode_latents(latents)?)
+    }
+
+    /// The latents of u8 images `[B, C, H, W]`, without noise: see [`quantize::center`].
+    /// [`decode_images`](Self::decode_images) gives the images back, to the pixel in f64; in f32 a few pixels of
+    /// unusual images can be off by one ([`Checkpoint::in_f64`](crate::Checkpoint::in_f64), [`quantize::changes`]).
+    pub fn encode_images(&self, images: &Tensor) -> Result<Latents> {
+        self.check_images(images)?;
+        let images = transfer::to_device(images, &self.device)?;
+        let x = quantize::center(&self.config, &images, self.dtype)?;
+        self.latents(&self.encode(&x)?.0)
+    }
+
+    /// `count` draws as u8 images, `[count, C, H, W]`; see [`Flow::sample`].
+    ///
+    /// # Errors
+    /// As there, and [`Error::NonFiniteImages`].
+    pub fn sample_images(&self, count: usize, seed: u64) -> Result<Tensor> {
+        quantize::quantize(&self.config, &self.sample(count, seed)?)
+    }
+
+    /// Bits per dimension of u8 images `[B, C, H, W]`, `[B]`: an upper bound with one draw of
+    /// dequantisation noise from `seed`.
+    pub fn bits_per_dim(&self, images: &Tensor, seed: u64) -> Result<Tensor> {
+        let (x, offset) = self.dequantize(images, seed)?;
+        let log_likelihood = (self.log_prob(&x)? + offset)?;
+        Ok(quantize::bits_per_dim(&self.config, &log_likelihood)?)
     }
 
     /// Pixels `[B, C, H, W]` in u8 → x of the same shape in model space, and by how many nats the log-likelihood of
@@ -306,70 +352,6 @@ impl Glow {
         Ok((x, (offset + log_det)?))
     }
 
-    /// Bits per dimension of u8 images `[B, C, H, W]`, `[B]`: an upper bound with one draw of
-    /// dequantisation noise from `seed`.
-    pub fn bits_per_dim(
-        &self,
-        images: &Tensor,
-        labels: Option<&Tensor>,
-        seed: u64,
-    ) -> Result<Tensor> {
-        let labels = labels
-            .map(|labels| transfer::to_device(labels, &self.device))
-            .transpose()?;
-        let (x, offset) = self.dequantize(images, seed)?;
-        let log_likelihood = (self.log_prob(&x, labels.as_ref())? + offset)?;
-        Ok(quantize::bits_per_dim(&self.config, &log_likelihood)?)
-    }
-
-    /// `count` draws as u8 images, `[count, C, H, W]`; see [`sample`](Self::sample).
-    ///
-    /// # Errors
-    /// As [`sample`](Self::sample), and [`Error::NonFiniteImages`].
-    pub fn sample_images(
-        &self,
-        count: usize,
-        labels: Option<&Tensor>,
-        temperature: f64,
-        seed: u64,
-    ) -> Result<Tensor> {
-        quantize::quantize(
-            &self.config,
-            &self.sample(count, labels, temperature, seed)?,
-        )
-    }
-
-    /// Sets the parameters that depend on data from one batch x `[B, C, H, W]` in model space. Once,
-    /// on a fresh model.
-    pub fn initialize(&self, x: &Tensor) -> Result<()> {
-        self.check_images(x)?;
-        if x.dim(0)? == 0 {
-            let reason = "initialisation needs at least one image";
-            return Err(Error::Config(reason.into()));
-        }
-        let mut x = x.clone();
-        for level in &self.levels {
-            let y = level.initialize(&x)?;
-            x = y.narrow(1, 0, y.dim(1)? / 2)?;
-        }
-        Ok(())
-    }
-
-    /// Size of each level's latent.
-    pub fn latent_shapes(&self) -> impl Iterator<Item = ImageShape> {
-        (0..self.config.levels).map(|level| latent_shape(&self.config, level))
-    }
-
-    /// The type of its parameters.
-    pub fn dtype(&self) -> DType {
-        self.dtype
-    }
-
-    /// The device of its parameters.
-    pub fn device(&self) -> &Device {
-        &self.device
-    }
-
     pub(crate) fn check_images(&self, x: &Tensor) -> Result<()> {
         let expected = self.config.image;
         match *x.dims() {
@@ -383,19 +365,4 @@ impl Glow {
             ))),
         }
     }
-}
-
-/// Size of what a level splits off, or leaves if it is the last one.
-fn latent_shape(config: &GlowConfig, level: usize) -> ImageShape {
-    let ImageShape {
-        channels,
-        height,
-        width,
-    } = config.image;
-    let split = if level + 1 < config.levels { 2 } else { 4 };
-    ImageShape::new(
-        (channels << level) * split,
-        height >> (level + 1),
-        width >> (level + 1),
-    )
 }

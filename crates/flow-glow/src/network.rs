@@ -2,15 +2,19 @@
 
 use crate::config::{Coupling, GlowConfig, ScaleMap};
 use crate::conventions::{NetworkInput, Padding};
-use candle_core::{Result, Tensor};
+use candle_core::{Result, Tensor, bail};
 use flow_core::Conditioner;
 use flow_core::ops::Precision;
 use flow_core::ops::coupling_network::{Weights, coupling_network};
 use flow_core::params::{Init, ParamBuilder};
+use flow_core::runs::Rows;
 
 /// The paper's coupling network: 3×3, ReLU, 1×1, ReLU, 3×3, the last starting at zero, so that a
 /// coupling starts as the identity (arXiv:1807.03039, section 3.3 and appendix B).
-pub(crate) struct ConvNetwork {
+#[derive(Clone)]
+pub struct ConvNetwork {
+    /// Channels of the context, which follow those of the input.
+    context: usize,
     input: Option<InputMap>,
     conv1_weight: Tensor,
     conv1_bias: Tensor,
@@ -23,13 +27,14 @@ pub(crate) struct ConvNetwork {
 }
 
 impl ConvNetwork {
-    /// `[B, inputs, H, W]` → `[B, outputs, H, W]` through the hidden channels. Parameters
-    /// `conv1.{weight,bias}`, `conv2.{weight,bias}`, `conv3.{weight,bias,log_gain}`; where the
-    /// configuration asks for them, `input.{scale,shift}` and `bound`.
+    /// `[B, inputs, H, W]` → `[B, outputs, H, W]` through the hidden channels, given a `context` of so many numbers
+    /// or channels, 0 for none. Parameters `conv1.{weight,bias}`, `conv2.{weight,bias}`,
+    /// `conv3.{weight,bias,log_gain}`; where the configuration asks for them, `input.{scale,shift}` and `bound`.
     pub(crate) fn new(
         config: &GlowConfig,
         inputs: usize,
         outputs: usize,
+        context: usize,
         precision: Precision,
         params: ParamBuilder,
     ) -> Result<Self> {
@@ -37,6 +42,7 @@ impl ConvNetwork {
         let he = |fan_in: usize| Init::Normal {
             std: (2.0 / fan_in as f64).sqrt(),
         };
+        let inputs = inputs + context;
         let (conv1, conv2) = (params.pp("conv1"), params.pp("conv2"));
         let (width, conventions) = (config.width, &config.conventions);
         let input = (conventions.network_input == NetworkInput::AffineRelu)
@@ -45,6 +51,7 @@ impl ConvNetwork {
             (config.coupling, config.scale_map) == (Coupling::Affine, ScaleMap::ExpTanhLearned);
         let bound = learns_bound.then(|| params.get_with_hints(outputs / 2, "bound", Init::Ones));
         Ok(Self {
+            context,
             input: input.transpose()?,
             conv1_weight: conv1.get_with_hints((width, inputs, 3, 3), "weight", he(9 * inputs))?,
             conv1_bias: conv1.get_with_hints(width, "bias", Init::Zeros)?,
@@ -55,10 +62,9 @@ impl ConvNetwork {
             precision,
         })
     }
-}
 
-impl Conditioner for ConvNetwork {
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    /// The output for `x` `[B, I, H, W]`, the channels of the context among its own.
+    fn run(&self, x: &Tensor) -> Result<Tensor> {
         let x = &match &self.input {
             Some(input) => input.forward(x)?,
             None => x.clone(),
@@ -85,12 +91,90 @@ impl Conditioner for ConvNetwork {
         Tensor::cat(&[shift, log_scale], 1)
     }
 
-    fn sizes(&self) -> Option<[usize; 2]> {
-        Some([self.conv1_weight.dims()[1], self.conv3.bias.dims()[0]])
+    /// The same network, whose outputs record no graph of its parameters.
+    fn detached(&self) -> Self {
+        Self {
+            context: self.context,
+            input: self.input.as_ref().map(InputMap::detached),
+            conv1_weight: self.conv1_weight.detach(),
+            conv1_bias: self.conv1_bias.detach(),
+            conv2_weight: self.conv2_weight.detach(),
+            conv2_bias: self.conv2_bias.detach(),
+            conv3: self.conv3.detached(),
+            bound: self.bound.as_ref().map(Tensor::detach),
+            precision: self.precision,
+        }
     }
 }
 
-/// What may stand before the first convolution: relu(scale ⊙ x + shift).
+impl Conditioner for ConvNetwork {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        if self.context > 0 {
+            bail!(
+                "the model is conditional: it needs {} numbers for each sample; bind them with `given`",
+                self.context
+            );
+        }
+        self.run(x)
+    }
+
+    fn sizes(&self) -> Option<[usize; 2]> {
+        let inputs = self.conv1_weight.dims()[1] - self.context;
+        Some([inputs, self.conv3.bias.dims()[0]])
+    }
+
+    fn context(&self) -> Option<usize> {
+        (self.context > 0).then_some(self.context)
+    }
+
+    /// `context` is `[B, K]`, or images `[B, K, H, W]` of the size of the input.
+    fn given(&self, context: &Tensor) -> Result<Box<dyn Conditioner + '_>> {
+        let context = match *context.dims() {
+            [_, channels] if channels == self.context => context.unsqueeze(2)?.unsqueeze(3)?,
+            [_, channels, _, _] if channels == self.context => context.clone(),
+            _ => bail!(
+                "given: got a context of shape {:?}, needed [B, {channels}] or [B, {channels}, H, W]",
+                context.dims(),
+                channels = self.context
+            ),
+        };
+        let network = self.clone();
+        Ok(Box::new(BoundNetwork { network, context }))
+    }
+
+    fn frozen(&self, _: &Rows) -> Result<Box<dyn Conditioner + '_>> {
+        Ok(Box::new(self.detached()))
+    }
+}
+
+/// A network with its context, `[B, K, H, W]` or `[B, K, 1, 1]`; one row serves every sample.
+struct BoundNetwork {
+    network: ConvNetwork,
+    context: Tensor,
+}
+
+impl Conditioner for BoundNetwork {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let (batch, _, height, width) = x.dims4()?;
+        let shape = (batch, self.network.context, height, width);
+        let context = self.context.broadcast_as(shape)?.contiguous()?;
+        self.network.run(&Tensor::cat(&[x, &context], 1)?)
+    }
+
+    fn sizes(&self) -> Option<[usize; 2]> {
+        self.network.sizes()
+    }
+
+    fn frozen(&self, rows: &Rows) -> Result<Box<dyn Conditioner + '_>> {
+        Ok(Box::new(Self {
+            network: self.network.detached(),
+            context: rows.of_context(&self.context)?.detach(),
+        }))
+    }
+}
+
+/// relu(scale ⊙ x + shift), which stands before the first convolution of some models.
+#[derive(Clone)]
 struct InputMap {
     scale: Tensor,
     shift: Tensor,
@@ -102,6 +186,13 @@ impl InputMap {
             scale: params.get_with_hints(channels, "scale", Init::Ones)?,
             shift: params.get_with_hints(channels, "shift", Init::Zeros)?,
         })
+    }
+
+    fn detached(&self) -> Self {
+        Self {
+            scale: self.scale.detach(),
+            shift: self.shift.detach(),
+        }
     }
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
@@ -116,6 +207,7 @@ impl InputMap {
 const GAIN_RATE: f64 = 3.0;
 
 /// A 3×3 convolution that starts at zero, with a learned gain: exp(3·log_gain) ⊙ (w ∗ x + b).
+#[derive(Clone)]
 pub(crate) struct ZeroConv {
     weight: Tensor,
     bias: Tensor,
@@ -136,6 +228,15 @@ impl ZeroConv {
             log_gain: params.get_with_hints(outputs, "log_gain", Init::Zeros)?,
             padding,
         })
+    }
+
+    fn detached(&self) -> Self {
+        Self {
+            weight: self.weight.detach(),
+            bias: self.bias.detach(),
+            log_gain: self.log_gain.detach(),
+            padding: self.padding,
+        }
     }
 
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {

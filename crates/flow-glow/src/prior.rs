@@ -3,13 +3,13 @@
 //! Adding ln p(z₂ | z₁) to the likelihood, as the published code does, gives the same number by a
 //! second code path.
 
-use crate::config::{GlowConfig, ImageShape};
+use crate::config::GlowConfig;
 use crate::conventions::{Conventions, Half, PriorForm};
 use crate::network::ZeroConv;
-use crate::{Error, Result};
-use candle_core::Tensor;
+use candle_core::{Tensor, bail};
 use flow_core::params::{Init, ParamBuilder};
-use flow_core::{Bijection, Whiten};
+use flow_core::runs::Rows;
+use flow_core::{Bijection, LatentShapes, Limit, Whiten, standard_normal_log_prob};
 
 /// Puts the half of the channels that is kept first, and whitens the other by a Gaussian predicted from it
 /// (arXiv:1605.08803, section 3.6, with the learned prior of arXiv:1807.03039's published code).
@@ -101,48 +101,51 @@ impl Bijection for SplitPrior {
     }
 }
 
-/// The prior of a latent that depends on no other one, but on the class if there are any.
-pub(crate) struct LatentPrior {
-    gaussian: Gaussian,
-    conditional: bool,
-}
+/// The prior of a latent that depends on no other one, but on the condition if there is any.
+pub(crate) struct LatentPrior(Gaussian);
 
 /// Means and, after them, ln std.
 enum Gaussian {
-    /// `[1, 2C]`, or of each element `[1, 2C, H, W]`; and what a class adds to them, `[classes, …]`.
-    Table(Tensor, Option<Tensor>),
+    /// `[1, 2C]`, or of each element `[1, 2C, H, W]`.
+    Table(Tensor),
+    /// The same, and a row that each class adds to it, `[classes, …]`.
+    OfClass(Tensor, Tensor),
+    /// The same, and what each of K numbers adds, times it, `[K, …]`.
+    OfNumbers(Tensor, Tensor),
     /// What a convolution makes of these zeros, `[1, C, H, W]`.
     OfZeros(ZeroConv, Tensor),
 }
 
 impl LatentPrior {
-    /// For latents of `shape`. Parameters `gaussian` and, with classes, `class_gaussian`, or those below
-    /// `conv`, or none.
+    /// For latents of shape `[C, H, W]`. Parameters `gaussian` and, with a condition, `class_gaussian` or
+    /// `condition_gaussian`, or those below `conv`, or none.
     pub(crate) fn new(
         form: PriorForm,
         config: &GlowConfig,
-        shape: ImageShape,
+        [channels, height, width]: [usize; 3],
         params: ParamBuilder,
     ) -> candle_core::Result<Self> {
-        let ImageShape {
-            channels,
-            height,
-            width,
-        } = shape;
         let table = |places: &[usize]| {
-            let get = |count: usize, name| {
-                let shape = [&[count, 2 * channels], places].concat();
+            let get = |rows: usize, name| {
+                let shape = [&[rows, 2 * channels], places].concat();
                 params.get_with_hints(shape, name, Init::Zeros)
             };
-            let classes = config.classes.map(|classes| get(classes, "class_gaussian"));
-            candle_core::Result::Ok(Gaussian::Table(get(1, "gaussian")?, classes.transpose()?))
+            let gaussian = get(1, "gaussian")?;
+            candle_core::Result::Ok(match (config.classes, &config.condition) {
+                (Some(classes), _) => Gaussian::OfClass(gaussian, get(classes, "class_gaussian")?),
+                (None, Some(condition)) => {
+                    let numbers = condition.columns.len();
+                    Gaussian::OfNumbers(gaussian, get(numbers, "condition_gaussian")?)
+                }
+                (None, None) => Gaussian::Table(gaussian),
+            })
         };
-        let gaussian = match form {
+        Ok(Self(match form {
             PriorForm::Channel => table(&[])?,
             PriorForm::Element => table(&[height, width])?,
             PriorForm::Standard => {
-                let zeros = Tensor::zeros((1, 2 * channels), params.dtype(), params.device())?;
-                Gaussian::Table(zeros, None)
+                let zeros = (1, 2 * channels);
+                Gaussian::Table(Tensor::zeros(zeros, params.dtype(), params.device())?)
             }
             PriorForm::Convolution => {
                 let padding = config.conventions.padding;
@@ -152,39 +155,197 @@ impl LatentPrior {
                     Tensor::zeros(zeros, params.dtype(), params.device())?,
                 )
             }
+        }))
+    }
+
+    fn whiten(&self) -> candle_core::Result<Whiten> {
+        match &self.0 {
+            Gaussian::Table(gaussian) => halves(gaussian),
+            Gaussian::OfZeros(conv, zeros) => halves(&conv.forward(zeros)?),
+            Gaussian::OfClass(..) => bail!("the model is class-conditional: labels are needed"),
+            Gaussian::OfNumbers(_, of_each) => bail!(
+                "the model is conditional: {} numbers are needed for each image",
+                of_each.dims()[0]
+            ),
+        }
+    }
+
+    /// The prior of each row of `context`: classes `[B, 1]` in u32, or numbers `[B, K]`.
+    fn whiten_given(&self, context: &Tensor) -> candle_core::Result<Whiten> {
+        let (gaussian, added) = match &self.0 {
+            Gaussian::Table(_) | Gaussian::OfZeros(..) => return self.whiten(),
+            Gaussian::OfClass(gaussian, of_each) => {
+                (gaussian, of_each.index_select(&context.squeeze(1)?, 0)?)
+            }
+            Gaussian::OfNumbers(gaussian, of_each) => {
+                let added = context.matmul(&of_each.flatten_from(1)?)?;
+                let shape = [&context.dims()[..1], &of_each.dims()[1..]].concat();
+                (gaussian, added.reshape(shape)?)
+            }
         };
+        halves(&gaussian.broadcast_add(&added)?)
+    }
+}
+
+impl Bijection for LatentPrior {
+    fn forward(&self, x: &Tensor) -> candle_core::Result<(Tensor, Tensor)> {
+        self.whiten()?.forward(x)
+    }
+
+    fn inverse(&self, y: &Tensor) -> candle_core::Result<Tensor> {
+        self.whiten()?.inverse(y)
+    }
+
+    fn context(&self) -> Option<usize> {
+        match &self.0 {
+            Gaussian::Table(_) | Gaussian::OfZeros(..) => None,
+            Gaussian::OfClass(..) => Some(1),
+            Gaussian::OfNumbers(_, of_each) => Some(of_each.dims()[0]),
+        }
+    }
+
+    fn given(&self, context: &Tensor) -> candle_core::Result<Box<dyn Bijection + '_>> {
+        Ok(Box::new(self.whiten_given(context)?))
+    }
+}
+
+/// The priors of all levels: latents `[B, D]` → the same, white.
+pub(crate) struct Priors<P = LatentPrior> {
+    /// None where the level itself whitens its latents.
+    levels: Vec<Option<P>>,
+    latents: LatentShapes,
+}
+
+impl Priors {
+    /// Those of the splits below `levels.{l}.split`, that of the last level below `prior`.
+    pub(crate) fn new(
+        config: &GlowConfig,
+        latents: &LatentShapes,
+        params: &ParamBuilder,
+    ) -> candle_core::Result<Self> {
+        let Conventions {
+            split_prior,
+            top_prior,
+            ..
+        } = config.conventions;
+        let prior = |(level, shape)| {
+            if level + 1 == config.levels {
+                LatentPrior::new(top_prior, config, shape, params.pp("prior")).map(Some)
+            } else if split_prior == PriorForm::Convolution {
+                Ok(None)
+            } else {
+                let params = params.pp("levels").pp(level).pp("split");
+                LatentPrior::new(split_prior, config, shape, params).map(Some)
+            }
+        };
+        let levels = latents.iter().enumerate().map(prior);
         Ok(Self {
-            gaussian,
-            conditional: config.classes.is_some(),
+            levels: levels.collect::<candle_core::Result<_>>()?,
+            latents: latents.clone(),
         })
     }
 
-    /// The prior bound to the classes of a batch, `[B]` in u32; a model without classes takes none.
-    ///
-    /// # Errors
-    /// If labels are missing, or given to a model that has no use for them.
-    pub(crate) fn given(&self, labels: Option<&Tensor>) -> Result<Whiten> {
-        match (self.conditional, labels) {
-            (true, None) => {
-                return Err(Error::Config(
-                    "the model is class-conditional: labels are needed".into(),
-                ));
-            }
-            (false, Some(_)) => {
-                return Err(Error::Config(
-                    "the model has no classes: labels have no meaning for it".into(),
-                ));
-            }
-            _ => {}
+    /// ln p of those latents in `y` `[B, D]` that have a prior here, given `context`, `[B]`.
+    pub(crate) fn log_prob_given(
+        &self,
+        y: &Tensor,
+        context: &Tensor,
+    ) -> candle_core::Result<Tensor> {
+        let mut sum: Option<Tensor> = None;
+        for (latent, prior) in self.top_first(y)? {
+            let Some(prior) = prior else { continue };
+            let (z, log_det) = prior.whiten_given(context)?.forward(&latent)?;
+            let log_prob = standard_normal_log_prob(&z)?;
+            sum = Some(match sum {
+                Some(sum) => ((sum + log_prob)? + log_det)?,
+                None => (log_prob + log_det)?,
+            });
         }
-        let gaussian = match (&self.gaussian, labels) {
-            (Gaussian::OfZeros(conv, zeros), _) => conv.forward(zeros)?,
-            (Gaussian::Table(gaussian, Some(classes)), Some(labels)) => {
-                gaussian.broadcast_add(&classes.index_select(labels, 0)?)?
-            }
-            (Gaussian::Table(gaussian, _), _) => gaussian.clone(),
-        };
-        Ok(halves(&gaussian)?)
+        Ok(sum.expect("the last level has a prior"))
+    }
+}
+
+impl<P> Priors<P> {
+    /// Priors of levels, in their order.
+    pub(crate) fn levels(&self) -> &[Option<P>] {
+        &self.levels
+    }
+
+    /// The latents in `rows` `[B, D]` and their priors: those of the last level, then the others in their order, in
+    /// which sums over levels are taken.
+    fn top_first(&self, rows: &Tensor) -> candle_core::Result<Vec<(Tensor, &Option<P>)>> {
+        let latents = self.latents.split(rows)?.into_iter();
+        let mut levels = latents.zip(&self.levels).collect::<Vec<_>>();
+        levels.rotate_right(1);
+        Ok(levels)
+    }
+
+    /// The same architecture of other priors.
+    fn with<'a>(
+        &'a self,
+        prior: impl Fn(&'a P) -> candle_core::Result<Box<dyn Bijection + 'a>>,
+    ) -> candle_core::Result<Priors<Box<dyn Bijection + 'a>>> {
+        let levels = self
+            .levels
+            .iter()
+            .map(|level| level.as_ref().map(&prior).transpose());
+        Ok(Priors {
+            levels: levels.collect::<candle_core::Result<_>>()?,
+            latents: self.latents.clone(),
+        })
+    }
+}
+
+impl<P: Bijection> Bijection for Priors<P> {
+    fn forward(&self, x: &Tensor) -> candle_core::Result<(Tensor, Tensor)> {
+        let (mut white, mut log_dets) = (Vec::new(), Vec::new());
+        for (latent, prior) in self.top_first(x)? {
+            let Some(prior) = prior else {
+                white.push(latent);
+                continue;
+            };
+            let (z, log_det) = prior.forward(&latent)?;
+            white.push(z);
+            log_dets.push(log_det);
+        }
+        white.rotate_left(1);
+        let log_det = log_dets
+            .into_iter()
+            .map(Ok)
+            .reduce(|sum, log_det| sum? + log_det?);
+        Ok((
+            self.latents.join(&white)?,
+            log_det.expect("the last level has a prior")?,
+        ))
+    }
+
+    fn inverse(&self, y: &Tensor) -> candle_core::Result<Tensor> {
+        self.inverse_within(y, Ok)
+    }
+
+    fn inverse_within(&self, y: &Tensor, limit: Limit) -> candle_core::Result<Tensor> {
+        let levels = self.latents.split(y)?.into_iter().zip(&self.levels);
+        let latents = levels.map(|(z, prior)| match prior {
+            Some(prior) => prior.inverse_within(&limit(z)?, limit),
+            None => limit(z),
+        });
+        self.latents
+            .join(&latents.collect::<candle_core::Result<Vec<_>>>()?)
+    }
+
+    fn context(&self) -> Option<usize> {
+        self.levels.iter().flatten().find_map(Bijection::context)
+    }
+
+    fn given(&self, context: &Tensor) -> candle_core::Result<Box<dyn Bijection + '_>> {
+        Ok(Box::new(self.with(|prior| match prior.context() {
+            Some(_) => prior.given(context),
+            None => Ok(Box::new(prior)),
+        })?))
+    }
+
+    fn frozen(&self, rows: &Rows) -> candle_core::Result<Box<dyn Bijection + '_>> {
+        Ok(Box::new(self.with(|prior| prior.frozen(rows))?))
     }
 }
 

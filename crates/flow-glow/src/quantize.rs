@@ -14,9 +14,9 @@
 //! tighter bound: see [`importance_weighted`].
 
 use crate::config::{GlowConfig, Preprocessing};
-use crate::{Error, equalization, finite};
+use crate::{Error, equalization};
 use candle_core::{DType, Result, Tensor};
-use flow_core::transfer;
+use flow_core::{finite_rows, transfer};
 use std::f64::consts::LN_2;
 
 /// Pixels `[B, C, H, W]` in u8 and u of that shape → x, and the last two terms of the bound, `[B]`.
@@ -71,7 +71,7 @@ fn fill(config: &GlowConfig, values: &Tensor, noise: &Tensor) -> Result<(Tensor,
 /// # Errors
 /// [`Error::NonFiniteImages`] if a number is not finite: no pixel stands for it.
 pub fn quantize(config: &GlowConfig, x: &Tensor) -> crate::Result<Tensor> {
-    let rows = finite::rows(x)?;
+    let rows = finite_rows(x)?;
     let (bad, all) = (rows.iter().filter(|&&row| !row).count(), rows.len());
     if bad > 0 {
         return Err(Error::NonFiniteImages { bad, all });

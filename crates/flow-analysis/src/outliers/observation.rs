@@ -3,17 +3,12 @@
 use crate::Result;
 use crate::likelihood::{BATCH_SIZE, batch_seed, is_own};
 use candle_core::Tensor;
-use flow_core::runs::{Rows, RunLength, in_runs};
-use flow_core::{standard_normal_log_prob, transfer};
+use flow_core::runs::Rows;
+use flow_core::train::Data;
+use flow_core::{Bijection, transfer};
 use flow_glow::ranks::{Ranks, gather, patience};
 use flow_glow::{Glow, quantize};
 use std::time::Instant;
-
-/// Images of a run; see [`flow_core::runs`].
-const RUN: RunLength = RunLength {
-    host: 32,
-    accelerator: 256,
-};
 
 /// Likelihood and latents of one image under a model.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,32 +28,30 @@ pub enum Noise {
     Same(u64),
 }
 
-/// Observes u8 images `[N, C, H, W]` under `model`. `class` is the class of all images; without it,
-/// classes are equally likely. `progress` gets the number of images before each batch of this
-/// process. All `ranks` call this with the same images, share the work, and get the same.
+/// Observes u8 images `[N, C, H, W]` and their conditions under `model`, as [`observe`] does.
+/// `progress` gets the number of images before each batch of this process. All `ranks` call this
+/// with the same images, share the work, and get the same.
 ///
 /// # Errors
-/// If the images or the class are not the model's, or the ranks lose each other.
+/// If the images or their conditions are not the model's, or the ranks lose each other.
 pub fn observe_images(
     model: &Glow,
-    images: &Tensor,
-    class: Option<u32>,
+    data: impl Into<Data>,
     noise: Noise,
     ranks: &dyn Ranks,
     mut progress: impl FnMut(usize),
 ) -> Result<Vec<Observation>> {
-    let (began, count) = (Instant::now(), images.dim(0)?);
+    let (began, data) = (Instant::now(), data.into());
+    let count = data.samples().dim(0)?;
     let mut found = Vec::with_capacity(2 * count);
     let batches = 0..count.div_ceil(BATCH_SIZE);
     for batch in batches.filter(|&batch| is_own(ranks, batch)) {
         let start = batch * BATCH_SIZE;
         progress(start);
-        let length = BATCH_SIZE.min(count - start);
-        let images = images.narrow(0, start, length)?.contiguous()?;
-        let images = transfer::to_device(&images, model.device())?;
-        let (x, offset) = dequantize(model, &images, noise, batch)?;
-        let labels = class.map(|class| Tensor::full(class, length, model.device()));
-        let observed = observe(model, &x, &offset, labels.transpose()?.as_ref())?;
+        let rows = Rows::new(start..count.min(start + BATCH_SIZE), count);
+        let data = data.of(&rows)?.to_device(model.device())?;
+        let (x, offset) = dequantize(model, data.samples(), noise, batch)?;
+        let observed = observe(model, data.with_samples(&x), &offset)?;
         let numbers = observed
             .iter()
             .flat_map(|one| [one.bits_per_dim, one.latent_norm]);
@@ -91,57 +84,42 @@ fn dequantize(
     }
 }
 
-/// Observes x `[B, C, H, W]` in model space under `model`; `offset` `[B]` is what
-/// [`Glow::dequantize`] gives with it. `labels` are `[B]` in u32, for a model with classes; without
-/// them, each class counts as equally likely, and the latents are those of the class that fits
-/// best.
+/// Observes x `[B, C, H, W]` in model space and their conditions under `model`; `offset` `[B]` is
+/// what [`Glow::dequantize`] gives with it. Without labels, each class of a model with classes
+/// counts as equally likely, and the latents are those of the class that fits best.
 ///
 /// # Errors
-/// If shapes or labels are not those of the model.
-pub fn observe(
-    model: &Glow,
-    x: &Tensor,
-    offset: &Tensor,
-    labels: Option<&Tensor>,
-) -> Result<Vec<Observation>> {
-    let runs = in_runs(x.device(), x.dim(0)?, RUN, |run: Rows| {
-        let (x, offset) = (run.of(x)?, run.of(offset)?);
-        match (model.config().classes, labels) {
-            (Some(classes), None) => of_any_class(model, &x, &offset, classes),
-            (_, None) => of_run(model, &x, &offset, None),
-            (_, Some(labels)) => of_run(model, &x, &offset, Some(&run.of(labels)?)),
-        }
-    })?;
-    Ok(runs.concat())
+/// If shapes or conditions are not those of the model.
+pub fn observe(model: &Glow, data: impl Into<Data>, offset: &Tensor) -> Result<Vec<Observation>> {
+    let data = data.into();
+    match (model.config().classes, data.has_context()) {
+        (Some(classes), false) => of_any_class(model, data.samples(), offset, classes),
+        _ => of_bound(&model.given_those_of(&data)?, data.samples(), offset),
+    }
 }
 
-fn of_run(
-    model: &Glow,
+fn of_bound<B: Bijection>(
+    model: &Glow<B>,
     x: &Tensor,
     offset: &Tensor,
-    labels: Option<&Tensor>,
 ) -> Result<Vec<Observation>> {
-    let (latents, log_det) = model.encode(x, labels)?;
-    let mut log_likelihood = log_det;
+    let (z, log_det) = model.encode(x)?;
+    let log_likelihood = model.base().add_log_prob(&log_det, &z)?;
+    let bits = quantize::bits_per_dim(model.config(), &(log_likelihood + offset)?)?;
     let mut squares = vec![0.0; x.dim(0)?];
-    for latent in &latents.0 {
-        log_likelihood = (log_likelihood + standard_normal_log_prob(latent)?)?;
+    for latent in &model.latents(&z)?.0 {
         let of_level = latent.sqr()?.flatten_from(1)?.sum(1)?;
-        for (sum, square) in squares.iter_mut().zip(numbers(&of_level)?) {
+        for (sum, square) in squares.iter_mut().zip(transfer::numbers(&of_level)?) {
             *sum += square;
         }
     }
-    let bits = quantize::bits_per_dim(model.config(), &(log_likelihood + offset)?)?;
     let dimensions = model.config().image.dimensions() as f64;
     let observation = |(bits_per_dim, squares): (f64, f64)| Observation {
         bits_per_dim,
         latent_norm: (squares / dimensions).sqrt(),
     };
-    Ok(numbers(&bits)?
-        .into_iter()
-        .zip(squares)
-        .map(observation)
-        .collect())
+    let bits = transfer::numbers(&bits)?.into_iter();
+    Ok(bits.zip(squares).map(observation).collect())
 }
 
 fn of_any_class(
@@ -150,10 +128,9 @@ fn of_any_class(
     offset: &Tensor,
     classes: usize,
 ) -> Result<Vec<Observation>> {
-    let images = x.dim(0)?;
     let of_class = |class: usize| {
-        let labels = Tensor::full(class as u32, images, x.device())?;
-        of_run(model, x, offset, Some(&labels))
+        let label = Tensor::new(&[class as u32], x.device())?;
+        of_bound(&model.given(&label)?, x, offset)
     };
     let by_class = (0..classes).map(of_class).collect::<Result<Vec<_>>>()?;
     let of_image = |image: usize| {
@@ -169,9 +146,5 @@ fn of_any_class(
             ..fits_best
         }
     };
-    Ok((0..images).map(of_image).collect())
-}
-
-fn numbers(tensor: &Tensor) -> Result<Vec<f64>> {
-    Ok(transfer::numbers(tensor)?)
+    Ok((0..x.dim(0)?).map(of_image).collect())
 }

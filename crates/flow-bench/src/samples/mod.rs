@@ -13,6 +13,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::{Device, Tensor};
 use flow_analysis::samples::{Features, Quality, compare};
+use flow_core::train::Data;
 use flow_data::{Dataset, DatasetName, Split, idx};
 use flow_glow::{Checkpoint, ImageShape};
 
@@ -155,12 +156,19 @@ fn of_model(path: &Path, count: usize, temperature: f64, seed: u64) -> Result<Im
             config.image
         );
     }
-    let labels = config.classes.map(|classes| {
-        let in_turn = (0..count).map(|image| (image % classes) as u32);
-        Tensor::from_iter(in_turn, &Device::Cpu)
-    });
+    let places = Tensor::arange(0, count as u32, &Device::Cpu)?;
+    let data = match config.classes {
+        None => Data::from(&places),
+        Some(classes) => {
+            let in_turn = (0..count).map(|image| (image % classes) as u32);
+            (&places, &Tensor::from_iter(in_turn, &Device::Cpu)?).into()
+        }
+    };
+    let model = model.given_those_of(&data)?;
     Ok(Images {
         name: format!("`{}` at temperature {temperature}", path.display()),
-        pixels: model.sample_images(count, labels.transpose()?.as_ref(), temperature, seed)?,
+        pixels: model
+            .at_temperature(temperature)?
+            .sample_images(count, seed)?,
     })
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use candle_core::{DType, Device, DeviceLocation, Tensor};
-use flow_core::{device, random, transfer};
+use flow_core::{device, random, train::Data, transfer};
 use flow_glow::{Dequantization, GlowConfig, ImageShape, TrainSettings, Trainer};
 use serde::Serialize;
 use std::{env, hint::black_box, time::Instant};
@@ -88,15 +88,14 @@ impl Times {
         let shape = (batch, image.channels, image.height, image.width);
         let x = random::uniform(0, shape, DType::F32, device)?;
         let images = (&x * 255.0)?.to_dtype(DType::U8)?;
-        let labels = config
-            .classes
-            .map(|_| Tensor::zeros(batch, DType::U32, device))
-            .transpose()?;
-        let labels = labels.as_ref();
-        trainer.initialize(&images)?;
+        let data = match config.classes {
+            None => Data::from(&images),
+            Some(_) => (&images, &Tensor::zeros(batch, DType::U32, device)?).into(),
+        };
+        trainer.initialize(&data)?;
 
         let before = transfer::copies();
-        let train = median(device, args.iters, || trainer.step(&images, labels, 0.0))?;
+        let train = median(device, args.iters, || trainer.step(&data, 0.0))?;
         let after = transfer::copies();
         // Training needs the most memory; later work must not count.
         let peak_mb = match device::peak_memory(device)? {
@@ -104,12 +103,13 @@ impl Times {
             None => memory::peak_mb()?,
         };
         let model = trainer.model()?;
+        let model = model.given_those_of(&data)?;
         let square = |seed| random::normal(seed, (MATRIX, MATRIX), DType::F32, device);
         let (a, b) = (square(0)?, square(1)?);
         Ok(Self {
             train,
-            log_prob: median(device, args.iters, || model.log_prob(&x, labels))?,
-            sample: median(device, args.iters, || model.sample(batch, labels, 1.0, 0))?,
+            log_prob: median(device, args.iters, || model.log_prob(&x))?,
+            sample: median(device, args.iters, || model.sample(batch, 0))?,
             matmul: median(device, args.iters, || a.matmul(&b))?,
             copies: after.to_device + after.to_host - before.to_device - before.to_host,
             peak_mb,

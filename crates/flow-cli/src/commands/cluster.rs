@@ -12,7 +12,7 @@ use crate::{
     cli::ClusterArgs,
     input::{
         data::{self, Choice},
-        select, tensors,
+        select,
     },
     output::{picture_file::PictureFile, report, scatter, words::count},
 };
@@ -50,11 +50,9 @@ pub(crate) fn run(args: &ClusterArgs) -> Result<()> {
     let labels = labels.collect::<Vec<_>>();
     let output = args.out.as_deref().map(PictureFile::create).transpose()?;
 
-    let class = select::common_class(config, None);
-    let classes = tensors::labels(config, class, labels.len())?;
-    let latents = model.encode_images(&batch.images, classes.as_ref())?;
-    let flat = latents.0.iter().map(|z| z.flatten_from(1));
-    let latents = Tensor::cat(&flat.collect::<candle_core::Result<Vec<_>>>()?, 1)?;
+    let data = select::of_common_class(&batch.images, config, None)?;
+    let latents = model.given_those_of(&data)?.encode_images(&batch.images)?;
+    let latents = model.latent_shapes().join(&latents.0)?;
 
     let clusters = args.clusters.unwrap_or(dataset.classes());
     let (components, found) = group(args, clusters, &latents)?;

@@ -1,10 +1,9 @@
 //! `flow decode`: images from latents.
 
-use std::slice;
-
 use anyhow::{Result, bail, ensure};
 use candle_core::{DType, Device, Tensor};
-use flow_glow::{Glow, Latents, finite, quantize};
+use flow_core::{finite_rows, train::Data};
+use flow_glow::{Glow, quantize};
 
 use crate::{
     cli::DecodeArgs,
@@ -36,61 +35,34 @@ pub(crate) fn run(args: &DecodeArgs) -> Result<()> {
     let with_classes = input.get("labels").is_ok();
     let checkpoint = args.model.load(with_classes, args.class, &device)?;
     let latents = tensors::latents(&input, &checkpoint.model)?;
-    let labels = input.labels(&checkpoint.header, args.class, latents[0].dim(0)?)?;
+    let precise = tensors::beyond_single(&latents)?;
+    let latents = input.labelled(&latents, &checkpoint.header, args.class)?;
     let output = Output::create(&args.out)?;
 
-    let precise = tensors::beyond_single(&latents)?;
-    let single: Vec<_> = latents
-        .iter()
-        .map(|z| z.to_dtype(DType::F32))
-        .collect::<candle_core::Result<_>>()?;
-    let mut x = decode(
-        &checkpoint.model,
-        &single,
-        labels.as_ref(),
-        args.raw,
-        &device,
-    )?;
+    let single = latents.with_samples(&latents.samples().to_dtype(DType::F32)?);
+    let mut x = decode(&checkpoint.model, &single, args.raw, &device)?;
     if !precise.is_empty() {
-        let rows = Tensor::new(precise.as_slice(), &Device::Cpu)?;
-        let of = |tensor: &Tensor| tensor.index_select(&rows, 0);
-        let latents: Vec<_> = latents.iter().map(of).collect::<candle_core::Result<_>>()?;
-        let labels = labels.as_ref().map(of).transpose()?;
-        let model = checkpoint.in_f64()?;
-        let double = decode(&model, &latents, labels.as_ref(), args.raw, &Device::Cpu)?;
+        let latents = tensors::select(&latents, &precise)?;
+        let double = decode(&checkpoint.in_f64()?, &latents, args.raw, &Device::Cpu)?;
         x = tensors::with_rows(&x, &precise, &double)?;
     }
     if as_png {
         return output.write(&tiles::png(&x)?);
     }
-    let (bad, all) = if args.raw {
-        (finite::bad_rows(slice::from_ref(&x))?, x.dim(0)?)
-    } else {
-        (0, 0)
-    };
+    let finite = if args.raw { finite_rows(&x)? } else { vec![] };
+    let bad = finite.iter().filter(|&&finite| !finite).count();
     output.write(&tensors::serialize(vec![("x".to_owned(), x)])?)?;
-    report::ensure_finite(bad, all, "images are not finite")
+    report::ensure_finite(bad, finite.len(), "images are not finite")
 }
 
-/// The images `[N, C, H, W]` of latents, in u8 or, if `raw`, as the model itself sees them, on the
-/// CPU.
-pub(super) fn decode(
-    model: &Glow,
-    latents: &[Tensor],
-    labels: Option<&Tensor>,
-    raw: bool,
-    device: &Device,
-) -> Result<Tensor> {
-    let levels = latents.len();
-    let parts: Vec<_> = latents.iter().chain(labels).collect();
-    let found = tensors::in_batches(&parts, device, |parts| {
-        let (latents, labels) = parts.split_at(levels);
-        let x = model.decode(&Latents(latents.to_vec()), labels.first())?;
-        Ok(vec![x])
+/// The images `[N, C, H, W]` of latents `[N, D]`, in u8 or, if `raw`, as the model itself sees them, on the CPU.
+pub(super) fn decode(model: &Glow, latents: &Data, raw: bool, device: &Device) -> Result<Tensor> {
+    let [x] = tensors::in_batches(latents, device, |_, latents| {
+        Ok([model.given_those_of(latents)?.decode(latents.samples())?])
     })?;
-    let [x] = <[_; 1]>::try_from(found).expect("one tensor was asked for");
-    if raw {
-        return Ok(x);
-    }
-    Ok(quantize::quantize(model.config(), &x)?)
+    Ok(if raw {
+        x
+    } else {
+        quantize::quantize(model.config(), &x)?
+    })
 }

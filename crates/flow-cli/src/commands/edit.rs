@@ -23,7 +23,6 @@ pub(crate) fn run(args: &EditArgs) -> Result<()> {
     let model = &checkpoint.model;
     let config = model.config();
     let attribute = Attribute::named(&args.attribute, args.labels.as_deref())?;
-    let class = select::common_class(config, args.class);
     let (images, mut examples) = images(args, &checkpoint, &attribute)?;
     let count = images.dim(0)?;
     if let Some(examples) = &mut examples
@@ -40,13 +39,15 @@ pub(crate) fn run(args: &EditArgs) -> Result<()> {
         words::count(contrast.from.dim(0)?, "image"),
         words::count(contrast.to.dim(0)?, "image")
     );
-    let direction = Direction::between(model, &contrast.from, &contrast.to, class)?;
+    let images = select::of_common_class(&images, config, args.class)?;
+    let bound = model.given_those_of(&images)?;
+    let direction = Direction::between(&bound, &contrast.from, &contrast.to)?;
     ensure!(
         finite::bad_rows(&direction.latents().0)? == 0,
         "some of the images that show `{}` have no finite latents; `flow verify` says why",
         args.attribute
     );
-    let images = exact::encode(&checkpoint, &images, class)?;
+    let images = exact::encode(&checkpoint, &images)?;
     let mut columns = Vec::with_capacity(args.steps);
     for strength in args.strength.spread(args.steps) {
         let edited = images.decode(&direction.applied(images.latents(), strength)?)?;

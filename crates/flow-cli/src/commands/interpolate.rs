@@ -19,11 +19,10 @@ pub(crate) fn run(args: &InterpolateArgs) -> Result<()> {
     let device = args.device.device.open()?;
     let checkpoint = args.model.load(false, args.class, &device)?;
     let config = checkpoint.model.config();
-    let class = select::common_class(config, args.class);
-    let ends = ends(args, &checkpoint)?;
+    let ends = select::of_common_class(&ends(args, &checkpoint)?, config, args.class)?;
     let output = PictureFile::create(&args.out)?;
 
-    let ends = exact::encode(&checkpoint, &ends, class)?;
+    let ends = exact::encode(&checkpoint, &ends)?;
     let pairs = ends.latents().count()? / 2;
     let half = |start: usize| {
         let levels = ends.latents().0.iter().map(|z| z.narrow(0, start, pairs));

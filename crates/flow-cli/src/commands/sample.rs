@@ -1,14 +1,15 @@
 //! `flow sample`: new images from a trained model, as one PNG or as a GIF.
 
 use anyhow::{Result, ensure};
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use flow_glow::Glow;
 
 use crate::{
     cli::{Motion, SampleArgs},
     input::tensors,
     output::{
-        animation, draw,
+        animation,
+        draw::{self, Conditions},
         files::{self, Output},
         image_grid,
         picture_file::PictureFile,
@@ -42,7 +43,7 @@ pub(crate) fn run(args: &SampleArgs) -> Result<()> {
     }
     let create = || Output::create(args.out());
     match args.animate {
-        None => draw_grid(args, model, &device),
+        None => draw_grid(args, model),
         Some(Motion::Walk) => {
             let count = args.count.unwrap_or(IN_SQUARE);
             ensure!(
@@ -50,8 +51,7 @@ pub(crate) fn run(args: &SampleArgs) -> Result<()> {
                 "{count} images are too many to walk side by side; choose a `--count` up to {MOST_THAT_WALK}"
             );
             let walk = animation::Walk {
-                model,
-                labels: draw::labels(model, count, args.class, &device)?,
+                model: &Conditions::of_classes(model.config(), count, args.class)?.of(model)?,
                 count,
                 temperature: args.temperature[0],
                 seed: args.seed,
@@ -69,7 +69,7 @@ pub(crate) fn run(args: &SampleArgs) -> Result<()> {
     }
 }
 
-fn draw_grid(args: &SampleArgs, model: &Glow, device: &Device) -> Result<()> {
+fn draw_grid(args: &SampleArgs, model: &Glow) -> Result<()> {
     let output = PictureFile::create(args.out())?;
     let tensor_output = args
         .out_tensor
@@ -84,8 +84,10 @@ fn draw_grid(args: &SampleArgs, model: &Glow, device: &Device) -> Result<()> {
         count * rows <= 10_000,
         "{count} images at each of {rows} temperatures are more than 10000; choose a smaller `--count`"
     );
+    let conditions = Conditions::of_classes(model.config(), count, args.class)?;
+    let model = conditions.of(model)?;
     let row = |&temperature: &f64| {
-        let images = draw::images(model, count, args.class, temperature, args.seed, device);
+        let images = draw::images(&model, count, temperature, args.seed);
         draw::at_temperature(images, temperature)
     };
     let images = args.temperature.iter().map(row);
@@ -96,10 +98,8 @@ fn draw_grid(args: &SampleArgs, model: &Glow, device: &Device) -> Result<()> {
         image_grid::rows(&images, count)?
     })?;
     if let Some(tensor_output) = tensor_output {
-        let labels = draw::labels(model, count, args.class, &Device::Cpu)?;
-        let labels = labels.map(|labels| labels.repeat(rows)).transpose()?;
         let mut content = vec![("x".to_owned(), images)];
-        content.extend(labels.map(|labels| ("labels".to_owned(), labels)));
+        content.extend(conditions.named(rows)?);
         tensor_output.write(&tensors::serialize(content)?)?;
     }
     tracing::info!(

@@ -56,14 +56,8 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<()> {
     data::check_fit(config, &dataset)?;
     dataset.thin_out(args.limit);
     let batch = dataset.batch(&(0..dataset.len()).collect::<Vec<_>>())?;
-    let (images, labels) = data::to_device(&batch, config, &Device::Cpu)?;
-    let found = verify::verify(
-        config,
-        &checkpoint.weights,
-        &images,
-        labels.as_ref(),
-        args.full,
-    )?;
+    let data = data::to_device(&batch, config, &Device::Cpu)?;
+    let found = verify::verify(config, &checkpoint.weights, data, args.full)?;
 
     let failed = found.verdicts.iter().filter(|verdict| !verdict.passed());
     let failed = failed.count();

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use candle_core::{Device, Tensor};
-use flow_analysis::likelihood::{self, BATCH_SIZE};
+use candle_core::Device;
+use flow_analysis::likelihood::BATCH_SIZE;
+use flow_core::train::Data;
 use flow_data::{Batch, Dataset, DatasetName, Error, Split};
 use flow_glow::GlowConfig;
 use indicatif::HumanCount;
@@ -112,29 +113,26 @@ pub(crate) fn check_shape(config: &GlowConfig, dataset: &Dataset, option: &str) 
     Ok(())
 }
 
-/// The images of a batch on the device, and its labels if the model has classes.
-pub(crate) fn to_device(
-    batch: &Batch,
-    config: &GlowConfig,
-    device: &Device,
-) -> Result<(Tensor, Option<Tensor>)> {
-    let labels = match config.classes {
-        Some(_) => Some(batch.labels.to_device(device)?),
-        None => None,
-    };
-    Ok((batch.images.to_device(device)?, labels))
+/// The images of a batch, and its labels if the model has classes.
+fn of_batch(batch: &Batch, config: &GlowConfig) -> Data {
+    match config.classes {
+        Some(_) => (&batch.images, &batch.labels).into(),
+        None => (&batch.images).into(),
+    }
+}
+
+/// The same on the device.
+pub(crate) fn to_device(batch: &Batch, config: &GlowConfig, device: &Device) -> Result<Data> {
+    Ok(of_batch(batch, config).to_device(device)?)
 }
 
 /// A whole data set in batches for its likelihood, with labels if the model has classes.
 pub(crate) fn batches<'a>(
     dataset: &'a Dataset,
-    config: &GlowConfig,
-) -> impl Iterator<Item = Result<likelihood::Batch>> + 'a {
-    let with_labels = config.classes.is_some();
-    dataset.in_order(BATCH_SIZE).map(move |batch| {
-        let Batch { images, labels, .. } = batch?;
-        Ok((images, with_labels.then_some(labels)))
-    })
+    config: &'a GlowConfig,
+) -> impl Iterator<Item = Result<Data>> + 'a {
+    let batches = dataset.in_order(BATCH_SIZE);
+    batches.map(|batch| Ok(of_batch(&batch?, config)))
 }
 
 fn load<const N: usize>(

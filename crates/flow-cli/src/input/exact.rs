@@ -3,24 +3,21 @@
 use anyhow::Result;
 use candle_core::Tensor;
 use flow_analysis::exact::Exact;
+use flow_core::train::Data;
 use flow_glow::{Checkpoint, Glow, quantize::Change};
 
-/// Encodes u8 images `[N, C, H, W]`, as of `class` if the model has classes. Warns of images that
-/// do not come back even in double precision.
+/// Encodes u8 images `[N, C, H, W]`, of one class if the model has classes. Warns of images that do not come
+/// back even in double precision.
 ///
 /// # Errors
 /// If the latents of an image are not finite even then.
-pub(crate) fn encode<'a>(
-    checkpoint: &'a Checkpoint,
-    images: &Tensor,
-    class: Option<u32>,
-) -> Result<Exact<'a>> {
-    if let Some(exact) = Exact::in_single(&checkpoint.model, images, class)? {
+pub(crate) fn encode<'a>(checkpoint: &'a Checkpoint, data: &Data) -> Result<Exact<'a>> {
+    if let Some(exact) = Exact::in_single(&checkpoint.model, data)? {
         return Ok(exact);
     }
     report_double();
-    let exact = Exact::in_double(checkpoint, images, class)?;
-    warn(exact.changes(), images)?;
+    let exact = Exact::in_double(checkpoint, data)?;
+    warn(exact.changes(), data.samples())?;
     Ok(exact)
 }
 

@@ -14,6 +14,7 @@ use crate::{
     input::{
         data::{self, Choice},
         image_files::{self, Found},
+        tensors,
     },
     output::{console::Progress, words::count},
 };
@@ -115,14 +116,11 @@ impl NamedImages {
             let message = format!("{} of {}", HumanCount(images as u64), self.name);
             progress.update(images as f64 / all as f64, &message);
         };
+        let data = match class {
+            None => (&self.images).into(),
+            Some(_) => tensors::of_class(&self.images, model.config(), class)?,
+        };
         let noise = (self.noise)(seed);
-        Ok(observe_images(
-            model,
-            &self.images,
-            class,
-            noise,
-            ranks,
-            tell,
-        )?)
+        Ok(observe_images(model, data, noise, ranks, tell)?)
     }
 }

@@ -2,6 +2,7 @@
 
 use anyhow::{Result, bail};
 use candle_core::Tensor;
+use flow_core::train::Data;
 use flow_data::Dataset;
 use flow_glow::GlowConfig;
 
@@ -17,8 +18,16 @@ pub(crate) fn by_index(dataset: &Dataset, indices: &[usize]) -> Result<Tensor> {
     Ok(dataset.batch(indices)?.images)
 }
 
-/// The class as which a model with classes encodes all images, so that their latents are
-/// comparable.
-pub(crate) fn common_class(config: &GlowConfig, class: Option<u32>) -> Option<u32> {
-    class.or_else(|| config.classes.map(|_| 0))
+/// Images as of the one class as which a model with classes takes them all, so that their latents can be
+/// compared: `class` or the first.
+pub(crate) fn of_common_class(
+    images: &Tensor,
+    config: &GlowConfig,
+    class: Option<u32>,
+) -> Result<Data> {
+    if config.classes.is_none() {
+        return Ok(images.into());
+    }
+    let label = Tensor::new(&[class.unwrap_or(0)], images.device())?;
+    Ok((images, &label).into())
 }

@@ -5,12 +5,16 @@ use std::{collections::BTreeMap, path::Path};
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::{DType, Device, Tensor};
 use flow_analysis::likelihood::BATCH_SIZE;
+use flow_core::{runs::Rows, train::Data};
 use flow_glow::{Glow, GlowConfig, Header, finite};
 
 use crate::{
     input::classes,
     output::files::{self, Output},
 };
+
+/// Said where a class is missing.
+const NEEDS_CLASS: &str = "the model has classes: give `--class`";
 
 /// Tensors by name, from a safetensors file.
 pub(crate) struct Tensors<'a> {
@@ -48,20 +52,20 @@ impl<'a> Tensors<'a> {
         Ok(tensor.to_dtype(DType::F32)?)
     }
 
-    /// The labels of `count` images, `[count]` in u32, if the model has classes: those in the file,
-    /// or `class` for all.
-    pub(crate) fn labels(
+    /// Images or latents `[N, …]` with their labels `[N]`, if the model has classes: those in the file, or
+    /// `class` for all.
+    pub(crate) fn labelled(
         &self,
+        samples: &Tensor,
         header: &Header,
         class: Option<u32>,
-        count: usize,
-    ) -> Result<Option<Tensor>> {
+    ) -> Result<Data> {
         let config = &header.model;
         let labels = match (config.classes, class) {
-            (None, _) | (_, Some(_)) => return self::labels(config, class, count),
+            (None, _) | (_, Some(_)) => return of_class(samples, config, class),
             (Some(_), None) => self.get("labels"),
         };
-        let labels = labels.context("the model has classes: give `--class`")?;
+        let (labels, count) = (labels.context(NEEDS_CLASS)?, samples.dim(0)?);
         ensure!(
             labels.dims() == [count],
             "tensor `labels` of `{}` has shape {:?}, but should have [{count}], a label of each image",
@@ -72,71 +76,63 @@ impl<'a> Tensors<'a> {
         for label in labels.to_vec1()? {
             classes::check(header, label)?;
         }
-        Ok(Some(labels))
+        Ok((samples, &labels).into())
     }
 }
 
-/// Labels of `count` images of `class`, if the model has classes.
-pub(crate) fn labels(
-    config: &GlowConfig,
-    class: Option<u32>,
-    count: usize,
-) -> Result<Option<Tensor>> {
+/// Images or latents `[N, …]`, all of `class`, which the model knows, if it has classes.
+pub(crate) fn of_class(samples: &Tensor, config: &GlowConfig, class: Option<u32>) -> Result<Data> {
     match (config.classes, class) {
-        (None, _) => Ok(None),
-        (Some(_), None) => bail!("the model has classes: give `--class`"),
-        (Some(_), Some(class)) => Ok(Some(Tensor::full(class, count, &Device::Cpu)?)),
+        (None, _) => Ok(samples.into()),
+        (Some(_), None) => bail!(NEEDS_CLASS),
+        (Some(_), Some(class)) => {
+            let labels = Tensor::full(class, samples.dim(0)?, samples.device())?;
+            Ok((samples, &labels).into())
+        }
     }
 }
 
-/// Applies `f` to `tensors` of as many rows as images, [`BATCH_SIZE`] rows at a time on the device.
-/// Concatenates each of its results on the CPU.
-pub(crate) fn in_batches(
-    tensors: &[&Tensor],
+/// Some rows of images or latents, with their labels.
+pub(crate) fn select(data: &Data, rows: &[u32]) -> Result<Data> {
+    let rows = Tensor::new(rows, &Device::Cpu)?;
+    let data = data.with_samples(&data.samples().index_select(&rows, 0)?);
+    Ok(data.map_context(|context| context.index_select(&rows, 0))?)
+}
+
+/// Applies `f` to all of `data`, [`BATCH_SIZE`] rows at a time on the device. Concatenates each of
+/// its results on the CPU.
+pub(crate) fn in_batches<const N: usize>(
+    data: &Data,
     device: &Device,
-    mut f: impl FnMut(&[Tensor]) -> Result<Vec<Tensor>>,
-) -> Result<Vec<Tensor>> {
-    let count = tensors[0].dim(0)?;
-    let mut results: Vec<Vec<Tensor>> = Vec::new();
+    f: impl Fn(&Rows, &Data) -> Result<[Tensor; N]>,
+) -> Result<[Tensor; N]> {
+    let count = data.samples().dim(0)?;
+    ensure!(count > 0, "there are no images");
+    let mut results = [const { Vec::new() }; N];
     for start in (0..count).step_by(BATCH_SIZE) {
-        let length = BATCH_SIZE.min(count - start);
-        let part = |tensor: &&Tensor| {
-            tensor
-                .narrow(0, start, length)?
-                .contiguous()?
-                .to_device(device)
-        };
-        let parts = tensors
-            .iter()
-            .map(part)
-            .collect::<candle_core::Result<Vec<_>>>()?;
-        let found = f(&parts)?;
-        results.resize_with(found.len(), Vec::new);
+        let rows = Rows::new(start..count.min(start + BATCH_SIZE), count);
+        let found = f(&rows, &data.of(&rows)?.to_device(device)?)?;
         for (all, part) in results.iter_mut().zip(found) {
             all.push(part.to_device(&Device::Cpu)?);
         }
     }
-    ensure!(!results.is_empty(), "there are no images");
     let whole = results.iter().map(|parts| Tensor::cat(parts, 0));
-    Ok(whole.collect::<candle_core::Result<_>>()?)
+    let whole = whole.collect::<candle_core::Result<Vec<_>>>()?;
+    Ok(whole.try_into().expect("as many as results"))
 }
 
-/// The latents of a model in a file, each of as many images. All are f64 if one is.
-pub(crate) fn latents(tensors: &Tensors, model: &Glow) -> Result<Vec<Tensor>> {
+/// The latents `[N, D]` of a model in a file that holds those of each level: all in f64 if one is.
+pub(crate) fn latents(tensors: &Tensors, model: &Glow) -> Result<Tensor> {
     let mut latents: Vec<Tensor> = Vec::new();
-    for (level, shape) in model.latent_shapes().enumerate() {
+    let shapes = model.latent_shapes();
+    for (level, [channels, height, width]) in shapes.iter().enumerate() {
         let name = format!("z.{level}");
         let latent = tensors.numbers(&name)?;
         let count = latents.first().map_or_else(
             || latent.dims().first().copied(),
             |z| z.dims().first().copied(),
         );
-        let expected = [
-            count.unwrap_or(0),
-            shape.channels,
-            shape.height,
-            shape.width,
-        ];
+        let expected = [count.unwrap_or(0), channels, height, width];
         ensure!(
             latent.dims() == expected,
             "tensor `{name}` of `{}` has shape {:?}, but should have {expected:?}",
@@ -150,7 +146,7 @@ pub(crate) fn latents(tensors: &Tensors, model: &Glow) -> Result<Vec<Tensor>> {
             *latent = latent.to_dtype(DType::F64)?;
         }
     }
-    Ok(latents)
+    Ok(shapes.join(&latents)?)
 }
 
 /// Prepares to write a file with the extension `.safetensors` or without one.
@@ -159,18 +155,12 @@ pub(crate) fn create(path: &Path) -> Result<Output> {
     Output::create(path)
 }
 
-/// The images `[N]` of which a latent has more digits than single precision.
-pub(crate) fn beyond_single(latents: &[Tensor]) -> Result<Vec<u32>> {
-    let mut beyond = Vec::new();
-    for latent in latents.iter().filter(|latent| latent.dtype() == DType::F64) {
-        let rounded = latent.to_dtype(DType::F32)?.to_dtype(DType::F64)?;
-        let differs = latent.ne(&rounded)?.flatten_from(1)?.max(1)?;
-        let rows = (0..).zip(differs.to_vec1::<u8>()?);
-        beyond.extend(rows.filter(|(_, differs)| *differs > 0).map(|(row, _)| row));
-    }
-    beyond.sort_unstable();
-    beyond.dedup();
-    Ok(beyond)
+/// The images of which latents `[N, D]` have more digits than single precision.
+pub(crate) fn beyond_single(latents: &Tensor) -> Result<Vec<u32>> {
+    let rounded = latents.to_dtype(DType::F32)?.to_dtype(latents.dtype())?;
+    let differs = latents.ne(&rounded)?.max(1)?.to_vec1::<u8>()?;
+    let rows = (0..).zip(differs).filter(|(_, differs)| *differs > 0);
+    Ok(rows.map(|(row, _)| row).collect())
 }
 
 /// `all` with these rows replaced by `others`, in the type of `others`.

@@ -3,9 +3,9 @@
 use std::{path::Path as FilePath, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use candle_core::{Device, Tensor};
+use candle_core::Device;
 use flow_analysis::latent_space::Path;
-use flow_core::random;
+use flow_core::{Bijection, random};
 use flow_glow::Glow;
 
 use crate::{input::image_files, output::image_grid, training::RunFolder};
@@ -18,28 +18,27 @@ const EPOCH: Duration = Duration::from_millis(500);
 const STATIONS: usize = 4;
 
 /// Images that each go their own way through latent space.
-pub(crate) struct Walk<'a> {
+pub(crate) struct Walk<'a, B> {
     /// The model that decodes the latents.
-    pub(crate) model: &'a Glow,
+    pub(crate) model: &'a Glow<B>,
     /// The number of images.
     pub(crate) count: usize,
-    /// Their classes, `[count]` in u32, if the model has any.
-    pub(crate) labels: Option<Tensor>,
     /// The spread of the latents.
     pub(crate) temperature: f64,
     /// Draws the stations; the first is what `flow sample` draws.
     pub(crate) seed: u64,
 }
 
-impl Walk<'_> {
+impl<B: Bijection> Walk<'_, B> {
     /// A GIF of `frames` pictures that begins where it ends.
     pub(crate) fn gif(&self, frames: usize) -> Result<Vec<u8>> {
+        let tempered = self.model.at_temperature(self.temperature)?;
         let station = |number: usize| {
             let seed = match number % STATIONS {
                 0 => self.seed,
                 number => random::derive(self.seed, &format!("station.{number}")),
             };
-            self.model.draw_latents(self.count, self.temperature, seed)
+            tempered.draw_latents(self.count, seed)
         };
         let stations = (0..=STATIONS).map(station);
         let stations = stations.collect::<flow_glow::Result<Vec<_>>>()?;
@@ -48,7 +47,7 @@ impl Walk<'_> {
             let time = beyond as f64 / frames as f64;
             let latents =
                 Path::Spherical.at(&stations[station], &stations[station + 1], &[time])?;
-            let images = self.model.decode_images(&latents, self.labels.as_ref())?;
+            let images = self.model.decode_images(&latents)?;
             Ok(images.to_device(&Device::Cpu)?)
         };
         image_grid::gif((0..frames).map(frame), STEP)

@@ -1,22 +1,19 @@
 //! New images from a model.
 
 use anyhow::{Result, anyhow};
-use candle_core::{Device, Tensor};
-use flow_glow::{Error, Glow};
+use candle_core::{DType, Device, Tensor};
+use flow_core::{Bijection, train::Data};
+use flow_glow::{Error, Glow, GlowConfig};
 
-/// Draws u8 images `[count, C, H, W]`: of one class, or of each in turn if `class` is `None` and
-/// the model has classes.
-pub(crate) fn images(
-    model: &Glow,
+/// Draws u8 images `[count, C, H, W]`, on the CPU.
+pub(crate) fn images<B: Bijection>(
+    model: &Glow<B>,
     count: usize,
-    class: Option<u32>,
     temperature: f64,
     seed: u64,
-    device: &Device,
 ) -> Result<Tensor> {
-    let labels = labels(model, count, class, device)?;
-    let images = model.sample_images(count, labels.as_ref(), temperature, seed)?;
-    Ok(images.to_device(&Device::Cpu)?)
+    let model = model.at_temperature(temperature)?;
+    Ok(model.sample_images(count, seed)?.to_device(&Device::Cpu)?)
 }
 
 /// Adds advice to the error of images that were drawn at `temperature` and are not finite.
@@ -30,17 +27,39 @@ pub(crate) fn at_temperature<T>(drawn: Result<T>, temperature: f64) -> Result<T>
     })
 }
 
-/// The classes of these images, `[count]` in u32, if the model has any.
-pub(crate) fn labels(
-    model: &Glow,
-    count: usize,
-    class: Option<u32>,
-    device: &Device,
-) -> Result<Option<Tensor>> {
-    let labels = model.config().classes.map(|classes| {
-        let in_turn = (0..count).map(|image| (image % classes) as u32);
-        let labels = in_turn.map(|turn| class.unwrap_or(turn));
-        Tensor::from_iter(labels, device)
-    });
-    Ok(labels.transpose()?)
+/// Conditions of images to draw, if the model takes any: a row for each.
+pub(crate) struct Conditions(Option<Tensor>);
+
+impl Conditions {
+    /// `class` for all of `count` images, or each in turn, if the model has classes.
+    pub(crate) fn of_classes(
+        config: &GlowConfig,
+        count: usize,
+        class: Option<u32>,
+    ) -> Result<Self> {
+        let labels = config.classes.map(|classes| {
+            let in_turn = (0..count).map(|image| (image % classes) as u32);
+            let labels = in_turn.map(|turn| class.unwrap_or(turn));
+            Tensor::from_iter(labels, &Device::Cpu)
+        });
+        Ok(Self(labels.transpose()?))
+    }
+
+    /// The model under these conditions.
+    pub(crate) fn of<'a>(&self, model: &'a Glow) -> Result<Glow<Box<dyn Bijection + 'a>>> {
+        Ok(match &self.0 {
+            Some(conditions) => model.given(conditions)?,
+            None => {
+                model.given_those_of(&Data::from(&Tensor::zeros(0, DType::F32, &Device::Cpu)?))?
+            }
+        })
+    }
+
+    /// The conditions `times` times, by their name in a file of tensors.
+    pub(crate) fn named(&self, times: usize) -> Result<Option<(String, Tensor)>> {
+        let repeated = self.0.as_ref().map(|labels| labels.repeat(times));
+        Ok(repeated
+            .transpose()?
+            .map(|labels| ("labels".to_owned(), labels)))
+    }
 }

@@ -96,8 +96,8 @@ impl Session<'_> {
 
     /// The reason in words, with images by their places in the training set.
     fn fault(&self, batch: &Batch, shard: &Shard) -> Result<Option<String>> {
-        let (images, labels) = data::to_device(batch, self.trainer.config(), &self.device)?;
-        let fault = self.trainer.find_fault(&images, labels.as_ref(), shard)?;
+        let data = data::to_device(batch, self.trainer.config(), &self.device)?;
+        let fault = self.trainer.find_fault(&data, shard)?;
         Ok(fault.map(|fault| match fault {
             Fault::Images { part, places } if places.len() == batch.indices.len() => {
                 format!("no image of the batch is finite behind `{part}`")

@@ -39,12 +39,11 @@ impl Follower<'_> {
 
     /// Takes a step. False if the training ends.
     fn step(&mut self, batch: &Batch, shard: &Shard) -> Result<bool> {
-        let (images, labels) = data::to_device(batch, self.trainer.config(), &self.device)?;
-        let labels = labels.as_ref();
+        let data = data::to_device(batch, self.trainer.config(), &self.device)?;
         loop {
-            let gradient =
-                self.trainer
-                    .shared_gradient(&images, labels, shard, &mut self.all_reduce);
+            let gradient = self
+                .trainer
+                .shared_gradient(&data, shard, &mut self.all_reduce);
             let mut gradient = match gradient {
                 // Rank 0 got the same result, and sends the next order.
                 Err(Error::Diverged { .. } | Error::UnsoundInversion { .. }) => None,

@@ -9,7 +9,12 @@ use indicatif::HumanCount;
 use super::{Session, current_epoch, order::Order};
 use crate::{
     input::data,
-    output::{curve, draw, files, image_grid, picture_file, words::count},
+    output::{
+        curve,
+        draw::{self, Conditions},
+        files, image_grid, picture_file,
+        words::count,
+    },
 };
 
 /// The picture of samples after each epoch.
@@ -116,14 +121,9 @@ impl Session<'_> {
 
     fn draw_samples(&mut self, epoch: u64) -> Result<()> {
         let model = self.trainer.model()?;
-        let images = draw::images(
-            &model,
-            SAMPLES,
-            None,
-            SAMPLE_TEMPERATURE,
-            SEED,
-            &self.device,
-        );
+        let conditions = Conditions::of_classes(model.config(), SAMPLES, None)?;
+        let bound = conditions.of(&model)?;
+        let images = draw::images(&bound, SAMPLES, SAMPLE_TEMPERATURE, SEED);
         let images = match images {
             Err(error) if matches!(error.downcast_ref(), Some(Error::NonFiniteImages { .. })) => {
                 tracing::warn!("no samples of epoch {epoch} are drawn: {error}");

@@ -209,10 +209,10 @@ impl Session<'_> {
         shard: &Shard,
         state: &mut LoopState,
     ) -> Result<Option<BatchGradient>> {
-        let (images, labels) = data::to_device(batch, self.trainer.config(), &self.device)?;
-        let gradient =
-            self.trainer
-                .shared_gradient(&images, labels.as_ref(), shard, &mut self.all_reduce);
+        let data = data::to_device(batch, self.trainer.config(), &self.device)?;
+        let gradient = self
+            .trainer
+            .shared_gradient(&data, shard, &mut self.all_reduce);
         let doubted = std::mem::take(&mut state.doubted);
         match gradient {
             Err(Error::Diverged { cause, .. }) if doubted => self.roll_back(cause, batch, shard)?,

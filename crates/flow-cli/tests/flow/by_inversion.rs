@@ -1,7 +1,8 @@
 //! Training by inversion on real digits.
 use candle_core::{Device, Tensor};
 use flow_core::ops::Precision;
-use flow_data::{Batches, Dataset, Split};
+use flow_core::train::Data;
+use flow_data::{Batch, Batches, Dataset, Split};
 use flow_glow::{GlowConfig, ImageShape, Memory, TrainSettings, Trainer, UnsoundInversion};
 
 /// The Euclidean norm.
@@ -28,18 +29,16 @@ fn gradients_after_fifty_steps_are_those_of_kept_activations() {
         ..TrainSettings::default()
     };
     let mut trainer = Trainer::new(&config, settings, "mnist", &Device::Cpu).unwrap();
-    trainer.initialize(&batches.next().unwrap().images).unwrap();
+    let data = |batch: &Batch| Data::from((&batch.images, &batch.labels));
+    trainer.initialize(data(&batches.next().unwrap())).unwrap();
     for batch in batches.by_ref().take(50) {
-        let report = trainer
-            .step(&batch.images, Some(&batch.labels), 0.0)
-            .unwrap();
+        let report = trainer.step(data(&batch), 0.0).unwrap();
         assert!(report.inversion.unwrap().error < 1e-4, "{report:?}");
     }
-    let batch = batches.next().unwrap();
-    let labels = Some(&batch.labels);
-    let by_inversion = trainer.gradient(&batch.images, labels).unwrap();
+    let batch = data(&batches.next().unwrap());
+    let by_inversion = trainer.gradient(&batch).unwrap();
     trainer.set_memory(Memory::Plain, UnsoundInversion::Stop);
-    let plain = trainer.gradient(&batch.images, labels).unwrap();
+    let plain = trainer.gradient(&batch).unwrap();
 
     assert_eq!(plain.inversion(), None);
     let difference = (plain.bits_per_dim() - by_inversion.bits_per_dim()).abs();

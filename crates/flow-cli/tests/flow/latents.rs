@@ -1,7 +1,7 @@
 //! `flow encode` and `flow decode` by the real binary: there and back, and what they refuse.
 
 use candle_core::{DType, Device, Tensor};
-use flow_core::{check, random};
+use flow_core::{check, random, train::Data};
 use flow_glow::{GlowConfig, ImageShape};
 
 use crate::sandbox::Sandbox;
@@ -47,8 +47,8 @@ fn raw_numbers_come_back_with_their_density() {
         sandbox.of_model("encode --raw --input x.safetensors --out z.safetensors");
         let z = sandbox.read_tensors("z.safetensors");
         let model = sandbox.checkpoint(MODEL).model;
-        let labels = classes.map(|_| labels);
-        let expected = model.log_prob(&x, labels.as_ref()).unwrap();
+        let data = classes.map_or((&x).into(), |_| Data::from((&x, &labels)));
+        let expected = model.given_those_of(&data).unwrap().log_prob(&x).unwrap();
         check::close(&z["log_prob"], &expected, 1e-6).unwrap();
         assert_eq!(z["z.0"].dim(0).unwrap(), count);
         sandbox.of_model("decode --raw --input z.safetensors --out back.safetensors");
@@ -65,7 +65,7 @@ fn raw_numbers_in_double_precision_stay_so() {
     sandbox.of_model("encode --raw --input x.safetensors --out z.safetensors");
     let z = sandbox.read_tensors("z.safetensors");
     let checkpoint = sandbox.checkpoint(MODEL);
-    let expected = checkpoint.in_f64().unwrap().log_prob(&x, None).unwrap();
+    let expected = checkpoint.in_f64().unwrap().log_prob(&x).unwrap();
     check::close(&z["log_prob"], &expected, 1e-14).unwrap();
     sandbox.of_model("decode --raw --input z.safetensors --out back.safetensors");
     check::close(&sandbox.read_tensors("back.safetensors")["x"], &x, 1e-12).unwrap();

@@ -20,13 +20,13 @@ fn decoding_gives_back_test_images() {
         .collect();
     trainer.initialize(&batches[0].images).unwrap();
     for batch in &batches {
-        trainer.step(&batch.images, None, 0.0).unwrap();
+        trainer.step(&batch.images, 0.0).unwrap();
     }
 
     let images = test.batch(&(0..100).collect::<Vec<_>>()).unwrap().images;
     let (x, _) = trainer.model().unwrap().dequantize(&images, 0).unwrap();
-    let (latents, _) = trainer.model().unwrap().encode(&x, None).unwrap();
-    let decoded = trainer.model().unwrap().decode(&latents, None).unwrap();
+    let (latents, _) = trainer.model().unwrap().encode(&x).unwrap();
+    let decoded = trainer.model().unwrap().decode(&latents).unwrap();
     let difference = (&decoded - &x).unwrap().abs().unwrap().max_all().unwrap();
     assert!(
         difference.to_scalar::<f32>().unwrap() < 1e-3,

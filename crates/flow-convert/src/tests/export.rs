@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
 use flow_core::params::ParamStore;
-use flow_core::{check, random};
+use flow_core::{check, random, train::Data};
 use flow_glow::{
     Checkpoint, Conventions, Coupling, Glow, GlowConfig, ImageShape, Padding, Peer, PriorForm,
     ScaleMap, Setting,
@@ -46,11 +46,11 @@ fn log_prob(path: &Path) -> Tensor {
         width,
     } = model.config().image;
     let x = random::normal(1, (4, channels, height, width), DType::F32, &Device::Cpu).unwrap();
-    let labels = model.config().classes.map(|classes| {
+    let data = model.config().classes.map_or((&x).into(), |classes| {
         let labels: Vec<u32> = (0..4).map(|row| row % classes as u32).collect();
-        Tensor::new(labels, &Device::Cpu).unwrap()
+        Data::from((&x, &Tensor::new(labels, &Device::Cpu).unwrap()))
     });
-    model.log_prob(&x, labels.as_ref()).unwrap()
+    model.given_those_of(&data).unwrap().log_prob(&x).unwrap()
 }
 
 /// An error unless both checkpoints are the same density.

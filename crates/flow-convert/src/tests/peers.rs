@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor};
-use flow_core::{Bijection, Squeeze};
-use flow_glow::{Checkpoint, Glow, ImageShape, Latents, Peer, PriorForm};
+use flow_core::{Bijection, Squeeze, train::Data};
+use flow_glow::{Checkpoint, Latents, Peer, PriorForm};
 
 use super::{difference, expected, fixtures, import, known};
 use crate::Program;
@@ -21,13 +21,13 @@ fn every_fixture_computes_what_its_program_does() {
     for name in fixtures() {
         let checkpoint = Checkpoint::load(&import(&name, folder.path()), &Device::Cpu).unwrap();
         let (model, expected) = (&checkpoint.model, expected(&name));
-        let labels = expected
-            .get("labels")
-            .map(|labels| labels.to_dtype(DType::U32).unwrap());
-        let labels = labels.as_ref();
         let x = &expected["x"];
+        let data = expected.get("labels").map_or(x.into(), |labels| {
+            Data::from((x, &labels.to_dtype(DType::U32).unwrap()))
+        });
+        let bound = model.given_those_of(&data).unwrap();
 
-        let log_prob = model.log_prob(x, labels).unwrap();
+        let log_prob = bound.log_prob(x).unwrap();
         let error =
             difference(&log_prob, &expected["log_prob"]) / model.config().image.dimensions() as f64;
         assert!(
@@ -35,15 +35,15 @@ fn every_fixture_computes_what_its_program_does() {
             "{name}: log_prob is off by {error:e} nats a dimension"
         );
 
-        let (latents, _) = model.encode(x, labels).unwrap();
-        let error = difference(&model.decode(&latents, labels).unwrap(), x);
+        let (latents, _) = bound.encode(x).unwrap();
+        let error = difference(&bound.decode(&latents).unwrap(), x);
         assert!(
             error < IMAGES,
             "{name}: decode(encode(x)) is off by {error:e}"
         );
 
-        let latents = white(&name, &checkpoint, &expected, labels);
-        let decoded = model.decode(&Latents(latents), labels).unwrap();
+        let latents = white(&name, &checkpoint, &expected, &data);
+        let decoded = bound.decode_latents(&Latents(latents)).unwrap();
         let theirs = &expected["x_from_z"];
         let size = difference(theirs, &theirs.zeros_like().unwrap());
         let error = difference(&decoded, theirs) / (1.0 + size);
@@ -56,34 +56,29 @@ fn white(
     name: &str,
     checkpoint: &Checkpoint,
     expected: &BTreeMap<String, Tensor>,
-    labels: Option<&Tensor>,
+    data: &Data,
 ) -> Vec<Tensor> {
     let model = &checkpoint.model;
     let levels = model.config().levels;
     match known(name).program.unwrap() {
-        Program::Peer(Peer::Nflows) => cut(model, &expected["z_in"]),
+        Program::Peer(Peer::Nflows) => model.latents(&expected["z_in"]).unwrap().0,
         Program::Peer(Peer::Rosinality) => (0..levels)
             .map(|level| expected[&format!("z_in.{level}")].clone())
             .collect(),
         Program::Peer(Peer::Normflows) => (0..levels)
             .map(|level| {
                 let theirs = &expected[&format!("z_in.{}", levels - 1 - level)];
-                whiten(checkpoint, level, theirs, labels)
+                whiten(checkpoint, level, theirs, data)
             })
             .collect(),
         // Latents of the splits are their means.
         Program::Y0ast => {
             let top = &expected["z_in"];
-            let zeros = |shape: ImageShape| {
-                let shape = (
-                    top.dim(0).unwrap(),
-                    shape.channels,
-                    shape.height,
-                    shape.width,
-                );
+            let zeros = |[c, h, w]: [usize; 3]| {
+                let shape = (top.dim(0).unwrap(), c, h, w);
                 Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap()
             };
-            let mut latents: Vec<_> = model.latent_shapes().map(zeros).collect();
+            let mut latents: Vec<_> = model.latent_shapes().iter().map(zeros).collect();
             latents[levels - 1] = top.clone();
             latents
         }
@@ -104,25 +99,8 @@ fn white(
     }
 }
 
-/// Latents that stand one after the other.
-fn cut(model: &Glow, flat: &Tensor) -> Vec<Tensor> {
-    let mut start = 0;
-    let latents = model.latent_shapes().map(|shape| {
-        let part = flat.narrow(1, start, shape.dimensions()).unwrap();
-        start += shape.dimensions();
-        part.reshape((
-            flat.dim(0).unwrap(),
-            shape.channels,
-            shape.height,
-            shape.width,
-        ))
-        .unwrap()
-    });
-    latents.collect()
-}
-
 /// (z − mean) / std of a level's own Gaussian.
-fn whiten(checkpoint: &Checkpoint, level: usize, z: &Tensor, labels: Option<&Tensor>) -> Tensor {
+fn whiten(checkpoint: &Checkpoint, level: usize, z: &Tensor, data: &Data) -> Tensor {
     let weights: BTreeMap<_, _> = checkpoint.weights.vars().into_iter().collect();
     let last = level + 1 == checkpoint.model.config().levels;
     let place = if last {
@@ -131,7 +109,7 @@ fn whiten(checkpoint: &Checkpoint, level: usize, z: &Tensor, labels: Option<&Ten
         format!("levels.{level}.split")
     };
     let mut gaussian = weights[&format!("{place}.gaussian")].as_tensor().clone();
-    if let Some(labels) = labels {
+    if let Ok(labels) = data.context() {
         let classes = weights[&format!("{place}.class_gaussian")]
             .index_select(labels, 0)
             .unwrap();

@@ -1,5 +1,6 @@
 //! Composition: `Chain([f, g, h])` maps x to h(g(f(x))).
 
+use crate::bijection::Limit;
 use crate::runs::Rows;
 use crate::{Bijection, Gradients, Result, shape};
 use candle_core::{Tensor, bail};
@@ -37,10 +38,12 @@ impl<B: Bijection> Bijection for Chain<B> {
     }
 
     fn inverse(&self, y: &Tensor) -> Result<Tensor> {
-        self.0
-            .iter()
-            .rev()
-            .try_fold(y.clone(), |y, part| part.inverse(&y))
+        self.inverse_within(y, Ok)
+    }
+
+    fn inverse_within(&self, y: &Tensor, limit: Limit) -> Result<Tensor> {
+        let mut parts = self.0.iter().rev();
+        parts.try_fold(y.clone(), |y, part| part.inverse_within(&y, limit))
     }
 
     fn inverse_with_log_det(&self, y: &Tensor) -> Result<(Tensor, Tensor)> {
@@ -51,6 +54,10 @@ impl<B: Bijection> Bijection for Chain<B> {
             state = (x, (state.1 + log_det)?);
         }
         Ok(state)
+    }
+
+    fn parts(&self) -> Vec<&dyn Bijection> {
+        self.0.iter().map(|part| part as &dyn Bijection).collect()
     }
 
     fn context(&self) -> Option<usize> {

@@ -76,6 +76,13 @@ impl<T: Transform, N: Conditioner> Coupling<T, N> {
         Ok(h)
     }
 
+    /// x, the channels that pass first, and the network's `h`.
+    fn inverse_and_parameters(&self, y: &Tensor) -> Result<(Tensor, Tensor)> {
+        let (y, y1) = self.split(y)?;
+        let h = self.fitting(&y, self.network.forward(&y1)?)?;
+        Ok((self.transform.inverse_last(&y, &h)?, h))
+    }
+
     fn transformed(&self, x: &Tensor, h: Tensor) -> Result<(Tensor, Tensor)> {
         let (y, log_det) = self.transform.forward_last(x, &self.fitting(x, h)?)?;
         Ok((self.passing.restore(&y)?, log_det))
@@ -89,10 +96,15 @@ impl<T: Transform, N: Conditioner> Bijection for Coupling<T, N> {
     }
 
     fn inverse(&self, y: &Tensor) -> Result<Tensor> {
-        let (y, y1) = self.split(y)?;
-        let h = self.fitting(&y, self.network.forward(&y1)?)?;
-        let x = self.transform.inverse_last(&y, &h)?;
+        let (x, _) = self.inverse_and_parameters(y)?;
         self.passing.restore(&x)
+    }
+
+    /// Evaluates the network once for both: it sees the channels that pass.
+    fn inverse_with_log_det(&self, y: &Tensor) -> Result<(Tensor, Tensor)> {
+        let (x, h) = self.inverse_and_parameters(y)?;
+        let (_, log_det) = self.transform.forward_last(&x, &h)?;
+        Ok((self.passing.restore(&x)?, log_det.neg()?))
     }
 
     fn initialize(&self, x: &Tensor) -> Result<Tensor> {

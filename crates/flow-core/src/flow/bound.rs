@@ -1,5 +1,6 @@
 //! A bijection and the context that is bound to it.
 
+use crate::bijection::Limit;
 use crate::runs::Rows;
 use crate::{Bijection, Gradients, Result, shape};
 use candle_core::Tensor;
@@ -8,15 +9,15 @@ use candle_core::Tensor;
 ///
 /// Networks see the context where the map is applied, and of a run of the batch the rows of that run alone: so
 /// memory does not grow with the rows of the context.
-pub(super) struct Bound<'a, B> {
-    bijection: &'a B,
+pub(super) struct Bound<B> {
+    bijection: B,
     context: Tensor,
     frozen: bool,
 }
 
-impl<'a, B: Bijection> Bound<'a, B> {
-    pub(super) fn new(bijection: &'a B, context: &Tensor) -> Result<Self> {
-        check(bijection, context)?;
+impl<B: Bijection> Bound<B> {
+    pub(super) fn new(bijection: B, context: &Tensor) -> Result<Self> {
+        check(&bijection, context)?;
         Ok(Self {
             bijection,
             context: context.clone(),
@@ -59,7 +60,7 @@ pub(super) fn repeated(context: &Tensor, times: usize) -> Result<Tensor> {
     context.unsqueeze(1)?.broadcast_as(spread)?.flatten(0, 1)
 }
 
-impl<B: Bijection> Bijection for Bound<'_, B> {
+impl<B: Bijection> Bijection for Bound<B> {
     fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
         self.with(x, |bound| bound.forward(x))
     }
@@ -68,13 +69,17 @@ impl<B: Bijection> Bijection for Bound<'_, B> {
         self.with(y, |bound| bound.inverse(y))
     }
 
+    fn inverse_within(&self, y: &Tensor, limit: Limit) -> Result<Tensor> {
+        self.with(y, |bound| bound.inverse_within(y, limit))
+    }
+
     fn inverse_with_log_det(&self, y: &Tensor) -> Result<(Tensor, Tensor)> {
         self.with(y, |bound| bound.inverse_with_log_det(y))
     }
 
     fn frozen(&self, rows: &Rows) -> Result<Box<dyn Bijection + '_>> {
-        Ok(Box::new(Self {
-            bijection: self.bijection,
+        Ok(Box::new(Bound {
+            bijection: self.bijection.frozen(rows)?,
             context: rows.of_context(&self.context)?,
             frozen: true,
         }))

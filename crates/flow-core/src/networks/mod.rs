@@ -80,11 +80,19 @@ impl<N: Conditioner> Conditioner for Detached<N> {
         Ok(self.0.forward(x)?.detach())
     }
 
-    fn frozen(&self, rows: &Rows) -> Result<Box<dyn Conditioner + '_>> {
-        self.0.frozen(rows)
-    }
-
     fn sizes(&self) -> Option<[usize; 2]> {
         self.0.sizes()
+    }
+
+    fn context(&self) -> Option<usize> {
+        self.0.context()
+    }
+
+    fn given(&self, context: &Tensor) -> Result<Box<dyn Conditioner + '_>> {
+        Ok(Box::new(Detached(self.0.given(context)?)))
+    }
+
+    fn frozen(&self, rows: &Rows) -> Result<Box<dyn Conditioner + '_>> {
+        self.0.frozen(rows)
     }
 }

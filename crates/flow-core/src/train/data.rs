@@ -1,11 +1,12 @@
 //! Samples and the contexts that belong to them.
 
 use crate::inspect::check_finite;
+use crate::runs::Rows;
 use crate::{Bijection, Flow, Result, random, transfer};
-use candle_core::{DType, Tensor, bail};
+use candle_core::{DType, Device, Tensor, bail};
 
-/// Samples `[N, …]`, and a context `[N, K]` for each where the flow takes one.
-#[derive(Clone)]
+/// Samples `[N, …]`, and a context `[N, …]` for each where the flow takes one.
+#[derive(Clone, Debug)]
 pub struct Data {
     pub(super) x: Tensor,
     context: Option<Tensor>,
@@ -37,6 +38,83 @@ impl From<&Data> for Data {
 }
 
 impl Data {
+    /// Samples, `[N, …]`.
+    pub fn samples(&self) -> &Tensor {
+        &self.x
+    }
+
+    /// Contexts of the samples, `[N, …]`.
+    ///
+    /// # Errors
+    /// If there are none.
+    pub fn context(&self) -> Result<&Tensor> {
+        match &self.context {
+            Some(context) => Ok(context),
+            None => bail!("the samples have no contexts"),
+        }
+    }
+
+    /// True if the samples have contexts.
+    pub fn has_context(&self) -> bool {
+        self.context.is_some()
+    }
+
+    /// The same samples with other contexts, which `f` makes of these.
+    ///
+    /// # Errors
+    /// Those of `f`.
+    pub fn map_context<E>(
+        self,
+        f: impl FnOnce(&Tensor) -> std::result::Result<Tensor, E>,
+    ) -> std::result::Result<Data, E> {
+        Ok(Data {
+            context: self.context.as_ref().map(f).transpose()?,
+            x: self.x,
+        })
+    }
+
+    /// The same contexts of other samples.
+    #[must_use]
+    pub fn with_samples(&self, x: &Tensor) -> Data {
+        Data {
+            x: x.detach(),
+            context: self.context.clone(),
+        }
+    }
+
+    /// The samples in `rows` and their contexts, of which one can be that of all.
+    ///
+    /// # Errors
+    /// If there are not as many as in the batch of `rows`.
+    pub fn of(&self, rows: &Rows) -> Result<Data> {
+        let context = self.context.as_ref();
+        Ok(Data {
+            x: rows.of(&self.x)?,
+            context: context
+                .map(|context| rows.of_context(context))
+                .transpose()?,
+        })
+    }
+
+    /// The same on `device`.
+    ///
+    /// # Errors
+    /// If they cannot be copied there.
+    pub fn to_device(&self, device: &Device) -> Result<Data> {
+        self.map(|tensor| transfer::to_device(tensor, device))
+    }
+
+    /// The bijection of these contexts, if it takes one; itself otherwise.
+    ///
+    /// # Errors
+    /// If the contexts are not of the bijection.
+    pub fn given<'a, B: Bijection>(&self, bijection: &'a B) -> Result<Box<dyn Bijection + 'a>> {
+        match (&self.context, bijection.context()) {
+            (Some(context), Some(_)) => bijection.given(context),
+            _ => Ok(Box::new(bijection)),
+        }
+    }
+
     pub(super) fn count(&self) -> Result<usize> {
         self.x.dim(0)
     }

@@ -3,6 +3,7 @@
 //! [`fit`] shuffles batches, stops early and ends with the best weights. Nothing is printed; a
 //! callback sees how it goes after every epoch and can end it. A loop of one's own takes [`Steps`].
 
+mod by_inversion;
 mod cause;
 mod data;
 mod fitting;
@@ -14,6 +15,7 @@ mod settings;
 mod state_store;
 mod step;
 
+pub use by_inversion::{Returning, backward_in_step};
 pub use data::Data;
 pub use guard::{Divergence, Losses};
 pub use optimization::{Optimization, Schedule};

@@ -353,3 +353,79 @@ fn a_uniform_holds_its_ends() {
         assert!(Uniform::new(low, high, 1, DType::F32, &Device::Cpu).is_err());
     }
 }
+
+/// N(0, T²) is the standard normal at temperature T; draws are those of T = 1, scaled before they are decoded.
+#[test]
+fn a_temperature_scales_the_latents_and_their_density() {
+    for (name, make) in RECIPES {
+        let (flow, _) = flow(make, 0, DType::F64);
+        let z = StandardNormal::new(3, DType::F64, &Device::Cpu)
+            .sample(6, 4)
+            .unwrap();
+        for temperature in [0.0, 0.3, 1.0, 2.5] {
+            let tempered = flow.at_temperature(temperature).unwrap();
+            let expected = flow.decode(&(&z * temperature).unwrap()).unwrap();
+            let drawn = tempered.sample(6, 4).unwrap();
+            check::close(&drawn, &expected, 0.0).unwrap();
+            if temperature == 0.0 {
+                assert!(
+                    message(tempered.log_prob(&drawn)).contains("no density"),
+                    "{name}"
+                );
+                continue;
+            }
+            let (latents, log_det) = flow.encode(&drawn).unwrap();
+            let density = numbers(&latents)
+                .chunks(3)
+                .map(log_normal(temperature))
+                .collect::<Vec<_>>();
+            let expected = (Tensor::new(density, &Device::Cpu).unwrap() + log_det).unwrap();
+            check::close(&tempered.log_prob(&drawn).unwrap(), &expected, 1e-10).unwrap();
+            let (again, log_prob) = tempered.sample_with_log_prob(6, 4).unwrap();
+            check::close(&again, &drawn, 0.0).unwrap();
+            check::close(&log_prob, &expected, 1e-9).unwrap();
+        }
+        for bad in [f64::NAN, f64::INFINITY, -0.1] {
+            let expected = format!("a temperature is 0 or more and finite, not {bad}");
+            assert!(
+                message(flow.at_temperature(bad)).starts_with(&expected),
+                "{name}"
+            );
+        }
+    }
+}
+
+/// ln of the density of N(0, std²) in three dimensions.
+fn log_normal(std: f64) -> impl Fn(&[f64]) -> f64 {
+    move |z| {
+        let of_one = |z: &f64| {
+            let scaled = z / std;
+            -0.5 * (scaled * scaled + (2.0 * std::f64::consts::PI).ln()) - std.ln()
+        };
+        z.iter().map(of_one).sum()
+    }
+}
+
+#[test]
+fn far_latents_are_decoded_to_finite_numbers_and_leave_others_alone() {
+    for (name, make) in RECIPES {
+        for dtype in DTYPES {
+            let (flow, _) = flow(make, 0, dtype);
+            let near = normal(3, &[4, 3], dtype);
+            let alone = numbers(&flow.decode(&near).unwrap());
+            let largest = if dtype == DType::F64 {
+                f64::MAX
+            } else {
+                f32::MAX.into()
+            };
+            for far in [1e10, -1e30, largest] {
+                let row = Tensor::full(far, (1, 3), &Device::Cpu).unwrap();
+                let row = row.to_dtype(dtype).unwrap();
+                let z = Tensor::cat(&[&near, &row], 0).unwrap();
+                let x = numbers(&flow.decode(&z).unwrap());
+                assert!(x.iter().all(|x| x.is_finite()), "{name}, {far}: {x:?}");
+                assert_eq!(x[..12], alone, "{name}, {far}");
+            }
+        }
+    }
+}

@@ -7,6 +7,7 @@ mod bijections;
 mod doors;
 mod fitting;
 mod flows;
+mod multi_scale;
 mod ops;
 mod precision;
 mod recipes;

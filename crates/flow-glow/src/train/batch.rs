@@ -4,8 +4,8 @@ use super::objective::Fitted;
 use super::shard::{Noise, Shard};
 use crate::Result;
 use crate::runs::{Run, side_by_side};
-use candle_core::Tensor;
-use flow_core::{Gradients, transfer};
+use flow_core::train::Data;
+use flow_core::{Bijection, Gradients, transfer};
 
 /// Images in a run of a batch of `count`: half of them, so that two threads have one each; enough for
 /// large matrix products, and no more. It does not depend on the number of threads, and so the sums of
@@ -15,11 +15,10 @@ pub(super) fn run_length(count: usize) -> usize {
 }
 
 /// The share of u8 images `[B, C, H, W]`, a `shard` of a batch, in its mean bits per dimension, and the
-/// gradient of what is minimised; `seed` draws the noise.
+/// gradient of the objective; `seed` draws the noise. Contexts are those of the flow.
 pub(super) fn gradient(
     model: &Fitted,
-    images: &Tensor,
-    labels: Option<&Tensor>,
+    data: &Data,
     shard: &Shard,
     seed: u64,
 ) -> Result<(f64, Gradients)> {
@@ -32,14 +31,11 @@ pub(super) fn gradient(
     } = *model;
     let mut sum = Gradients::new(params);
     let differentiate = |(run, noise): (Run, Noise)| {
-        let to_device = |batch: &Tensor| Result::Ok(transfer::to_device(&run.of(batch)?, device)?);
-        let labels = labels.map(to_device).transpose()?;
-        let images = to_device(images)?;
-        let noise = noise.draw(images.shape(), device)?;
-        let (x, offset) = trainable.dequantize_with(&images, &noise)?;
-        let (outputs, log_det) = trainable.pass_levels(&x)?;
-        let log_det = (log_det + offset)?;
-        let share = objective.share(trainable, &outputs, &log_det, labels.as_ref())?;
+        let data = data.of(&run)?.to_device(device)?;
+        let noise = noise.draw(data.samples().shape(), device)?;
+        let (x, offset) = trainable.dequantize_with(data.samples(), &noise)?;
+        let (y, log_det) = data.given(trainable.levels())?.forward(&x)?;
+        let share = objective.share(trainable, &data, &y, &(log_det + offset)?)?;
         let mut gradients = sum.none();
         gradients.add(&share.loss.backward()?)?;
         Ok((transfer::scalar(&share.bits_per_dim)?, gradients))

@@ -12,6 +12,7 @@ use super::shard::{Noise, Shard};
 use crate::Result;
 use crate::runs::{Run, side_by_side};
 use candle_core::{Tensor, Var};
+use flow_core::train::{Data, Returning, backward_in_step};
 use flow_core::{Gradients, check, transfer};
 
 /// How far inputs that were recovered from outputs lay from the true ones.
@@ -34,26 +35,44 @@ impl Inversion {
     }
 }
 
-/// What the forward pass of a run keeps for the backward pass.
+/// Residuals of the forward pass of a run, for the backward pass.
 struct Residuals {
-    /// Pixels, and the uniform numbers that noise was made of.
-    images: Tensor,
+    /// Pixels and contexts, and the uniform numbers that noise was made of.
+    data: Data,
     noise: Tensor,
-    /// What each level was given.
+    /// Inputs of the levels.
     inputs: Vec<Tensor>,
-    /// What it made of that.
-    outputs: Vec<Tensor>,
-    /// The gradients in the outputs by way of the priors alone.
+    /// Latents that left the levels.
+    latents: Vec<Tensor>,
+    /// Gradients in these latents.
     grads: Vec<Tensor>,
     grad_log_det: Tensor,
+}
+
+impl Residuals {
+    /// The true output of level `l`, of which the level above has given the gradient in what it passed on.
+    fn output(&self, l: usize, above: Option<Returning>) -> candle_core::Result<Returning> {
+        let (latent, grad) = (&self.latents[l], &self.grads[l]);
+        let (x, grad) = match above {
+            Some(above) => (
+                Tensor::cat(&[&self.inputs[l + 1], latent], 1)?,
+                Tensor::cat(&[&above.grad, grad], 1)?,
+            ),
+            None => (latent.clone(), grad.clone()),
+        };
+        Ok(Returning {
+            x,
+            grad,
+            grad_log_det: self.grad_log_det.clone(),
+        })
+    }
 }
 
 /// As [`batch::gradient`](super::batch::gradient), with the error of the inversion. Each part of the gradient
 /// goes into `sums` as soon as it is final.
 pub(super) fn gradient(
     model: &Fitted,
-    images: &Tensor,
-    labels: Option<&Tensor>,
+    data: &Data,
     shard: &Shard,
     seed: u64,
     sums: &mut Sums,
@@ -64,58 +83,65 @@ pub(super) fn gradient(
     let mut sum = Gradients::new(model.params);
     let runs = shard.runs(device, seed, trainable.config().image.dimensions());
     let runs = side_by_side(device, runs, |(run, noise): (Run, Noise)| {
-        let to_device = |batch: &Tensor| Result::Ok(transfer::to_device(&run.of(batch)?, device)?);
-        let labels = labels.map(to_device).transpose()?;
-        let images = to_device(images)?;
-        let noise = noise.draw(images.shape(), device)?;
-        forward(model, &images, labels.as_ref(), &noise, sum.none())
+        let data = data.of(&run)?.to_device(device)?;
+        let noise = noise.draw(data.samples().shape(), device)?;
+        forward(model, data, noise, sum.none())
     })?;
-    let (mut loss, mut residuals_of_runs) = (0.0, Vec::new());
+    let (mut loss, mut runs_residuals) = (0.0, Vec::new());
     for (share, grads, residuals) in runs {
         loss += share;
         sum.append([grads])?;
-        residuals_of_runs.push(residuals);
+        runs_residuals.push(residuals);
     }
     sums.send(&sum)?;
+    let mut take = |parts: Vec<Gradients>| {
+        let mut part = sum.none();
+        part.append(parts)?;
+        sums.send(&part)?;
+        Result::Ok(sum.append([part])?)
+    };
+    let (inversion, grads) = backward(model, &runs_residuals, &mut take)?;
+    if trainable.dequantizer.is_some() {
+        let work = runs_residuals.iter().zip(grads).collect();
+        let none = Gradients::new(model.params);
+        take(side_by_side(
+            device,
+            work,
+            |(residuals, grad): (&Residuals, Tensor)| {
+                let mut part = none.none();
+                let images = residuals.data.samples();
+                let (x, offset) = trainable.dequantize_with(images, &residuals.noise)?;
+                part.pull_back(&[(&x, &grad), (&offset, &residuals.grad_log_det)], [])?;
+                Ok(part)
+            },
+        )?)?;
+    }
+    Ok((loss, sum, inversion))
+}
 
+/// Takes all runs back through the levels, each of which begins with its true output. `take` is given the gradients of
+/// each part, run by run. Returns the gradients in the inputs of the first level.
+fn backward(
+    model: &Fitted,
+    runs: &[Residuals],
+    take: &mut impl FnMut(Vec<Gradients>) -> Result<()>,
+) -> Result<(Inversion, Vec<Tensor>)> {
+    let none = Gradients::new(model.params);
     let mut inversion = Inversion {
         error: 0.0,
         level: 0,
     };
-    let mut grads_below = vec![None; residuals_of_runs.len()];
-    for (l, level) in trainable.levels.iter().enumerate().rev() {
-        let begin = |(residuals, below): (&Residuals, Option<Tensor>)| {
-            let grad = &residuals.grads[l];
-            let grad = match below {
-                Some(below) => (below.pad_with_zeros(1, 0, grad.dim(1)? / 2)? + grad)?,
-                None => grad.clone(),
-            };
-            Result::Ok((residuals.outputs[l].clone(), grad))
-        };
-        let mut states: Vec<_> = residuals_of_runs
-            .iter()
-            .zip(grads_below)
-            .map(begin)
-            .collect::<Result<_>>()?;
-        for block in level.blocks().into_iter().rev() {
-            let work = states.into_iter().zip(&residuals_of_runs).collect();
-            let (back, parts): (Vec<_>, Vec<_>) =
-                side_by_side(device, work, |((y, grad_y), residuals): (_, &Residuals)| {
-                    let mut part = sum.none();
-                    let log_det = &residuals.grad_log_det;
-                    let back = block.backward(&y, &grad_y, log_det, &mut part)?;
-                    Ok((back, part))
-                })?
-                .into_iter()
-                .unzip();
-            states = back;
-            let mut of_block = sum.none();
-            of_block.append(parts)?;
-            sums.send(&of_block)?;
-            sum.append([of_block])?;
-        }
-        for (residuals, (x, _)) in residuals_of_runs.iter().zip(&states) {
-            let error = check::distance(x, &residuals.inputs[l])?;
+    let mut above: Vec<Option<Returning>> = runs.iter().map(|_| None).collect();
+    for (l, level) in model.trainable.levels().levels().iter().enumerate().rev() {
+        let bound = runs.iter().map(|run| run.data.given(level));
+        let bound = bound.collect::<candle_core::Result<Vec<_>>>()?;
+        let maps = bound.iter().map(|level| &**level).collect::<Vec<_>>();
+        let outputs = runs.iter().zip(above);
+        let outputs = outputs.map(|(run, above)| run.output(l, above));
+        let outputs = outputs.collect::<candle_core::Result<Vec<_>>>()?;
+        let inputs = backward_in_step(model.device, &maps, outputs, &none, take)?;
+        for (run, input) in runs.iter().zip(&inputs) {
+            let error = check::distance(&input.x, &run.inputs[l])?;
             let error = if error.is_finite() {
                 error
             } else {
@@ -125,75 +151,53 @@ pub(super) fn gradient(
                 inversion = Inversion { error, level: l };
             }
         }
-        grads_below = states.into_iter().map(|(_, grad)| Some(grad)).collect();
+        above = inputs.into_iter().map(Some).collect();
     }
-    if trainable.dequantizer.is_some() {
-        let work = residuals_of_runs
-            .iter()
-            .zip(grads_below.into_iter().flatten());
-        let parts = side_by_side(
-            device,
-            work.collect(),
-            |(residuals, grad): (&Residuals, _)| {
-                let mut part = sum.none();
-                let (x, offset) = trainable.dequantize_with(&residuals.images, &residuals.noise)?;
-                part.pull_back(&[(&x, &grad), (&offset, &residuals.grad_log_det)], [])?;
-                Ok(part)
-            },
-        )?;
-        let mut of_dequantizer = sum.none();
-        of_dequantizer.append(parts)?;
-        sums.send(&of_dequantizer)?;
-        sum.append([of_dequantizer])?;
-    }
-    Ok((loss, sum, inversion))
+    let grads = above.into_iter().flatten().map(|input| input.grad);
+    Ok((inversion, grads.collect()))
 }
 
 /// The share of a run in the bits per dimension, the gradients in the parameters of the priors, which are added to
-/// `grads`, and all that the way back needs.
+/// `grads`, and its residuals.
 fn forward(
     model: &Fitted,
-    images: &Tensor,
-    labels: Option<&Tensor>,
-    noise: &Tensor,
+    data: Data,
+    noise: Tensor,
     mut grads: Gradients,
 ) -> Result<(f64, Gradients, Residuals)> {
-    let (x, offset) = model.frozen.dequantize_with(images, noise)?;
-    let (outputs, log_det) = model.frozen.pass_levels(&x)?;
-    let leaf = |tensor: &Tensor| Var::from_tensor(tensor);
-    let leaves = outputs
-        .iter()
-        .map(leaf)
-        .collect::<candle_core::Result<Vec<_>>>()?;
+    let (x, offset) = model.frozen.dequantize_with(data.samples(), &noise)?;
+    let levels = model
+        .frozen
+        .levels()
+        .map_levels(|level| data.given(level))?;
+    let outputs = levels.outputs(&x)?;
+    let last = outputs.last().expect("a model has a level");
     // The gradient in one summand is that in the sum.
-    let log_det = leaf(&(log_det + &offset)?)?;
-    let ends = leaves
-        .iter()
-        .map(|leaf| leaf.as_tensor().clone())
-        .collect::<Vec<_>>();
-    let share = model
-        .objective
-        .share(model.trainable, &ends, log_det.as_tensor(), labels)?;
+    let log_det = Var::from_tensor(&(&last.log_det + offset)?)?;
+    let (mut inputs, mut latents) = (vec![x], Vec::with_capacity(outputs.len()));
+    for output in outputs {
+        inputs.extend(output.passed_on);
+        latents.push(output.latent);
+    }
+    let shapes = levels.latent_shapes();
+    let y = Var::from_tensor(&shapes.join(&latents)?)?;
+    let share =
+        model
+            .objective
+            .share(model.trainable, &data, y.as_tensor(), log_det.as_tensor())?;
     let store = share.loss.backward()?;
     grads.add(&store)?;
     let grad_of = |leaf: &Var| match store.get(leaf) {
         Some(grad) => Ok(grad.detach()),
         None => leaf.zeros_like(),
     };
-    let mut inputs = vec![x];
-    for output in &outputs[..outputs.len() - 1] {
-        inputs.push(output.narrow(1, 0, output.dim(1)? / 2)?);
-    }
     let residuals = Residuals {
-        images: images.clone(),
-        noise: noise.clone(),
-        inputs,
-        grads: leaves
-            .iter()
-            .map(grad_of)
-            .collect::<candle_core::Result<_>>()?,
+        grads: shapes.split(&grad_of(&y)?)?,
         grad_log_det: grad_of(&log_det)?,
-        outputs,
+        data: data.clone(),
+        noise,
+        inputs,
+        latents,
     };
     Ok((transfer::scalar(&share.bits_per_dim)?, grads, residuals))
 }
@@ -229,17 +233,16 @@ mod tests {
         let images = random::uniform(5, (20, 1, 8, 8), DType::F32, &Device::Cpu).unwrap();
         let images = (images * 255.0).unwrap().to_dtype(DType::U8).unwrap();
         let mut trainer = trainer();
-        let plain = trainer.gradient(&images, None).unwrap();
+        let plain = trainer.gradient(&images).unwrap();
         trainer.set_memory(Memory::Constant, UnsoundInversion::Plain);
-        let instead = trainer.gradient(&images, None).unwrap();
+        let instead = trainer.gradient(&images).unwrap();
         assert!(!instead.inversion().unwrap().is_sound());
         for (name, _, expected) in plain.gradients().iter() {
             let actual = instead.gradients().get(name).unwrap();
             check::close(actual, expected, 0.0).unwrap();
         }
         trainer.set_memory(Memory::Constant, UnsoundInversion::Stop);
-        let Err(Error::UnsoundInversion { step: 0, inversion }) = trainer.gradient(&images, None)
-        else {
+        let Err(Error::UnsoundInversion { step: 0, inversion }) = trainer.gradient(&images) else {
             panic!("the inversion is as bad as before");
         };
         assert_eq!(Some(inversion), instead.inversion());

@@ -3,9 +3,10 @@
 use super::batch;
 use super::shard::Shard;
 use super::trainer::Trainer;
-use crate::{Result, finite, quantize};
+use crate::{Result, quantize};
 use candle_core::Tensor;
-use flow_core::{Bijection, standard_normal_log_prob, transfer};
+use flow_core::train::Data;
+use flow_core::{Bijection, finite_rows};
 use std::fmt;
 
 /// What makes a loss or its gradient infinite or not a number.
@@ -40,24 +41,20 @@ impl fmt::Display for Fault {
 }
 
 impl Trainer {
-    /// The reason why the present weights give no finite loss or gradient on these images and labels, which are
+    /// The reason why the present weights give no finite loss or gradient on these images and conditions, which are
     /// this rank's shard of a batch as in [`shared_gradient`](Self::shared_gradient); `None` if they do.
-    pub fn find_fault(
-        &self,
-        images: &Tensor,
-        labels: Option<&Tensor>,
-        shard: &Shard,
-    ) -> Result<Option<Fault>> {
+    pub fn find_fault(&self, data: impl Into<Data>, shard: &Shard) -> Result<Option<Fault>> {
+        let data = self.state.trainable.with_contexts(data.into())?;
         for (name, weight) in self.state.params.vars() {
             if !is_finite(&weight)? {
                 return Ok(Some(Fault::Parameter(name)));
             }
         }
-        if let Some(fault) = self.find_images(images, labels, shard)? {
+        if let Some(fault) = self.find_images(&data, shard)? {
             return Ok(Some(fault));
         }
         let (model, seed) = (self.fitted(shard), self.noise_seed());
-        let (_, gradients) = batch::gradient(&model, images, labels, shard, seed)?;
+        let (_, gradients) = batch::gradient(&model, &data, shard, seed)?;
         for (name, _, gradient) in gradients.iter() {
             if !is_finite(gradient)? {
                 return Ok(Some(Fault::Gradient(name.to_owned())));
@@ -67,22 +64,15 @@ impl Trainer {
     }
 
     /// The images whose numbers are not finite behind the first part of the model that makes any so.
-    fn find_images(
-        &self,
-        images: &Tensor,
-        labels: Option<&Tensor>,
-        shard: &Shard,
-    ) -> Result<Option<Fault>> {
+    fn find_images(&self, data: &Data, shard: &Shard) -> Result<Option<Fault>> {
         let dimensions = self.config.image.dimensions();
         let mut found: Option<(usize, String, Vec<usize>)> = None;
         for (run, noise) in shard.runs(&self.device, self.noise_seed(), dimensions) {
-            let on_device =
-                |batch: &Tensor| Result::Ok(transfer::to_device(&run.of(batch)?, &self.device)?);
-            let images = on_device(images)?;
-            let noise = noise.draw(images.shape(), &self.device)?;
-            let parts = self.parts(&images, labels.map(on_device).transpose()?.as_ref(), &noise)?;
+            let data = data.of(&run)?.to_device(&self.device)?;
+            let noise = noise.draw(data.samples().shape(), &self.device)?;
+            let parts = self.parts(&data, &noise)?;
             for (order, (part, numbers)) in parts.into_iter().enumerate() {
-                let rows = finite::rows(&numbers)?.into_iter().enumerate();
+                let rows = finite_rows(&numbers)?.into_iter().enumerate();
                 let bad = rows.filter(|(_, finite)| !finite);
                 let places: Vec<_> = bad.map(|(i, _)| run.range().start + i).collect();
                 if places.is_empty() {
@@ -100,31 +90,27 @@ impl Trainer {
     }
 
     /// Numbers of each image behind each part of the model, `[B, n]`, in the order in which it is passed.
-    fn parts(
-        &self,
-        images: &Tensor,
-        labels: Option<&Tensor>,
-        noise: &Tensor,
-    ) -> Result<Vec<(String, Tensor)>> {
+    fn parts(&self, data: &Data, noise: &Tensor) -> Result<Vec<(String, Tensor)>> {
         let model = &self.state.frozen;
         let rows = |x: &Tensor, of_each: &Tensor| {
             Tensor::cat(&[x.flatten_from(1)?, of_each.unsqueeze(1)?], 1)
         };
-        let (mut x, mut nats) = model.dequantize_with(images, noise)?;
-        let mut parts = vec![("preprocessing".to_owned(), rows(&x, &nats)?)];
-        let mut outputs = Vec::with_capacity(model.levels.len());
-        for (l, level) in model.levels.iter().enumerate() {
-            let (y, log_det) = level.forward(&x)?;
-            nats = (nats + log_det)?;
-            parts.push((format!("levels.{l}"), rows(&y, &nats)?));
-            x = y.narrow(1, 0, y.dim(1)? / 2)?;
-            outputs.push(y);
+        let (x, offset) = model.dequantize_with(data.samples(), noise)?;
+        let mut parts = vec![("preprocessing".to_owned(), rows(&x, &offset)?)];
+        let levels = model.levels().map_levels(|level| data.given(level))?;
+        let outputs = levels.outputs(&x)?;
+        for (l, output) in outputs.iter().enumerate() {
+            let mut numbers = rows(&output.latent, &(&offset + &output.log_det)?)?;
+            if let Some(passed_on) = &output.passed_on {
+                numbers = Tensor::cat(&[passed_on.flatten_from(1)?, numbers], 1)?;
+            }
+            parts.push((format!("levels.{l}"), numbers));
         }
-        let (latents, log_det) = model.whiten(&outputs, labels)?;
-        nats = (nats + log_det)?;
-        for latent in &latents.0 {
-            nats = (nats + standard_normal_log_prob(latent)?)?;
-        }
+        let log_det = (offset + &outputs[outputs.len() - 1].log_det)?;
+        let latents = outputs.into_iter().map(|output| output.latent);
+        let y = levels.latent_shapes().join(&latents.collect::<Vec<_>>())?;
+        let (z, prior_log_det) = data.given(model.priors())?.forward(&y)?;
+        let nats = model.base().add_log_prob(&(log_det + prior_log_det)?, &z)?;
         let bits = quantize::bits_per_dim(&self.config, &nats)?;
         parts.push(("prior".to_owned(), bits.unsqueeze(1)?));
         Ok(parts)
@@ -132,5 +118,5 @@ impl Trainer {
 }
 
 fn is_finite(tensor: &Tensor) -> Result<bool> {
-    Ok(finite::rows(&tensor.detach().unsqueeze(0)?)?[0])
+    Ok(finite_rows(&tensor.detach().unsqueeze(0)?)?[0])
 }

@@ -3,9 +3,10 @@
 use crate::model::Glow;
 use crate::{Result, quantize};
 use candle_core::{Device, Tensor};
+use flow_core::Bijection;
 use flow_core::distribution::log_sum_exp;
 use flow_core::params::ParamStore;
-use flow_core::standard_normal_log_prob;
+use flow_core::train::Data;
 
 /// A model that is fitted.
 pub(super) struct Fitted<'a> {
@@ -35,30 +36,25 @@ pub(super) struct Objective {
 }
 
 impl Objective {
-    /// Of a run of which the levels gave these `outputs`, with the log-determinant of everything before them,
-    /// `[B]`; `labels` are `[B]` in u32.
+    /// Share of a run of which the levels made `y` `[B, D]`, with the log-determinant of everything before it,
+    /// `[B]`. The contexts of `data` are those of the flow.
     pub(super) fn share(
         self,
         model: &Glow,
-        outputs: &[Tensor],
+        data: &Data,
+        y: &Tensor,
         log_det: &Tensor,
-        labels: Option<&Tensor>,
     ) -> Result<Share> {
-        let (latents, prior_log_det) = model.whiten(outputs, labels)?;
-        let mut log_likelihood = (log_det + prior_log_det)?;
-        for latent in &latents.0 {
-            log_likelihood = (log_likelihood + standard_normal_log_prob(latent)?)?;
-        }
+        let (z, prior_log_det) = data.given(model.priors())?.forward(y)?;
+        let log_likelihood = model.base().add_log_prob(&(log_det + prior_log_det)?, &z)?;
         let bits_per_dim = self.mean(model, &log_likelihood)?;
-        let loss = match labels {
-            Some(labels) if self.classification > 0.0 => {
-                let of_classes = model.class_log_priors(outputs)?;
-                let own = of_classes.gather(&labels.unsqueeze(1)?, 1)?.squeeze(1)?;
-                let log_posterior = (own - log_sum_exp(&of_classes)?)?;
-                (&bits_per_dim + (self.mean(model, &log_posterior)? * self.classification)?)?
-            }
-            _ => bits_per_dim.clone(),
-        };
+        let mut loss = bits_per_dim.clone();
+        if self.classification > 0.0 {
+            let of_classes = model.class_log_priors(y)?;
+            let own = of_classes.gather(data.context()?, 1)?.squeeze(1)?;
+            let log_posterior = (own - log_sum_exp(&of_classes)?)?;
+            loss = (loss + (self.mean(model, &log_posterior)? * self.classification)?)?;
+        }
         Ok(Share { bits_per_dim, loss })
     }
 
@@ -101,7 +97,12 @@ mod tests {
             let likelihoods = (0..3_u32)
                 .map(|class| {
                     let labels = Tensor::full(class, 4, &Device::Cpu).unwrap();
-                    model.log_prob(&x, Some(&labels)).unwrap().to_vec1::<f64>()
+                    model
+                        .given(&labels)
+                        .unwrap()
+                        .log_prob(&x)
+                        .unwrap()
+                        .to_vec1::<f64>()
                 })
                 .collect::<candle_core::Result<Vec<_>>>()
                 .unwrap();
@@ -119,11 +120,10 @@ mod tests {
                 count: 10,
                 classification: 7.0,
             };
-            let (outputs, log_det) = model.pass_levels(&x).unwrap();
+            let (y, log_det) = model.levels().forward(&x).unwrap();
             let own = Tensor::new(&labels, &Device::Cpu).unwrap();
-            let share = objective
-                .share(&model, &outputs, &log_det, Some(&own))
-                .unwrap();
+            let data = model.with_contexts(Data::from((&x, &own))).unwrap();
+            let share = objective.share(&model, &data, &y, &log_det).unwrap();
             let nats_of_ten_images = 10.0 * 64.0 * LN_2;
             let bits = (0..4).map(|image| -of_own(image)).sum::<f64>() / nats_of_ten_images;
             let unsure = (0..4).map(|image| -log_posterior(image)).sum::<f64>();

@@ -12,10 +12,10 @@ use crate::config::GlowConfig;
 use crate::model::Glow;
 use crate::tensor_file::Scratch;
 use crate::{Error, Result};
-use candle_core::{Device, Tensor};
+use candle_core::Device;
 use flow_core::device::is_host;
-use flow_core::train::LossGradient;
-use flow_core::{Gradients, random, transfer};
+use flow_core::train::{Data, LossGradient};
+use flow_core::{Bijection, Gradients, random};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -119,26 +119,38 @@ impl Trainer {
         })
     }
 
-    /// Data-dependent initialisation from u8 images `[B, C, H, W]`: once, on a fresh trainer.
-    pub fn initialize(&self, images: &Tensor) -> Result<()> {
+    /// Data-dependent initialisation from u8 images `[B, C, H, W]` and their conditions, if the model takes any:
+    /// once, on a fresh trainer.
+    ///
+    /// # Errors
+    /// If there are no images, or images or conditions are not the model's.
+    pub fn initialize(&self, data: impl Into<Data>) -> Result<()> {
+        let dtype = self.state.trainable.dtype();
+        let data = data.into();
+        let data = data.map_context(|condition| self.config.context(condition, dtype))?;
+        let data = data.to_device(&self.device)?;
+        if data.samples().elem_count() == 0 {
+            let reason = "initialisation needs at least one image";
+            return Err(Error::Config(reason.into()));
+        }
         let seed = random::derive(self.settings.seed, "initialize");
-        let images = transfer::to_device(images, &self.device)?;
-        let (x, _) = self.state.frozen.dequantize(&images, seed)?;
-        self.state.trainable.initialize(&x)?;
+        let (x, _) = self.state.frozen.dequantize(data.samples(), seed)?;
+        data.given(self.state.trainable.levels())?.initialize(&x)?;
         self.state.reset_average()
     }
 
-    /// The gradient on u8 images `[B, C, H, W]` and their labels, `[B]` in u32. Nothing changes.
+    /// The gradient on u8 images `[B, C, H, W]` and, if the model takes any, their conditions, as
+    /// [`Glow::given`] takes them. Nothing changes.
     ///
     /// # Errors
     /// Those of [`shared_gradient`](Self::shared_gradient), as far as one process can have them.
-    pub fn gradient(&self, images: &Tensor, labels: Option<&Tensor>) -> Result<BatchGradient> {
-        let shard = Shard::whole(images.dim(0)?);
-        self.shared_gradient(images, labels, &shard, &mut AllReduce::alone())
+    pub fn gradient(&self, data: impl Into<Data>) -> Result<BatchGradient> {
+        let data = data.into();
+        let shard = Shard::whole(data.samples().dim(0)?);
+        self.shared_gradient(data, &shard, &mut AllReduce::alone())
     }
 
-    /// The gradient on a batch of which this rank has a `shard`: u8 images `[B, C, H, W]` and their labels,
-    /// `[B]` in u32. All ranks call this with their own, and get the same, errors too. Nothing changes.
+    /// The gradient on a batch of which this rank has a `shard`: u8 images `[B, C, H, W]` and their conditions. All ranks call this with their own, and get the same, errors too. Nothing changes.
     ///
     /// # Errors
     /// [`Error::Ranks`] if another rank is lost.
@@ -147,18 +159,18 @@ impl Trainer {
     /// [`Error::UnsoundInversion`] if the settings ask for it.
     pub fn shared_gradient(
         &self,
-        images: &Tensor,
-        labels: Option<&Tensor>,
+        data: impl Into<Data>,
         shard: &Shard,
         all_reduce: &mut AllReduce,
     ) -> Result<BatchGradient> {
         if shard.batch_size() == 0 {
             return Err(Error::Config("training: a batch is empty".into()));
         }
+        let data = self.state.trainable.with_contexts(data.into())?;
         let step = self.progress.step;
         let mut gradient = match self.settings.memory {
-            Memory::Plain => self.plain_gradient(images, labels, shard, all_reduce)?,
-            Memory::Constant => self.gradient_by_inversion(images, labels, shard, all_reduce)?,
+            Memory::Plain => self.plain_gradient(&data, shard, all_reduce)?,
+            Memory::Constant => self.gradient_by_inversion(&data, shard, all_reduce)?,
         };
         let LossGradient { loss, norm, .. } = &mut gradient.of_loss;
         // Every rank has computed the same; rank 0's word makes it certain.
@@ -189,13 +201,8 @@ impl Trainer {
     }
 
     /// [`gradient`](Self::gradient) and [`apply`](Self::apply).
-    pub fn step(
-        &mut self,
-        images: &Tensor,
-        labels: Option<&Tensor>,
-        done: f64,
-    ) -> Result<StepReport> {
-        let gradient = self.gradient(images, labels)?;
+    pub fn step(&mut self, data: impl Into<Data>, done: f64) -> Result<StepReport> {
+        let gradient = self.gradient(data)?;
         self.apply(gradient, done)
     }
 
@@ -279,14 +286,13 @@ impl Trainer {
 
     fn plain_gradient(
         &self,
-        images: &Tensor,
-        labels: Option<&Tensor>,
+        data: &Data,
         shard: &Shard,
         all_reduce: &mut AllReduce,
     ) -> Result<BatchGradient> {
         let (model, seed) = (self.fitted(shard), self.noise_seed());
         let mut sums = all_reduce.begin();
-        let (share, mut grads) = batch::gradient(&model, images, labels, shard, seed)?;
+        let (share, mut grads) = batch::gradient(&model, data, shard, seed)?;
         sums.send(&grads)?;
         let shares = sums.gather([share])?;
         sums.receive(&mut grads)?;
@@ -295,15 +301,13 @@ impl Trainer {
 
     fn gradient_by_inversion(
         &self,
-        images: &Tensor,
-        labels: Option<&Tensor>,
+        data: &Data,
         shard: &Shard,
         all_reduce: &mut AllReduce,
     ) -> Result<BatchGradient> {
         let (model, seed) = (self.fitted(shard), self.noise_seed());
         let mut sums = all_reduce.begin();
-        let (share, mut grads, own) =
-            by_inversion::gradient(&model, images, labels, shard, seed, &mut sums)?;
+        let (share, mut grads, own) = by_inversion::gradient(&model, data, shard, seed, &mut sums)?;
         let facts = sums.gather([share, own.error, own.level as f64])?;
         sums.receive(&mut grads)?;
         let (mut bits_per_dim, mut inversion) = (0.0, own);
@@ -326,7 +330,7 @@ impl Trainer {
             }),
             UnsoundInversion::Plain => Ok(BatchGradient {
                 inversion: Some(inversion),
-                ..self.plain_gradient(images, labels, shard, all_reduce)?
+                ..self.plain_gradient(data, shard, all_reduce)?
             }),
         }
     }

@@ -2,8 +2,9 @@
 
 use super::{Measured, Model, jacobian};
 use crate::Result;
-use crate::whole::Whole;
 use candle_core::{DType, Device, Tensor};
+use flow_core::runs::Rows;
+use flow_core::train::Data;
 use flow_core::{Bijection, linalg, standard_normal_log_prob};
 
 /// Nodes of the trapezoidal rule in each latent, from −6 to 6 in steps of 1. For a Gaussian it converges so
@@ -31,12 +32,13 @@ const MOST_FOR_A_PLANE: usize = 48;
 /// so neither the model's log-determinant nor automatic differentiation has a part in it: the integral is 1
 /// only if the density is that of what the sampler draws. It is taken on the smallest crop that the model can
 /// take, where the D×D determinants are cheap.
-pub(super) fn measure(model: &Model, x: &Tensor, labels: Option<&Tensor>) -> Result<Measured> {
+pub(super) fn measure(model: &Model, data: &Data) -> Result<Measured> {
     let image = jacobian::crop(model.config, 1);
     let glow = model.in_f64(image)?;
-    let labels = labels.map(|labels| labels.narrow(0, 0, 1)).transpose()?;
-    let bijection = glow.given(labels.as_ref());
-    let x = model.crop(&x.narrow(0, 0, 1)?, image)?;
+    let data = data.of(&Rows::new(0..1, data.samples().dim(0)?))?;
+    let given = glow.given_those_of(&data)?;
+    let bijection = given.bijection();
+    let x = model.crop(data.samples(), image)?;
     let z = bijection.forward(&x)?.0.squeeze(0)?.to_vec1::<f64>()?;
     let last = z.len() - 1;
     let plane = z.len() <= MOST_FOR_A_PLANE;
@@ -52,7 +54,7 @@ pub(super) fn measure(model: &Model, x: &Tensor, labels: Option<&Tensor>) -> Res
             (node[0], node[last]) = (a, b);
             node
         });
-        let log_masses = log_masses(&bijection, &line)?.into_iter();
+        let log_masses = log_masses(bijection, &line)?.into_iter();
         integral += log_masses
             .map(|log_mass| (log_mass - log_constant).exp())
             .sum::<f64>();
@@ -69,7 +71,7 @@ pub(super) fn measure(model: &Model, x: &Tensor, labels: Option<&Tensor>) -> Res
 }
 
 /// ln of p(decode(z)) · |det ∂decode/∂z| at each z.
-fn log_masses(bijection: &Whole, nodes: &[Vec<f64>]) -> Result<Vec<f64>> {
+fn log_masses(bijection: &dyn Bijection, nodes: &[Vec<f64>]) -> Result<Vec<f64>> {
     let dimensions = nodes[0].len();
     // Each node, and after it two neighbours in every direction.
     let mut points = Vec::new();

@@ -2,8 +2,10 @@
 
 use super::{Measured, Model, worst};
 use crate::config::{GlowConfig, ImageShape};
+use crate::part::Part;
 use crate::{Glow, Result};
-use candle_core::Tensor;
+use flow_core::runs::Rows;
+use flow_core::train::Data;
 use flow_core::{Bijection, check, linalg};
 
 /// Multiplications that may be spent, about half a minute on two cores: enough for a whole digit under the
@@ -26,12 +28,7 @@ const COPIES: usize = 32;
 /// largest crop from the middle of the image that does not, unless `whole` is asked for. A crop goes through
 /// the same layers, since no parameter depends on the size of the image but a Gaussian of each element, which
 /// is cropped too.
-pub(super) fn measure(
-    model: &Model,
-    x: &Tensor,
-    labels: Option<&Tensor>,
-    whole: bool,
-) -> Result<Measured> {
+pub(super) fn measure(model: &Model, data: &Data, whole: bool) -> Result<Measured> {
     let config = model.config;
     let image = if whole {
         config.image
@@ -40,15 +37,16 @@ pub(super) fn measure(
     };
     let glow = model.in_f64(image)?;
     let affordable = (BUDGET / cost(config, image)) as usize;
-    let images = affordable.clamp(1, MOST_IMAGES).min(x.dim(0)?);
-    let x = model.crop(x, image)?;
+    let batch = data.samples().dim(0)?;
+    let images = affordable.clamp(1, MOST_IMAGES).min(batch);
     let dimensions = image.dimensions() as f64;
     let rotations = rotations(&glow)?;
     let (mut total, mut rest) = (Vec::new(), Vec::new());
     for i in 0..images {
-        let labels = labels.map(|labels| labels.narrow(0, i, 1)).transpose()?;
-        let bijection = glow.given(labels.as_ref());
-        let x = x.narrow(0, i, 1)?;
+        let data = data.of(&Rows::new(i..i + 1, batch))?;
+        let given = glow.given_those_of(&data)?;
+        let bijection = given.bijection();
+        let x = model.crop(data.samples(), image)?;
         let claimed = bijection.forward(&x)?.1.to_vec1::<f64>()?[0];
         let jacobian = check::jacobian(|x| Ok(bijection.forward(x)?.0), &x, COPIES)?;
         let difference = linalg::log_abs_det(&jacobian)? - claimed;
@@ -75,12 +73,12 @@ pub(super) fn measure(
 /// beyond the convolution's own account.
 fn rotations(glow: &Glow) -> Result<f64> {
     let mut sum = 0.0;
-    for (level, shape) in glow.levels.iter().zip(glow.latent_shapes()) {
-        let of_steps = level.steps.parts().iter().map(|step| &step.conv1x1);
-        for conv in of_steps.chain(&level.end) {
+    let levels = glow.levels();
+    for (level, [_, height, width]) in levels.levels().iter().zip(levels.latent_shapes().iter()) {
+        for conv in level.parts().iter().flat_map(Part::convolutions) {
             let whole = linalg::log_abs_det(&conv.weight()?.to_vec2()?)?;
             let claimed = conv.map()?.log_det.to_scalar::<f64>()?;
-            sum += (shape.height * shape.width) as f64 * (whole - claimed);
+            sum += (height * width) as f64 * (whole - claimed);
         }
     }
     Ok(sum)

@@ -1,14 +1,12 @@
 //! What is measured of each layer: how well it inverts, and by how much it scales.
 
 use crate::Result;
-use crate::conventions::Half;
-use crate::level::Level;
+use crate::conventions::{Conventions, Half};
 use crate::model::Glow;
-use crate::prior::SplitPrior;
-use crate::step::FlowStep;
-use crate::whole::Whole;
+use crate::part::Part;
 use candle_core::{DType, Tensor};
-use flow_core::{Bijection, InvertibleConv1x1, Squeeze, Whiten, check, linalg};
+use flow_core::train::Data;
+use flow_core::{Bijection, InvertibleConv1x1, check, linalg};
 
 /// One layer of a model on real images.
 #[derive(Clone, Debug)]
@@ -64,16 +62,14 @@ impl Range {
     }
 }
 
-/// Measures every layer of a model, `single` in f32 and `double` in f64, at images x `[B, C, H, W]` in
-/// model space and f32.
-pub(super) fn measure(
-    single: &Glow,
-    double: &Glow,
-    x: &Tensor,
-    labels: Option<&Tensor>,
-) -> Result<Vec<Layer>> {
-    let in_f32 = visits(single, x, labels)?;
-    let in_f64 = visits(double, &x.to_dtype(DType::F64)?, labels)?;
+/// Measures every layer of a model in f32 and in f64, at images x `[B, C, H, W]` in model space of these types.
+pub(super) fn measure(single: (&Glow, &Data), double: (&Glow, &Data)) -> Result<Vec<Layer>> {
+    let with_contexts = |(glow, data): (&Glow, &Data)| glow.with_contexts(data.clone());
+    let contexts = [with_contexts(single)?, with_contexts(double)?];
+    let (in_f32, in_f64) = (
+        visits(single.0, &contexts[0])?,
+        visits(double.0, &contexts[1])?,
+    );
     in_f32
         .iter()
         .zip(&in_f64)
@@ -95,71 +91,104 @@ pub(super) fn measure(
         .collect()
 }
 
-/// A layer and what enters it.
+/// A layer, under the conditions of the images, and its input.
 struct Visit<'a> {
     name: String,
-    part: Part<'a>,
+    map: Box<dyn Bijection + 'a>,
     x: Tensor,
+    scaling: Scaling<'a>,
 }
 
-enum Part<'a> {
-    /// A step, and the channels that its coupling moves.
-    Step(&'a FlowStep, Vec<u32>),
-    Conv(&'a InvertibleConv1x1),
-    /// A split, and the channels that it takes out.
-    Split(&'a SplitPrior, Vec<u32>),
-    Level(&'a Level),
-    Prior(Whiten),
-    Model(Whole<'a>),
+/// The kind of a layer, by which its scales are found.
+enum Scaling<'a> {
+    /// A part of a level, the conditions of the images, and the channels that it moves.
+    Part(&'a Part, &'a Data, Vec<u32>),
+    Prior,
+    /// A level, or the model: its layers have the scales.
+    Whole,
 }
 
 /// Every layer of a model, in the order in which data pass.
-fn visits<'a>(glow: &'a Glow, x: &Tensor, labels: Option<&Tensor>) -> Result<Vec<Visit<'a>>> {
+fn visits<'a>(glow: &'a Glow, data: &'a Data) -> Result<Vec<Visit<'a>>> {
     let mut visits = Vec::new();
-    let mut visit = |name: String, part: Part<'a>, x: &Tensor| {
+    let mut visit = |name: String, map: Box<dyn Bijection + 'a>, x: &Tensor, scaling| {
         let x = x.clone();
-        visits.push(Visit { name, part, x });
+        visits.push(Visit {
+            name,
+            map,
+            x,
+            scaling,
+        });
     };
-    let conventions = glow.config().conventions;
-    let mut y = x.clone();
-    for (l, level) in glow.levels.iter().enumerate() {
-        let entering = y;
-        y = Squeeze.forward(&entering)?.0;
-        for (k, step) in level.steps.parts().iter().enumerate() {
-            let passing = conventions.passing(k);
-            let moved = passing.order(y.dim(1)?).split_off(passing.count(y.dim(1)?));
-            visit(format!("levels.{l}.steps.{k}"), Part::Step(step, moved), &y);
-            y = step.forward(&y)?.0;
-        }
-        if let Some(end) = &level.end {
-            visit(format!("levels.{l}.conv1x1"), Part::Conv(end), &y);
-            y = end.forward(&y)?.0;
-        }
-        if let Some(split) = &level.split {
-            let half = y.dim(1)? / 2;
-            let first_taken_out = match conventions.split_keeps {
-                Half::First => half,
-                Half::Second => 0,
+    let levels = glow.levels();
+    let mut x = data.samples().clone();
+    for (l, level) in levels.levels().iter().enumerate() {
+        let (mut y, mut steps) = (x.clone(), 0);
+        for part in level.parts() {
+            let map = data.given(part)?;
+            let next = map.forward(&y)?.0;
+            let named = match part {
+                Part::Squeeze(_) | Part::Mixing(_) | Part::Coupling(_) => None,
+                Part::Step(_) => Some(format!("steps.{steps}")),
+                Part::Conv1x1(_) => Some("conv1x1".into()),
+                Part::Split(_) => Some("split".into()),
             };
-            let taken_out = (first_taken_out..first_taken_out + half).map(|c| c as u32);
-            let part = Part::Split(split, taken_out.collect());
-            visit(format!("levels.{l}.split"), part, &y);
-            y = split.forward(&y)?.0;
-            if let Some(prior) = glow.split_priors.get(l) {
-                let part = Part::Prior(prior.given(labels)?);
-                visit(
-                    format!("levels.{l}.split.prior"),
-                    part,
-                    &y.narrow(1, half, half)?,
-                );
+            if let Some(name) = named {
+                let moved = moved(glow.config().conventions, part, steps, y.dim(1)?);
+                let scaling = Scaling::Part(part, data, moved);
+                visit(format!("levels.{l}.{name}"), map, &y, scaling);
             }
-            y = y.narrow(1, 0, half)?;
+            steps += usize::from(matches!(part, Part::Step(_)));
+            y = next;
         }
-        visit(format!("levels.{l}"), Part::Level(level), &entering);
+        let last = l + 1 == levels.levels().len();
+        let half = y.dim(1)? / 2;
+        let latent = if last {
+            y.clone()
+        } else {
+            y.narrow(1, half, half)?
+        };
+        let prior = glow.priors().levels()[l].as_ref();
+        let prior = prior.map(|prior| data.given(prior)).transpose()?;
+        let (of_split, of_top) = if last { (None, prior) } else { (prior, None) };
+        if let Some(prior) = of_split {
+            visit(
+                format!("levels.{l}.split.prior"),
+                prior,
+                &latent,
+                Scaling::Prior,
+            );
+        }
+        visit(
+            format!("levels.{l}"),
+            data.given(level)?,
+            &x,
+            Scaling::Whole,
+        );
+        if let Some(prior) = of_top {
+            visit("prior".into(), prior, &latent, Scaling::Prior);
+        }
+        x = y.narrow(1, 0, half)?;
     }
-    visit("prior".into(), Part::Prior(glow.prior.given(labels)?), &y);
-    visit("model".into(), Part::Model(glow.given(labels)), x);
+    let model = data.given(glow.bijection())?;
+    visit("model".into(), model, data.samples(), Scaling::Whole);
     Ok(visits)
+}
+
+/// The channels of `channels` that a part moves: those that do not pass a coupling, or that a split takes out.
+fn moved(conventions: Conventions, part: &Part, step: usize, channels: usize) -> Vec<u32> {
+    if let Part::Split(_) = part {
+        let half = channels / 2;
+        let first = match conventions.split_keeps {
+            Half::First => half,
+            Half::Second => 0,
+        };
+        return (first..first + half)
+            .map(|channel| channel as u32)
+            .collect();
+    }
+    let passing = conventions.passing(step);
+    passing.order(channels).split_off(passing.count(channels))
 }
 
 #[derive(Default)]
@@ -170,20 +199,9 @@ struct Scales {
 }
 
 impl Visit<'_> {
-    fn bijection(&self) -> &dyn Bijection {
-        match &self.part {
-            Part::Step(step, _) => *step,
-            Part::Conv(conv) => *conv,
-            Part::Split(split, _) => *split,
-            Part::Level(level) => *level,
-            Part::Prior(prior) => prior,
-            Part::Model(model) => model,
-        }
-    }
-
     fn round_trip(&self) -> Result<f64> {
-        let (y, _) = self.bijection().forward(&self.x)?;
-        match self.bijection().inverse(&y) {
+        let (y, _) = self.map.forward(&self.x)?;
+        match self.map.inverse(&y) {
             Ok(x) => Ok(check::distance(&x, &self.x)?),
             // A matrix without an inverse is a finding, not a failure to measure.
             Err(_) => Ok(f64::INFINITY),
@@ -191,38 +209,53 @@ impl Visit<'_> {
     }
 
     fn scales(&self) -> Result<Scales> {
-        let x = &self.x;
-        Ok(match &self.part {
-            Part::Step(step, moved) => {
-                let mixed = step.conv1x1.forward(&step.actnorm.forward(x)?.0)?.0;
-                Scales {
-                    condition: Some(condition(&step.conv1x1)?),
-                    actnorm: Some(Range::of(step.actnorm.log_scale())?),
-                    conditional: Some(log_scale(&step.coupling, &mixed, moved, moved)?),
-                }
-            }
-            Part::Conv(conv) => Scales {
-                condition: Some(condition(conv)?),
-                ..Scales::default()
-            },
-            Part::Split(split, taken_out) => {
-                let (half, channels) = (x.dim(1)? as u32 / 2, x.dim(1)? as u32);
-                let leaving: Vec<u32> = (half..channels).collect();
-                Scales {
-                    conditional: Some(log_scale(*split, x, taken_out, &leaving)?),
+        match &self.scaling {
+            Scaling::Part(part, data, moved) => scales(part, data, moved, &self.x),
+            Scaling::Prior => {
+                let all: Vec<u32> = (0..self.x.dim(1)? as u32).collect();
+                Ok(Scales {
+                    conditional: Some(log_scale(&*self.map, &self.x, &all, &all)?),
                     ..Scales::default()
-                }
+                })
             }
-            Part::Prior(prior) => {
-                let all: Vec<u32> = (0..x.dim(1)? as u32).collect();
-                Scales {
-                    conditional: Some(log_scale(prior, x, &all, &all)?),
-                    ..Scales::default()
-                }
-            }
-            Part::Level(_) | Part::Model(_) => Scales::default(),
-        })
+            Scaling::Whole => Ok(Scales::default()),
+        }
     }
+}
+
+/// Scales of a part of a level on its input `x`.
+fn scales(part: &Part, data: &Data, moved: &[u32], x: &Tensor) -> Result<Scales> {
+    let mut found = Scales::default();
+    match part {
+        Part::Squeeze(_) => {}
+        Part::Step(step) => {
+            let mut x = x.clone();
+            for part in step.parts() {
+                let of_part = scales(part, data, moved, &x)?;
+                found = Scales {
+                    condition: found.condition.or(of_part.condition),
+                    actnorm: found.actnorm.or(of_part.actnorm),
+                    conditional: found.conditional.or(of_part.conditional),
+                };
+                x = data.given(part)?.forward(&x)?.0;
+            }
+        }
+        Part::Mixing(mixing) => {
+            found.condition = Some(condition(&mixing.conv1x1)?);
+            found.actnorm = Some(Range::of(mixing.actnorm.log_scale())?);
+        }
+        Part::Coupling(coupling) => {
+            let coupling = data.given(coupling)?;
+            found.conditional = Some(log_scale(&*coupling, x, moved, moved)?);
+        }
+        Part::Conv1x1(conv) => found.condition = Some(condition(conv)?),
+        Part::Split(split) => {
+            let channels = x.dim(1)? as u32;
+            let leaving: Vec<u32> = (channels / 2..channels).collect();
+            found.conditional = Some(log_scale(split, x, moved, &leaving)?);
+        }
+    }
+    Ok(found)
 }
 
 fn condition(conv: &InvertibleConv1x1) -> candle_core::Result<f64> {

@@ -14,6 +14,7 @@ use crate::config::{GlowConfig, ImageShape};
 use crate::{Glow, Result};
 use candle_core::{DType, Device, Tensor, Var};
 use flow_core::params::ParamStore;
+use flow_core::train::Data;
 
 /// Nats a dimension. Bits per dimension are reported to four decimals; this is a seventieth of the last. The
 /// f32 rounding of stored rotations, whose determinant is taken to be 1, makes a few hundredths of it.
@@ -128,34 +129,35 @@ struct Measured {
     detail: String,
 }
 
-/// Measures the model of these weights, in f32 on the CPU, at u8 images `[B, C, H, W]` with labels `[B]` in
-/// u32 if the model has classes.
+/// Measures the model of these weights, in f32 on the CPU, at u8 images `[B, C, H, W]` and their conditions, if
+/// the model takes any.
 ///
 /// The log-determinant is compared on a crop where a whole image would take more than about a minute, unless
 /// `whole` asks for it.
 ///
 /// # Errors
-/// If weights, images or labels do not fit the model. What is wrong with its numbers is in the report.
+/// If weights, images or conditions do not fit the model. What is wrong with its numbers is in the report.
 pub fn verify(
     config: &GlowConfig,
     weights: &ParamStore,
-    images: &Tensor,
-    labels: Option<&Tensor>,
+    data: impl Into<Data>,
     whole: bool,
 ) -> Result<Report> {
+    let data = data.into();
     let model = Model { config, weights };
     let single = Glow::new(config, weights.frozen().builder(DType::F32, &Device::Cpu))?;
     let double = model.in_f64(config.image)?;
-    let (x, _) = single.dequantize(images, SEED)?;
-    let x64 = x.to_dtype(DType::F64)?;
-    let layers = layers::measure(&single, &double, &x, labels)?;
+    let (x, _) = single.dequantize(data.samples(), SEED)?;
+    let in_f64 = data.with_samples(&x.to_dtype(DType::F64)?);
+    let in_f32 = data.with_samples(&x);
+    let layers = layers::measure((&single, &in_f32), (&double, &in_f64))?;
     let mut verdicts = vec![judge("parameters", 0.0, non_finite(weights))];
-    let log_det = jacobian::measure(&model, &x64, labels, whole);
+    let log_det = jacobian::measure(&model, &in_f64, whole);
     verdicts.push(judge("log-determinant", MAX_LOG_DET_ERROR, log_det));
-    let integral = integral::measure(&model, &x64, labels);
+    let integral = integral::measure(&model, &in_f64);
     verdicts.push(judge("integral", MAX_INTEGRAL_ERROR, integral));
     verdicts.extend(judge_layers(&layers));
-    let gap = precision_gap(&single, &double, &x, labels);
+    let gap = precision_gap((&single, &in_f32), (&double, &in_f64));
     verdicts.push(judge("f32 against f64", MAX_PRECISION_GAP, gap));
     Ok(Report { verdicts, layers })
 }
@@ -245,16 +247,15 @@ fn non_finite(weights: &ParamStore) -> Result<Measured> {
 }
 
 /// The largest difference between ln p(x) in f32 and in f64 at the same x, in nats a dimension.
-fn precision_gap(
-    single: &Glow,
-    double: &Glow,
-    x: &Tensor,
-    labels: Option<&Tensor>,
-) -> Result<Measured> {
-    let in_f32 = single.log_prob(x, labels)?.to_dtype(DType::F64)?;
-    let in_f64 = double.log_prob(&x.to_dtype(DType::F64)?, labels)?;
-    let gaps = (in_f32 - in_f64)?.abs()?.to_vec1::<f64>()?;
-    let dimensions = single.config().image.dimensions() as f64;
+fn precision_gap(single: (&Glow, &Data), double: (&Glow, &Data)) -> Result<Measured> {
+    let log_prob = |(glow, data): (&Glow, &Data)| {
+        let log_prob = glow.given_those_of(data)?.log_prob(data.samples())?;
+        Result::Ok(log_prob.to_dtype(DType::F64)?)
+    };
+    let gaps = (log_prob(single)? - log_prob(double)?)?
+        .abs()?
+        .to_vec1::<f64>()?;
+    let dimensions = single.0.config().image.dimensions() as f64;
     let (count, mean) = (gaps.len(), gaps.iter().sum::<f64>() / gaps.len() as f64);
     Ok(Measured {
         value: worst(gaps) / dimensions,

@@ -2,6 +2,7 @@
 //! works, and never more memory than four times the file's size. `cargo xtask fuzz checkpoint` does the
 //! same at length.
 
+use flow_core::train::Data;
 use std::{fmt::Write, fs, sync::LazyLock};
 
 use candle_core::{DType, Device, Tensor};
@@ -29,7 +30,7 @@ static FILES: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| {
     let images = Tensor::from_vec(pixels, (8, 1, 4, 4), &Device::Cpu).unwrap();
     let labels = Tensor::new(&[0_u32, 1, 0, 1, 0, 1, 0, 1], &Device::Cpu).unwrap();
     trainer.initialize(&images).unwrap();
-    trainer.step(&images, Some(&labels), 0.0).unwrap();
+    trainer.step((&images, &labels), 0.0).unwrap();
     let file = |save: &dyn Fn(&std::path::Path) -> Result<()>| {
         let path = FOLDER.path().join("good");
         save(&path).unwrap();
@@ -52,11 +53,16 @@ fn load(name: &str, content: &[u8]) -> Option<Error> {
     }
     match damage::within(limit, || Checkpoint::load(&path, &Device::Cpu)) {
         Ok(checkpoint) => {
-            let config = checkpoint.model.config();
-            let labels = config
-                .classes
-                .map(|_| Tensor::zeros(1, DType::U32, &Device::Cpu).unwrap());
-            let drawn = checkpoint.model.sample_images(1, labels.as_ref(), 0.7, 0);
+            let model = &checkpoint.model;
+            let (x, label) = (
+                Tensor::zeros(1, DType::U8, &Device::Cpu).unwrap(),
+                Tensor::zeros(1, DType::U32, &Device::Cpu).unwrap(),
+            );
+            let classes = model.config().classes;
+            let data = classes.map_or(Data::from(&x), |_| Data::from((&x, &label)));
+            let drawn = model
+                .given_those_of(&data)
+                .and_then(|model| model.at_temperature(0.7)?.sample_images(1, 0));
             if let Err(error) = drawn {
                 damage::check_text(&error, "");
             }

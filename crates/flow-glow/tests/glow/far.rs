@@ -1,11 +1,12 @@
 //! Latents far from 0: images that are finite, and never pixels of what is no number.
 
 use candle_core::{DType, Device, Tensor};
+use flow_core::finite_rows;
 use flow_core::params::ParamStore;
 use flow_core::{Order, check};
 use flow_glow::{
     Conv1x1Form, Coupling, Glow, GlowConfig, ImageShape, Latents, LevelEnd, Preprocessing,
-    ScaleMap, finite, quantize::quantize,
+    ScaleMap, quantize::quantize,
 };
 
 /// A small model of every kind of coupling, prior and form.
@@ -74,9 +75,13 @@ fn far_latents_decode_to_finite_images_and_leave_others_alone() {
         .flat_map(|config| [(config.clone(), DType::F32), (config, DType::F64)])
     {
         let glow = model(&config, dtype);
-        let near = glow.draw_latents(5, 0.7, 3).unwrap();
-        let alone = glow.decode(&near, None).unwrap();
-        assert_eq!(finite::rows(&alone).unwrap(), [true; 5], "{config:?}");
+        let near = glow
+            .at_temperature(0.7)
+            .unwrap()
+            .draw_latents(5, 3)
+            .unwrap();
+        let alone = glow.decode_latents(&near).unwrap();
+        assert_eq!(finite_rows(&alone).unwrap(), [true; 5], "{config:?}");
         let largest = if dtype == DType::F64 {
             f64::MAX
         } else {
@@ -99,9 +104,9 @@ fn far_latents_decode_to_finite_images_and_leave_others_alone() {
                 Tensor::cat(&rows, 0).unwrap()
             };
             let latents = Latents(near.0.iter().map(spread).collect());
-            let decoded = glow.decode(&latents, None).unwrap();
+            let decoded = glow.decode_latents(&latents).unwrap();
             assert_eq!(
-                finite::rows(&decoded).unwrap(),
+                finite_rows(&decoded).unwrap(),
                 [true; 5],
                 "{far}: {config:?}"
             );
@@ -109,12 +114,16 @@ fn far_latents_decode_to_finite_images_and_leave_others_alone() {
                 let row = |x: &Tensor| bits(&x.narrow(0, i, 1).unwrap());
                 assert_eq!(row(&decoded), row(&alone), "{far}: {config:?}");
             }
-            glow.decode_images(&latents, None).unwrap();
+            glow.decode_images(&latents).unwrap();
         }
         for temperature in [0.0, 5.0, 1e6, 1e300] {
-            let x = glow.sample(7, None, temperature, 4).unwrap();
+            let x = glow
+                .at_temperature(temperature)
+                .unwrap()
+                .sample(7, 4)
+                .unwrap();
             assert_eq!(
-                finite::rows(&x).unwrap(),
+                finite_rows(&x).unwrap(),
                 [true; 7],
                 "{temperature}: {config:?}"
             );
@@ -126,13 +135,17 @@ fn far_latents_decode_to_finite_images_and_leave_others_alone() {
 fn a_latent_that_is_none_is_no_image() {
     let config = &kinds()[0];
     let glow = model(config, DType::F32);
-    let mut latents = glow.draw_latents(3, 0.7, 3).unwrap();
+    let mut latents = glow
+        .at_temperature(0.7)
+        .unwrap()
+        .draw_latents(3, 3)
+        .unwrap();
     let mask = Tensor::new(&[0_f32, f32::NAN, 0.0], &Device::Cpu).unwrap();
     let mask = mask.reshape((3, 1, 1, 1)).unwrap();
     latents.0[0] = latents.0[0].broadcast_add(&mask).unwrap();
-    let rows = finite::rows(&glow.decode(&latents, None).unwrap()).unwrap();
+    let rows = finite_rows(&glow.decode_latents(&latents).unwrap()).unwrap();
     assert_eq!(rows, [true, false, true]);
-    let error = glow.decode_images(&latents, None).unwrap_err();
+    let error = glow.decode_images(&latents).unwrap_err();
     assert_eq!(error.to_string(), "1 of 3 images are not finite");
 }
 
@@ -140,10 +153,9 @@ fn a_latent_that_is_none_is_no_image() {
 fn temperatures_that_are_none_are_refused() {
     let glow = model(&kinds()[0], DType::F32);
     for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.1] {
-        let error = glow.sample_images(2, None, bad, 0).unwrap_err();
+        let error = glow.at_temperature(bad).err().unwrap();
         let expected = format!("a temperature is 0 or more and finite, not {bad}");
         assert_eq!(error.to_string(), expected);
-        assert!(glow.draw_latents(2, bad, 0).is_err() && glow.sample(2, None, bad, 0).is_err());
     }
 }
 

@@ -57,7 +57,7 @@ fn a_file_with_a_number_that_is_not_finite_is_refused_whatever_tensor_holds_it()
     let images = Tensor::from_vec(images, (8, 1, 8, 8), &Device::Cpu).unwrap();
     let labels = Tensor::new(&[0_u32, 1, 2, 0, 1, 2, 0, 1], &Device::Cpu).unwrap();
     trainer.initialize(&images).unwrap();
-    trainer.step(&images, Some(&labels), 0.0).unwrap();
+    trainer.step((&images, &labels), 0.0).unwrap();
     let (model, training) = (folder.path().join("model"), folder.path().join("training"));
     trainer.save_model(&model).unwrap();
     trainer.save_training(&training).unwrap();

@@ -3,6 +3,7 @@
 use candle_core::{DType, Device, Error, Result, Tensor};
 use flow_core::ops::Precision;
 use flow_core::params::{ParamBuilder, ParamStore};
+use flow_core::train::Data;
 use flow_core::{Bijection, check, device, random};
 use flow_glow::{Coupling, Dequantization, Glow, GlowConfig, ImageShape, ScaleMap};
 
@@ -49,18 +50,15 @@ fn check_model(glow: &Glow) -> Result<()> {
         width,
     } = config.image;
     let shape = (BATCH, channels, height, width);
-    let dtype = glow.draw_latents(1, 1.0, 0).unwrap().0[0].dtype();
+    let dtype = glow.dtype();
     let x = random::normal(1, shape, dtype, &Device::Cpu)?;
     // The same for all images, so that one has it alone too.
-    let label = config.classes.map(|_| Tensor::new(&[1_u32], &Device::Cpu));
-    let label = label.transpose()?;
-    let labels = |x: &Tensor| {
-        let label = label
-            .as_ref()
-            .map(|label| label.broadcast_as(x.dim(0)?)?.contiguous());
-        label.transpose()
-    };
-    let whole = glow.given(label.as_ref());
+    let label = Tensor::new(&[1_u32], &Device::Cpu)?;
+    let data = config
+        .classes
+        .map_or(Data::from(&x), |_| Data::from((&x, &label)));
+    let given = wrap(glow.given_those_of(&data))?;
+    let whole = given.bijection();
     let forward = |x: &Tensor| whole.forward(x).map(|(z, log_det)| vec![z, log_det]);
     check::independent_rows(forward, &x)?;
     check::batch_invariance(forward, &x)?;
@@ -68,7 +66,7 @@ fn check_model(glow: &Glow) -> Result<()> {
     let inverse = |z: &Tensor| Ok(vec![whole.inverse(z)?]);
     check::independent_rows(inverse, &z)?;
     check::batch_invariance(inverse, &z)?;
-    let log_prob = |x: &Tensor| Ok(vec![wrap(glow.log_prob(x, labels(x)?.as_ref()))?]);
+    let log_prob = |x: &Tensor| Ok(vec![given.log_prob(x)?]);
     check::independent_rows(log_prob, &x)?;
     check::batch_invariance(log_prob, &x)?;
     if config.classes.is_some() {
@@ -77,11 +75,10 @@ fn check_model(glow: &Glow) -> Result<()> {
     }
     let pixels = random::uniform(2, shape, DType::F32, &Device::Cpu)?;
     let pixels = (pixels * 255.0)?.to_dtype(DType::U8)?;
-    let encode =
-        |pixels: &Tensor| Ok(wrap(glow.encode_images(pixels, labels(pixels)?.as_ref()))?.0);
+    let encode = |pixels: &Tensor| Ok(wrap(given.encode_images(pixels))?.0);
     check::independent_rows(encode, &pixels)?;
     // Noise is drawn by place, so an image keeps its own.
-    let bits = |pixels: &Tensor| wrap(glow.bits_per_dim(pixels, labels(pixels)?.as_ref(), 3));
+    let bits = |pixels: &Tensor| wrap(given.bits_per_dim(pixels, 3));
     let expected = bits(&pixels)?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
     for row in 0..BATCH {
         let mut rows =

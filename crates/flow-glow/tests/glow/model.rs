@@ -4,10 +4,11 @@
 use candle_core::{DType, Device, Tensor};
 use flow_core::ops::Precision;
 use flow_core::params::ParamStore;
+use flow_core::train::Data;
 use flow_core::{Bijection, check, random};
 use flow_glow::{
-    Coupling, Dequantization, FlowStep, Glow, GlowConfig, ImageShape, Level, Place, Preprocessing,
-    ScaleMap, SplitPrior,
+    Column, Condition, Coupling, Dequantization, Glow, GlowConfig, ImageShape, Part, Place,
+    Preprocessing, ScaleMap, SplitPrior,
 };
 use proptest::prelude::*;
 
@@ -28,6 +29,62 @@ fn place(channels: usize) -> Place {
         channels,
         step: 0,
         last_level: false,
+    }
+}
+
+/// Kinds of a condition that a model can have.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    None,
+    Classes(usize),
+    Numbers { networks: bool },
+}
+
+fn kinds_of_condition() -> impl Strategy<Value = Kind> {
+    prop_oneof![
+        Just(Kind::None),
+        (2_usize..5).prop_map(Kind::Classes),
+        any::<bool>().prop_map(|networks| Kind::Numbers { networks }),
+    ]
+}
+
+impl Kind {
+    fn of(self, config: GlowConfig) -> GlowConfig {
+        let column = |name: &str, mean, std| Column {
+            name: name.into(),
+            mean,
+            std,
+        };
+        let columns = || vec![column("slant", 0.5, 2.0), column("thickness", -3.0, 0.25)];
+        match self {
+            Self::None => config,
+            Self::Classes(classes) => GlowConfig {
+                classes: Some(classes),
+                ..config
+            },
+            Self::Numbers { networks } => GlowConfig {
+                condition: Some(Condition {
+                    columns: columns(),
+                    networks,
+                }),
+                ..config
+            },
+        }
+    }
+
+    /// Images with a random condition of them all.
+    fn data(self, x: &Tensor, seed: u64) -> Data {
+        match self {
+            Self::None => Data::from(x),
+            Self::Classes(classes) => {
+                let label = (seed % classes as u64) as u32;
+                Data::from((x, &Tensor::new(&[label], &Device::Cpu).unwrap()))
+            }
+            Self::Numbers { .. } => {
+                let numbers = random::normal(seed, (1, 2), DType::F64, &Device::Cpu).unwrap();
+                Data::from((x, &numbers))
+            }
+        }
     }
 }
 
@@ -63,10 +120,10 @@ proptest! {
         let params = ParamStore::new(seed);
         let p = params.builder(DType::F64, &Device::Cpu);
         let parts: [(Box<dyn Bijection>, Tensor); 4] = [
-            (Box::new(FlowStep::new(&config, Precision::F32, place(4 * c), p.pp("step")).unwrap()), image(!seed, b, ImageShape::new(4 * c, h, w))),
+            (Box::new(Part::step(&config, Precision::F32, place(4 * c), p.pp("step")).unwrap()), image(!seed, b, ImageShape::new(4 * c, h, w))),
             (Box::new(SplitPrior::new(&config.conventions, 4 * c, p.pp("split")).unwrap()), image(!seed, b, ImageShape::new(4 * c, h, w))),
-            (Box::new(Level::new(&config, Precision::F32, c, false, p.pp("inner")).unwrap()), x.clone()),
-            (Box::new(Level::new(&config, Precision::F32, c, true, p.pp("last")).unwrap()), x),
+            (Box::new(Part::level(&config, Precision::F32, c, false, p.pp("inner")).unwrap()), x.clone()),
+            (Box::new(Part::level(&config, Precision::F32, c, true, p.pp("last")).unwrap()), x),
         ];
         check::randomize(&params, seed, 0.2).unwrap();
         for (part, x) in &parts {
@@ -82,26 +139,24 @@ proptest! {
     fn the_whole_model_is_a_bijection(
         (coupling, scale_map) in couplings(),
         b in 1_usize..=3, c in 1_usize..=2, levels in 1_usize..=3, h in 1_usize..=2, w in 1_usize..=2,
-        classes in prop::option::of(2_usize..5), seed: u64,
+        kind in kinds_of_condition(), seed: u64,
     ) {
         // Three levels of two colours at 16×8 would be a Jacobian of 256 dimensions.
         let (h, w) = if levels == 3 { (1, 1) } else { (h, w) };
         let shape = ImageShape::new(c, h << levels, w << levels);
-        let config = GlowConfig { classes, ..config(shape, levels, coupling, scale_map) };
+        let config = kind.of(config(shape, levels, coupling, scale_map));
         let params = ParamStore::new(seed);
         let glow = Glow::new(&config, params.builder(DType::F64, &Device::Cpu)).unwrap();
         check::randomize(&params, seed, 0.1).unwrap();
-        let labels = classes.map(|classes| {
-            let labels: Vec<u32> = (0..b).map(|i| ((seed as usize ^ i) % classes) as u32).collect();
-            Tensor::new(labels, &Device::Cpu).unwrap()
-        });
-        let whole = glow.given(labels.as_ref());
         let x = image(seed, b, shape);
+        let data = kind.data(&x, seed);
+        let given = glow.given_those_of(&data).unwrap();
+        let whole = given.bijection();
         let y = whole.forward(&x).unwrap().0;
-        prop_assume!(check::condition(&whole, &x).unwrap() < WORST_CONDITION);
+        prop_assume!(check::condition(whole, &x).unwrap() < WORST_CONDITION);
         check::close(&whole.inverse(&y).unwrap(), &x, 1e-9).unwrap();
-        check::log_det(&whole, &x, 1e-8).unwrap();
-        check::gradients(&whole, &params, &x, 1e-9).unwrap();
+        check::log_det(whole, &x, 1e-8).unwrap();
+        check::gradients(whole, &params, &x, 1e-9).unwrap();
 
     }
 }
@@ -111,7 +166,7 @@ fn every_actnorm_leaves_the_first_batch_normalised() {
     let shape = ImageShape::new(1, 8, 8);
     let config = config(shape, 1, Coupling::Affine, ScaleMap::ExpTanh { bound: 2.0 });
     let params = ParamStore::new(3);
-    let step = FlowStep::new(
+    let step = Part::step(
         &config,
         Precision::F32,
         place(4),
@@ -157,7 +212,9 @@ fn conditional_density_depends_on_the_label_and_unconditional_takes_none() {
     let conditional = build(Some(3));
     let log_prob = |label| {
         conditional
-            .log_prob(&x, Some(&labels(label)))
+            .given(&labels(label))
+            .unwrap()
+            .log_prob(&x)
             .unwrap()
             .to_vec1::<f64>()
             .unwrap()
@@ -165,15 +222,16 @@ fn conditional_density_depends_on_the_label_and_unconditional_takes_none() {
     assert_ne!(log_prob(0), log_prob(2));
     assert!(
         conditional
-            .log_prob(&x, None)
+            .log_prob(&x)
             .unwrap_err()
             .to_string()
             .contains("labels are needed")
     );
     assert!(
         build(None)
-            .log_prob(&x, Some(&labels(0)))
-            .unwrap_err()
+            .given(&labels(0))
+            .err()
+            .unwrap()
             .to_string()
             .contains("no classes")
     );
@@ -187,16 +245,20 @@ fn temperature_scales_every_level_and_seeds_repeat() {
     let glow = Glow::new(&config, params.builder(DType::F64, &Device::Cpu)).unwrap();
     check::randomize(&params, 1, 0.05).unwrap();
     let latents = |temperature| {
-        let x = glow.sample(3, None, temperature, 7).unwrap();
-        glow.encode(&x, None).unwrap().0.0
+        let x = glow
+            .at_temperature(temperature)
+            .unwrap()
+            .sample(3, 7)
+            .unwrap();
+        glow.latents(&glow.encode(&x).unwrap().0).unwrap().0
     };
     for (full, half) in latents(1.0).iter().zip(&latents(0.5)) {
         check::close(&(full * 0.5).unwrap(), half, 1e-9).unwrap();
     }
     // More than one batch of decoding gives the same draws.
-    let many = glow.sample(130, None, 1.0, 7).unwrap();
+    let many = glow.sample(130, 7).unwrap();
     assert_eq!(many.dims(), [130, 1, 8, 8]);
-    check::close(&glow.sample(130, None, 1.0, 7).unwrap(), &many, 0.0).unwrap();
+    check::close(&glow.sample(130, 7).unwrap(), &many, 0.0).unwrap();
 }
 
 #[test]
@@ -272,6 +334,47 @@ fn pixels_survive_quantisation_and_the_bound_counts_every_term() {
             )
             .unwrap();
         }
+    }
+}
+
+/// A model of numbers gives each image the density and the draws of its own, seen by the priors alone or by the
+/// networks too; a condition is refused, not ignored or made up.
+#[test]
+fn numbers_condition_a_model() {
+    let shape = ImageShape::new(1, 8, 8);
+    for networks in [false, true] {
+        let kind = Kind::Numbers { networks };
+        let scale_map = ScaleMap::ExpTanh { bound: 2.0 };
+        let config = kind.of(config(shape, 2, Coupling::Affine, scale_map));
+        let params = ParamStore::new(2);
+        let glow = Glow::new(&config, params.builder(DType::F64, &Device::Cpu)).unwrap();
+        check::randomize(&params, 1, 0.1).unwrap();
+        let numbers = |rows: &[[f64; 2]]| {
+            Tensor::from_slice(rows.as_flattened(), (rows.len(), 2), &Device::Cpu).unwrap()
+        };
+        let rows = [[0.5, -3.0], [2.5, -2.75], [-1.5, -3.5]];
+        let x = image(0, 3, shape);
+        let together = glow.given(&numbers(&rows)).unwrap();
+        let log_probs = together.log_prob(&x).unwrap();
+        for (i, row) in rows.into_iter().enumerate() {
+            let alone = glow.given(&numbers(&[row])).unwrap();
+            let of_all = alone.log_prob(&x).unwrap();
+            let at = |log_prob: &Tensor, i| log_prob.narrow(0, i, 1).unwrap();
+            check::close(&at(&of_all, i), &at(&log_probs, i), 0.0).unwrap();
+            let other = (i + 1) % 3;
+            assert!(check::close(&at(&of_all, other), &at(&log_probs, other), 1e-6).is_err());
+            let (drawn, log_prob) = alone.sample_with_log_prob(4, 7).unwrap();
+            check::close(&alone.sample(4, 7).unwrap(), &drawn, 0.0).unwrap();
+            check::close(&alone.log_prob(&drawn).unwrap(), &log_prob, 1e-9).unwrap();
+        }
+        for wrong in [&[2_usize, 2][..], &[3, 3], &[3], &[3, 2, 1]] {
+            let wrong = Tensor::zeros(wrong, DType::F64, &Device::Cpu).unwrap();
+            let given = glow.given(&wrong).and_then(|glow| Ok(glow.log_prob(&x)?));
+            let message = given.unwrap_err().to_string();
+            assert!(message.contains("needed") || message.contains("2 numbers for each image"));
+        }
+        let message = glow.log_prob(&x).unwrap_err().to_string();
+        assert!(message.contains("the model is conditional"), "{message}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Training: it learns, repeats, stops and goes on; and what a checkpoint must be to be loaded.
 
 use candle_core::{DType, Device, Tensor, Var};
-use flow_core::train::{Optimization, Optimizer};
+use flow_core::train::{Data, Optimization, Optimizer};
 use flow_core::{check, random};
 use flow_glow::{
     Checkpoint, Conventions, Dequantization, Error, Fault, Glow, GlowConfig, ImageShape, Memory,
@@ -73,17 +73,18 @@ fn fresh_of(config: &GlowConfig, settings: TrainSettings) -> Trainer {
 fn train(trainer: &mut Trainer, steps: u64) -> f64 {
     let run = |trainer: &mut Trainer| {
         let (images, labels) = batch(trainer.progress.step);
-        trainer
-            .step(&images, Some(&labels), 0.0)
-            .unwrap()
-            .bits_per_dim
+        trainer.step((&images, &labels), 0.0).unwrap().bits_per_dim
     };
     (0..steps).map(|_| run(trainer)).last().unwrap()
 }
 
 fn bits_per_dim(model: &Glow) -> f64 {
     let (images, labels) = batch(999);
-    let bits = model.bits_per_dim(&images, Some(&labels), 1).unwrap();
+    let bits = model
+        .given(&labels)
+        .unwrap()
+        .bits_per_dim(&images, 1)
+        .unwrap();
     f64::from(bits.mean_all().unwrap().to_scalar::<f32>().unwrap())
 }
 
@@ -154,9 +155,9 @@ fn a_gradient_by_inversion_tells_classes_apart_too() {
 /// Gradients from kept activations and by inversion, relative to the largest number in each.
 fn assert_same_by_inversion(trainer: &mut Trainer) {
     let (images, labels) = batch(20);
-    let plain = trainer.gradient(&images, Some(&labels)).unwrap();
+    let plain = trainer.gradient((&images, &labels)).unwrap();
     trainer.set_memory(Memory::Constant, UnsoundInversion::Stop);
-    let inverted = trainer.gradient(&images, Some(&labels)).unwrap();
+    let inverted = trainer.gradient((&images, &labels)).unwrap();
     for (name, _, expected) in plain.gradients().iter() {
         let actual = inverted.gradients().get(name).unwrap();
         let largest = |x: &Tensor| {
@@ -257,7 +258,7 @@ fn train_through(trainer: &mut Trainer, steps: u64) -> Option<u64> {
     let mut undone = None;
     while trainer.progress.step < steps {
         let (images, labels) = batch(trainer.progress.step);
-        match trainer.step(&images, Some(&labels), 0.0) {
+        match trainer.step((&images, &labels), 0.0) {
             Err(Error::Diverged { .. }) => {
                 undone = Some(trainer.progress.step);
                 trainer.roll_back().unwrap();
@@ -336,7 +337,7 @@ fn going_back_restores_everything_but_the_learning_rate() {
     let mut rates = Vec::new();
     for step in 0..250 {
         let (images, labels) = batch(step);
-        let report = trainer.step(&images, Some(&labels), 0.0).unwrap();
+        let report = trainer.step((&images, &labels), 0.0).unwrap();
         rates.push(report.learning_rate);
         states.push(tensors(&trainer));
     }
@@ -351,7 +352,7 @@ fn going_back_restores_everything_but_the_learning_rate() {
     );
 
     let (images, labels) = batch(at as u64);
-    let report = trainer.step(&images, Some(&labels), 0.0).unwrap();
+    let report = trainer.step((&images, &labels), 0.0).unwrap();
     assert_eq!(report.learning_rate.to_bits(), (0.5 * rates[at]).to_bits());
 }
 
@@ -373,7 +374,7 @@ fn a_state_is_saved_and_kept_piece_by_piece() {
         let mut trainer = Trainer::new(&config, settings, "noise", &Device::Cpu).unwrap();
         trainer.keep_on_disk(folder.path()).unwrap();
         let (images, labels) = batch(0);
-        let gradient = trainer.gradient(&images, Some(&labels)).unwrap();
+        let gradient = trainer.gradient((&images, &labels)).unwrap();
         let parameters = 4 * trainer.parameters() as u64;
         let kept = allocation_counter::measure(|| {
             trainer.apply(gradient, 0.0).unwrap();
@@ -434,14 +435,24 @@ fn a_checkpoint_gives_back_the_model_bit_for_bit() {
     );
     assert_eq!(checkpoint.parameters, trainer.parameters());
     let (images, labels) = batch(5);
-    let bits = |model: &Glow| model.bits_per_dim(&images, Some(&labels), 0).unwrap();
+    let bits = |model: &Glow| {
+        model
+            .given(&labels)
+            .unwrap()
+            .bits_per_dim(&images, 0)
+            .unwrap()
+    };
     check::close(
         &bits(&checkpoint.model),
         &bits(&trainer.model().unwrap()),
         0.0,
     )
     .unwrap();
-    let sample = |model: &Glow| model.sample_images(16, Some(&labels), 0.7, 3).unwrap();
+    let sample = |model: &Glow| {
+        let given = model.given(&labels).unwrap();
+        let cool = given.at_temperature(0.7).unwrap();
+        cool.sample_images(16, 3).unwrap()
+    };
     check::close(
         &sample(&checkpoint.model),
         &sample(&trainer.model().unwrap()),
@@ -462,7 +473,7 @@ fn a_step_that_diverges_changes_nothing() {
     let mut diverged = None;
     for _ in 0..5 {
         trainer.save_training(&file("before")).unwrap();
-        if let Err(error) = trainer.step(&images, Some(&labels), 0.0) {
+        if let Err(error) = trainer.step((&images, &labels), 0.0) {
             diverged = Some(error);
             break;
         }
@@ -570,7 +581,7 @@ fn without_classes(folder: &Path) -> Checkpoint {
     };
     let mut trainer = fresh_of(&config, settings());
     for step in 0..20 {
-        trainer.step(&batch(step).0, None, 0.0).unwrap();
+        trainer.step(&batch(step).0, 0.0).unwrap();
     }
     let path = folder.join("model.safetensors");
     trainer.save_model(&path).unwrap();
@@ -582,41 +593,44 @@ fn a_training_begins_with_the_weights_of_a_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     let checkpoint = without_classes(folder.path());
     let (images, labels) = batch(999);
-    let bits = |model: &Glow, labels| {
-        let bits = model.bits_per_dim(&images, labels, 1).unwrap();
+    let plain = Data::from(&images);
+    let labelled = Data::from((&images, &labels));
+    let bits = |model: &Glow, data: &Data| {
+        let given = model.given_those_of(data).unwrap();
+        let bits = given.bits_per_dim(&images, 1).unwrap();
         bits.to_vec1::<f32>().unwrap()
     };
-    let expected = bits(&checkpoint.model, None);
+    let expected = bits(&checkpoint.model, &plain);
     let begun = |config: &GlowConfig| {
         let mut trainer = Trainer::new(config, settings(), "discs", &Device::Cpu).unwrap();
         trainer.begin_with(&checkpoint, "source").map(|()| trainer)
     };
     let source = &checkpoint.header.model;
     let same = begun(source).unwrap().model().unwrap();
-    assert_eq!(bits(&same, None), expected);
+    assert_eq!(bits(&same, &plain), expected);
     // Every class begins with the prior that all images had, to the bit.
     let classes = GlowConfig {
         classes: Some(2),
         ..source.clone()
     };
     let mut told = begun(&classes).unwrap();
-    assert_eq!(bits(&told.model().unwrap(), Some(&labels)), expected);
+    assert_eq!(bits(&told.model().unwrap(), &labelled), expected);
     let noise = GlowConfig {
         dequantization: Dequantization::Variational { steps: 2, width: 4 },
         ..source.clone()
     };
     let noisy = begun(&noise).unwrap().model().unwrap();
-    for (actual, expected) in bits(&noisy, None).iter().zip(&expected) {
+    for (actual, expected) in bits(&noisy, &plain).iter().zip(&expected) {
         assert!((actual - expected).abs() < 1e-4, "{actual} {expected}");
     }
 
     // It learns, and remembers where it began.
     for step in 20..60 {
         let (images, labels) = batch(step);
-        told.step(&images, Some(&labels), 0.0).unwrap();
+        told.step((&images, &labels), 0.0).unwrap();
     }
     let mean = |bits: Vec<f32>| bits.iter().sum::<f32>() / bits.len() as f32;
-    let after = mean(bits(&told.model().unwrap(), Some(&labels)));
+    let after = mean(bits(&told.model().unwrap(), &labelled));
     assert!(after < mean(expected) - 0.1, "{after}");
     let path = folder.path().join("training.safetensors");
     told.save_training(&path).unwrap();
@@ -680,14 +694,14 @@ fn the_images_that_give_no_finite_loss_are_found() {
     let images = Tensor::from_vec(pixels, (16, 1, 8, 8), &Device::Cpu).unwrap();
     let found = |trainer: &Trainer, images: &Tensor| {
         let whole = Shard::whole(images.dim(0).unwrap());
-        trainer.find_fault(images, None, &whole).unwrap()
+        trainer.find_fault(images, &whole).unwrap()
     };
     let fault = Fault::Images {
         part: "prior".into(),
         places: vec![3, 11],
     };
     assert_eq!(found(&trainer, &images), Some(fault));
-    assert!(trainer.gradient(&images, None).is_err());
+    assert!(trainer.gradient(&images).is_err());
     // Black ones have a loss, whose gradient overflows.
     let black = found(&trainer, &images.narrow(0, 4, 7).unwrap());
     assert!(matches!(black, Some(Fault::Gradient(_))), "{black:?}");

@@ -40,9 +40,9 @@ fn copies_of_a_step(config: &GlowConfig, memory: Memory) -> Copies {
     let images = images();
     device::rehearse(|| {
         let mut trainer = trainer(config, memory);
-        trainer.step(&images, None, 0.0).unwrap();
+        trainer.step(&images, 0.0).unwrap();
         let before = transfer::copies();
-        trainer.step(&images, None, 0.0).unwrap();
+        trainer.step(&images, 0.0).unwrap();
         let after = transfer::copies();
         Copies {
             to_device: after.to_device - before.to_device,
@@ -116,7 +116,7 @@ fn initialisation_sends_noise_alone() {
 #[test]
 fn nothing_is_copied_on_the_processor() {
     let mut trainer = trainer(&config(2), Memory::Constant);
-    trainer.step(&images(), None, 0.0).unwrap();
+    trainer.step(&images(), 0.0).unwrap();
     assert_eq!(transfer::copies(), Copies::default());
 }
 
@@ -128,13 +128,13 @@ fn training_takes_the_same_course() {
         let course = || {
             let mut trainer = trainer(&config, memory);
             let losses = (0..5).map(|_| {
-                let report = trainer.step(&images(), None, 0.0).unwrap();
+                let report = trainer.step(&images(), 0.0).unwrap();
                 assert!(report.inversion.is_none_or(|found| found.is_sound()));
                 report.bits_per_dim
             });
             let losses = losses.collect::<Vec<_>>();
-            let gradient = trainer.gradient(&images(), None).unwrap();
-            let draws = trainer.model().unwrap().sample(8, None, 1.0, 3).unwrap();
+            let gradient = trainer.gradient(&images()).unwrap();
+            let draws = trainer.model().unwrap().sample(8, 3).unwrap();
             (losses, gradient, draws)
         };
         let (losses, gradient, draws) = course();

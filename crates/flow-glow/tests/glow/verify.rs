@@ -3,6 +3,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use flow_core::params::ParamStore;
+use flow_core::train::Data;
 use flow_core::{Order, Passing, check, random};
 use flow_glow::verify::{Report, verify};
 use flow_glow::{
@@ -32,24 +33,24 @@ fn weights(config: &GlowConfig) -> ParamStore {
     let params = ParamStore::new(3);
     let glow = Glow::new(config, params.builder(DType::F32, &Device::Cpu)).unwrap();
     let (x, _) = glow.dequantize(&images(config.image), 2).unwrap();
-    glow.initialize(&x).unwrap();
+    let given = glow.given_those_of(&data(config, &x)).unwrap();
+    given.initialize(&x).unwrap();
     check::randomize(&params, 4, 0.03).unwrap();
     params
 }
 
 fn report(config: &GlowConfig, weights: &ParamStore) -> Report {
-    let labels = config.classes.map(|classes| {
-        let labels = (0..IMAGES).map(|image| (image % classes) as u32);
-        Tensor::from_iter(labels, &Device::Cpu).unwrap()
-    });
-    verify(
-        config,
-        weights,
-        &images(config.image),
-        labels.as_ref(),
-        false,
-    )
-    .unwrap()
+    let data = data(config, &images(config.image));
+    verify(config, weights, data, false).unwrap()
+}
+
+/// Samples with a condition of each, if the model takes any.
+fn data(config: &GlowConfig, x: &Tensor) -> Data {
+    let Some(classes) = config.classes else {
+        return Data::from(x);
+    };
+    let labels = (0..IMAGES).map(|image| (image % classes) as u32);
+    Data::from((x, &Tensor::from_iter(labels, &Device::Cpu).unwrap()))
 }
 
 #[test]

@@ -159,8 +159,7 @@ fn fresh(args: &TrainArgs, images: &Images, device: &Device) -> Result<Trainer> 
     let first = first
         .next()
         .context("the data set holds no training images")??;
-    let (first, _) = data::to_device(&first, &config, device)?;
-    trainer.initialize(&first)?;
+    trainer.initialize(data::to_device(&first, &config, device)?)?;
     Ok(trainer)
 }
 

@@ -58,7 +58,11 @@ fn an_image_is_recognized_where_its_own_class_makes_it_likeliest() {
     let batch = test.batch(&(0..100).collect::<Vec<_>>()).unwrap();
     let bits = |class: u32| {
         let labels = Tensor::full(class, 100, &Device::Cpu).unwrap();
-        let bits = model.model.bits_per_dim(&batch.images, Some(&labels), 0);
+        let bits = model
+            .model
+            .given(&labels)
+            .unwrap()
+            .bits_per_dim(&batch.images, 0);
         bits.unwrap().to_vec1::<f32>().unwrap()
     };
     let of_classes: Vec<_> = (0..10).map(bits).collect();

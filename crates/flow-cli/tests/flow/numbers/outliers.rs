@@ -62,7 +62,7 @@ fn the_density_of_a_file_is_its_own() {
         let image = images.narrow(0, place, 1).unwrap();
         let bits = f64::from(
             model
-                .bits_per_dim(&image, None, 4)
+                .bits_per_dim(&image, 4)
                 .unwrap()
                 .to_vec1::<f32>()
                 .unwrap()[0],

@@ -1,0 +1,50 @@
+//! Back-propagation of a batch by inversion, part by part.
+
+use crate::runs::side_by_side;
+use crate::{Bijection, Gradients};
+use candle_core::{Device, Error, Tensor};
+
+/// A run of a batch on its way back through a map.
+#[derive(Clone, Debug)]
+pub struct Returning {
+    /// Output of the map, `[B, …]`, on the way there; its input after it.
+    pub x: Tensor,
+    /// Gradient in `x`.
+    pub grad: Tensor,
+    /// Gradient in the log-determinant, `[B]`.
+    pub grad_log_det: Tensor,
+}
+
+/// Takes runs of a batch back through a map by [`Bijection::backward`], all runs through a part before any goes on:
+/// so one part's graphs, and its gradients, exist at a time (Kingma & Dhariwal 2018, arXiv:1807.03039, section 3).
+///
+/// `maps` has the map of each run, as with the contexts of the run. `take` is given the gradients of each part, run by
+/// run, as soon as they are final; `none` names the parameters.
+///
+/// # Errors
+/// The first one of a map or of `take`.
+pub fn backward_in_step<E: From<Error> + Send>(
+    device: &Device,
+    maps: &[&dyn Bijection],
+    runs: Vec<Returning>,
+    none: &Gradients,
+    take: &mut dyn FnMut(Vec<Gradients>) -> Result<(), E>,
+) -> Result<Vec<Returning>, E> {
+    let parts = maps.iter().map(|map| map.parts()).collect::<Vec<_>>();
+    let count = parts.first().map_or(0, Vec::len);
+    if count > 0 {
+        return (0..count).rev().try_fold(runs, |runs, part| {
+            let maps = parts.iter().map(|parts| parts[part]).collect::<Vec<_>>();
+            backward_in_step(device, &maps, runs, none, take)
+        });
+    }
+    let work = maps.iter().zip(runs).collect();
+    let back = side_by_side(device, work, |(map, run): (&&dyn Bijection, Returning)| {
+        let mut grads = none.none();
+        let (x, grad) = map.backward(&run.x, &run.grad, &run.grad_log_det, &mut grads)?;
+        Ok::<_, E>((Returning { x, grad, ..run }, grads))
+    })?;
+    let (runs, grads): (Vec<_>, Vec<_>) = back.into_iter().unzip();
+    take(grads)?;
+    Ok(runs)
+}

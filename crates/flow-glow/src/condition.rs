@@ -1,0 +1,114 @@
+//! Conditions of a model: classes, or numbers such as measured attributes or an embedding.
+
+use crate::config::GlowConfig;
+use crate::{Error, Result};
+use candle_core::{DType, Tensor};
+use serde::{Deserialize, Serialize};
+
+/// Numbers that a model is conditioned on, beside its classes the other kind of condition.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Condition {
+    /// Numbers of a sample, in their order.
+    pub columns: Vec<Column>,
+    /// True if the coupling networks see them, false if the priors alone do.
+    pub networks: bool,
+}
+
+/// One number of a condition. The model sees (number − mean) / std.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Column {
+    /// Name, as in the header of a table.
+    pub name: String,
+    /// Mean over the training data.
+    pub mean: f64,
+    /// Standard deviation there.
+    pub std: f64,
+}
+
+impl Condition {
+    /// # Errors
+    /// [`Error::Config`] with the column that cannot be.
+    pub(crate) fn validate(&self) -> Result<()> {
+        if self.columns.is_empty() {
+            return Err(Error::Config("a condition has at least one column".into()));
+        }
+        for Column { name, mean, std } in &self.columns {
+            let named_twice = self.columns.iter().filter(|other| other.name == *name);
+            if named_twice.count() > 1 {
+                return Err(Error::Config(format!("the condition names `{name}` twice")));
+            }
+            if !(mean.is_finite() && *std > 0.0 && std.is_finite()) {
+                return Err(Error::Config(format!(
+                    "column `{name}` of the condition has mean {mean} and standard deviation {std}, but must have \
+                     finite ones, the latter above 0"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl GlowConfig {
+    /// The context that flows of the model take, of a condition as people have it: labels `[B]` in u32 of a model
+    /// with classes, `[B, K]` of one with columns; one row serves any number of samples. The context lies on the
+    /// device of the condition: classes `[B, 1]` in u32, or standardised numbers `[B, K]` in `dtype`.
+    ///
+    /// # Errors
+    /// If the model has no such condition, or it has another shape.
+    pub fn context(&self, condition: &Tensor, dtype: DType) -> Result<Tensor> {
+        let refuse = |needed: String| {
+            Err(Error::Config(format!(
+                "the condition is of shape {:?} in {:?}, but should be {needed}",
+                condition.dims(),
+                condition.dtype()
+            )))
+        };
+        match (self.classes, &self.condition) {
+            (Some(_), _) => match (condition.dims(), condition.dtype()) {
+                ([_], DType::U32) => Ok(condition.unsqueeze(1)?),
+                _ => refuse("a label of each image, [B] in u32".into()),
+            },
+            (None, Some(Condition { columns, .. })) => {
+                let count = columns.len();
+                if !matches!(condition.dims(), [_, found] if *found == count) {
+                    return refuse(format!("{count} numbers for each image, [B, {count}]"));
+                }
+                let row = |of: fn(&Column) -> f64| {
+                    let values = columns.iter().map(of).collect::<Vec<_>>();
+                    Tensor::from_vec(values, (1, count), condition.device())?.to_dtype(dtype)
+                };
+                let (mean, std) = (row(|column| column.mean)?, row(|column| column.std)?);
+                let numbers = condition.to_dtype(dtype)?.broadcast_sub(&mean)?;
+                Ok(numbers.broadcast_div(&std)?)
+            }
+            (None, None) => Err(Error::Config(
+                "the model has no classes: labels have no meaning for it".into(),
+            )),
+        }
+    }
+
+    /// # Errors
+    /// If the model takes a condition: says which.
+    pub(crate) fn check_unconditional(&self) -> Result<()> {
+        let reason = match (self.classes, &self.condition) {
+            (None, None) => return Ok(()),
+            (Some(_), _) => "the model is class-conditional: labels are needed".to_owned(),
+            (None, Some(Condition { columns, .. })) => {
+                let names = columns.iter().map(|column| format!("`{}`", column.name));
+                let names = names.collect::<Vec<_>>().join(", ");
+                format!("the model is conditional: each image needs its {names}")
+            }
+        };
+        Err(Error::Config(reason))
+    }
+
+    /// Numbers that the coupling networks see of the condition.
+    pub(crate) fn network_context(&self) -> usize {
+        match &self.condition {
+            Some(condition) if condition.networks => condition.columns.len(),
+            _ => 0,
+        }
+    }
+}
