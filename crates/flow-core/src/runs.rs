@@ -28,16 +28,20 @@ pub fn in_runs<T: Send, E: Send>(
     length: RunLength,
     work: impl Fn(Rows) -> Result<T, E> + Send + Sync,
 ) -> Result<Vec<T>, E> {
+    side_by_side(device, runs(device, count, length), work)
+}
+
+/// The runs that make up `count` rows, in their order. An empty batch is one empty run.
+pub fn runs(device: &Device, count: usize, length: RunLength) -> Vec<Rows> {
     let length = if is_host(device) {
         length.host
     } else {
         length.accelerator
     };
-    let runs = (0..count.max(1))
+    (0..count.max(1))
         .step_by(length.max(1))
         .map(|start| Rows::new(start..count.min(start + length.max(1)), count))
-        .collect();
-    side_by_side(device, runs, work)
+        .collect()
 }
 
 /// `work` on all of `items`, in their order; on the CPU each thread takes one at a time.

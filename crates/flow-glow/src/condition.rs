@@ -3,6 +3,7 @@
 use crate::config::GlowConfig;
 use crate::{Error, Result};
 use candle_core::{DType, Tensor};
+use flow_core::transfer;
 use serde::{Deserialize, Serialize};
 
 /// Numbers that a model is conditioned on, beside its classes the other kind of condition.
@@ -75,13 +76,19 @@ impl GlowConfig {
                 if !matches!(condition.dims(), [_, found] if *found == count) {
                     return refuse(format!("{count} numbers for each image, [B, {count}]"));
                 }
-                let row = |of: fn(&Column) -> f64| {
-                    let values = columns.iter().map(of).collect::<Vec<_>>();
-                    Tensor::from_vec(values, (1, count), condition.device())?.to_dtype(dtype)
+                // In the type that they come in: a year is 2026.5 in f64, and loses digits in f32.
+                let numbers = if condition.dtype().is_float() {
+                    condition.clone()
+                } else {
+                    condition.to_dtype(dtype)?
                 };
-                let (mean, std) = (row(|column| column.mean)?, row(|column| column.std)?);
-                let numbers = condition.to_dtype(dtype)?.broadcast_sub(&mean)?;
-                Ok(numbers.broadcast_div(&std)?)
+                let row = |of: fn(&Column) -> f64| {
+                    let values = columns.iter().map(of).collect();
+                    transfer::upload(values, (1, count), numbers.dtype(), numbers.device())
+                };
+                let numbers = numbers.broadcast_sub(&row(|column| column.mean)?)?;
+                let numbers = numbers.broadcast_div(&row(|column| column.std)?)?;
+                Ok(numbers.to_dtype(dtype)?)
             }
             (None, None) => Err(Error::Config(
                 "the model has no classes: labels have no meaning for it".into(),

@@ -1,7 +1,7 @@
 //! What can go wrong, by what the caller can do about it.
 
-use crate::train::Inversion;
 use flow_core::train::Divergence;
+use flow_core::train::Inversion;
 use std::path::PathBuf;
 
 /// `Result` with this crate's [`Error`].

@@ -57,6 +57,6 @@ pub use peer::{Fit, Peer, Setting};
 pub use prior::SplitPrior;
 pub use tensor_file::read_tensors;
 pub use train::{
-    AllReduce, BatchGradient, Fault, Inversion, Memory, Origin, Progress, Shard, StepReport,
-    TrainSettings, Trainer, UnsoundInversion, ranks,
+    AllReduce, BatchGradient, Fault, Origin, Progress, Shard, StepReport, TrainSettings, Trainer,
+    UnsoundInversion, ranks,
 };

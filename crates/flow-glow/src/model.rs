@@ -128,8 +128,8 @@ impl Glow {
     /// # Errors
     /// If the model has no such condition, or it has another shape.
     pub fn given(&self, condition: &Tensor) -> Result<Glow<Box<dyn Bijection + '_>>> {
-        let condition = transfer::to_device(condition, &self.device)?;
-        let context = self.config.context(&condition, self.dtype)?;
+        let context = self.config.context(condition, self.dtype)?;
+        let context = transfer::to_device(&context, &self.device)?;
         Ok(self.with(self.flow.given(&context)?))
     }
 

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use flow_core::ops::Precision;
-use flow_glow::Memory;
+use flow_core::train::Memory;
 
 use super::{DeviceArgs, ModelArgs, train, values};
 

@@ -3,11 +3,10 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum, builder::TypedValueParser};
+use flow_core::train::Memory;
 use flow_core::{ops::Precision, train::Optimizer};
 use flow_data::DatasetName;
-use flow_glow::{
-    Coupling, Dequantization, Memory, Peer, ScaleMap, TrainSettings, UnsoundInversion,
-};
+use flow_glow::{Coupling, Dequantization, Peer, ScaleMap, TrainSettings, UnsoundInversion};
 
 use super::{DataDirArgs, DeviceArgs, DistributedArgs, values};
 use crate::training::{DEFAULT_EPOCHS, EXP_TANH, VARIATIONAL};

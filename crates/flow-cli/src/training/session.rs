@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use candle_core::Device;
 use flow_analysis::likelihood::Measurement;
+use flow_core::train::Inversion;
 use flow_data::Batch;
-use flow_glow::{AllReduce, BatchGradient, Error, Inversion, Progress, Shard, Trainer};
+use flow_glow::{AllReduce, BatchGradient, Error, Progress, Shard, Trainer};
 
 use super::{
     EventLog, Images, Interrupt, Limits, MetricsLog, RunFolder, metrics::Due, order::Order,

@@ -2,8 +2,9 @@
 use candle_core::{Device, Tensor};
 use flow_core::ops::Precision;
 use flow_core::train::Data;
+use flow_core::train::Memory;
 use flow_data::{Batch, Batches, Dataset, Split};
-use flow_glow::{GlowConfig, ImageShape, Memory, TrainSettings, Trainer, UnsoundInversion};
+use flow_glow::{GlowConfig, ImageShape, TrainSettings, Trainer, UnsoundInversion};
 
 /// The Euclidean norm.
 fn norm(tensor: &Tensor) -> f32 {

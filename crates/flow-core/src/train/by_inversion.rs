@@ -1,8 +1,61 @@
 //! Back-propagation of a batch by inversion, part by part.
 
 use crate::runs::side_by_side;
-use crate::{Bijection, Gradients};
+use crate::{Bijection, Gradients, check};
 use candle_core::{Device, Error, Tensor};
+
+/// Residuals that a training step keeps of the forward pass for the backward pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "kebab-case")
+)]
+pub enum Memory {
+    /// All activations: memory grows with the depth of the flow.
+    #[default]
+    Plain,
+    /// Outputs of the flow, of a multi-scale one those of its levels: each part recovers its input by inversion.
+    /// Memory does not grow with depth, but for the parameters; a step takes longer.
+    Constant,
+}
+
+/// Distance of inputs that were recovered from outputs from the true ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Inversion {
+    /// The largest difference, relative to 1 + the largest magnitude; infinite if a number is not finite.
+    pub error: f64,
+    /// The level of a multi-scale flow where it was largest, from 0.
+    pub level: usize,
+}
+
+impl Inversion {
+    /// The largest error of a gradient that is used. Gradients are about as wrong as the inputs they are
+    /// taken at, so three digits are right.
+    pub const BOUND: f64 = 1e-3;
+
+    /// True if gradients from it can be used.
+    pub fn is_sound(&self) -> bool {
+        self.error <= Self::BOUND
+    }
+
+    /// Counts in what was recovered at `level` in place of `x`.
+    ///
+    /// # Errors
+    /// If the shapes differ.
+    pub fn compare(&mut self, recovered: &Tensor, x: &Tensor, level: usize) -> crate::Result<()> {
+        let error = check::distance(recovered, x)?;
+        let error = if error.is_finite() {
+            error
+        } else {
+            f64::INFINITY
+        };
+        if error > self.error {
+            *self = Self { error, level };
+        }
+        Ok(())
+    }
+}
 
 /// A run of a batch on its way back through a map.
 #[derive(Clone, Debug)]

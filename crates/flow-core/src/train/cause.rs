@@ -1,6 +1,7 @@
 //! Causes of a loss that is not finite, as far as they lie in the data.
 
-use super::{Data, gradient};
+use super::gradient::gradient;
+use super::{Data, Memory};
 use crate::inspect::{constant_columns, others, place};
 use crate::params::ParamStore;
 use crate::{Bijection, Flow, Result, transfer};
@@ -58,7 +59,8 @@ pub(super) fn in_gradients<B: Bijection>(
 ) -> Result<Option<String>> {
     let is_bad = |start, count| -> Result<bool> {
         let rows = data.rows(start, count)?;
-        Ok(!gradient(flow, params, &rows)?.norm.is_finite())
+        let (gradient, _) = gradient(flow, params, &rows, Memory::Plain)?;
+        Ok(!gradient.norm.is_finite())
     };
     let (mut start, mut count) = (0, data.count()?);
     if !is_bad(start, count)? {

@@ -1,8 +1,8 @@
 //! The loop behind [`fit`](super::fit).
 
 use super::{
-    Data, Divergence, Epoch, Fit, FitSettings, MemoryStore, RUN, Steps, cause, gradient, log_prob,
-    mean_loss,
+    Data, Divergence, Epoch, Fit, FitSettings, Memory, MemoryStore, RUN, Steps, cause, gradient,
+    log_prob, mean_loss,
 };
 use crate::params::ParamStore;
 use crate::{Bijection, Flow, Gradients, Result, random};
@@ -31,6 +31,8 @@ pub(super) struct State {
     store: MemoryStore,
     epoch: usize,
     best: Option<Epoch>,
+    /// Steps of this epoch whose inversion was not sound.
+    unsound_inversions: usize,
     /// The best weights so far.
     weights: Vec<(Var, Tensor)>,
     /// True if a gradient was not finite, false if a loss.
@@ -44,6 +46,7 @@ impl State {
             store: MemoryStore::default(),
             epoch: 0,
             best: None,
+            unsound_inversions: 0,
             weights: copies(params)?,
             gradient_failed: false,
         })
@@ -111,6 +114,7 @@ impl<'a, B: Bijection> Fitting<'a, B> {
         }
         loop {
             state.epoch += 1;
+            state.unsound_inversions = 0;
             let moving = self.epoch(state)?;
             state.store.swap_averages(self.params)?;
             let report = self.measure(state, moving)?;
@@ -151,7 +155,12 @@ impl<'a, B: Bijection> Fitting<'a, B> {
 
     /// Moves the weights, and returns the loss before.
     fn step(&self, state: &mut State, batch: &Data) -> Result<f64> {
-        let gradient = gradient(self.flow, self.params, batch)?;
+        let of_memory = |memory| gradient(self.flow, self.params, batch, memory);
+        let (mut gradient, inversion) = of_memory(self.settings.memory)?;
+        if !inversion.is_sound() {
+            state.unsound_inversions += 1;
+            (gradient, _) = of_memory(Memory::Plain)?;
+        }
         let (loss, norm) = (gradient.loss, gradient.norm);
         let updates = state.steps.updates;
         // A jump is accepted: −ln p of vectors has no scale to tell one by, and the best weights
@@ -180,6 +189,7 @@ impl<'a, B: Bijection> Fitting<'a, B> {
             steps: state.steps.updates as usize,
             train: if held_out { moving } else { loss },
             validation: held_out.then_some(loss),
+            unsound_inversions: state.unsound_inversions,
             best: state.best.is_none_or(|best| loss < best.loss()),
         })
     }

@@ -7,6 +7,7 @@ mod by_inversion;
 mod cause;
 mod data;
 mod fitting;
+mod gradient;
 mod guard;
 mod in_place;
 mod optimization;
@@ -15,8 +16,9 @@ mod settings;
 mod state_store;
 mod step;
 
-pub use by_inversion::{Returning, backward_in_step};
+pub use by_inversion::{Inversion, Memory, Returning, backward_in_step};
 pub use data::Data;
+pub use gradient::gradient_of_runs;
 pub use guard::{Divergence, Losses};
 pub use optimization::{Optimization, Schedule};
 pub use optimizer::{Optimizer, ParameterState};
@@ -28,9 +30,10 @@ use optimizer::Update;
 
 use crate::params::ParamStore;
 use crate::runs::{RunLength, in_runs};
-use crate::{Bijection, Flow, Gradients, Result, transfer};
-use candle_core::{Tensor, bail};
+use crate::{Bijection, Flow, Result, transfer};
+use candle_core::bail;
 use fitting::{Fitting, State};
+use gradient::{gradient, log_prob};
 use std::ops::ControlFlow;
 
 /// Rows that go through a flow together.
@@ -51,6 +54,9 @@ pub struct Epoch {
     pub train: f64,
     /// −ln p of the data held out, nats per sample, if there are any.
     pub validation: Option<f64>,
+    /// Steps of this epoch that kept all activations although [`FitSettings::memory`] asks for constant memory, since
+    /// the flow could not be inverted well enough.
+    pub unsound_inversions: usize,
     /// True if these weights are the best so far: by `validation`, or by `train` where nothing is
     /// held out.
     pub best: bool,
@@ -118,34 +124,4 @@ pub fn mean_loss<B: Bijection>(flow: &Flow<B>, data: impl Into<Data>) -> Result<
         Result::Ok(-transfer::scalar(&log_prob.sum_all()?)?)
     })?;
     Ok(losses.iter().sum::<f64>() / count as f64)
-}
-
-/// The mean loss of a batch and its gradient. Runs are differentiated side by side and added in their order.
-fn gradient<B: Bijection>(
-    flow: &Flow<B>,
-    params: &ParamStore,
-    batch: &Data,
-) -> Result<LossGradient> {
-    let count = batch.count()?;
-    if count == 0 {
-        bail!("training: a batch is empty");
-    }
-    let scale = -1.0 / count as f64;
-    let mut sum = Gradients::new(params);
-    let (losses, gradients): (Vec<_>, Vec<_>) = in_runs(batch.x.device(), count, RUN, |run| {
-        let data = batch.rows(run.range().start, run.range().len())?;
-        let loss = (log_prob(flow, &data)?.sum_all()? * scale)?;
-        let mut gradients = sum.none();
-        gradients.add(&loss.backward()?)?;
-        Result::Ok((transfer::scalar(&loss)?, gradients))
-    })?
-    .into_iter()
-    .unzip();
-    sum.append(gradients)?;
-    LossGradient::new(losses.iter().sum(), sum)
-}
-
-/// ln p of all of `data`, with a graph.
-fn log_prob<B: Bijection>(flow: &Flow<B>, data: &Data) -> Result<Tensor> {
-    data.bind(flow, |flow| flow.with_graph().log_prob(&data.x))
 }

@@ -1,6 +1,6 @@
 //! Settings of a fit.
 
-use super::Optimization;
+use super::{Memory, Optimization};
 use crate::Result;
 use candle_core::bail;
 
@@ -15,6 +15,8 @@ pub struct FitSettings {
     pub max_steps: usize,
     /// Settings of a step. With an average, epochs are compared by it and the fit ends with it.
     pub optimization: Optimization,
+    /// Residuals that a step keeps of the forward pass.
+    pub memory: Memory,
     /// The share of the data that is held out, in 0..1, drawn at random.
     pub validation: f64,
     /// After so many epochs without a better one training ends.
@@ -36,6 +38,7 @@ impl Default for FitSettings {
             epochs: 100,
             max_steps: usize::MAX,
             optimization: Optimization::default(),
+            memory: Memory::default(),
             validation: 0.1,
             patience: 10,
             keep_best: true,

@@ -3,9 +3,9 @@
 use super::objective::Fitted;
 use super::shard::{Noise, Shard};
 use crate::Result;
-use crate::runs::{Run, side_by_side};
-use flow_core::train::Data;
-use flow_core::{Bijection, Gradients, transfer};
+use crate::runs::Run;
+use flow_core::train::{Data, gradient_of_runs};
+use flow_core::{Bijection, Gradients};
 
 /// Images in a run of a batch of `count`: half of them, so that two threads have one each; enough for
 /// large matrix products, and no more. It does not depend on the number of threads, and so the sums of
@@ -29,20 +29,14 @@ pub(super) fn gradient(
         objective,
         ..
     } = *model;
-    let mut sum = Gradients::new(params);
-    let differentiate = |(run, noise): (Run, Noise)| {
+    let runs = shard.runs(device, seed, trainable.config().image.dimensions());
+    let loss = |(run, noise): (Run, Noise)| {
         let data = data.of(&run)?.to_device(device)?;
         let noise = noise.draw(data.samples().shape(), device)?;
         let (x, offset) = trainable.dequantize_with(data.samples(), &noise)?;
         let (y, log_det) = data.given(trainable.levels())?.forward(&x)?;
         let share = objective.share(trainable, &data, &y, &(log_det + offset)?)?;
-        let mut gradients = sum.none();
-        gradients.add(&share.loss.backward()?)?;
-        Ok((transfer::scalar(&share.bits_per_dim)?, gradients))
+        Ok((share.loss, share.bits_per_dim))
     };
-    let runs = shard.runs(device, seed, trainable.config().image.dimensions());
-    let runs = side_by_side(device, runs, differentiate)?;
-    let (shares, gradients): (Vec<_>, Vec<_>) = runs.into_iter().unzip();
-    sum.append(gradients)?;
-    Ok((shares.iter().sum(), sum))
+    gradient_of_runs(device, runs, &Gradients::new(params), loss)
 }

@@ -12,28 +12,8 @@ use super::shard::{Noise, Shard};
 use crate::Result;
 use crate::runs::{Run, side_by_side};
 use candle_core::{Tensor, Var};
-use flow_core::train::{Data, Returning, backward_in_step};
-use flow_core::{Gradients, check, transfer};
-
-/// How far inputs that were recovered from outputs lay from the true ones.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Inversion {
-    /// The largest difference, relative to 1 + the largest magnitude; infinite if a number was none.
-    pub error: f64,
-    /// The level where it was largest, from 0.
-    pub level: usize,
-}
-
-impl Inversion {
-    /// The largest error of a gradient that is used. Gradients are about as wrong as the inputs they are
-    /// taken at, so three digits are right.
-    pub const BOUND: f64 = 1e-3;
-
-    /// Whether gradients from it can be used.
-    pub fn is_sound(&self) -> bool {
-        self.error <= Self::BOUND
-    }
-}
+use flow_core::train::{Data, Inversion, Returning, backward_in_step};
+use flow_core::{Gradients, transfer};
 
 /// Residuals of the forward pass of a run, for the backward pass.
 struct Residuals {
@@ -127,10 +107,7 @@ fn backward(
     take: &mut impl FnMut(Vec<Gradients>) -> Result<()>,
 ) -> Result<(Inversion, Vec<Tensor>)> {
     let none = Gradients::new(model.params);
-    let mut inversion = Inversion {
-        error: 0.0,
-        level: 0,
-    };
+    let mut inversion = Inversion::default();
     let mut above: Vec<Option<Returning>> = runs.iter().map(|_| None).collect();
     for (l, level) in model.trainable.levels().levels().iter().enumerate().rev() {
         let bound = runs.iter().map(|run| run.data.given(level));
@@ -141,15 +118,7 @@ fn backward(
         let outputs = outputs.collect::<candle_core::Result<Vec<_>>>()?;
         let inputs = backward_in_step(model.device, &maps, outputs, &none, take)?;
         for (run, input) in runs.iter().zip(&inputs) {
-            let error = check::distance(&input.x, &run.inputs[l])?;
-            let error = if error.is_finite() {
-                error
-            } else {
-                f64::INFINITY
-            };
-            if error > inversion.error {
-                inversion = Inversion { error, level: l };
-            }
+            inversion.compare(&input.x, &run.inputs[l], l)?;
         }
         above = inputs.into_iter().map(Some).collect();
     }
@@ -205,9 +174,10 @@ fn forward(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Error, GlowConfig, ImageShape, Memory, TrainSettings, Trainer, UnsoundInversion};
+    use crate::{Error, GlowConfig, ImageShape, TrainSettings, Trainer, UnsoundInversion};
     use candle_core::{DType, Device};
-    use flow_core::random;
+    use flow_core::train::Memory;
+    use flow_core::{check, random};
 
     /// Of a flow with matrices of high condition, one after the other.
     fn trainer() -> Trainer {

@@ -16,10 +16,9 @@ mod together;
 mod trainer;
 
 pub use all_reduce::AllReduce;
-pub use by_inversion::Inversion;
 pub use fault::Fault;
 pub use origin::Origin;
 pub(crate) use resume::ResumeRecord;
-pub use settings::{Memory, Progress, TrainSettings, UnsoundInversion};
+pub use settings::{Progress, TrainSettings, UnsoundInversion};
 pub use shard::Shard;
 pub use trainer::{BatchGradient, StepReport, Trainer};

@@ -1,22 +1,11 @@
 //! Settings of a training, and where it stands.
 
 use crate::{Error, Result};
-use flow_core::{ops::Precision, train::Optimization};
+use flow_core::ops::Precision;
+use flow_core::train::{Memory, Optimization};
 use serde::{Deserialize, Serialize};
 
-/// What a training step keeps of the forward pass for the backward pass.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Memory {
-    /// All activations: memory grows with the depth of the model.
-    #[default]
-    Plain,
-    /// The outputs of the levels: each block recovers its input by inversion. Memory does not grow with
-    /// depth, but for the parameters; a step takes longer.
-    Constant,
-}
-
-/// What happens if an [`Inversion`](crate::Inversion) is not sound.
+/// Reaction to an [`Inversion`](flow_core::train::Inversion) that is not sound.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UnsoundInversion {

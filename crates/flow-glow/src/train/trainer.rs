@@ -2,10 +2,10 @@
 
 use super::all_reduce::AllReduce;
 use super::batch;
-use super::by_inversion::{self, Inversion};
+use super::by_inversion;
 use super::objective::{Fitted, Objective};
 use super::origin::Origin;
-use super::settings::{Memory, Progress, TrainSettings, UnsoundInversion};
+use super::settings::{Progress, TrainSettings, UnsoundInversion};
 use super::shard::Shard;
 use super::state::{Snapshot, State};
 use crate::config::GlowConfig;
@@ -14,7 +14,7 @@ use crate::tensor_file::Scratch;
 use crate::{Error, Result};
 use candle_core::Device;
 use flow_core::device::is_host;
-use flow_core::train::{Data, LossGradient};
+use flow_core::train::{Data, Inversion, LossGradient, Memory};
 use flow_core::{Bijection, Gradients, random};
 use std::path::Path;
 use std::sync::Arc;

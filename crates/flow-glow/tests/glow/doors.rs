@@ -5,9 +5,10 @@ use flow_core::ops::Precision;
 use flow_core::params::ParamStore;
 use flow_core::runs::Rows;
 use flow_core::train::Data;
+use flow_core::train::Memory;
 use flow_core::{Bijection, Gradients, check};
 use flow_glow::{
-    Conventions, Dequantization, Glow, GlowConfig, Half, ImageShape, Latents, LevelEnd, Memory,
+    Conventions, Dequantization, Glow, GlowConfig, Half, ImageShape, Latents, LevelEnd,
     NetworkInput, Padding, Part, Place, PriorForm, Result, ScaleMap, SplitPrior, TrainSettings,
     Trainer,
 };

@@ -1,11 +1,11 @@
 //! The exact JSON of configurations and settings: what stands in the headers of all checkpoints.
 
+use flow_core::train::Memory;
 use flow_core::train::{Optimization, Optimizer, Schedule};
 use flow_core::{Order, Passing, ops::Precision};
 use flow_glow::{
     Conv1x1Form, Conventions, Coupling, Dequantization, GlowConfig, Half, ImageShape, LevelEnd,
-    Memory, NetworkInput, Padding, Preprocessing, PriorForm, ScaleMap, TrainSettings,
-    UnsoundInversion,
+    NetworkInput, Padding, Preprocessing, PriorForm, ScaleMap, TrainSettings, UnsoundInversion,
 };
 use serde::{Serialize, de::DeserializeOwned};
 

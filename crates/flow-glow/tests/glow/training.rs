@@ -1,10 +1,11 @@
 //! Training: it learns, repeats, stops and goes on; and what a checkpoint must be to be loaded.
 
 use candle_core::{DType, Device, Tensor, Var};
+use flow_core::train::Memory;
 use flow_core::train::{Data, Optimization, Optimizer};
 use flow_core::{check, random};
 use flow_glow::{
-    Checkpoint, Conventions, Dequantization, Error, Fault, Glow, GlowConfig, ImageShape, Memory,
+    Checkpoint, Conventions, Dequantization, Error, Fault, Glow, GlowConfig, ImageShape,
     Preprocessing, PriorForm, Shard, TrainSettings, Trainer, UnsoundInversion,
 };
 use std::path::Path;

@@ -2,11 +2,10 @@
 //! that it computes the same.
 
 use candle_core::{DType, Device, Tensor};
+use flow_core::train::Memory;
 use flow_core::transfer::{self, Copies};
 use flow_core::{Passing, check, device, random};
-use flow_glow::{
-    Dequantization, GlowConfig, ImageShape, Memory, Preprocessing, TrainSettings, Trainer,
-};
+use flow_glow::{Dequantization, GlowConfig, ImageShape, Preprocessing, TrainSettings, Trainer};
 
 const BATCH: usize = 40;
 
