@@ -11,8 +11,8 @@
 //! thickness   (s − √(s² − 4m)) / 2,  s = Σ‖∇p‖ / 2
 //! ```
 //!
-//! A stroke of length l and thickness t has the area l·t = m and half the outline l + t = s, of
-//! which the last line is the solution. All lengths are in pixels.
+//! A stroke of length l and thickness t has the area l·t = m and half the outline l + t = s. The
+//! last line solves both for t. All lengths are in pixels.
 
 use std::{cmp::Ordering, fmt, str::FromStr};
 
@@ -142,8 +142,8 @@ impl FromStr for Measure {
     }
 }
 
-/// The items with less and those with more of the attribute `name`, each with its value: by value
-/// where there are two, the lowest and the highest quarter otherwise.
+/// The items with less and those with more of the attribute `name`. Two values make two sets;
+/// otherwise the sets are the lowest and the highest quarter.
 ///
 /// ```
 /// let lengths = [("short", 1.0), ("long", 9.0), ("tiny", 1.0)];

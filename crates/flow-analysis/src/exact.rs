@@ -35,8 +35,8 @@ enum Model<'a> {
 }
 
 impl<'a> Exact<'a> {
-    /// Encodes u8 images `[N, C, H, W]`, under one condition if the model takes any, by the model as
-    /// it is; `None` if some of them do not come back, or have latents that are not finite.
+    /// Encodes u8 images `[N, C, H, W]` by the model as it is, under one condition if it takes any.
+    /// `None` if an image does not come back, or has latents that are not finite.
     ///
     /// # Errors
     /// If images or condition are not the model's.

@@ -33,9 +33,8 @@ pub enum Path {
 const MIN_SINE: f64 = 1e-6;
 
 impl Path {
-    /// `steps` latents for each of the B pairs, pair by pair, `[B · steps, …]` in every level: the
-    /// first of a pair is `from`, the last `to`, and the others lie between them at equal
-    /// distances.
+    /// `steps` latents for each of the B pairs, pair by pair, `[B · steps, …]` in every level. They
+    /// lie at equal distances, from `from` to `to`.
     ///
     /// # Errors
     /// If there are fewer than two steps, or the two are not of the same shape.

@@ -3,10 +3,10 @@
 //! Everything takes tensors and returns numbers or tensors: images are u8 `[N, C, H, W]`, labels
 //! are u32 `[N]`. Nothing is read, drawn or printed.
 //!
-//! Reading order: [`likelihood`] measures a model on many images; [`outliers`] tells strange images
-//! from normal ones; [`latent_space`] leads from image to image and along an [`attribute`],
-//! [`exact`] brings images back to the pixel; [`clusters`] finds groups of images; [`samples`]
-//! compares images of a model with real ones.
+//! Reading order: [`likelihood`] measures a model on many images. [`outliers`] tells strange images
+//! from normal ones. [`latent_space`] has paths between images and directions of an [`attribute`].
+//! [`exact`] encodes images so that they decode exactly. [`clusters`] finds groups of images.
+//! [`samples`] compares images of a model with real ones.
 //!
 //! ```
 //! use candle_core::{DType, Device, Tensor};

@@ -38,7 +38,8 @@ pub(crate) fn run() -> Result<()> {
         for _ in 0..ROUNDS {
             rounds.push((train(&flow, options, false)?, train(&flow, options, true)?));
         }
-        let middle = |figure: fn(&(Course, Course)) -> f64| median(rounds.iter().map(figure));
+        let middle =
+            |figure: fn(&(TrainingCurve, TrainingCurve)) -> f64| median(rounds.iter().map(figure));
         let differences = rounds.iter().flat_map(|(one, two)| {
             let losses = one.losses.iter().zip(&two.losses);
             losses.map(|(one, two)| (one - two).abs())
@@ -55,12 +56,12 @@ pub(crate) fn run() -> Result<()> {
 }
 
 /// The speed of a training, and the loss of every line that it wrote.
-struct Course {
+struct TrainingCurve {
     images_s: f64,
     losses: Vec<f64>,
 }
 
-fn train(flow: &Flow, options: &[&str], shared: bool) -> Result<Course> {
+fn train(flow: &Flow, options: &[&str], shared: bool) -> Result<TrainingCurve> {
     let folder = tempfile::tempdir()?;
     let run = folder.path().join("run");
     let batches = ["--batch-size", "64", "--max-steps", STEPS];
@@ -86,7 +87,7 @@ fn train(flow: &Flow, options: &[&str], shared: bool) -> Result<Course> {
         .skip(1)
         .map(|line| number(line, "images_per_second"));
     let losses = lines.iter().map(|line| number(line, "train_bits_per_dim"));
-    Ok(Course {
+    Ok(TrainingCurve {
         images_s: median(speeds.collect::<Result<Vec<_>>>()?),
         losses: losses.collect::<Result<_>>()?,
     })

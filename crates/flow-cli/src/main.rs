@@ -1,9 +1,9 @@
 //! The command line of flow: train, evaluate and sample normalizing flows.
 //!
-//! Reading order: [`cli`] (what is typed), [`commands`] (what each does, a file or folder each),
-//! [`input`] (what they read), [`output`] (what they write and show), [`training`] (the parts of a
-//! training run). [`device`] and [`process_group`] open the device and join the processes of a job.
-//! Results go to stdout, everything else to stderr.
+//! Reading order: [`cli`] has the options, [`commands`] a file or folder for each command.
+//! [`input`] reads, [`output`] writes and shows, [`training`] has the parts of a training run.
+//! [`device`] and [`process_group`] open the device and join the processes of a job. Results go to
+//! stdout, everything else to stderr.
 
 mod cli;
 mod commands;

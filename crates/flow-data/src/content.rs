@@ -94,7 +94,7 @@ impl<R: BufRead> Read for Gzip<R> {
     }
 }
 
-/// Why there is no member where one should begin.
+/// The reason why no member begins here.
 fn header_fault(error: io::Error, is_first: bool) -> io::Error {
     let what = match (error.kind(), is_first) {
         (ErrorKind::InvalidInput, true) => "its gzip header is damaged",

@@ -87,7 +87,7 @@ impl Dataset {
         read_idx(DatasetName::Mnist, content(images), content(labels), most)
     }
 
-    /// Which data set it is.
+    /// The data set.
     pub fn name(&self) -> DatasetName {
         self.name
     }

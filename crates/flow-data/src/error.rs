@@ -58,7 +58,7 @@ pub enum Error {
     Io {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         source: io::Error,
     },
     /// A name that is none of the known ones.
@@ -132,7 +132,7 @@ pub enum Error {
     Write {
         /// The folder.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         source: io::Error,
     },
     /// A tensor could not be made.

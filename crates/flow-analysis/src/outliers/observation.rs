@@ -85,8 +85,8 @@ fn dequantize(
 }
 
 /// Observes x `[B, C, H, W]` in model space and their conditions under `model`; `offset` `[B]` is
-/// what [`Glow::dequantize`] gives with it. Without labels, each class of a model with classes
-/// counts as equally likely, and the latents are those of the class that fits best.
+/// what [`Glow::dequantize`] gives with it. Without labels, the classes of a model are equally
+/// likely, and the latents are those of the likeliest class.
 ///
 /// # Errors
 /// If shapes or conditions are not those of the model.

@@ -10,8 +10,8 @@ use flow_core::random;
 pub enum Score {
     /// −log p(x).
     Likelihood,
-    /// |−log p(x) − H|, H the mean of −log p over training images: how far the image lies from the
-    /// typical set (Nalisnick et al. 2019, arXiv:1906.02994, section 4, for one image).
+    /// |−log p(x) − H|, H the mean of −log p over training images: the distance from the typical
+    /// set (Nalisnick et al. 2019, arXiv:1906.02994, section 4, for one image).
     Typicality,
     /// −log p(x) − L(x), L the length of a lossless code, which corrects for simplicity (Serrà et
     /// al. 2020, arXiv:1909.11480, section 3).

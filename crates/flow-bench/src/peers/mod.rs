@@ -15,12 +15,12 @@ use crate::tools::{Flow, Python};
 
 /// Device of both sides.
 #[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
-enum Place {
+enum BenchDevice {
     Cpu,
     Cuda,
 }
 
-impl Place {
+impl BenchDevice {
     fn name(self) -> &'static str {
         match self {
             Self::Cpu => "cpu",
@@ -37,7 +37,7 @@ pub(crate) struct Options {
     /// Device of both sides; for `cuda`, `flow` is built as `cargo xtask cuda-build` does, and
     /// figures are those of the device.
     #[arg(long, value_enum, default_value = "cpu", conflicts_with = "vectors")]
-    device: Place,
+    device: BenchDevice,
     /// Rounds through all competitors.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(3..))]
     rounds: u16,
@@ -60,8 +60,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         return vectors::run(&python, steps, seeds);
     }
     let (flow, comparisons) = match options.device {
-        Place::Cpu => (Flow::build()?, &models::ON_CPU[..]),
-        Place::Cuda => {
+        BenchDevice::Cpu => (Flow::build()?, &models::ON_CPU[..]),
+        BenchDevice::Cuda => {
             let code = "import torch; assert torch.cuda.is_available()";
             python.ensure(code, "has a torch that sees no GPU")?;
             (Flow::build_with_cuda()?, &models::ON_CUDA[..])
@@ -70,7 +70,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     for comparison in comparisons {
         comparison.run(options, &flow, &python)?;
     }
-    if options.device == Place::Cpu {
+    if options.device == BenchDevice::Cpu {
         growth::run(&flow, options.rounds)?;
     }
     Ok(())

@@ -63,14 +63,14 @@ pub(crate) struct Options {
 
 /// Measurements in the course of a training.
 #[derive(Deserialize)]
-struct Course {
+struct TrainingCurve {
     parameters: usize,
     images_per_second: f64,
-    marks: Vec<Mark>,
+    marks: Vec<CurvePoint>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
-struct Mark {
+struct CurvePoint {
     /// Time spent training.
     seconds: f64,
     /// `None` if it is not finite.
@@ -97,7 +97,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         .with_context(|| format!("cannot write `{}`", options.out.display()))
 }
 
-fn theirs(python: &Python, options: &Options) -> Result<Course> {
+fn theirs(python: &Python, options: &Options) -> Result<TrainingCurve> {
     eprintln!("training in nflows for {} minutes", options.minutes);
     let mut command = python.script("train.py");
     command
@@ -112,7 +112,7 @@ fn theirs(python: &Python, options: &Options) -> Result<Course> {
     serde_json::from_value(json(&mut command)?).context("`train.py` printed something else")
 }
 
-fn ours(flow: &Flow, options: &Options) -> Result<Course> {
+fn ours(flow: &Flow, options: &Options) -> Result<TrainingCurve> {
     eprintln!("training in flow for {} minutes", options.minutes);
     let folder = options.runs.join("flow");
     let time = |minutes: f64| format!("{}ms", (60e3 * minutes).round());
@@ -136,13 +136,13 @@ fn ours(flow: &Flow, options: &Options) -> Result<Course> {
     let last = folder.join("model.safetensors");
     let mut models = safetensors_in(&folder.join("models"))?;
     models.push(last.clone());
-    let marks = models.iter().map(|model| mark(flow, model, options));
+    let marks = models.iter().map(|model| measure(flow, model, options));
     let Checkpoint {
         header, weights, ..
     } = Checkpoint::load(&last, &Device::Cpu)?;
     let training = recorded(header)?;
     let images = training.progress.step * training.settings.batch_size as u64;
-    Ok(Course {
+    Ok(TrainingCurve {
         parameters: weights.element_count(),
         images_per_second: images as f64 / training.progress.seconds,
         marks: marks.collect::<Result<_>>()?,
@@ -157,7 +157,7 @@ fn recorded(header: Header) -> Result<TrainingRecord> {
 }
 
 /// The time and the bits per dimension of a model that `flow train` has kept.
-fn mark(flow: &Flow, model: &Path, options: &Options) -> Result<Mark> {
+fn measure(flow: &Flow, model: &Path, options: &Options) -> Result<CurvePoint> {
     let training = recorded(Checkpoint::load(model, &Device::Cpu)?.header)?;
     let mut command = flow.command("eval");
     command
@@ -165,13 +165,13 @@ fn mark(flow: &Flow, model: &Path, options: &Options) -> Result<Mark> {
         .arg(model)
         .arg("--data-dir")
         .arg(&options.data_dir);
-    Ok(Mark {
+    Ok(CurvePoint {
         seconds: training.progress.seconds,
         bits_per_dim: Some(number(&json(&mut command)?, "bits_per_dim")?),
     })
 }
 
-fn print(peer: &Course, ours: &Course) {
+fn print(peer: &TrainingCurve, ours: &TrainingCurve) {
     println!(
         "\nnflows: {} parameters, {:.0} images/s; flow: {} parameters, {:.0} images/s; \
          bits per dimension on {TEST_IMAGES} test images\n",

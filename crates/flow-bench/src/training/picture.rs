@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use flow_plot::{Axis, Chart, Color, Layout};
 
-use super::Mark;
+use super::CurvePoint;
 
 /// Width and height of the picture, in pixels.
 const SIZE: (u32, u32) = (1200, 700);
@@ -14,7 +14,7 @@ const COLORS: [Color; 2] = [[120, 160, 200], [200, 80, 40]];
 type Point = (f64, f64);
 
 /// Draws two courses by name as a PNG; marks that are not finite are left out.
-pub(super) fn png(courses: &[(&str, &[Mark]); 2]) -> Result<Vec<u8>> {
+pub(super) fn png(courses: &[(&str, &[CurvePoint]); 2]) -> Result<Vec<u8>> {
     let courses = courses.map(|(name, marks)| (name, points(marks)));
     let all = || courses.iter().flat_map(|(_, points)| points);
     let last = all().map(|point| point.0).fold(0.0, f64::max);
@@ -39,8 +39,8 @@ pub(super) fn png(courses: &[(&str, &[Mark]); 2]) -> Result<Vec<u8>> {
     Ok(encoded?)
 }
 
-fn points(marks: &[Mark]) -> Vec<Point> {
-    let point = |mark: &Mark| Some((mark.seconds / 60.0, mark.bits_per_dim?));
+fn points(marks: &[CurvePoint]) -> Vec<Point> {
+    let point = |mark: &CurvePoint| Some((mark.seconds / 60.0, mark.bits_per_dim?));
     marks.iter().filter_map(point).collect()
 }
 
@@ -48,8 +48,8 @@ fn points(marks: &[Mark]) -> Vec<Point> {
 mod tests {
     use super::*;
 
-    fn course(bits: impl Fn(f64) -> Option<f64>) -> Vec<Mark> {
-        let mark = |i| Mark {
+    fn course(bits: impl Fn(f64) -> Option<f64>) -> Vec<CurvePoint> {
+        let mark = |i| CurvePoint {
             seconds: 120.0 * f64::from(i),
             bits_per_dim: bits(f64::from(i)),
         };

@@ -66,8 +66,8 @@ pub(crate) struct EditArgs {
     #[arg(long, value_name = "N", default_value_t = 9, value_parser = values::steps)]
     pub(crate) steps: usize,
 
-    /// A CSV file with a first line of names: a column `file` (image files, relative to the CSV
-    /// file) or `index` (places among the training images), and columns of numbers
+    /// A CSV file with a header. Its column `file` (image files, relative to the CSV file) or
+    /// `index` (places among the training images) names images, the others hold numbers
     #[arg(long, value_name = "FILE")]
     pub(crate) labels: Option<PathBuf>,
 

@@ -22,8 +22,8 @@ pub(crate) struct FetchArgs {
     #[arg(long, value_name = "DIR", default_value = "data")]
     pub(crate) data_dir: PathBuf,
 
-    /// Take the data set's own files from this folder instead of the network: IDX, under gzip or
-    /// not, or the binary version of CIFAR-10; also as torchvision lays them out
+    /// Take the data set's own files from this folder instead of the network: IDX, plain or in
+    /// gzip, or the binary version of CIFAR-10, also in torchvision's layout
     #[arg(long, value_name = "DIR")]
     pub(crate) from: Option<PathBuf>,
 }

@@ -14,10 +14,10 @@ const IMAGES: usize = 3;
 /// Images that a file may hold.
 const MOST: usize = 100;
 
-/// What an error takes.
+/// Memory of an error.
 const TEXT: usize = 4096;
 
-/// What unpacking takes by itself.
+/// Memory of unpacking itself.
 const UNPACKING: usize = 1 << 17;
 
 /// The first bundled digits: pixels and labels.
@@ -38,7 +38,7 @@ fn gzip(content: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// What `read` gives within `limit` bytes, if it is no error.
+/// The result of `read` within `limit` bytes of memory, unless it fails.
 fn within<T>(limit: usize, read: impl FnOnce() -> Result<T>) -> Option<T> {
     damage::within(limit, read)
         .map_err(|error| damage::check_text(&error, "`file`"))

@@ -10,8 +10,8 @@ use walkdir::{Error, WalkDir};
 
 use super::has_extension;
 
-/// The files below `folder` whose names end like those of images, sorted by name, folder by folder;
-/// an error in the place of a folder that cannot be read. Files and folders whose names begin with
+/// The files below `folder` with the extensions of images, sorted by name, folder by folder. A
+/// folder that cannot be read gives an error in its place. Files and folders whose names begin with
 /// a dot are hidden and left out, other files are counted in a message.
 ///
 /// # Errors

@@ -18,7 +18,7 @@ use crate::{
 /// Images of the files.
 const IMAGES: usize = 6;
 
-/// What the decoder of an image takes by itself.
+/// Memory of the decoder of an image itself.
 const DECODER: usize = 1 << 19;
 
 /// The first test images of MNIST, written with PyArrow 26 as the hub does: PNG and path in a
