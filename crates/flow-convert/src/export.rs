@@ -41,6 +41,10 @@ struct Raw {
 pub fn export(checkpoint: &Checkpoint, peer: Peer) -> crate::Result<Export> {
     let config = checkpoint.model.config();
     let build = || {
+        ensure!(
+            config.condition.is_none(),
+            "the model is conditional on numbers, and no other program's Glow is"
+        );
         let parameters = Parameters::of(&checkpoint.weights)?;
         let config = config.clone();
         dialects::write(peer, &Model { config, parameters })

@@ -1,5 +1,7 @@
 //! Options of `flow eval`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use flow_data::{DatasetName, Split};
 
@@ -39,6 +41,12 @@ pub(crate) struct EvalArgs {
     /// Measure N images only, evenly spread over the split [default: all]
     #[arg(long, value_name = "N", value_parser = values::count)]
     pub(crate) limit: Option<usize>,
+
+    /// The numbers of the images, for a model trained with --condition: a CSV file with a first
+    /// line of the columns' names and a row for each image of the part, in its order or by a column
+    /// `index`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) condition: Option<PathBuf>,
 
     /// Seed of the dequantization noise
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = values::whole::<0, u64>)]

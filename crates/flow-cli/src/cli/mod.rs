@@ -11,6 +11,7 @@ mod eval;
 mod fetch;
 mod inspect;
 mod interpolate;
+mod measure;
 mod outliers;
 mod sample;
 mod shared;
@@ -31,6 +32,7 @@ pub(crate) use eval::EvalArgs;
 pub(crate) use fetch::FetchArgs;
 pub(crate) use inspect::InspectArgs;
 pub(crate) use interpolate::InterpolateArgs;
+pub(crate) use measure::MeasureArgs;
 pub(crate) use outliers::OutliersArgs;
 pub(crate) use sample::{Motion, SampleArgs};
 pub(crate) use shared::{CheckpointArgs, DataDirArgs, DeviceArgs, DistributedArgs};
@@ -114,6 +116,8 @@ pub(crate) enum Command {
     Density(DensityArgs),
     /// Tell strange images from normal ones: compare data sets, rank images, judge files
     Outliers(Box<OutliersArgs>),
+    /// Measure thickness, slant, width and brightness of images
+    Measure(MeasureArgs),
     /// Convert a model of another program into a checkpoint, or a checkpoint for a program
     Convert(Box<ConvertArgs>),
     /// Show what a model or training file holds

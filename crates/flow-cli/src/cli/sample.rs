@@ -13,6 +13,7 @@ use super::{CheckpointArgs, DeviceArgs, values};
     after_help = "\
 Examples
   flow sample --checkpoint F --temperature 0.3,0.7,1 --count 8     eight images in three rows
+  flow sample --checkpoint F --condition wanted.csv                an image for each row of numbers
   flow sample --checkpoint F --animate walk --out walk.gif         a walk that ends at its start
   flow sample --checkpoint F --animate training --out training.gif the samples of every epoch"
 )]
@@ -46,6 +47,12 @@ pub(crate) struct SampleArgs {
     #[arg(long, value_name = "K", value_parser = values::whole::<0, u32>)]
     pub(crate) class: Option<u32>,
 
+    /// The numbers that images are to have, for a model trained with --condition: a CSV file with a
+    /// first line of the columns' names, in any order, and a row for each image; of one row,
+    /// --count images are drawn
+    #[arg(long, value_name = "FILE", conflicts_with = "class")]
+    pub(crate) condition: Option<PathBuf>,
+
     /// Write a GIF that moves
     #[arg(long, value_name = "MOTION")]
     pub(crate) animate: Option<Motion>,
@@ -60,7 +67,7 @@ pub(crate) struct SampleArgs {
     pub(crate) out: Option<PathBuf>,
 
     /// Also write a .safetensors file with x [N, C, H, W], pixels in u8, and labels, one each, if
-    /// the model has classes
+    /// the model has classes, or condition [N, K]
     #[arg(long, value_name = "FILE", conflicts_with = "animate")]
     pub(crate) out_tensor: Option<PathBuf>,
 

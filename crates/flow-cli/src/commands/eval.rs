@@ -5,14 +5,18 @@ use std::sync::Arc;
 use anyhow::Result;
 use candle_core::Device;
 use flow_analysis::likelihood::{self, Accuracy, Measurement, Noise};
-use flow_data::{Dataset, DatasetName};
+use flow_data::DatasetName;
 use flow_glow::Checkpoint;
 use indicatif::HumanCount;
 use serde::Serialize;
 
 use crate::{
     cli::EvalArgs,
-    input::data::{self, Choice},
+    input::{
+        condition,
+        data::{self, Choice},
+        examples::Examples,
+    },
     output::{console::Console, report, words::count},
     process_group::ProcessGroup,
 };
@@ -40,8 +44,8 @@ pub(crate) fn run(args: &EvalArgs, console: &Console) -> Result<()> {
 }
 
 fn evaluate(args: &EvalArgs, console: &Console, group: &ProcessGroup) -> Result<()> {
-    let (checkpoint, dataset) = group.agree(open(args, &group.device))?;
-    let total = dataset.len() as u64;
+    let (checkpoint, examples) = group.agree(open(args, &group.device))?;
+    let total = examples.len() as u64;
     let mut progress = console.progress(0.0);
     let go_on = |images| {
         let message = format!(
@@ -57,13 +61,13 @@ fn evaluate(args: &EvalArgs, console: &Console, group: &ProcessGroup) -> Result<
         seed: args.seed,
         draws: args.importance_samples,
     };
-    let batches = || data::batches(&dataset, model.config());
+    let batches = || examples.batches(model.config());
     let measured = likelihood::bits_per_dim(model, batches(), noise, ranks, go_on)?;
     drop(progress);
     let measured = measured.expect("nobody asked to stop");
     let accuracy = likelihood::accuracy(model, batches(), args.seed, ranks)?;
     group.lead(|| {
-        print(args, dataset.name(), &measured, accuracy)?;
+        print(args, examples.name(), &measured, accuracy)?;
         let model = args.model.name();
         let unlikely =
             format!("images have no finite likelihood under {model}; `flow verify` says why");
@@ -74,13 +78,17 @@ fn evaluate(args: &EvalArgs, console: &Console, group: &ProcessGroup) -> Result<
     })
 }
 
-fn open(args: &EvalArgs, device: &Device) -> Result<(Checkpoint, Dataset)> {
-    let checkpoint = args.model.load(false, None, device)?;
+fn open(args: &EvalArgs, device: &Device) -> Result<(Checkpoint, Examples)> {
+    let checkpoint = args.model.load_conditional(false, None, device)?;
     let choice = Choice::of(args.dataset, &checkpoint.header.dataset)?;
-    let [mut dataset] = data::open(choice, [args.split], &args.data_dir)?;
+    let [dataset] = data::open(choice, [args.split], &args.data_dir)?;
     data::check_fit(checkpoint.model.config(), &dataset)?;
-    dataset.thin_out(args.limit.unwrap_or(usize::MAX));
-    Ok((checkpoint, dataset))
+    let rows = condition::asked(args.condition.as_deref(), checkpoint.model.config())?;
+    let such = format!("{} image", args.split);
+    let numbers = rows.map(|(rows, of)| rows.of_images(dataset.len(), &such)?.numbers(of));
+    let mut examples = Examples::new(dataset, numbers.transpose()?);
+    examples.thin_out(args.limit.unwrap_or(usize::MAX))?;
+    Ok((checkpoint, examples))
 }
 
 fn print(

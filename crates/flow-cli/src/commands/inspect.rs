@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::{
     cli::InspectArgs,
+    input::condition,
     output::{report, words::count},
 };
 
@@ -50,10 +51,15 @@ pub(crate) fn run(args: &InspectArgs) -> Result<()> {
 }
 
 /// Size and form of a model.
-fn model_rows(model: &GlowConfig) -> Result<[(&'static str, String); 9]> {
+fn model_rows(model: &GlowConfig) -> Result<[(&'static str, String); 10]> {
     let classes = match model.classes {
         Some(classes) => classes.to_string(),
         None => "not told apart".to_owned(),
+    };
+    let condition = match &model.condition {
+        None => "none".to_owned(),
+        Some(condition) if condition.networks => condition::names_of(condition),
+        Some(condition) => format!("{}, for the priors only", condition::names_of(condition)),
     };
     Ok([
         (
@@ -95,6 +101,7 @@ fn model_rows(model: &GlowConfig) -> Result<[(&'static str, String); 9]> {
             },
         ),
         ("classes", classes),
+        ("condition", condition),
     ])
 }
 

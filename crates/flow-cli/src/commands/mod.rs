@@ -11,6 +11,7 @@ mod eval;
 mod fetch;
 mod inspect;
 mod interpolate;
+mod measure;
 mod outliers;
 mod sample;
 mod train;
@@ -47,6 +48,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Decode(args) => decode::run(&args),
         Command::Density(args) => density::run(&args, &console),
         Command::Outliers(args) => outliers::run(&args, &console),
+        Command::Measure(args) => measure::run(&args),
         Command::Convert(args) => convert::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Verify(args) => verify::run(&args),

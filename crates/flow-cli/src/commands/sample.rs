@@ -2,11 +2,11 @@
 
 use anyhow::{Result, ensure};
 use candle_core::Tensor;
-use flow_glow::Glow;
+use flow_glow::{Glow, GlowConfig};
 
 use crate::{
     cli::{Motion, SampleArgs},
-    input::tensors,
+    input::{condition, tensors},
     output::{
         animation,
         draw::{self, Conditions},
@@ -31,7 +31,7 @@ pub(crate) fn run(args: &SampleArgs) -> Result<()> {
         args.model.file()?;
     }
     // Digits of a class are the better ones, also where no class is asked for.
-    let checkpoint = args.model.load(true, args.class, &device)?;
+    let checkpoint = args.model.load_conditional(true, args.class, &device)?;
     let model = &checkpoint.model;
     ensure!(
         args.animate.is_none() || args.temperature.len() == 1,
@@ -45,13 +45,13 @@ pub(crate) fn run(args: &SampleArgs) -> Result<()> {
     match args.animate {
         None => draw_grid(args, model),
         Some(Motion::Walk) => {
-            let count = args.count.unwrap_or(IN_SQUARE);
+            let (conditions, count) = conditions(args, model.config(), IN_SQUARE)?;
             ensure!(
                 count <= MOST_THAT_WALK,
                 "{count} images are too many to walk side by side; choose a `--count` up to {MOST_THAT_WALK}"
             );
             let walk = animation::Walk {
-                model: &Conditions::of_classes(model.config(), count, args.class)?.of(model)?,
+                model: &conditions.of(model)?,
                 count,
                 temperature: args.temperature[0],
                 seed: args.seed,
@@ -77,14 +77,12 @@ fn draw_grid(args: &SampleArgs, model: &Glow) -> Result<()> {
         .map(tensors::create)
         .transpose()?;
     let rows = args.temperature.len();
-    let count = args
-        .count
-        .unwrap_or(if rows == 1 { IN_SQUARE } else { IN_ROW });
+    let default = if rows == 1 { IN_SQUARE } else { IN_ROW };
+    let (conditions, count) = conditions(args, model.config(), default)?;
     ensure!(
         count * rows <= 10_000,
         "{count} images at each of {rows} temperatures are more than 10000; choose a smaller `--count`"
     );
-    let conditions = Conditions::of_classes(model.config(), count, args.class)?;
     let model = conditions.of(model)?;
     let row = |&temperature: &f64| {
         let images = draw::images(&model, count, temperature, args.seed);
@@ -108,4 +106,27 @@ fn draw_grid(args: &SampleArgs, model: &Glow) -> Result<()> {
         args.out().display()
     );
     Ok(())
+}
+
+/// The conditions of the images to draw, and how many these are: `default` unless it is said or
+/// follows from them.
+fn conditions(
+    args: &SampleArgs,
+    config: &GlowConfig,
+    default: usize,
+) -> Result<(Conditions, usize)> {
+    let Some((rows, condition)) = condition::asked(args.condition.as_deref(), config)? else {
+        let count = args.count.unwrap_or(default);
+        return Ok((Conditions::of_classes(config, count, args.class)?, count));
+    };
+    let numbers = rows.numbers(condition)?;
+    let found = numbers.dim(0)?;
+    let count = args.count.unwrap_or(found);
+    ensure!(
+        count == found || found == 1,
+        "`--condition` names a file of {}, one for each image, and `--count` asks for {count}; leave it out",
+        words::count(found, "row")
+    );
+    let numbers = numbers.repeat((count / found, 1))?;
+    Ok((Conditions::of_numbers(numbers), count))
 }

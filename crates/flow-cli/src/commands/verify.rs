@@ -13,7 +13,11 @@ use serde::Serialize;
 
 use crate::{
     cli::VerifyArgs,
-    input::data::{self, Choice},
+    input::{
+        condition,
+        data::{self, Choice},
+        examples::Examples,
+    },
     output::report,
 };
 
@@ -56,7 +60,9 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<()> {
     data::check_fit(config, &dataset)?;
     dataset.thin_out(args.limit);
     let batch = dataset.batch(&(0..dataset.len()).collect::<Vec<_>>())?;
-    let data = data::to_device(&batch, config, &Device::Cpu)?;
+    // The mathematics is judged, which is the same under any condition.
+    let examples = Examples::new(dataset, condition::means(config, batch.indices.len())?);
+    let data = examples.data(&batch, config, &Device::Cpu)?;
     let found = verify::verify(config, &checkpoint.weights, data, args.full)?;
 
     let failed = found.verdicts.iter().filter(|verdict| !verdict.passed());
@@ -66,8 +72,8 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<()> {
             passed: failed == 0,
             verdicts: found.verdicts.iter().map(VerdictRecord::from).collect(),
             layers: found.layers.iter().map(LayerRecord::from).collect(),
-            dataset: dataset.name().as_str(),
-            images: dataset.len(),
+            dataset: examples.name().as_str(),
+            images: examples.len(),
         })?;
     } else {
         report::bytes(text(&found)?.as_bytes())?;

@@ -3,10 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use candle_core::Device;
-use flow_analysis::likelihood::BATCH_SIZE;
-use flow_core::train::Data;
-use flow_data::{Batch, Dataset, DatasetName, Error, Split};
+use flow_data::{Dataset, DatasetName, Error, Split};
 use flow_glow::GlowConfig;
 use indicatif::HumanCount;
 
@@ -111,28 +108,6 @@ pub(crate) fn check_shape(config: &GlowConfig, dataset: &Dataset, option: &str) 
         );
     }
     Ok(())
-}
-
-/// The images of a batch, and its labels if the model has classes.
-fn of_batch(batch: &Batch, config: &GlowConfig) -> Data {
-    match config.classes {
-        Some(_) => (&batch.images, &batch.labels).into(),
-        None => (&batch.images).into(),
-    }
-}
-
-/// The same on the device.
-pub(crate) fn to_device(batch: &Batch, config: &GlowConfig, device: &Device) -> Result<Data> {
-    Ok(of_batch(batch, config).to_device(device)?)
-}
-
-/// A whole data set in batches for its likelihood, with labels if the model has classes.
-pub(crate) fn batches<'a>(
-    dataset: &'a Dataset,
-    config: &'a GlowConfig,
-) -> impl Iterator<Item = Result<Data>> + 'a {
-    let batches = dataset.in_order(BATCH_SIZE);
-    batches.map(|batch| Ok(of_batch(&batch?, config)))
 }
 
 fn load<const N: usize>(

@@ -2,10 +2,13 @@
 
 pub(crate) mod attribute;
 pub(crate) mod classes;
+pub(crate) mod condition;
 pub(crate) mod data;
 pub(crate) mod exact;
+pub(crate) mod examples;
 pub(crate) mod image_files;
 pub(crate) mod named_images;
 pub(crate) mod pretrained;
 pub(crate) mod select;
+mod table;
 pub(crate) mod tensors;

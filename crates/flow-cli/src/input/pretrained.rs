@@ -6,7 +6,10 @@ use anyhow::{Context, Result};
 use candle_core::Device;
 use flow_glow::Checkpoint;
 
-use crate::{cli::CheckpointArgs, input::classes};
+use crate::{
+    cli::CheckpointArgs,
+    input::{classes, condition},
+};
 
 const NAME: &str = "the model of MNIST that ships with this program";
 const MNIST: &[u8] = include_bytes!("../../../../assets/models/mnist.safetensors");
@@ -30,8 +33,23 @@ impl CheckpointArgs {
     /// is given.
     ///
     /// # Errors
-    /// If it cannot be read, or does not know `class`.
+    /// If it cannot be read, does not know `class`, or is conditional on numbers.
     pub(crate) fn load(
+        &self,
+        with_classes: bool,
+        class: Option<u32>,
+        device: &Device,
+    ) -> Result<Checkpoint> {
+        let checkpoint = self.load_conditional(with_classes, class, device)?;
+        condition::refuse(&checkpoint.header.model)?;
+        Ok(checkpoint)
+    }
+
+    /// As [`load`](Self::load), for a command that can give numbers.
+    ///
+    /// # Errors
+    /// If it cannot be read, or does not know `class`.
+    pub(crate) fn load_conditional(
         &self,
         with_classes: bool,
         class: Option<u32>,

@@ -27,8 +27,9 @@ pub(crate) fn at_temperature<T>(drawn: Result<T>, temperature: f64) -> Result<T>
     })
 }
 
-/// Conditions of images to draw, if the model takes any: a row for each.
-pub(crate) struct Conditions(Option<Tensor>);
+/// Conditions of images to draw, if the model takes any: a row for each, by their name in a file of
+/// tensors.
+pub(crate) struct Conditions(Option<(&'static str, Tensor)>);
 
 impl Conditions {
     /// `class` for all of `count` images, or each in turn, if the model has classes.
@@ -42,24 +43,29 @@ impl Conditions {
             let labels = in_turn.map(|turn| class.unwrap_or(turn));
             Tensor::from_iter(labels, &Device::Cpu)
         });
-        Ok(Self(labels.transpose()?))
+        Ok(Self(labels.transpose()?.map(|labels| ("labels", labels))))
+    }
+
+    /// Numbers `[count, K]`.
+    pub(crate) fn of_numbers(numbers: Tensor) -> Self {
+        Self(Some(("condition", numbers)))
     }
 
     /// The model under these conditions.
     pub(crate) fn of<'a>(&self, model: &'a Glow) -> Result<Glow<Box<dyn Bijection + 'a>>> {
-        Ok(match &self.0 {
-            Some(conditions) => model.given(conditions)?,
-            None => {
-                model.given_those_of(&Data::from(&Tensor::zeros(0, DType::F32, &Device::Cpu)?))?
-            }
-        })
+        if let Some((_, conditions)) = &self.0 {
+            return Ok(model.given(conditions)?);
+        }
+        let nothing = Tensor::zeros(0, DType::F32, &Device::Cpu)?;
+        Ok(model.given_those_of(&Data::from(&nothing))?)
     }
 
-    /// The conditions `times` times, by their name in a file of tensors.
+    /// The conditions `times` times, as a tensor of a file.
     pub(crate) fn named(&self, times: usize) -> Result<Option<(String, Tensor)>> {
-        let repeated = self.0.as_ref().map(|labels| labels.repeat(times));
-        Ok(repeated
-            .transpose()?
-            .map(|labels| ("labels".to_owned(), labels)))
+        let Some((name, conditions)) = &self.0 else {
+            return Ok(None);
+        };
+        let repeated = Tensor::cat(&vec![conditions; times], 0)?;
+        Ok(Some(((*name).to_owned(), repeated)))
     }
 }

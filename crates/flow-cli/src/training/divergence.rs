@@ -6,7 +6,6 @@ use flow_data::Batch;
 use flow_glow::{Fault, Shard};
 
 use super::{Session, order::Order};
-use crate::input::data;
 
 /// Images that a message names, of however many.
 const NAMED_IMAGES: usize = 5;
@@ -96,7 +95,8 @@ impl Session<'_> {
 
     /// The reason in words, with images by their places in the training set.
     fn fault(&self, batch: &Batch, shard: &Shard) -> Result<Option<String>> {
-        let data = data::to_device(batch, self.trainer.config(), &self.device)?;
+        let train = &self.images.train;
+        let data = train.data(batch, self.trainer.config(), &self.device)?;
         let fault = self.trainer.find_fault(&data, shard)?;
         Ok(fault.map(|fault| match fault {
             Fault::Images { part, places } if places.len() == batch.indices.len() => {

@@ -7,7 +7,6 @@ use flow_data::Batch;
 use flow_glow::{AllReduce, Error, Shard, Trainer};
 
 use super::{Images, order::Order, results::NOISE};
-use crate::input::data;
 
 /// A rank that writes nothing.
 pub(crate) struct Follower<'a> {
@@ -39,7 +38,8 @@ impl Follower<'_> {
 
     /// Takes a step. False if the training ends.
     fn step(&mut self, batch: &Batch, shard: &Shard) -> Result<bool> {
-        let data = data::to_device(batch, self.trainer.config(), &self.device)?;
+        let train = &self.images.train;
+        let data = train.data(batch, self.trainer.config(), &self.device)?;
         loop {
             let gradient = self
                 .trainer
@@ -75,7 +75,7 @@ impl Follower<'_> {
                             _ => &self.images.test,
                         };
                         let model = self.trainer.model()?;
-                        let batches = data::batches(images, model.config());
+                        let batches = images.batches(model.config());
                         likelihood::bits_per_dim(&model, batches, NOISE, ranks, |_| true)?;
                         gradient = kept;
                     }

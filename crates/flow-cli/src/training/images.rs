@@ -2,11 +2,13 @@
 
 use anyhow::{Result, ensure};
 use base64::{Engine, prelude::BASE64_STANDARD};
-use flow_data::{Batches, Dataset};
-use flow_glow::{Progress, Shard, TrainSettings, ranks::Ranks};
+use flow_data::Batches;
+use flow_glow::{Condition, Progress, Shard, TrainSettings, ranks::Ranks};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::{Journal, Limits, Notes};
+use crate::input::examples::Examples;
 
 /// At most this many test images are measured after each epoch.
 const PROBE_IMAGES: usize = 1000;
@@ -14,11 +16,13 @@ const PROBE_IMAGES: usize = 1000;
 /// The images of a training run.
 pub(crate) struct Images {
     /// Images that the model is fitted to.
-    pub(crate) train: Dataset,
+    pub(crate) train: Examples,
     /// Images that it is measured on at the end.
-    pub(crate) test: Dataset,
+    pub(crate) test: Examples,
     /// Images that it is measured on after each epoch.
-    pub(crate) probe: Dataset,
+    pub(crate) probe: Examples,
+    /// The model's condition, beside its images.
+    pub(crate) condition: Option<Condition>,
     /// Digests of all training and test images.
     pub(crate) digests: Digests,
     /// Training images are mirrored at random.
@@ -29,24 +33,43 @@ pub(crate) struct Images {
     pub(crate) measured: Option<usize>,
 }
 
-/// SHA-256 of training and test images, in Base64.
+/// SHA-256 of training and test images, and of the numbers that both have, in Base64.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Digests {
     train: String,
     test: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    condition: String,
 }
 
 impl Digests {
     /// Digests of these images.
-    pub(crate) fn of(train: &Dataset, test: &Dataset) -> Self {
-        let [train, test] = [train, test].map(|dataset| BASE64_STANDARD.encode(dataset.digest()));
-        Self { train, test }
+    fn of(train: &Examples, test: &Examples) -> Result<Self> {
+        let images = [train, test].map(|images| BASE64_STANDARD.encode(images.digest()));
+        let mut numbers = train.condition_bytes()?;
+        numbers.extend(test.condition_bytes()?);
+        let condition = match &*numbers {
+            [] => String::new(),
+            numbers => BASE64_STANDARD.encode(Sha256::digest(numbers)),
+        };
+        let [train, test] = images;
+        Ok(Self {
+            train,
+            test,
+            condition,
+        })
     }
 
-    /// Both digests, always of the same length.
+    /// A digest of all of them.
     fn bytes(&self) -> Vec<u8> {
-        [self.train.as_bytes(), self.test.as_bytes()].concat()
+        let all = [&*self.train, &self.test, &self.condition].concat();
+        Sha256::digest(all).to_vec()
+    }
+
+    /// True if the numbers are not those of `other`.
+    pub(crate) fn differ_in_condition(&self, other: &Self) -> bool {
+        self.condition != other.condition
     }
 
     /// Names the images that are not those of `other`.
@@ -64,24 +87,26 @@ impl Digests {
 impl Images {
     /// Training images, changed at random as asked, and the test images to measure.
     pub(crate) fn new(
-        train: Dataset,
-        mut test: Dataset,
+        train: Examples,
+        mut test: Examples,
+        condition: Option<Condition>,
         (flip, mutate): (bool, f64),
         measured: Option<usize>,
-    ) -> Self {
-        let digests = Digests::of(&train, &test);
-        test.thin_out(measured.unwrap_or(usize::MAX));
+    ) -> Result<Self> {
+        let digests = Digests::of(&train, &test)?;
+        test.thin_out(measured.unwrap_or(usize::MAX))?;
         let mut probe = test.clone();
-        probe.thin_out(PROBE_IMAGES);
-        Self {
+        probe.thin_out(PROBE_IMAGES)?;
+        Ok(Self {
             train,
             test,
             probe,
+            condition,
             digests,
             flip,
             mutate,
             measured,
-        }
+        })
     }
 
     /// The notes of a run on these images, for its training file.
@@ -153,7 +178,7 @@ mod tests {
     use std::time::Duration;
 
     use candle_core::{Device, Tensor};
-    use flow_data::Split;
+    use flow_data::{Dataset, Split};
 
     use super::*;
 
@@ -202,10 +227,10 @@ mod tests {
     #[test]
     fn ranks_with_other_images_are_refused() {
         let images = |count| {
-            let [train, mut test] =
-                [Split::Train, Split::Test].map(|split| Dataset::bundled(split).unwrap());
-            test.thin_out(count);
-            Images::new(train, test, (false, 0.0), None)
+            let [train, mut test] = [Split::Train, Split::Test]
+                .map(|split| Examples::new(Dataset::bundled(split).unwrap(), None));
+            test.thin_out(count).unwrap();
+            Images::new(train, test, None, (false, 0.0), None).unwrap()
         };
         let [own, other] = [30, 31].map(images);
         own.check_united(&Second(own.digests.bytes())).unwrap();

@@ -60,6 +60,12 @@ impl Notes {
             );
             return Ok(());
         };
+        if digests.differ_in_condition(&images.digests) {
+            bail!(
+                "the training to resume was begun with other numbers in `--condition` or `--test-condition`, \
+                 or in another order; name the files of those"
+            );
+        }
         if let Some(part) = digests.differ(&images.digests) {
             bail!(
                 "the training to resume was begun with other {part} images of `{name}`: pixels, labels \

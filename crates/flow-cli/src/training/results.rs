@@ -2,13 +2,12 @@
 
 use anyhow::Result;
 use flow_analysis::likelihood::{self, Measurement, Noise};
-use flow_data::Dataset;
 use flow_glow::Error;
 use indicatif::HumanCount;
 
 use super::{Session, current_epoch, order::Order};
 use crate::{
-    input::data,
+    input::examples::Examples,
     output::{
         curve,
         draw::{self, Conditions},
@@ -95,13 +94,13 @@ impl Session<'_> {
     }
 
     /// Measures the averaged weights; `None` if the user asks to stop.
-    fn measure(&self, test: &Dataset) -> Result<Option<Measurement>> {
+    fn measure(&self, test: &Examples) -> Result<Option<Measurement>> {
         let mut bar = self.console.progress(0.0);
         let total = test.len() as u64;
         let message = format!("measuring {}", count(test.len(), "test image"));
         let model = self.trainer.model()?;
         let ranks = self.all_reduce.ranks();
-        let batches = data::batches(test, model.config());
+        let batches = test.batches(model.config());
         let measured = likelihood::bits_per_dim(&model, batches, NOISE, ranks, |images| {
             bar.update(images as f64 / total as f64, &message);
             // The other ranks wait for the results of this one.
@@ -121,7 +120,10 @@ impl Session<'_> {
 
     fn draw_samples(&mut self, epoch: u64) -> Result<()> {
         let model = self.trainer.model()?;
-        let conditions = Conditions::of_classes(model.config(), SAMPLES, None)?;
+        let conditions = match self.images.test.some_conditions(SAMPLES)? {
+            Some(numbers) => Conditions::of_numbers(numbers),
+            None => Conditions::of_classes(model.config(), SAMPLES, None)?,
+        };
         let bound = conditions.of(&model)?;
         let images = draw::images(&bound, SAMPLES, SAMPLE_TEMPERATURE, SEED);
         let images = match images {

@@ -17,7 +17,7 @@ use super::{
     EventLog, Images, Interrupt, Limits, MetricsLog, RunFolder, metrics::Due, order::Order,
     progress_bar::TrainingBar,
 };
-use crate::{input::data, output::console::Console, process_group};
+use crate::{output::console::Console, process_group};
 
 /// A training run at work, in the process that decides and writes.
 pub(crate) struct Session<'a> {
@@ -210,7 +210,8 @@ impl Session<'_> {
         shard: &Shard,
         state: &mut LoopState,
     ) -> Result<Option<BatchGradient>> {
-        let data = data::to_device(batch, self.trainer.config(), &self.device)?;
+        let train = &self.images.train;
+        let data = train.data(batch, self.trainer.config(), &self.device)?;
         let gradient = self
             .trainer
             .shared_gradient(&data, shard, &mut self.all_reduce);

@@ -23,6 +23,7 @@ fn help_and_errors_read_well() {
         "decode",
         "density",
         "outliers",
+        "measure",
         "convert",
         "inspect",
         "verify",

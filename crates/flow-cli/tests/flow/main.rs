@@ -6,6 +6,7 @@
 mod bad_input;
 mod by_inversion;
 mod cli;
+mod conditions;
 mod convert;
 mod distributed;
 mod finite;

@@ -44,6 +44,8 @@ Examples
   flow train --from --dataset fashion-mnist --lr 1e-3 --epochs 3
                                                   the model that ships, fitted to other images
   flow train --dataset cifar10 --classes --flip   in colors, with a class for each image
+  flow train --condition train.csv --test-condition test.csv
+                                                  with numbers for each image, such as its slant
   flow train --for nflows                         a model that nflows can load"
 )]
 pub(crate) struct TrainArgs {
@@ -86,6 +88,25 @@ pub(crate) struct DataArgs {
     /// more than 1,000 of them after each epoch
     #[arg(long, value_name = "N", value_parser = values::count)]
     pub(crate) eval_images: Option<usize>,
+
+    /// Numbers that the model is conditioned on, such as measured attributes or an embedding: a CSV
+    /// file with a first line of the columns' names and a row for each training image, in their
+    /// order or by a column `index`. `flow measure` writes such a file
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "test_condition",
+        conflicts_with_all = ["classes", "peer"]
+    )]
+    pub(crate) condition: Option<PathBuf>,
+
+    /// The same numbers of the test images
+    #[arg(long, value_name = "FILE", requires = "condition")]
+    pub(crate) test_condition: Option<PathBuf>,
+
+    /// Leave the condition to the priors; the coupling networks do not see it
+    #[arg(long, requires = "condition")]
+    pub(crate) condition_priors_only: bool,
 
     /// Mirror each training image with probability ½; for cifar10 only, as digits have a left and a
     /// right

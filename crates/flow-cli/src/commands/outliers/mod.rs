@@ -18,7 +18,7 @@ use flow_glow::{Checkpoint, ImageShape};
 use self::observed::Observers;
 use crate::{
     cli::OutliersArgs,
-    input::{data::Choice, named_images::NamedImages},
+    input::{condition, data::Choice, named_images::NamedImages},
     output::{
         console::Console,
         files::{self, Output},
@@ -172,6 +172,7 @@ impl Inputs {
 /// A second model for the same images.
 fn open_background(path: &Path, device: &Device, needed: ImageShape) -> Result<Checkpoint> {
     let background = Checkpoint::load(path, device)?;
+    condition::refuse(&background.header.model)?;
     let image = background.model.config().image;
     ensure!(
         image == needed,

@@ -1,5 +1,6 @@
 //! `flow train`: images in; a model, its measurements and its pictures out.
 
+mod images;
 mod start;
 
 use std::time::Duration;

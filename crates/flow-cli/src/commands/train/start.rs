@@ -4,16 +4,14 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::Device;
-use flow_data::{Batches, Dataset, DatasetName, Split};
+use flow_data::{Batches, Dataset, DatasetName};
 use flow_glow::{Checkpoint, GlowConfig, Trainer};
 use indicatif::HumanCount;
 
+use super::images::open_images;
 use crate::{
     cli::TrainArgs,
-    input::{
-        data::{self, Choice},
-        pretrained,
-    },
+    input::{data, pretrained},
     output::words,
     process_group::ProcessGroup,
     training::{self, Images, Journal, Limits, Notes, RunFolder},
@@ -136,7 +134,10 @@ fn begin(
 ) -> Result<(Trainer, Images, Notes)> {
     let data = &args.data;
     let mutate = data.mutate.unwrap_or(0.0);
-    let images = open_images(args, name, (data.flip, mutate), data.eval_images)?;
+    let model = source
+        .as_ref()
+        .map(|source| &source.checkpoint.header.model);
+    let images = open_images(args, name, model, (data.flip, mutate), data.eval_images)?;
     let trainer = match source {
         None => fresh(args, &images, device)?,
         Some(source) => source.trainer(args, &images, device)?,
@@ -147,7 +148,10 @@ fn begin(
 
 /// A model with weights of its own.
 fn fresh(args: &TrainArgs, images: &Images, device: &Device) -> Result<Trainer> {
-    let config = training::config(&args.model, &images.train);
+    let config = GlowConfig {
+        condition: images.condition.clone(),
+        ..training::config(&args.model, &images.train)
+    };
     config.validate()?;
     let settings = training::settings(args);
     let (batch_size, seed) = (settings.batch_size, settings.seed);
@@ -159,7 +163,7 @@ fn fresh(args: &TrainArgs, images: &Images, device: &Device) -> Result<Trainer> 
     let first = first
         .next()
         .context("the data set holds no training images")??;
-    trainer.initialize(data::to_device(&first, &config, device)?)?;
+    trainer.initialize(images.train.data(&first, &config, device)?)?;
     Ok(trainer)
 }
 
@@ -178,7 +182,8 @@ fn resume(
         bail!("the training to resume was begun on `{name}`, not `{other}`; leave out `--dataset`");
     }
     let eval_images = args.data.eval_images.or(notes.eval_images);
-    let images = open_images(args, name, (notes.flip, notes.mutate), eval_images)?;
+    let mutation = (notes.flip, notes.mutate);
+    let images = open_images(args, name, Some(trainer.config()), mutation, eval_images)?;
     data::check_fit(trainer.config(), &images.train)?;
     notes.check_images(&images)?;
     let settings = training::resumed_settings(args, &trainer, &notes, &images.train)?;
@@ -192,21 +197,6 @@ fn resume(
     trainer.set_memory(settings.memory, settings.unsound_inversion);
     tracing::info!("resuming after step {}", HumanCount(trainer.progress.step));
     Ok((trainer, images, notes))
-}
-
-fn open_images(
-    args: &TrainArgs,
-    name: DatasetName,
-    (flip, mutate): (bool, f64),
-    eval_images: Option<usize>,
-) -> Result<Images> {
-    ensure!(
-        !(args.data.flip || flip) || name == DatasetName::Cifar10,
-        "`--flip` is for `cifar10`: images of `{name}` have a left and a right"
-    );
-    let choice = Choice::of(args.data.dataset, name.as_str())?;
-    let [train, test] = data::open(choice, [Split::Train, Split::Test], &args.data.data_dir)?;
-    Ok(Images::new(train, test, (flip, mutate), eval_images))
 }
 
 fn check_batch_size(batch_size: usize, train: &Dataset) -> Result<()> {

@@ -22,21 +22,13 @@ pub(crate) struct Found {
     pub(crate) unread: usize,
 }
 
-/// Reads the image files at `paths`: files, and all image files below folders, by name. Warns of
-/// each unreadable file and goes on.
+/// Reads the image [`files`] at `paths`. Warns of each unreadable file and goes on.
 ///
 /// # Errors
 /// If a folder holds no image file, or no file can be read.
 pub(crate) fn find(paths: &[PathBuf], shape: ImageShape) -> Result<Found> {
     check_channels(shape)?;
-    let mut candidates = Vec::new();
-    for path in paths {
-        if path.is_dir() {
-            candidates.extend(folder::image_files(path)?);
-        } else {
-            candidates.push(Ok(path.clone()));
-        }
-    }
+    let candidates = files(paths)?;
     let read = |candidate: Result<PathBuf>| {
         let file = candidate?;
         let pixels = pixels(&file, shape)?;
@@ -64,6 +56,35 @@ pub(crate) fn find(paths: &[PathBuf], shape: ImageShape) -> Result<Found> {
         images: stack(&images, shape)?,
         files,
     })
+}
+
+/// The files that `paths` mean: a file is itself, a folder all image files below it, by name.
+///
+/// # Errors
+/// If a folder holds no image file.
+pub(crate) fn files(paths: &[PathBuf]) -> Result<Vec<Result<PathBuf>>> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            files.extend(folder::image_files(path)?);
+        } else {
+            files.push(Ok(path.clone()));
+        }
+    }
+    Ok(files)
+}
+
+/// Reads a picture of any size as a u8 image `[1, C, H, W]`, of one channel if it is grey.
+pub(crate) fn read_any(path: &Path) -> Result<Tensor> {
+    let picture = open(path, |_, _| Ok(()));
+    let picture = picture.with_context(|| format!("cannot read `{}`", path.display()))?;
+    let channels = if picture.color().has_color() { 3 } else { 1 };
+    let shape = ImageShape::new(
+        channels,
+        picture.height() as usize,
+        picture.width() as usize,
+    );
+    stack(&[values(picture, channels)], shape)
 }
 
 /// Reads `files` as u8 images `[N, C, H, W]` of `shape`, where C is 1 or 3: colors become grey or
