@@ -1,8 +1,8 @@
 //! Checkpoints: one safetensors file with everything needed to rebuild the model in its header.
 //!
-//! The header is JSON under the single metadata key `flow`: with several keys the order, and so the
-//! file's bytes, would differ from run to run. Tensors are sorted by the writer; equal models give
-//! equal files.
+//! The header is JSON under the single metadata key `flow`. With several keys their order, and so
+//! the file's bytes, would differ from run to run. The writer sorts the tensors, so equal models
+//! give equal files.
 
 use crate::config::GlowConfig;
 use crate::model::Glow;
@@ -21,36 +21,36 @@ const VERSION: u32 = 2;
 /// The metadata key of the header.
 const KEY: &str = "flow";
 
-/// Bytes of the header: many times what it takes.
+/// The header's largest size in bytes: many times what it takes.
 const MAX_HEADER: usize = 1 << 16;
 
-/// What a checkpoint holds beside its tensors.
+/// Metadata of a checkpoint, beside its tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Header {
     /// Version of the format.
     pub version: u32,
-    /// What the model is.
+    /// Configuration of the model.
     pub model: GlowConfig,
-    /// What it was trained on.
+    /// Name of the training data.
     pub dataset: String,
-    /// How far and how; nothing for a model that another program has trained.
+    /// Record of the training; `None` for a model that another program has trained.
     pub training: Option<TrainingRecord>,
-    /// The model that the training began with, if it was not a fresh one.
+    /// The model that the training began with; `None` for a fresh one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
-    /// What only going on with the training needs.
+    /// State that only a resumed training needs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) resume: Option<ResumeRecord>,
 }
 
-/// How a model was trained.
+/// Settings and progress of a training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainingRecord {
     /// The settings.
     pub settings: TrainSettings,
-    /// Where training stood.
+    /// Progress of the training.
     pub progress: Progress,
 }
 
@@ -73,13 +73,13 @@ impl Header {
 
 /// A trained model from a file.
 pub struct Checkpoint {
-    /// What the file says of it.
+    /// The file's metadata.
     pub header: Header,
-    /// The model; its parameters record no graph.
+    /// The model. Its parameters record no graph.
     pub model: Glow,
     /// Its parameters by name, in f32.
     pub weights: ParamStore,
-    /// How many numbers its parameters hold.
+    /// Number of scalar parameters.
     pub parameters: usize,
 }
 
@@ -87,13 +87,13 @@ impl Checkpoint {
     /// Loads a `model.safetensors`, or the same averaged weights from a `training.safetensors`.
     ///
     /// # Errors
-    /// If the file cannot be read, is not a checkpoint, or its tensors are not those of the model that
-    /// its header describes, or hold a number that is not finite, or a matrix that has no inverse.
+    /// If the file cannot be read or is not a checkpoint; if its tensors do not match the model in
+    /// its header; if a number is not finite, or a matrix is singular.
     pub fn load(path: &Path, device: &Device) -> Result<Self> {
         Self::of(read(path, device)?, path, device)
     }
 
-    /// As [`load`](Self::load), of a file that lies in memory. `name` is what errors call it.
+    /// As [`load`](Self::load), from bytes in memory. Errors call the file `name`.
     ///
     /// # Errors
     /// As [`load`](Self::load).
@@ -153,11 +153,11 @@ impl Checkpoint {
         Glow::new(&self.header.model, params)
     }
 
-    /// Writes a model that another program has trained: `tensors` are its parameters in f32, `dataset` names
-    /// what it was trained on.
+    /// Writes a model that another program has trained. `tensors` are its parameters in f32,
+    /// `dataset` names its training data.
     ///
     /// # Errors
-    /// If the tensors are not those of such a model, or hold a number that is not finite, or the
+    /// If the tensors do not match the model, if one holds a number that is not finite, or if the
     /// file cannot be written.
     pub fn save(
         path: &Path,
@@ -180,13 +180,13 @@ impl Checkpoint {
     }
 }
 
-/// The parts of a training state; in its file, each stands before the model's names and a slash.
+/// Prefixes of the tensors of a training state: a part, a slash, the name in the model.
 pub(crate) const WEIGHTS: &str = "weights";
 pub(crate) const AVERAGE: &str = "average";
 pub(crate) const FIRST_MOMENT: &str = "first_moment";
 pub(crate) const SECOND_MOMENT: &str = "second_moment";
 
-/// The part that holds the parts of the last good state.
+/// Prefix of the parts of the last good state.
 pub(crate) const GOOD: &str = "good";
 
 /// The tensors of each part of a training state, by their names in the model.
@@ -217,7 +217,7 @@ fn parse_own(text: Option<&str>) -> std::result::Result<Header, String> {
     }
 }
 
-/// Writes a checkpoint such that `path` is at every moment the old file or the new one, whole.
+/// Writes a checkpoint atomically: `path` is always the whole old file or the whole new one.
 pub(crate) fn write<P: Into<Piece>>(
     path: &Path,
     header: &Header,
@@ -234,7 +234,7 @@ pub(crate) fn write<P: Into<Piece>>(
     tensor_file::write(path, (KEY, text), pieces.collect())
 }
 
-/// The version is read first: a header of another one may not parse as ours.
+/// The version is read first, because the header of another version may not parse.
 fn parse(text: &str) -> std::result::Result<Header, String> {
     #[derive(Deserialize)]
     struct Version {

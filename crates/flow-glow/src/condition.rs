@@ -6,13 +6,13 @@ use candle_core::{DType, Tensor};
 use flow_core::transfer;
 use serde::{Deserialize, Serialize};
 
-/// Numbers that a model is conditioned on, beside its classes the other kind of condition.
+/// Numbers that a model is conditioned on. The other kind of condition is a class.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Condition {
-    /// Numbers of a sample, in their order.
+    /// The numbers of a sample, in order.
     pub columns: Vec<Column>,
-    /// True if the coupling networks see them, false if the priors alone do.
+    /// True if the coupling networks take them too, false if only the priors do.
     pub networks: bool,
 }
 
@@ -24,13 +24,13 @@ pub struct Column {
     pub name: String,
     /// Mean over the training data.
     pub mean: f64,
-    /// Standard deviation there.
+    /// Standard deviation over the training data.
     pub std: f64,
 }
 
 impl Condition {
     /// # Errors
-    /// [`Error::Config`] with the column that cannot be.
+    /// [`Error::Config`] that names the invalid column.
     pub(crate) fn validate(&self) -> Result<()> {
         if self.columns.is_empty() {
             return Err(Error::Config("a condition has at least one column".into()));
@@ -52,12 +52,12 @@ impl Condition {
 }
 
 impl GlowConfig {
-    /// The context that flows of the model take, of a condition as people have it: labels `[B]` in u32 of a model
-    /// with classes, `[B, K]` of one with columns; one row serves any number of samples. The context lies on the
-    /// device of the condition: classes `[B, 1]` in u32, or standardised numbers `[B, K]` in `dtype`.
+    /// The context that the model's flows take, from labels `[B]` in u32 or numbers `[B, K]`. One
+    /// row serves any number of samples. The context lies on the condition's device: classes `[B,
+    /// 1]` in u32, or standardised numbers `[B, K]` in `dtype`.
     ///
     /// # Errors
-    /// If the model has no such condition, or it has another shape.
+    /// If the model takes no condition, or one of another shape.
     pub fn context(&self, condition: &Tensor, dtype: DType) -> Result<Tensor> {
         let refuse = |needed: String| {
             Err(Error::Config(format!(
@@ -76,7 +76,7 @@ impl GlowConfig {
                 if !matches!(condition.dims(), [_, found] if *found == count) {
                     return refuse(format!("{count} numbers for each image, [B, {count}]"));
                 }
-                // In the type that they come in: a year is 2026.5 in f64, and loses digits in f32.
+                // Standardised in their own type: a year is 2026.5 in f64, and loses digits in f32.
                 let numbers = if condition.dtype().is_float() {
                     condition.clone()
                 } else {
@@ -97,7 +97,7 @@ impl GlowConfig {
     }
 
     /// # Errors
-    /// If the model takes a condition: says which.
+    /// If the model takes a condition; the error names it.
     pub(crate) fn check_unconditional(&self) -> Result<()> {
         let reason = match (self.classes, &self.condition) {
             (None, None) => return Ok(()),
@@ -111,7 +111,7 @@ impl GlowConfig {
         Err(Error::Config(reason))
     }
 
-    /// Numbers that the coupling networks see of the condition.
+    /// Number of context values that the coupling networks take.
     pub(crate) fn network_context(&self) -> usize {
         match &self.condition {
             Some(condition) if condition.networks => condition.columns.len(),

@@ -1,4 +1,4 @@
-//! What a Glow is: every setting that its weights depend on, as it stands in a checkpoint.
+//! Configuration of a Glow: every setting that its weights depend on, as checkpoints store it.
 
 use crate::condition::Condition;
 use crate::conventions::{Conventions, PriorForm};
@@ -26,7 +26,7 @@ impl ImageShape {
         }
     }
 
-    /// How many numbers an image has.
+    /// Number of values in an image.
     pub fn dimensions(self) -> usize {
         self.channels * self.height * self.width
     }
@@ -44,7 +44,7 @@ impl std::fmt::Display for ImageShape {
     }
 }
 
-/// How couplings move the second half of the channels.
+/// Transform of the second half of the channels in a coupling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Coupling {
@@ -54,22 +54,22 @@ pub enum Coupling {
     Additive,
 }
 
-/// From the network's output to the scale of an affine coupling: a [`flow_core::ScaleMap`] that
-/// Glows have, or a bound that the network learns.
+/// Map from the network's output to the scale of an affine coupling: one of
+/// [`flow_core::ScaleMap`], or a learned bound.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum ScaleMap {
-    /// σ(raw + 2): the paper's, which can only shrink.
+    /// σ(raw + 2): the paper's, which only shrinks.
     Sigmoid,
     /// σ(raw + 2) + 10⁻³.
     SigmoidOffset,
-    /// 1 / σ(raw + 2), which can only grow.
+    /// 1 / σ(raw + 2), which only grows.
     SigmoidInverse,
     /// min(ln(1 + e^raw) + 10⁻³, 3).
     Softplus,
     /// e^raw.
     Exp,
-    /// exp(γ·tanh(raw / γ)): can shrink and grow.
+    /// exp(γ·tanh(raw / γ)): shrinks and grows.
     ExpTanh {
         /// γ, the largest |ln s|.
         bound: f64,
@@ -78,7 +78,7 @@ pub enum ScaleMap {
     ExpTanhLearned,
 }
 
-/// From pixels in [0, 1) to the space in which the flow works.
+/// Map from pixels in [0, 1) to the space of the flow.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Preprocessing {
@@ -91,17 +91,17 @@ pub enum Preprocessing {
         /// α, the distance that keeps the logit finite.
         alpha: f64,
     },
-    /// Histogram equalisation, then the logit: values that are frequent in the data get more room. Made by
+    /// Histogram equalisation, then the logit: frequent values get more room. Made by
     /// [`equalized`](Self::equalized).
     Equalized {
-        /// The share of the unit interval that each of the 2^bits pixel values gets.
+        /// The share of the unit interval for each of the 2^bits pixel values.
         shares: Vec<f64>,
     },
 }
 
 impl Preprocessing {
-    /// Equalisation of 2^`bits` pixel values, for data with so many of each of the 256 values of 8 bits. The shares
-    /// are proportional to the counts to the power of ¾.
+    /// Equalisation of 2^`bits` pixel values from the counts of the 256 values of 8 bits. The
+    /// shares are proportional to the counts to the power of ¾.
     pub fn equalized(counts: &[u64; 256], bits: u32) -> Self {
         Self::Equalized {
             shares: equalization::shares(counts, bits),
@@ -109,56 +109,56 @@ impl Preprocessing {
     }
 }
 
-/// How the gaps between pixel values are filled.
+/// Noise that fills the gaps between pixel values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Dequantization {
-    /// Evenly.
+    /// Uniform noise.
     #[default]
     Uniform,
-    /// By a flow that sees the image (Ho et al. 2019, arXiv:1902.00275).
+    /// A flow conditioned on the image (Ho et al. 2019, arXiv:1902.00275).
     Variational {
-        /// Its couplings.
+        /// Number of couplings.
         steps: usize,
         /// Hidden channels of their networks.
         width: usize,
     },
 }
 
-/// A Glow, but for its weights.
+/// Configuration of a Glow, all but its weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GlowConfig {
     /// Size of the images.
     pub image: ImageShape,
-    /// L, how often the image is squeezed.
+    /// L, the number of squeezes.
     pub levels: usize,
-    /// K, flow steps in a level.
+    /// K, the flow steps of a level.
     pub steps: usize,
     /// Hidden channels of the coupling networks.
     pub width: usize,
-    /// How couplings move their second half.
+    /// Transform of the couplings.
     pub coupling: Coupling,
     /// The scale of affine couplings.
     pub scale_map: ScaleMap,
-    /// What happens to pixels first.
+    /// Map from pixels to the space of the flow.
     pub preprocessing: Preprocessing,
-    /// What fills the gaps between pixel values.
+    /// Noise between pixel values.
     #[serde(default)]
     pub dequantization: Dequantization,
-    /// Bits of a pixel that count, 1 to 8.
+    /// Bits kept of a pixel, 1 to 8.
     pub bits: u32,
-    /// Number of classes that the prior distinguishes, if any.
+    /// Number of classes that the priors distinguish.
     pub classes: Option<usize>,
-    /// Numbers that the model is conditioned on, if any.
+    /// Numbers that the model is conditioned on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub condition: Option<Condition>,
-    /// Where the model differs from those that this project trains.
+    /// Conventions in which implementations of Glow differ.
     #[serde(default)]
     pub conventions: Conventions,
 }
 
-/// Sizes beyond these are mistakes or attacks, and would ask for more memory than there is.
+/// Larger sizes are mistakes or attacks, and would exceed the memory.
 const MAX_WIDTH: usize = 1 << 13;
 const MAX_STEPS: usize = 1 << 8;
 const MAX_CLASSES: usize = 1 << 16;
@@ -167,16 +167,16 @@ const MAX_CHANNELS: usize = 1 << 10;
 const MAX_DIMENSIONS: usize = 1 << 20;
 const MAX_PARAMETERS: usize = 1 << 30;
 
-/// A pixel value with less room than this has none in f32.
+/// A smaller share of the unit interval vanishes in f32.
 const MIN_SHARE: f64 = 1e-8;
 
-/// Smaller values vanish in f32: a pixel at white would be infinitely far, a scale map undefined.
+/// Smaller values vanish in f32: white pixels become infinite, a scale map undefined.
 const MIN_ALPHA: f64 = 1e-6;
 const MIN_BOUND: f64 = 1e-3;
 
 impl GlowConfig {
-    /// Trains on a laptop in minutes: 2 levels of 8 steps, 64 channels wide. The prior of the last level knows
-    /// places, by which classes can be told apart.
+    /// Trains on a laptop in minutes: 2 levels of 8 steps, 64 channels wide. The last level has a
+    /// prior for each element, which separates classes by position.
     pub fn small(image: ImageShape) -> Self {
         Self {
             image,
@@ -197,7 +197,7 @@ impl GlowConfig {
         }
     }
 
-    /// Worth an hour or more: 2 levels of 16 steps, 128 channels wide.
+    /// Trains for an hour or more: 2 levels of 16 steps, 128 channels wide.
     pub fn base(image: ImageShape) -> Self {
         Self {
             steps: 16,
@@ -206,8 +206,8 @@ impl GlowConfig {
         }
     }
 
-    /// The paper's model: 32 steps, 512 channels wide, 3 levels where the size allows it, its own
-    /// scale map and preprocessing (arXiv:1807.03039, table 4 and published code).
+    /// The paper's model: 32 steps, 512 channels wide, 3 levels where the size allows it. Scale map
+    /// and preprocessing are the paper's (arXiv:1807.03039, table 4 and published code).
     pub fn paper(image: ImageShape) -> Self {
         Self {
             levels: 3.min(max_levels(image)),
@@ -221,7 +221,7 @@ impl GlowConfig {
     }
 
     /// # Errors
-    /// [`Error::Config`] with the setting that cannot be.
+    /// [`Error::Config`] that names the invalid setting.
     pub fn validate(&self) -> Result<()> {
         let ImageShape {
             channels,
@@ -338,7 +338,7 @@ impl GlowConfig {
         Ok(())
     }
 
-    /// About how many parameters the model has; counts that overflow are as good as too many.
+    /// Estimate of the number of parameters. It saturates where the count overflows.
     fn parameter_bound(&self) -> usize {
         let step = |level: usize, width: usize| {
             let channels = self.image.channels << (level + 2);
@@ -369,7 +369,7 @@ impl GlowConfig {
             .saturating_add(gaussians)
     }
 
-    /// Rows of what a condition adds to a prior.
+    /// Rows that a condition adds to the table of a prior.
     fn condition_rows(&self) -> usize {
         let columns = self.condition.as_ref().map(|it| it.columns.len());
         self.classes.or(columns).unwrap_or(0)
@@ -384,7 +384,7 @@ impl GlowConfig {
             (Coupling::Affine, ScaleMap::SigmoidOffset) => Map::SigmoidOffset,
             (Coupling::Affine, ScaleMap::SigmoidInverse) => Map::SigmoidInverse,
             (Coupling::Affine, ScaleMap::Softplus) => Map::Softplus,
-            // Where it is learned, the bound is the network's, which gives ln s.
+            // A learned bound is part of the network, which then gives ln s.
             (Coupling::Affine, ScaleMap::Exp | ScaleMap::ExpTanhLearned) => Map::Exp,
             (Coupling::Affine, ScaleMap::ExpTanh { bound }) => Map::ExpTanh { bound },
         };
@@ -392,7 +392,7 @@ impl GlowConfig {
     }
 }
 
-/// How often both sides can be halved.
+/// Number of times that both sides can be halved.
 fn max_levels(image: ImageShape) -> usize {
     image
         .height

@@ -1,8 +1,7 @@
-//! Where implementations of Glow differ in what no change of the weights can make up for.
+//! Conventions: differences between implementations of Glow that weights cannot compensate.
 //!
-//! The default of every setting is what this project trains as the paper's; smaller presets have a top prior by
-//! element. The others exist so that a model trained by another program is the same function here, not nearly the
-//! same.
+//! The defaults are the paper's model as this project trains it; smaller presets have a top prior
+//! for each element. The others make a model of another program exactly the same function here.
 
 use flow_core::{MatrixForm, Order, Passing};
 use serde::{Deserialize, Serialize};
@@ -11,25 +10,25 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Conventions {
-    /// What the 1×1 convolutions are made of.
+    /// Factorisation of the 1×1 convolutions.
     pub conv1x1: Conv1x1Form,
-    /// What stands between the last step of a level and its split.
+    /// Layer between the last step of a level and its split.
     pub level_end: LevelEnd,
-    /// Which channels pass the couplings.
+    /// Channels that pass the couplings unchanged.
     pub passing: Passing,
-    /// Whether every other step of a level passes the other channels.
+    /// True if every other step of a level passes the other channels.
     pub alternating: bool,
-    /// Whether affine couplings shift or scale first.
+    /// Order of shift and scale in affine couplings.
     pub affine_order: Order,
-    /// What happens to the input of the coupling networks first.
+    /// Map applied to the input of the coupling networks.
     pub network_input: NetworkInput,
-    /// What lies around images for the last convolution of a coupling network and those of priors.
+    /// Padding of the last convolution of coupling networks and of priors.
     pub padding: Padding,
-    /// Which half of the channels a split keeps for the next level.
+    /// Half of the channels that a split keeps for the next level.
     pub split_keeps: Half,
-    /// The prior of what the splits take out.
+    /// Prior of the latents that splits factor out.
     pub split_prior: PriorForm,
-    /// The prior of what the last level leaves.
+    /// Prior of the last level's output.
     pub top_prior: PriorForm,
 }
 
@@ -61,11 +60,11 @@ pub enum Conv1x1Form {
     LowerUpperRotation,
     /// A plain matrix.
     Plain,
-    /// A plain matrix, but Q·L·U in the last level: rosinality's without LU, which forgets that level.
+    /// A plain matrix, but Q·L·U in the last level, as rosinality without LU.
     PlainButLast,
 }
 
-/// What stands between the last step of a level and its split.
+/// Layer between the last step of a level and its split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LevelEnd {
@@ -75,27 +74,27 @@ pub enum LevelEnd {
     Conv1x1,
 }
 
-/// What happens to the input of the coupling networks before the first convolution.
+/// Map applied to the input of the coupling networks before the first convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NetworkInput {
     /// Nothing.
     Plain,
-    /// relu(scale ⊙ x + shift): chrischute's batch normalisation, once it is trained.
+    /// relu(scale ⊙ x + shift): chrischute's batch normalisation, after training.
     AffineRelu,
 }
 
-/// What lies around images for convolutions that start at zero.
+/// Padding of the zero-initialised convolutions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Padding {
     /// Zeros.
     Zeros,
-    /// Ones: rosinality's, by which a network can see the border.
+    /// Ones: rosinality's, which show the border to the network.
     Ones,
 }
 
-/// A half of the channels.
+/// Half of the channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[allow(missing_docs)]
@@ -104,7 +103,7 @@ pub enum Half {
     Second,
 }
 
-/// Gaussian of a latent; where there is a condition, those of `Channel` and `Element` depend on it.
+/// Gaussian of a latent. `Channel` and `Element` can depend on a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PriorForm {
@@ -112,14 +111,14 @@ pub enum PriorForm {
     Standard,
     /// A mean and a standard deviation for each channel.
     Channel,
-    /// A mean and a standard deviation for each number.
+    /// A mean and a standard deviation for each element.
     Element,
-    /// What a convolution makes of the half that is kept; at the top, of zeros.
+    /// Predicted by a convolution from the half that is kept; at the top, from zeros.
     Convolution,
 }
 
 impl PriorForm {
-    /// True if it can depend on a condition.
+    /// True if the prior can depend on a condition.
     pub(crate) fn knows_conditions(self) -> bool {
         matches!(self, Self::Channel | Self::Element)
     }
@@ -138,7 +137,7 @@ impl Conventions {
         }
     }
 
-    /// The channels that pass the coupling of step `step` of a level.
+    /// The channels that the coupling of step `step` passes unchanged.
     pub fn passing(&self, step: usize) -> Passing {
         if self.alternating && step % 2 == 1 {
             self.passing.complement()

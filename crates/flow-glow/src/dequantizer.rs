@@ -1,15 +1,16 @@
-//! Variational dequantisation: noise that knows the image (Ho et al. 2019, arXiv:1902.00275, section 3.1).
+//! Variational dequantisation: noise that depends on the image (Ho et al. 2019, arXiv:1902.00275,
+//! section 3.1).
 //!
-//! Uniform noise asks of a flow to fill a box around every image evenly. A flow of its own, q(u | image), puts the
-//! noise where the model has use for it:
+//! Uniform noise makes a flow fill a box around every image evenly. A second flow, q(u | image),
+//! puts the noise where the model's density is high:
 //!
 //! ```text
 //! ε ~ U[0, 1)^(C·H·W),  u = σ(f(logit(δ + (1 − 2δ)·ε); image)),  p = (v + u) / 2^bits
 //! ln P(image) ≥ E[ln p(x) + Σ ln|dx/dp| − C·H·W · ln 2^bits − ln q(u | image)]
 //! ```
 //!
-//! f is made of affine couplings on squeezed noise, whose networks also see the squeezed image. They begin as the
-//! identity, so that training begins with uniform noise.
+//! f consists of affine couplings on squeezed noise, whose networks also take the squeezed image.
+//! They begin as the identity, so training begins with uniform noise.
 
 use crate::config::{GlowConfig, ImageShape};
 use crate::network::ConvNetwork;
@@ -23,7 +24,7 @@ const MARGIN: f64 = 1e-6;
 
 /// q(u | image).
 pub(crate) struct Dequantizer {
-    /// From numbers in (0, 1) to others.
+    /// Logit, couplings, sigmoid: a bijection of (0, 1) per dimension.
     flow: Chain,
 }
 
@@ -37,7 +38,7 @@ impl Dequantizer {
         params: ParamBuilder,
     ) -> Result<Self> {
         let channels = 4 * image.channels;
-        // The identity as long as the last convolution is zero, unlike the scale map of the paper.
+        // This scale map is the identity while the last convolution is zero; the paper's is not.
         let config = GlowConfig {
             width,
             ..GlowConfig::small(image)
@@ -59,8 +60,8 @@ impl Dequantizer {
         })
     }
 
-    /// u and −ln q(u | image), `[B]`, of images in the middle of their pixel values and uniform numbers of that
-    /// shape, `[B, C, H, W]`.
+    /// u and −ln q(u | image) `[B]`, from `center` and `uniform` `[B, C, H, W]`. `center` holds the
+    /// middles of the pixel values, `uniform` numbers on (0, 1).
     pub(crate) fn noise(&self, center: &Tensor, uniform: &Tensor) -> Result<(Tensor, Tensor)> {
         let dimensions = uniform.dims()[1..].iter().product::<usize>();
         let inside = uniform.affine(1.0 - 2.0 * MARGIN, MARGIN)?;
@@ -103,7 +104,7 @@ mod tests {
             check::log_det(given, &uniform, tolerances.log_det).unwrap();
             check::gradients(given, &params, &uniform, tolerances.gradients).unwrap();
 
-            // Every image has its own.
+            // Each image has its own noise.
             let other = center.affine(-1.0, 0.5).unwrap();
             let of = |center: &Tensor, image: usize| {
                 let uniform = uniform.narrow(0, image, 1).unwrap();
@@ -117,7 +118,7 @@ mod tests {
         }
     }
 
-    /// ∫ p(x(u)) du over all noise of a 2×2 image is its probability, also where u is not spread evenly.
+    /// ∫ p(x(u)) du over all noise of a 2×2 image is its probability, for uneven u too.
     #[test]
     fn no_noise_changes_the_probability_of_an_image() {
         const POINTS: usize = 12;
@@ -136,8 +137,8 @@ mod tests {
         let uniform = config(Dequantization::Uniform);
         let uniform = Glow::new(&uniform, weights.builder(DType::F64, &Device::Cpu)).unwrap();
 
-        // In each dimension ε = s³·(10 − 15s + 6s²), whose weight dε/ds = 30·s²·(1 − s)² is zero at both ends, where
-        // du/dε need not be finite.
+        // In each dimension ε = s³·(10 − 15s + 6s²). Its weight dε/ds = 30·s²·(1 − s)² is zero at
+        // both ends, because du/dε may be infinite there.
         let count = POINTS.pow(4);
         let places = (0..4 * count).map(|i| {
             let place = (i / 4) / POINTS.pow(i as u32 % 4) % POINTS;

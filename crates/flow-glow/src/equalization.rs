@@ -1,32 +1,34 @@
-//! Histogram equalisation: pixel values that are frequent in the data get more room.
+//! Histogram equalisation: frequent pixel values get more room.
 //!
-//! Four of five pixels of MNIST are black. Uniform noise on them is a box 1/256 wide, which a flow of affine
-//! couplings has to stretch and to make round, black pixel by black pixel. This map does both at once, for all:
+//! Four of five pixels of MNIST are black. Uniform noise makes them a box 1/256 wide. A flow of
+//! affine couplings must stretch and round that box for each black pixel. This map does so for all
+//! pixels at once:
 //!
 //! ```text
 //! F(p) = Σ_{k<v} share_k + u·share_v   for p = (v + u) / 2^bits
 //! x = logit(ε + (1 − 2ε)·F(p)),   ln|dx/dp| = ln(2^bits·share_v) − ln σ(x) − ln σ(−x) + ln(1 − 2ε)
 //! ```
 //!
-//! F is piecewise linear. Were the shares the frequencies, it would be the distribution function of all pixels, and
-//! x logistic. They are powers of the frequencies, so that what is rare keeps room too.
+//! F is piecewise linear. If the shares were the frequencies, F would be the distribution function
+//! of all pixels, and x would be logistic. The shares are powers of the frequencies, so rare values
+//! keep room too.
 
 use candle_core::{DType, Result, Tensor};
 use flow_core::transfer;
 
-/// The exponent of the frequencies: 1 is the whole of equalisation, 0 is none.
+/// The exponent of the frequencies: 1 is full equalisation, 0 leaves pixels unchanged.
 const TEMPER: f64 = 0.75;
 
 /// ε: at the ends of the interval, x is ±11.5.
 const MARGIN: f64 = 1e-5;
 
-/// The share of each of 2^`bits` values among `counts` of 8-bit values, in all of them 1.
+/// The share of each of 2^`bits` values, from `counts` of 8-bit values; the sum is 1.
 pub(crate) fn shares(counts: &[u64; 256], bits: u32) -> Vec<f64> {
     let mut merged = vec![0; 1 << bits];
     for (value, count) in counts.iter().enumerate() {
         merged[value >> (8 - bits)] += count;
     }
-    // One more of each: what is not in this data may be in other.
+    // Counts plus one, because a value that is absent here may occur in other data.
     let tempered = merged
         .iter()
         .map(|&count| (count as f64 + 1.0).powf(TEMPER))
@@ -63,7 +65,7 @@ pub(crate) fn forward(shares: &[f64], v: &Tensor, u: &Tensor) -> Result<(Tensor,
 /// x → v, of the same shape and type.
 pub(crate) fn inverse(shares: &[f64], x: &Tensor) -> Result<Tensor> {
     let starts = sums_before(shares);
-    // Pixels are about to leave for the host, and a search is quicker there than 256 comparisons of tensors.
+    // A binary search on the host is faster than 256 tensor comparisons, and pixels go there next.
     let values = transfer::numbers(x)?
         .into_iter()
         .map(|x| {
@@ -74,7 +76,7 @@ pub(crate) fn inverse(shares: &[f64], x: &Tensor) -> Result<Tensor> {
     transfer::upload(values, x.shape(), x.dtype(), x.device())
 }
 
-/// What all shares before each come to.
+/// Cumulative sum of the shares, without the own one.
 fn sums_before(shares: &[f64]) -> Vec<f64> {
     let sums = shares.iter().scan(0.0, |sum, share| {
         let before = *sum;

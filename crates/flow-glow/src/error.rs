@@ -1,4 +1,4 @@
-//! What can go wrong, by what the caller can do about it.
+//! Errors, grouped by what the caller can do about them.
 
 use flow_core::train::Divergence;
 use flow_core::train::Inversion;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// `Result` with this crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Why a model could not be built, loaded, trained or used.
+/// Errors of building, loading, training and using models.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -19,66 +19,66 @@ pub enum Error {
     Checkpoint {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Description of the defect.
         reason: String,
     },
-    /// A file does not hold tensors in the format safetensors.
+    /// A file does not hold tensors in the safetensors format.
     #[error("`{}` is not a usable file of tensors: {reason}", path.display())]
     Tensors {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Description of the defect.
         reason: String,
     },
-    /// A tensor holds a number that is not finite where only finite ones have a meaning.
+    /// A tensor holds NaN or infinity where only finite numbers are valid.
     #[error("tensor `{name}` holds {value} at {index:?}")]
     NonFinite {
         /// The tensor.
         name: String,
-        /// The first such number.
+        /// The first number that is not finite.
         value: f64,
-        /// Its place.
+        /// Index of that number.
         index: Vec<usize>,
     },
-    /// Images that would have no pixels.
+    /// Images with numbers that are not finite, which have no pixel values.
     #[error("{bad} of {all} images are not finite")]
     NonFiniteImages {
-        /// How many hold a number that is not finite.
+        /// Number of images that are not finite.
         bad: usize,
-        /// How many there are.
+        /// Number of images.
         all: usize,
     },
     /// A file could not be read or written.
     #[error("cannot {action} `{}`", path.display())]
     Io {
-        /// What was tried: "read" or "write".
+        /// Attempted action: "read" or "write".
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// Why the system refused.
+        /// Error of the operating system.
         source: std::io::Error,
     },
-    /// A training step would have harmed the model; the weights were left as they were.
+    /// A training step would have harmed the model; the weights are unchanged.
     #[error("training diverged after step {step}: {cause}")]
     Diverged {
-        /// Steps before the one that was refused.
+        /// Steps before the refused one.
         step: u64,
-        /// What was wrong with it.
+        /// Cause of the divergence.
         cause: Divergence,
     },
-    /// The flow is too badly conditioned to be trained by inversion; the weights were left as they were.
+    /// The flow is too badly conditioned to be trained by inversion; the weights are unchanged.
     #[error(
         "after step {step}, inputs of level {} come back from its outputs with a relative error of {:.1e}, \
          beyond {:.0e}: the flow is too badly conditioned to be trained by inversion",
         inversion.level, inversion.error, Inversion::BOUND
     )]
     UnsoundInversion {
-        /// Steps before the one that was refused.
+        /// Steps before the refused one.
         step: u64,
-        /// How far they lay from the true ones.
+        /// Distance of the recovered inputs from the true ones.
         inversion: Inversion,
     },
-    /// The processes of a job have lost each other, or no longer agree.
+    /// The processes of a job lost each other, or no longer agree.
     #[error("{0}")]
     Ranks(String),
     /// A tensor operation failed.
@@ -87,7 +87,7 @@ pub enum Error {
 }
 
 impl From<candle_core::Error> for Error {
-    /// Leaves out the backtrace, which candle prints as part of the message where one is captured.
+    /// Leaves out the backtrace, which candle prints as part of the message.
     fn from(error: candle_core::Error) -> Self {
         match error {
             candle_core::Error::WithBacktrace { inner, .. } => Self::from(*inner),

@@ -1,13 +1,13 @@
-//! Numbers that are not finite: found in what comes in, counted in what goes out.
+//! Checks for NaN and infinity, in inputs and in outputs.
 
 use crate::{Error, Result};
 use candle_core::Tensor;
 use flow_core::{finite_rows, first_non_finite};
 
-/// Checks that all numbers of a tensor of floats are finite. Integers always are.
+/// Checks that all numbers of a float tensor are finite. Integers always are.
 ///
 /// # Errors
-/// [`Error::NonFinite`], with `name` and the first of those that are not.
+/// [`Error::NonFinite`] with `name` and the first number that is not finite.
 pub fn check(name: &str, tensor: &Tensor) -> Result<()> {
     let Some((mut place, value)) = first_non_finite(tensor)? else {
         return Ok(());
@@ -20,7 +20,7 @@ pub fn check(name: &str, tensor: &Tensor) -> Result<()> {
     Err(Error::NonFinite { name, value, index })
 }
 
-/// Tells of each row whether its numbers in all of `tensors`, `[B, …]` each, are finite, B in all.
+/// Flags of rows: true if all numbers of a row are finite in every one of `tensors`, `[B, …]` each.
 pub fn rows_of_all(tensors: &[Tensor]) -> candle_core::Result<Vec<bool>> {
     let of_tensors = tensors.iter().map(finite_rows);
     let of_tensors = of_tensors.collect::<candle_core::Result<Vec<_>>>()?;
@@ -29,7 +29,7 @@ pub fn rows_of_all(tensors: &[Tensor]) -> candle_core::Result<Vec<bool>> {
     Ok((0..count).map(is_finite).collect())
 }
 
-/// The number of rows with a number that is not finite in one of `tensors`, `[B, …]` each.
+/// The number of rows with NaN or infinity in one of `tensors`, `[B, …]` each.
 pub fn bad_rows(tensors: &[Tensor]) -> candle_core::Result<usize> {
     let rows = rows_of_all(tensors)?.into_iter();
     Ok(rows.filter(|finite| !finite).count())
@@ -51,7 +51,7 @@ mod tests {
                 let error = check("a.b", &tensor).unwrap_err().to_string();
                 assert_eq!(error, format!("tensor `a.b` holds {bad} at [1, 1, 1]"));
                 assert_eq!(finite_rows(&tensor).unwrap(), [true, false]);
-                // As it lies after a view: the place counts, not the storage.
+                // The index is that of the view, not of the storage.
                 let turned = tensor.t().unwrap();
                 let error = check("c", &turned).unwrap_err().to_string();
                 assert!(error.ends_with("at [1, 1, 1]"), "{error}");

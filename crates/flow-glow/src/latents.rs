@@ -1,12 +1,12 @@
-//! Latents of each level, and the distribution that they have under a model.
+//! Latents of each level, and their distribution under a model.
 
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 use flow_core::distribution::Distribution;
 use flow_core::{LatentShapes, random, standard_normal_log_prob};
 
-/// One whitened latent per level, `[B, C, H, W]` each, those that the first level splits off first. Under
-/// the model every number in them is independent and standard normal.
+/// One whitened latent per level, `[B, C, H, W]` each, first level first. Under the model every
+/// number in them is independent and standard normal.
 #[derive(Clone, Debug)]
 pub struct Latents(pub Vec<Tensor>);
 
@@ -14,7 +14,7 @@ impl Latents {
     /// Number of images.
     ///
     /// # Errors
-    /// If there is no level.
+    /// If the latents have no level.
     pub fn count(&self) -> Result<usize> {
         let first = self.0.first();
         let first = first.ok_or_else(|| Error::Config("latents of no level".into()))?;
@@ -22,7 +22,7 @@ impl Latents {
     }
 }
 
-/// The standard normal of latents `[B, D]`, of which each level is drawn from a seed of its own.
+/// The standard normal of latents `[B, D]`. Each level is drawn from its own seed.
 pub(crate) struct LatentNormal {
     pub(crate) shapes: LatentShapes,
     pub(crate) dtype: DType,
@@ -35,7 +35,7 @@ impl Distribution for LatentNormal {
         standard_normal_log_prob(z)
     }
 
-    /// Level by level.
+    /// Sums are taken level by level.
     fn add_log_prob(&self, log_det: &Tensor, z: &Tensor) -> candle_core::Result<Tensor> {
         let mut latents = self.shapes.split(z)?.into_iter();
         latents.try_fold(log_det.clone(), |sum, latent| {

@@ -1,14 +1,14 @@
 //! Glow: a normalizing flow for images, its training and its checkpoints.
 //!
 //! Kingma & Dhariwal 2018, "Glow: Generative Flow with Invertible 1×1 Convolutions"
-//! (arXiv:1807.03039), on the bijections of [`flow_core`].
+//! (arXiv:1807.03039), built from the bijections of [`flow_core`].
 //!
-//! Reading order: [`GlowConfig`] is a model but for its weights; [`Part::step`] is ActNorm, 1×1 convolution and
-//! coupling; [`Part::level`] is a squeeze, many steps and a split; [`Glow`] is the [flow](flow_core::Flow) of all
-//! levels and the priors; [`Glow::given`] binds a class or another [`Condition`]; [`Glow::dequantize`] turns pixels
-//! into what a model sees, and [`quantize`] back; [`Glow::encode_images`] gives the [`Latents`] of images;
-//! [`Trainer`] fits a model and [`Checkpoint`] is one on disk; [`verify`] measures how far its numbers can be
-//! trusted.
+//! Reading order: [`GlowConfig`] describes a model without its weights. [`Part::step`] is ActNorm,
+//! 1×1 convolution and coupling; [`Part::level`] is a squeeze, many steps and a split. [`Glow`] is
+//! the [flow](flow_core::Flow) of all levels and the priors, and [`Glow::given`] binds a class or
+//! another [`Condition`]. [`Glow::dequantize`] turns pixels into the model's input, and
+//! [`quantize`] back. [`Glow::encode_images`] gives the [`Latents`] of images. [`Trainer`] fits a
+//! model, [`Checkpoint`] stores one, and [`verify`] measures its numerical errors.
 //!
 //! ```
 //! use candle_core::{DType, Device, Tensor};

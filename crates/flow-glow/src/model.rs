@@ -1,4 +1,4 @@
-//! The multi-scale Glow as a flow: levels, then priors that whiten (arXiv:1807.03039, section 3).
+//! The multi-scale Glow as a flow: levels, then whitening priors (arXiv:1807.03039, section 3).
 
 use crate::config::{Dequantization, GlowConfig, ImageShape};
 use crate::dequantizer::Dequantizer;
@@ -17,10 +17,10 @@ use flow_core::{Bijection, Chain, Flow, LatentShapes, MultiScale, random, transf
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// A flow of images x `[B, C, H, W]` in model space, and the way from pixels to them and back.
+/// A flow of images x `[B, C, H, W]` in model space, with the map from pixels and back.
 ///
-/// It is a [`Flow`] whose latents are rows `[B, D]`: those of the first level first, as
-/// [`latents`](Self::latents) takes them apart. `B` is the bijection, as of a bound condition.
+/// It is a [`Flow`] whose latents are rows `[B, D]`, first level first; [`latents`](Self::latents)
+/// splits them. `B` is the bijection, such as one with a bound condition.
 pub struct Glow<B = Chain<Stage>> {
     config: Arc<GlowConfig>,
     flow: Flow<B>,
@@ -29,7 +29,7 @@ pub struct Glow<B = Chain<Stage>> {
     device: Device,
 }
 
-/// One of the two maps that a [`Glow`] is a chain of.
+/// One of the two stages of a [`Glow`]: its levels or its priors.
 pub struct Stage(StageMap);
 
 enum StageMap {
@@ -51,8 +51,8 @@ impl Deref for Stage {
 /// The levels of a model.
 pub(crate) type Levels = MultiScale<Chain<Part>>;
 
-/// Images that go through the model at a time: enough for large matrix products, and a bound on memory
-/// for any batch.
+/// Images per run through the model: enough for large matrix products, and a bound on memory for
+/// any batch.
 pub(crate) const RUN_LENGTH: usize = 32;
 
 impl<B> Deref for Glow<B> {
@@ -64,16 +64,16 @@ impl<B> Deref for Glow<B> {
 }
 
 impl Glow {
-    /// Parameters below `levels.{l}`, `prior` and, where noise is learned, `dequantizer`.
+    /// Parameters below `levels.{l}`, `prior` and, with learned noise, `dequantizer`.
     ///
     /// # Errors
-    /// If the configuration is not valid, or `params` does not hold its parameters.
+    /// If the configuration is invalid, or `params` lacks a parameter.
     pub fn new(config: &GlowConfig, params: ParamBuilder) -> Result<Self> {
         Self::with_precision(config, Precision::F32, params)
     }
 
-    /// As [`new`](Self::new), with coupling networks that compute in `precision`. Parameters, all else
-    /// that is computed, and the log-determinant keep the type of `params`.
+    /// As [`new`](Self::new), with coupling networks that compute in `precision`. Parameters, all
+    /// other computations and the log-determinant keep the type of `params`.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -84,7 +84,7 @@ impl Glow {
     ) -> Result<Self> {
         config.validate()?;
         let level = |l: usize| {
-            // A level passes on half of the four channels that squeezing makes of one.
+            // Squeezing makes four channels of one, and the level passes on two of them.
             let channels = config.image.channels << l;
             let params = params.pp("levels").pp(l);
             Part::level(config, precision, channels, l + 1 == config.levels, params)
@@ -122,21 +122,21 @@ impl Glow {
         })
     }
 
-    /// The model under a condition: labels `[B]` in u32 of a model with classes, or `[B, K]` of one that is
-    /// conditioned on numbers. There is a row for each image, or one for all.
+    /// The model under a condition: labels `[B]` in u32 for a model with classes, numbers `[B, K]`
+    /// for one with columns. There is one row per image, or one for all.
     ///
     /// # Errors
-    /// If the model has no such condition, or it has another shape.
+    /// If the model takes no condition, or one of another shape.
     pub fn given(&self, condition: &Tensor) -> Result<Glow<Box<dyn Bijection + '_>>> {
         let context = self.config.context(condition, self.dtype)?;
         let context = transfer::to_device(&context, &self.device)?;
         Ok(self.with(self.flow.given(&context)?))
     }
 
-    /// The model under the conditions of `data`, if it has any, as [`given`](Self::given) takes them.
+    /// The model under the conditions of `data`, if it takes any, as in [`given`](Self::given).
     ///
     /// # Errors
-    /// As there.
+    /// As [`given`](Self::given).
     pub fn given_those_of(&self, data: &Data) -> Result<Glow<Box<dyn Bijection + '_>>> {
         if data.has_context() {
             self.given(data.context()?)
@@ -145,15 +145,15 @@ impl Glow {
         }
     }
 
-    /// The same model, borrowed, in the type of one that is bound to a condition.
+    /// The same model, borrowed, with the type of a conditioned one.
     pub fn unconditional(&self) -> Glow<Box<dyn Bijection + '_>> {
         self.with(self.flow.unconditional())
     }
 
-    /// The same samples, with conditions as the flow takes them.
+    /// The same samples, with conditions in the form that the flow takes.
     ///
     /// # Errors
-    /// If they are not of the model, or missing.
+    /// If the conditions are missing, or do not fit the model.
     pub(crate) fn with_contexts(&self, data: Data) -> Result<Data> {
         let data = data.map_context(|condition| self.config.context(condition, self.dtype))?;
         if !data.has_context() {
@@ -180,8 +180,8 @@ impl Glow {
         self.stages().1
     }
 
-    /// What tells classes apart in what the levels make of images, `[B, D]`: ln p(x | class) in nats but for a
-    /// term that all classes share, `[B, classes]`.
+    /// Class-dependent part of ln p(x | class) `[B, classes]` in nats, from the levels' output `[B,
+    /// D]`. The term that all classes share is left out.
     pub(crate) fn class_log_priors(&self, y: &Tensor) -> Result<Tensor> {
         let log_prior = |class: usize| {
             let labels = Tensor::full(class as u32, (y.dim(0)?, 1), y.device())?;
@@ -192,8 +192,8 @@ impl Glow {
         Ok(Tensor::stack(&log_priors, 1)?)
     }
 
-    /// ln p(class | x), `[B, classes]`, of x `[B, C, H, W]` in model space, where all classes are equally
-    /// likely: the levels are the same for all of them, so they are passed once.
+    /// ln p(class | x) `[B, classes]` of x `[B, C, H, W]` in model space, under equally likely
+    /// classes. All classes share one pass of the levels.
     ///
     /// # Errors
     /// If the model has no classes.
@@ -217,7 +217,7 @@ impl Glow {
     }
 
     /// # Errors
-    /// If a matrix in it has no inverse; the error names its parameters.
+    /// If one of its matrices is singular; the error names the parameters.
     pub(crate) fn check_inverse(&self) -> Result<()> {
         let mut parts = self.levels().levels().iter().flat_map(Chain::parts);
         Ok(parts.try_for_each(Part::check_inverse)?)
@@ -236,7 +236,7 @@ impl<B: Bijection> Glow<B> {
         }
     }
 
-    /// Settings of the model.
+    /// Configuration of the model.
     pub fn config(&self) -> &GlowConfig {
         &self.config
     }
@@ -251,7 +251,7 @@ impl<B: Bijection> Glow<B> {
         &self.device
     }
 
-    /// The model whose latents are scaled by `temperature`; see [`Flow::at_temperature`].
+    /// The model with latents scaled by `temperature`; see [`Flow::at_temperature`].
     ///
     /// # Errors
     /// If the temperature is negative or not finite.
@@ -264,10 +264,10 @@ impl<B: Bijection> Glow<B> {
         LatentShapes::new(self.config.image.into(), self.config.levels)
     }
 
-    /// Latents in rows `[B, D]`, as of [`Flow::encode`], by level.
+    /// Latents by level, from rows `[B, D]` as [`Flow::encode`] gives them.
     ///
     /// # Errors
-    /// If the rows are of another size.
+    /// If the rows have another size.
     pub fn latents(&self, rows: &Tensor) -> Result<Latents> {
         Ok(Latents(self.latent_shapes().split(rows)?))
     }
@@ -277,10 +277,10 @@ impl<B: Bijection> Glow<B> {
         self.latents(&self.base().sample(count, seed)?)
     }
 
-    /// The x `[B, C, H, W]` whose latents these are; see [`Flow::decode`].
+    /// The x `[B, C, H, W]` of latents; see [`Flow::decode`].
     ///
     /// # Errors
-    /// If the latents are of other shapes than the model's.
+    /// If the latents do not have the model's shapes.
     pub fn decode_latents(&self, latents: &Latents) -> Result<Tensor> {
         Ok(self.decode(&self.latent_shapes().join(&latents.0)?)?)
     }
@@ -288,14 +288,15 @@ impl<B: Bijection> Glow<B> {
     /// The u8 images `[B, C, H, W]` of latents; see [`decode_latents`](Self::decode_latents).
     ///
     /// # Errors
-    /// As there, and [`Error::NonFiniteImages`].
+    /// As [`decode_latents`](Self::decode_latents), and [`Error::NonFiniteImages`].
     pub fn decode_images(&self, latents: &Latents) -> Result<Tensor> {
         quantize::quantize(&self.config, &self.decode_latents(latents)?)
     }
 
-    /// The latents of u8 images `[B, C, H, W]`, without noise: see [`quantize::center`].
-    /// [`decode_images`](Self::decode_images) gives the images back, to the pixel in f64; in f32 a few pixels of
-    /// unusual images can be off by one ([`Checkpoint::in_f64`](crate::Checkpoint::in_f64), [`quantize::changes`]).
+    /// The latents of u8 images `[B, C, H, W]`, without noise: see [`quantize::center`]. In f64,
+    /// [`decode_images`](Self::decode_images) gives back every pixel. In f32, a few pixels of
+    /// unusual images can be off by one ([`Checkpoint::in_f64`](crate::Checkpoint::in_f64),
+    /// [`quantize::changes`]).
     pub fn encode_images(&self, images: &Tensor) -> Result<Latents> {
         self.check_images(images)?;
         let images = transfer::to_device(images, &self.device)?;
@@ -306,12 +307,12 @@ impl<B: Bijection> Glow<B> {
     /// `count` draws as u8 images, `[count, C, H, W]`; see [`Flow::sample`].
     ///
     /// # Errors
-    /// As there, and [`Error::NonFiniteImages`].
+    /// As [`Flow::sample`], and [`Error::NonFiniteImages`].
     pub fn sample_images(&self, count: usize, seed: u64) -> Result<Tensor> {
         quantize::quantize(&self.config, &self.sample(count, seed)?)
     }
 
-    /// Bits per dimension of u8 images `[B, C, H, W]`, `[B]`: an upper bound with one draw of
+    /// Bits per dimension `[B]` of u8 images `[B, C, H, W]`: an upper bound, by one draw of
     /// dequantisation noise from `seed`.
     pub fn bits_per_dim(&self, images: &Tensor, seed: u64) -> Result<Tensor> {
         let (x, offset) = self.dequantize(images, seed)?;
@@ -319,15 +320,15 @@ impl<B: Bijection> Glow<B> {
         Ok(quantize::bits_per_dim(&self.config, &log_likelihood)?)
     }
 
-    /// Pixels `[B, C, H, W]` in u8 → x of the same shape in model space, and by how many nats the log-likelihood of
-    /// the image differs from ln p(x), `[B]`. `seed` draws the noise; see [`quantize`].
+    /// x `[B, C, H, W]` in model space of u8 pixels, and ln p(image) − ln p(x) in nats, `[B]`.
+    /// `seed` draws the noise; see [`quantize`].
     pub fn dequantize(&self, images: &Tensor, seed: u64) -> Result<(Tensor, Tensor)> {
         let uniform = random::uniform(seed, images.shape(), self.dtype, &self.device)?;
         self.dequantize_by(images, &uniform)
     }
 
-    /// As [`dequantize`](Self::dequantize), by uniform numbers on [0, 1) of the shape of the images
-    /// and the type of the model, on its device.
+    /// As [`dequantize`](Self::dequantize), with given noise: numbers on [0, 1) in the images'
+    /// shape and the model's type, on its device.
     pub fn dequantize_by(&self, images: &Tensor, uniform: &Tensor) -> Result<(Tensor, Tensor)> {
         self.check_images(images)?;
         let images = transfer::to_device(images, &self.device)?;
@@ -337,7 +338,7 @@ impl<B: Bijection> Glow<B> {
         Ok((Tensor::cat(&x, 0)?, Tensor::cat(&offsets, 0)?))
     }
 
-    /// As [`dequantize_by`](Self::dequantize_by), of one run.
+    /// As [`dequantize_by`](Self::dequantize_by), for one run.
     pub(crate) fn dequantize_with(
         &self,
         images: &Tensor,

@@ -1,4 +1,4 @@
-//! The networks of a Glow: in the couplings, and the convolution that predicts the priors.
+//! Networks of a Glow: in the couplings, and the convolution that predicts the priors.
 
 use crate::config::{Coupling, GlowConfig, ScaleMap};
 use crate::conventions::{NetworkInput, Padding};
@@ -9,8 +9,8 @@ use flow_core::ops::coupling_network::{Weights, coupling_network};
 use flow_core::params::{Init, ParamBuilder};
 use flow_core::runs::Rows;
 
-/// The paper's coupling network: 3×3, ReLU, 1×1, ReLU, 3×3, the last starting at zero, so that a
-/// coupling starts as the identity (arXiv:1807.03039, section 3.3 and appendix B).
+/// The paper's coupling network: 3×3, ReLU, 1×1, ReLU, 3×3. The last starts at zero, so a coupling
+/// starts as the identity (arXiv:1807.03039, section 3.3 and appendix B).
 #[derive(Clone)]
 pub struct ConvNetwork {
     /// Channels of the context, which follow those of the input.
@@ -27,9 +27,10 @@ pub struct ConvNetwork {
 }
 
 impl ConvNetwork {
-    /// `[B, inputs, H, W]` → `[B, outputs, H, W]` through the hidden channels, given a `context` of so many numbers
-    /// or channels, 0 for none. Parameters `conv1.{weight,bias}`, `conv2.{weight,bias}`,
-    /// `conv3.{weight,bias,log_gain}`; where the configuration asks for them, `input.{scale,shift}` and `bound`.
+    /// `[B, inputs, H, W]` → `[B, outputs, H, W]` through the hidden channels. `context` is the
+    /// number of context values or channels, 0 for none. Parameters `conv1.{weight,bias}`,
+    /// `conv2.{weight,bias}`, `conv3.{weight,bias,log_gain}`, and `input.{scale,shift}` and `bound`
+    /// if configured.
     pub(crate) fn new(
         config: &GlowConfig,
         inputs: usize,
@@ -63,7 +64,7 @@ impl ConvNetwork {
         })
     }
 
-    /// The output for `x` `[B, I, H, W]`, the channels of the context among its own.
+    /// The output for `x` `[B, I, H, W]`, whose last channels are the context.
     fn run(&self, x: &Tensor) -> Result<Tensor> {
         let x = &match &self.input {
             Some(input) => input.forward(x)?,
@@ -173,7 +174,7 @@ impl Conditioner for BoundNetwork {
     }
 }
 
-/// relu(scale ⊙ x + shift), which stands before the first convolution of some models.
+/// relu(scale ⊙ x + shift), before the first convolution of some models.
 #[derive(Clone)]
 struct InputMap {
     scale: Tensor,
@@ -203,7 +204,8 @@ impl InputMap {
     }
 }
 
-/// How much faster than its weights the gain of a [`ZeroConv`] learns (arXiv:1807.03039, published code).
+/// Learning rate of the gain of a [`ZeroConv`] relative to its weights (arXiv:1807.03039, published
+/// code).
 const GAIN_RATE: f64 = 3.0;
 
 /// A 3×3 convolution that starts at zero, with a learned gain: exp(3·log_gain) ⊙ (w ∗ x + b).
@@ -249,8 +251,8 @@ impl ZeroConv {
         self.add_border(y, &weight)
     }
 
-    /// Makes of `y`, what `weight` `[O, I, 3, 3]` makes of an image between zeros, what it makes of the same
-    /// image within the padding: every number of a frame of ones adds its weights, the same in each image.
+    /// Corrects `y`, the output of `weight` `[O, I, 3, 3]` under zero padding, for the padding of
+    /// this convolution. A frame of ones adds its weights, the same in each image.
     fn add_border(&self, y: Tensor, weight: &Tensor) -> Result<Tensor> {
         if self.padding == Padding::Zeros {
             return Ok(y);
@@ -262,7 +264,7 @@ impl ZeroConv {
         y.broadcast_add(&border)
     }
 
-    /// The plain convolution of equal effect.
+    /// Weight and bias of the equivalent plain convolution.
     fn weight_and_bias(&self) -> Result<(Tensor, Tensor)> {
         let gain = (&self.log_gain * GAIN_RATE)?.exp()?;
         let weight = self

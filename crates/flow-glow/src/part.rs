@@ -16,7 +16,7 @@ use flow_core::{
 use std::ops::Deref;
 use std::sync::OnceLock;
 
-/// A map that levels are made of.
+/// A layer of a level.
 pub enum Part {
     /// Trades space for channels.
     Squeeze(Squeeze),
@@ -24,11 +24,11 @@ pub enum Part {
     Step(Chain<Part>),
     /// ActNorm and 1×1 convolution.
     Mixing(Mixing),
-    /// Moves half of the channels by what a network makes of the other half.
+    /// Transforms half of the channels by a network's output for the other half.
     Coupling(Coupling<Box<dyn Transform>, ConvNetwork>),
-    /// The 1×1 convolution that levels of some models end with.
+    /// A 1×1 convolution at the end of the levels of some models.
     Conv1x1(InvertibleConv1x1),
-    /// Whitens the half of the channels that leaves.
+    /// Whitens the half of the channels that is factored out.
     Split(SplitPrior),
 }
 
@@ -47,10 +47,10 @@ impl Deref for Part {
     }
 }
 
-/// Place of a step of flow.
+/// Position of a step of flow.
 #[derive(Clone, Copy, Debug)]
 pub struct Place {
-    /// C, the channels of its images.
+    /// C, the channels of its input.
     pub channels: usize,
     /// Index in its level, from 0.
     pub step: usize,
@@ -59,7 +59,8 @@ pub struct Place {
 }
 
 impl Part {
-    /// A step of flow on `[B, C, H, W]`. Parameters below `actnorm`, `conv1x1` and `coupling.network`.
+    /// A step of flow on `[B, C, H, W]`. Parameters below `actnorm`, `conv1x1` and
+    /// `coupling.network`.
     pub fn step(
         config: &GlowConfig,
         precision: Precision,
@@ -94,9 +95,9 @@ impl Part {
         ])?))
     }
 
-    /// A level: `[B, channels, H, W]` → `[B, 4·channels, H/2, W/2]`. Where there is a split, the second half of the
-    /// channels leaves it white. Parameters below `steps.{k}`, `split` and, if the model's levels end in one,
-    /// `conv1x1`.
+    /// A level: `[B, channels, H, W]` → `[B, 4·channels, H/2, W/2]`. A split whitens the second
+    /// half of the channels. Parameters below `steps.{k}`, `split` and, if the model's levels end
+    /// in one, `conv1x1`.
     pub fn level(
         config: &GlowConfig,
         precision: Precision,
@@ -139,7 +140,7 @@ impl Part {
     }
 
     /// # Errors
-    /// If one of the matrices in it has no inverse; the error names its parameters.
+    /// If one of its matrices is singular; the error names the parameters.
     pub(crate) fn check_inverse(&self) -> Result<()> {
         match self {
             Self::Step(step) => step.parts().iter().try_for_each(Self::check_inverse),
@@ -154,7 +155,7 @@ impl Part {
 pub struct Mixing {
     pub(crate) actnorm: ActNorm,
     pub(crate) conv1x1: InvertibleConv1x1,
-    /// Place of the parameters of both.
+    /// Prefix of the parameters of both.
     name: String,
 }
 
@@ -166,7 +167,7 @@ impl Mixing {
     /// The inverse of its `map`.
     ///
     /// # Errors
-    /// If there is none; the error names the parameters to blame.
+    /// If `map` is singular; the error names the parameters to blame.
     fn inverse_of(&self, map: &AffineMap) -> Result<AffineMap> {
         map.inverted().or_else(|_| {
             self.conv1x1.inverse_map()?;
@@ -219,7 +220,7 @@ impl Bijection for Mixing {
     }
 }
 
-/// A mixing whose matrix, and its inverse once it is asked for, serve many batches.
+/// A mixing whose matrix serves many batches, as does its inverse after the first use.
 struct FrozenMixing<'a> {
     mixing: &'a Mixing,
     map: AffineMap,

@@ -1,7 +1,6 @@
-//! The learned priors, as bijections that whiten: under the model every latent is standard normal.
+//! Learned priors, as whitening bijections: under the model every latent is standard normal.
 //!
-//! Adding ln p(z₂ | z₁) to the likelihood, as the published code does, gives the same number by a
-//! second code path.
+//! The published code adds ln p(z₂ | z₁) to the likelihood instead; the number is the same.
 
 use crate::config::GlowConfig;
 use crate::conventions::{Conventions, Half, PriorForm};
@@ -11,10 +10,10 @@ use flow_core::params::{Init, ParamBuilder};
 use flow_core::runs::Rows;
 use flow_core::{Bijection, LatentShapes, Limit, Whiten, standard_normal_log_prob};
 
-/// Puts the half of the channels that is kept first, and whitens the other by a Gaussian predicted from it
-/// (arXiv:1605.08803, section 3.6, with the learned prior of arXiv:1807.03039's published code).
+/// Puts the kept half of the channels first, and whitens the other by a Gaussian predicted from it
+/// (arXiv:1605.08803, section 3.6; the learned prior is that of arXiv:1807.03039's published code).
 ///
-/// Under every other [`PriorForm`] the half that is taken out leaves as it is; the prior of its level
+/// Under every other [`PriorForm`] the other half stays as it is, and the prior of its level
 /// whitens it.
 pub struct SplitPrior {
     channels: usize,
@@ -41,7 +40,7 @@ impl SplitPrior {
     }
 
     /// # Errors
-    /// If there are more or fewer channels.
+    /// If the number of channels differs.
     fn check(&self, x: &Tensor) -> candle_core::Result<()> {
         match *x.dims() {
             [_, channels, _, _] if channels == self.channels => Ok(()),
@@ -53,7 +52,7 @@ impl SplitPrior {
         }
     }
 
-    /// The Gaussian of what is taken out given what is kept, `[B, C, H, W]`.
+    /// The Gaussian of the half that is factored out, given the kept half, `[B, C, H, W]`.
     fn whiten(&self, kept: &Tensor) -> candle_core::Result<Option<Whiten>> {
         let Some(conv) = &self.conv else {
             return Ok(None);
@@ -101,24 +100,24 @@ impl Bijection for SplitPrior {
     }
 }
 
-/// The prior of a latent that depends on no other one, but on the condition if there is any.
+/// The prior of a latent that depends on the condition alone, if on anything.
 pub(crate) struct LatentPrior(Gaussian);
 
 /// Means and, after them, ln std.
 enum Gaussian {
     /// `[1, 2C]`, or of each element `[1, 2C, H, W]`.
     Table(Tensor),
-    /// The same, and a row that each class adds to it, `[classes, …]`.
+    /// The same, plus a row for each class, `[classes, …]`.
     OfClass(Tensor, Tensor),
-    /// The same, and what each of K numbers adds, times it, `[K, …]`.
+    /// The same, plus a row for each of K numbers times that number, `[K, …]`.
     OfNumbers(Tensor, Tensor),
-    /// What a convolution makes of these zeros, `[1, C, H, W]`.
+    /// A convolution's output for these zeros, `[1, C, H, W]`.
     OfZeros(ZeroConv, Tensor),
 }
 
 impl LatentPrior {
-    /// For latents of shape `[C, H, W]`. Parameters `gaussian` and, with a condition, `class_gaussian` or
-    /// `condition_gaussian`, or those below `conv`, or none.
+    /// For latents of shape `[C, H, W]`. Parameters `gaussian` and, with a condition,
+    /// `class_gaussian` or `condition_gaussian`; or those below `conv`; or none.
     pub(crate) fn new(
         form: PriorForm,
         config: &GlowConfig,
@@ -209,15 +208,15 @@ impl Bijection for LatentPrior {
     }
 }
 
-/// The priors of all levels: latents `[B, D]` → the same, white.
+/// The priors of all levels, as a bijection of latents `[B, D]`.
 pub(crate) struct Priors<P = LatentPrior> {
-    /// None where the level itself whitens its latents.
+    /// `None` where the level itself whitens its latents.
     levels: Vec<Option<P>>,
     latents: LatentShapes,
 }
 
 impl Priors {
-    /// Those of the splits below `levels.{l}.split`, that of the last level below `prior`.
+    /// Parameters of the splits below `levels.{l}.split`, those of the last level below `prior`.
     pub(crate) fn new(
         config: &GlowConfig,
         latents: &LatentShapes,
@@ -245,7 +244,7 @@ impl Priors {
         })
     }
 
-    /// ln p of those latents in `y` `[B, D]` that have a prior here, given `context`, `[B]`.
+    /// ln p `[B]` of the latents in `y` `[B, D]` that have a prior here, given `context`.
     pub(crate) fn log_prob_given(
         &self,
         y: &Tensor,
@@ -271,8 +270,8 @@ impl<P> Priors<P> {
         &self.levels
     }
 
-    /// The latents in `rows` `[B, D]` and their priors: those of the last level, then the others in their order, in
-    /// which sums over levels are taken.
+    /// The latents in `rows` `[B, D]` with their priors: the last level, then the others in order.
+    /// Sums over levels are taken in this order.
     fn top_first(&self, rows: &Tensor) -> candle_core::Result<Vec<(Tensor, &Option<P>)>> {
         let latents = self.latents.split(rows)?.into_iter();
         let mut levels = latents.zip(&self.levels).collect::<Vec<_>>();
@@ -280,7 +279,7 @@ impl<P> Priors<P> {
         Ok(levels)
     }
 
-    /// The same architecture of other priors.
+    /// The same architecture with other priors.
     fn with<'a>(
         &'a self,
         prior: impl Fn(&'a P) -> candle_core::Result<Box<dyn Bijection + 'a>>,
@@ -349,8 +348,8 @@ impl<P: Bijection> Bijection for Priors<P> {
     }
 }
 
-/// The Gaussian of which the first half of the channels is the mean, the second ln std: `[B, 2C]` or
-/// `[B, 2C, H, W]`.
+/// The Gaussian whose mean is the first half of the channels and whose ln std is the second: `[B,
+/// 2C]` or `[B, 2C, H, W]`.
 fn halves(gaussian: &Tensor) -> candle_core::Result<Whiten> {
     let half = gaussian.dim(1)? / 2;
     let part = |start| {

@@ -1,4 +1,4 @@
-//! From pixels to what a flow sees, and back.
+//! Maps from pixels to the input of a flow, and back.
 //!
 //! A density on continuous values says nothing about discrete pixels until noise fills the gaps
 //! between them (uniform dequantisation; Theis, van den Oord & Bethge 2016, arXiv:1511.01844):
@@ -9,9 +9,9 @@
 //! ln P(image) ≥ ln p(x) + Σ ln|dx/dp| − C·H·W · ln 2^bits
 //! ```
 //!
-//! A model can learn where its noise lies: then u ~ q(u | image), and the bound loses ln q(u | image), which
-//! `dequantizer` counts. The last two terms above are counted here and nowhere else. The mean over several u of what is bounded is a
-//! tighter bound: see [`importance_weighted`].
+//! With learned noise u ~ q(u | image), and the bound loses ln q(u | image), which `dequantizer`
+//! computes. The last two terms above are computed here and nowhere else. The mean of the
+//! likelihoods over several u gives a tighter bound: see [`importance_weighted`].
 
 use crate::config::{GlowConfig, Preprocessing};
 use crate::{Error, equalization};
@@ -28,8 +28,8 @@ pub(crate) fn dequantize(
     fill(config, &values(config, images, noise.dtype())?, noise)
 }
 
-/// Pixels `[B, C, H, W]` in u8 → the x of the same shape in `dtype` that lies in the middle of all that
-/// [`quantize`] turns into these pixels, u = ½: as far from any other image as an x can be.
+/// Pixels `[B, C, H, W]` in u8 → x of the same shape in `dtype`, with u = ½. This x lies in the
+/// middle of all that [`quantize`] turns into these pixels, as far from other images as possible.
 pub fn center(config: &GlowConfig, images: &Tensor, dtype: DType) -> Result<Tensor> {
     let values = values(config, images, dtype)?;
     let half = values.zeros_like()?.affine(1.0, 0.5)?;
@@ -55,7 +55,7 @@ fn fill(config: &GlowConfig, values: &Tensor, noise: &Tensor) -> Result<(Tensor,
         Preprocessing::Centered => return Ok(((p - 0.5)?, counts)),
         Preprocessing::Unit => return Ok((p, counts)),
         Preprocessing::Logit { alpha } => {
-            // Each tail from its own end, where its digits are.
+            // Each tail is computed from its own end, where its digits are.
             let ln = |tail: Tensor| tail.affine(1.0 - 2.0 * alpha, *alpha)?.log();
             let (ln_q, ln_p) = (ln(p.affine(-1.0, 1.0)?)?, ln(p)?);
             let slopes = (&ln_p + &ln_q)?.affine(-1.0, (1.0 - 2.0 * alpha).ln())?;
@@ -66,10 +66,10 @@ fn fill(config: &GlowConfig, values: &Tensor, noise: &Tensor) -> Result<(Tensor,
     Ok((x, (counts + slopes.flatten_from(1)?.sum(1)?)?))
 }
 
-/// x `[B, C, H, W]` → pixels in u8: the nearest that the model can mean, stretched to 0..=255.
+/// x `[B, C, H, W]` → pixels in u8: the nearest that the model can represent, stretched to 0..=255.
 ///
 /// # Errors
-/// [`Error::NonFiniteImages`] if a number is not finite: no pixel stands for it.
+/// [`Error::NonFiniteImages`] if a number is NaN or infinite.
 pub fn quantize(config: &GlowConfig, x: &Tensor) -> crate::Result<Tensor> {
     let rows = finite_rows(x)?;
     let (bad, all) = (rows.iter().filter(|&&row| !row).count(), rows.len());
@@ -92,19 +92,19 @@ pub fn quantize(config: &GlowConfig, x: &Tensor) -> crate::Result<Tensor> {
     Ok(pixels.to_dtype(DType::U8)?)
 }
 
-/// An image that is not what it was.
+/// A changed image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// Its place in the batch, from 0.
+    /// Its index in the batch, from 0.
     pub image: usize,
-    /// Its numbers that differ: pixels of every channel.
+    /// Number of changed values: pixels of every channel.
     pub pixels: usize,
     /// The largest difference, of 255.
     pub largest: u8,
 }
 
-/// The u8 images `[B, C, H, W]` of which `returned` differs from what the model keeps of `images`,
-/// which at 8 bits is all of it.
+/// The u8 images `[B, C, H, W]` in which `returned` differs from `images`, as far as the model
+/// keeps their bits. At 8 bits it keeps all of them.
 pub fn changes(
     config: &GlowConfig,
     images: &Tensor,
@@ -125,11 +125,12 @@ pub fn changes(
     Ok(pairs.enumerate().filter_map(change).collect())
 }
 
-/// Bits per dimension of one image from those under each of several draws of noise, one or more: those of the
-/// mean of the K likelihoods, −log₂((1/K) Σ 2^(−D·bₖ)) / D by log-sum-exp.
+/// Bits per dimension of one image from K ≥ 1 draws of noise: −log₂((1/K) Σ 2^(−D·bₖ)) / D by
+/// log-sum-exp, the bits of the mean likelihood.
 ///
-/// In expectation the bound is tighter the more draws there are (Burda, Grosse & Salakhutdinov 2016,
-/// arXiv:1509.00519, theorem 1). One draw is what it is, to the bit; a draw that is not finite is the result.
+/// More draws give a tighter bound in expectation (Burda, Grosse & Salakhutdinov 2016,
+/// arXiv:1509.00519, theorem 1). One draw is returned unchanged, to the bit; a draw that is not
+/// finite is the result.
 pub fn importance_weighted(config: &GlowConfig, draws: &[f64]) -> f64 {
     if let Some(&bad) = draws.iter().find(|bits| !bits.is_finite()) {
         return bad;

@@ -6,10 +6,12 @@ use crate::Result;
 use candle_core::Device;
 use flow_core::runs::{self, RunLength};
 
-/// Images in a run of an accelerator, where what counts is how often an operation is launched: a bound on memory.
+/// Largest number of images in a run of an accelerator. Launches dominate its time, so this only
+/// bounds memory.
 pub(crate) const RUN_OF_ACCELERATOR: usize = 256;
 
-/// `work` on all runs of `length` images that make up `count`, in their order; of more on an accelerator.
+/// `work` on all runs of `length` images that make up `count`, in order. Runs of an accelerator are
+/// longer.
 pub(crate) fn in_runs<T: Send>(
     device: &Device,
     count: usize,
@@ -23,7 +25,7 @@ pub(crate) fn in_runs<T: Send>(
     runs::in_runs(device, count, length, work)
 }
 
-/// `work` on all of `items`, in their order; on the CPU each thread takes one at a time.
+/// `work` on all of `items`, in order. On the CPU each thread takes one at a time.
 pub(crate) fn side_by_side<T: Send, U: Send>(
     device: &Device,
     items: Vec<T>,

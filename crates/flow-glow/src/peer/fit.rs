@@ -1,4 +1,4 @@
-//! How each setting of a model gets into a program.
+//! Support for each setting of a model in a program.
 
 use super::{Fit, Peer, Setting};
 use crate::config::{Coupling, Dequantization, GlowConfig, Preprocessing, ScaleMap};
@@ -60,7 +60,7 @@ impl Peer {
         }
     }
 
-    /// nflows scales first, but for the inverse of a coupling by e^raw, whose inverse is e^−raw.
+    /// nflows scales first, except in the inverse of a coupling by e^raw, whose inverse is e^−raw.
     fn affine_order(self, config: &GlowConfig) -> Fit {
         let is_odd = matches!(config.scale_map, ScaleMap::Exp | ScaleMap::ExpTanh { .. });
         match (self, config.conventions.affine_order) {
@@ -71,7 +71,8 @@ impl Peer {
         }
     }
 
-    /// One more hidden channel makes up for another border in a coupling network; the prior of a split has none.
+    /// One more hidden channel compensates for another border in a coupling network. The prior of a
+    /// split has no hidden channel.
     fn padding(self, config: &GlowConfig) -> Fit {
         let own = match self {
             Self::Nflows | Self::Normflows => Padding::Zeros,
@@ -100,7 +101,7 @@ impl Peer {
         })
     }
 
-    /// `convolution` is what normflows makes up for a prior by convolution with.
+    /// `convolution` is normflows' substitute for a prior by convolution.
     fn prior(self, form: PriorForm, convolution: Fit) -> Fit {
         match (self, form) {
             (Self::Nflows, PriorForm::Standard)

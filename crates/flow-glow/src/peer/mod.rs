@@ -1,4 +1,4 @@
-//! Programs with Glows of their own: which settings theirs has, and what an export makes up for.
+//! Other programs with a Glow: the settings that they have, and what an export compensates for.
 
 mod fit;
 
@@ -17,18 +17,18 @@ pub enum Peer {
     Rosinality,
 }
 
-/// How a setting of a model gets into a program.
+/// Support for a setting of a model in a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fit {
     /// The program's Glow has it.
     Own,
-    /// The weights make up for it.
+    /// The exported weights compensate for it.
     Weights,
-    /// A part that the program has makes up for it, added to its Glow.
+    /// An added layer of the program compensates for it.
     Part,
-    /// It concerns pixels, which the program gets after it.
+    /// It concerns pixels, and the program works on what follows them.
     Outside,
-    /// Not at all.
+    /// No support.
     Missing,
 }
 
@@ -145,7 +145,7 @@ impl Peer {
         }
     }
 
-    /// The settings of `config` that are not the program's own, and how each gets into it.
+    /// The settings of `config` that the program lacks, each with its support.
     pub fn differences(self, config: &GlowConfig) -> Vec<(Setting, Fit)> {
         let fits = Setting::ALL.map(|setting| (setting, self.fit(setting, config)));
         let mut fits = fits.to_vec();
@@ -153,7 +153,7 @@ impl Peer {
         fits
     }
 
-    /// The settings of `config` that nothing makes up for.
+    /// The settings of `config` that an export cannot compensate for.
     pub fn obstacles(self, config: &GlowConfig) -> Vec<Setting> {
         let differences = self.differences(config).into_iter();
         let missing = differences.filter(|(_, fit)| *fit == Fit::Missing);

@@ -1,15 +1,15 @@
-//! Files of other formats, told by how they begin.
+//! Detection of other file formats, by their first bytes.
 
 use std::path::Path;
 
-/// Bytes of a file that are enough to tell its format.
+/// Number of bytes that suffice to detect a format.
 pub(super) const ENOUGH: u64 = 512;
 
-/// Where the name of the first entry of a zip archive begins, and where its length stands.
+/// Offsets in a zip archive of the name of the first entry, and of its length.
 const ZIP_NAME: usize = 30;
 const ZIP_NAME_LENGTH: std::ops::Range<usize> = 26..28;
 
-/// Formats that begin with bytes of their own.
+/// Formats with magic bytes.
 const FORMATS: [(&[u8], &str); 11] = [
     (b"\x93NUMPY", "a NumPy array (.npy)"),
     (b"\x89PNG", "a PNG picture"),
@@ -20,7 +20,7 @@ const FORMATS: [(&[u8], &str); 11] = [
     (b"\0\0\x08\x01", "an IDX file of labels"),
     (b"\0\0\x08\x03", "an IDX file of images"),
     (b"PAR1", "a Parquet file"),
-    // PyTorch before 1.6: a pickle of a long number that stands for the format.
+    // PyTorch before 1.6: a pickle of the format's magic number.
     (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.", PYTORCH),
     (b"PK\x05\x06", "an empty zip archive"),
 ];
@@ -28,8 +28,8 @@ const FORMATS: [(&[u8], &str); 11] = [
 const PYTORCH: &str = "a PyTorch checkpoint";
 const GZIP: &str = "a file under gzip";
 
-/// One line about a file that begins with `bytes` and is no safetensors file: its format, and what to
-/// do; nothing if the format is unknown.
+/// A line about a file that begins with `bytes` and is not in safetensors format: its format, and
+/// what to do. `None` if the format is unknown.
 pub(super) fn explain(bytes: &[u8], path: &Path) -> Option<String> {
     let format = format(bytes, path)?;
     let advice = match format {
@@ -40,7 +40,7 @@ pub(super) fn explain(bytes: &[u8], path: &Path) -> Option<String> {
     Some(format!("it looks like {format}; {advice}"))
 }
 
-/// In words that follow "it looks like".
+/// The format, in words that follow "it looks like".
 fn format(bytes: &[u8], path: &Path) -> Option<&'static str> {
     let by_magic = FORMATS.iter().find(|(magic, _)| bytes.starts_with(magic));
     let by_content = || match bytes {
@@ -52,7 +52,7 @@ fn format(bytes: &[u8], path: &Path) -> Option<&'static str> {
     by_magic.map(|(_, name)| *name).or_else(by_content)
 }
 
-/// What a zip archive holds, by the name of its first entry.
+/// Content of a zip archive, by the name of its first entry.
 fn archive(bytes: &[u8]) -> &'static str {
     let length = bytes.get(ZIP_NAME_LENGTH);
     let length = length.map_or(0, |bytes| {
@@ -68,7 +68,7 @@ fn archive(bytes: &[u8]) -> &'static str {
     }
 }
 
-/// A cut at the end may lie within a character.
+/// The cut at the end may lie within a character.
 fn is_text(bytes: &[u8]) -> bool {
     let text = match str::from_utf8(bytes) {
         Ok(text) => text,

@@ -14,26 +14,26 @@ use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use std::collections::BTreeSet;
 use std::fmt;
 
-/// Dimensions of a tensor; a convolution's weight has four.
+/// Largest rank of a tensor; a convolution's weight has four dimensions.
 const MAX_RANK: usize = 4;
 
-/// Bytes of a tensor's name; those of parameters have about fifty.
+/// Longest name of a tensor, in bytes; those of parameters have about fifty.
 const MAX_NAME: usize = 200;
 
-/// A tensor costs about 400 bytes beside its numbers. So that this stays within four times the file's
-/// size, each tensor beyond the first [`FEW`] has to bring so many bytes.
+/// File bytes required per tensor beyond the first [`FEW`]. A tensor costs about 400 bytes of
+/// memory beside its numbers; this keeps the total within four times the file's size.
 const BYTES_PER_TENSOR: u64 = 160;
 const FEW: u64 = 4096;
 
-/// What a file holds, in no more memory than three times its text.
+/// The parsed header, in at most three times the memory of its text.
 pub(super) struct Header<'a> {
     /// In the order of the numbers.
     pub(super) entries: Vec<Entry<'a>>,
-    /// What stands under `flow` in the metadata.
+    /// The text under `flow` in the metadata.
     pub(super) text: Option<String>,
 }
 
-/// A tensor as it is announced.
+/// A tensor as the header announces it.
 pub(super) struct Entry<'a> {
     pub(super) name: &'a str,
     pub(super) dtype: Dtype,
@@ -59,7 +59,7 @@ impl<'a> Header<'a> {
             .map_err(one_line)
     }
 
-    /// An error unless the tensors lie side by side and take exactly the `data` bytes that follow the
+    /// An error unless the tensors lie side by side and fill exactly the `data` bytes after the
     /// header.
     pub(super) fn check(&self, data: u64) -> Result<(), String> {
         let mut names = BTreeSet::new();
@@ -97,12 +97,12 @@ impl<'a> Header<'a> {
 }
 
 impl Entry<'_> {
-    /// How many bytes of the file its numbers take.
+    /// Bytes that its numbers take in the file.
     pub(super) fn length(&self) -> u64 {
         self.offsets[1] - self.offsets[0]
     }
 
-    /// How many bytes numbers of this shape and type take; `None` if nobody can count so far.
+    /// Bytes that numbers of this shape and type take; `None` on overflow.
     fn bytes(&self) -> Option<u64> {
         let mut dims = self.shape.as_slice().iter();
         let bytes = self.dtype.bitsize() as u64 / 8;
@@ -122,7 +122,7 @@ impl<'de> Deserialize<'de> for Shape {
     }
 }
 
-/// Reads at most so many tensors.
+/// Reads at most a given number of tensors.
 struct HeaderVisitor {
     most: usize,
 }
@@ -146,7 +146,7 @@ impl<'de> Visitor<'de> for HeaderVisitor {
             flow: Option<String>,
         }
         let (mut entries, mut text) = (Vec::new(), None);
-        // Names are taken as they stand in the text: those of parameters need no escapes.
+        // Names are taken verbatim: those of parameters need no escapes.
         while let Some(name) = map.next_key::<&str>()? {
             if name == "__metadata__" {
                 text = map.next_value::<Metadata>()?.flow;

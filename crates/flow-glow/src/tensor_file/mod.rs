@@ -1,6 +1,6 @@
-//! Reads safetensors files that nobody should trust, and writes them.
+//! Reader for untrusted safetensors files, and the writer.
 //!
-//! The crate safetensors wants the whole file in memory and takes memory for whatever a header says.
+//! The crate safetensors needs the whole file in memory and allocates whatever a header announces.
 //! Here the [`header`] is checked against the file's size first, and tensors are read one by one.
 
 mod foreign;
@@ -21,26 +21,26 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// What the floats of a file may be.
+/// Floats that a file may hold.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Floats {
-    /// Any number, infinity and NaN too.
+    /// All floats, infinity and NaN too.
     Any,
-    /// Finite ones.
+    /// Finite floats.
     Finite,
 }
 
-/// Bytes before the header: its length.
+/// Bytes before the header, which hold its length.
 const PREFIX: u64 = 8;
 
-/// Reads the text under the metadata key `flow`, hands it to `parse` (`None` if there is none), and
+/// Reads the text under the metadata key `flow`, passes it to `parse` (`None` if it is absent), and
 /// reads the tensors if that succeeds.
 ///
-/// Takes no more memory than four times the file's size and two mebibytes.
+/// Memory is at most four times the file's size and two mebibytes.
 ///
 /// # Errors
-/// If the file cannot be read, or is not what the format demands, or holds other numbers than
-/// `floats`, or with the reason that `parse` gives.
+/// If the file cannot be read or violates the format; if it holds other numbers than `floats`; or
+/// with the reason that `parse` gives.
 pub(crate) fn read<T>(
     path: &Path,
     device: &Device,
@@ -51,7 +51,7 @@ pub(crate) fn read<T>(
     read_from(file, size, path, (device, floats), parse)
 }
 
-/// As [`read`], from the `size` bytes of a source that is called `name` in errors.
+/// As [`read`], from a source of `size` bytes that errors call `name`.
 pub(crate) fn read_from<T>(
     mut source: impl Read,
     size: u64,
@@ -78,7 +78,7 @@ pub(crate) fn read_from<T>(
 /// [`finite::check`].
 ///
 /// # Errors
-/// As of a checkpoint: [`Error::Tensors`] if the file is not what the format demands.
+/// As for a checkpoint: [`Error::Tensors`] if the file violates the format.
 pub fn read_tensors(path: &Path, device: &Device) -> Result<BTreeMap<String, Tensor>> {
     match read(path, device, Floats::Any, |_| Ok(())) {
         Ok(((), tensors)) => Ok(tensors),
@@ -87,7 +87,7 @@ pub fn read_tensors(path: &Path, device: &Device) -> Result<BTreeMap<String, Ten
     }
 }
 
-/// `text` as part of a message of one line: a file may hold anything, in any length.
+/// `text` as part of a message of one line: a file may hold any text of any length.
 pub(crate) fn one_line(text: impl Display) -> String {
     const MOST: usize = 300;
     let text = text.to_string();
@@ -102,7 +102,7 @@ pub(crate) fn one_line(text: impl Display) -> String {
     line
 }
 
-/// Why a file was not read.
+/// Reason for not reading a file.
 enum Fault {
     Format(String),
     Refused(String),
@@ -111,8 +111,8 @@ enum Fault {
 }
 
 impl Fault {
-    /// Of a file that begins with `bytes`, whose header is wrong for a `reason` unless it is of another
-    /// format.
+    /// The fault of a file that begins with `bytes`: its format if another one is detected,
+    /// otherwise the `reason` why its header is invalid.
     fn unreadable(bytes: &[u8], path: &Path, reason: String) -> Self {
         match foreign::explain(bytes, path) {
             Some(explanation) => Self::Refused(explanation),
@@ -140,7 +140,7 @@ impl Fault {
 
 /// A file and its size.
 fn open(path: &Path) -> std::result::Result<(File, u64), Fault> {
-    // A device or a pipe has no size, and a pipe may have nobody who writes to it.
+    // Devices and pipes have no size, and reading a pipe without a writer blocks for ever.
     if path.is_dir() {
         let reason = "it is a folder; name the file in it, such as `model.safetensors`";
         return Err(Fault::Refused(reason.to_owned()));
@@ -186,7 +186,7 @@ fn header_text(
     })
 }
 
-/// Reads the numbers of a tensor, at whose beginning `source` stands.
+/// Reads the numbers of a tensor from `source`, which stands at its beginning.
 fn tensor(
     entry: &Entry<'_>,
     source: &mut impl Read,

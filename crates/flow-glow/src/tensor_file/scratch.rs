@@ -1,4 +1,4 @@
-//! A file for tensors that are seldom needed, so that they take no memory.
+//! A file for tensors that are seldom needed, which keeps them out of memory.
 
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
@@ -8,17 +8,17 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-/// A file without a name, which is gone when nobody has it open any more, however the process ends.
+/// A file without a name, deleted when its last handle closes, however the process ends.
 #[derive(Clone)]
 pub(crate) struct Scratch(Arc<Place>);
 
 struct Place {
     file: Mutex<File>,
-    /// What errors call it.
+    /// Its name in errors.
     path: PathBuf,
 }
 
-/// A tensor in a scratch file, until something else is written there.
+/// A tensor in a scratch file, valid until its place is overwritten.
 #[derive(Clone)]
 pub(crate) struct Stored {
     scratch: Scratch,
@@ -28,7 +28,7 @@ pub(crate) struct Stored {
 }
 
 impl Scratch {
-    /// An empty one on the disk of `folder`; errors name it as the file `name` there.
+    /// An empty file on the disk of `folder`. Errors name it as the file `name` there.
     pub(crate) fn create(folder: &Path, name: &str) -> Result<Self> {
         let path = folder.join(name);
         match tempfile::tempfile_in(folder) {
@@ -44,7 +44,7 @@ impl Scratch {
         }
     }
 
-    /// Writes `tensor` from byte `end` on, over what is there, and moves `end` behind it.
+    /// Writes `tensor` from byte `end` on, over existing content, and moves `end` behind it.
     pub(crate) fn put(&self, end: &mut u64, tensor: &Tensor) -> Result<Stored> {
         let (start, bytes) = (*end, tensor.data());
         self.at(start, "write", |file| file.write_all(&bytes))?;

@@ -1,4 +1,4 @@
-//! Writes safetensors files tensor by tensor: no more than one is copied at a time.
+//! Writer of safetensors files, tensor by tensor: at most one is copied at a time.
 
 use super::scratch::Stored;
 use crate::{Error, Result};
@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-/// A tensor that can be had: it is in memory, or it is read when it is needed.
+/// A tensor in memory, or in a file from which it is read on demand.
 #[derive(Clone)]
 pub(crate) enum Piece {
     Held(Tensor),
@@ -35,7 +35,7 @@ impl Piece {
         }
     }
 
-    /// The tensor where it is; on the CPU if it is stored.
+    /// The tensor on its device; on the CPU if it is stored.
     pub(crate) fn get(&self) -> Result<Tensor> {
         match self {
             Self::Held(tensor) => Ok(tensor.clone()),
@@ -46,7 +46,7 @@ impl Piece {
     /// Puts `tensor`, of the same shape and type, in its place.
     ///
     /// # Errors
-    /// If it is held and is no variable, or the file cannot be written.
+    /// If the held tensor is not a variable, or the file cannot be written.
     pub(crate) fn set(&self, tensor: &Tensor) -> Result<()> {
         match self {
             Self::Held(own) => Ok(params::assign(own, tensor)?),
@@ -76,8 +76,8 @@ impl Piece {
     }
 }
 
-/// Writes the tensors, and `text` under the metadata key `key`, such that `path` is at every moment the old file
-/// or the new one, whole. Equal content gives equal bytes.
+/// Writes the tensors, and `text` under the metadata key `key`, atomically: `path` is always the
+/// whole old file or the whole new one. Equal content gives equal bytes.
 ///
 /// # Errors
 /// If a file cannot be written or read.

@@ -1,8 +1,8 @@
-//! All-reduce: gradients of all ranks added up, as few large flat buffers that stay from step to step.
+//! All-reduce: gradients summed over all ranks, in a few large flat buffers that serve every step.
 //!
-//! Gradients fill a buffer in the order in which they come, which is the same on all ranks. A full one is on
-//! its way while the next is filled: by the backward pass of the next blocks where training inverts the
-//! flow, by copies where all gradients of a batch come at once.
+//! Gradients fill a buffer in the order in which they arrive, which is the same on all ranks. A
+//! full buffer is sent while the next one fills. Training by inversion overlaps this with the
+//! backward pass of the next blocks; plain training, with the copies of the batch's gradients.
 
 use super::ranks::{Alone, Ranks, gather, patience};
 use crate::Result;
@@ -12,12 +12,13 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::time::Instant;
 
-/// Numbers in a buffer: enough to make latency small beside transfer, or a quarter of a small model.
+/// Numbers in a buffer: enough to make latency small beside transfer, or a quarter of a small
+/// model.
 const LARGEST: usize = 1 << 22;
 const SMALLEST: usize = 1 << 16;
 const SHARE: usize = 4;
 
-/// All-reduce of gradients: the way of a rank's gradients to the others and back.
+/// All-reduce of gradients over ranks.
 pub struct AllReduce {
     ranks: Rc<dyn Ranks>,
     capacity: usize,
@@ -25,7 +26,7 @@ pub struct AllReduce {
 }
 
 impl AllReduce {
-    /// Among `ranks`, for a model of that many `parameters`.
+    /// Among `ranks`, for a model of `parameters` scalar parameters.
     pub fn new(ranks: Rc<dyn Ranks>, parameters: usize) -> Self {
         Self {
             ranks,
@@ -34,17 +35,17 @@ impl AllReduce {
         }
     }
 
-    /// With nobody: what a rank has is the sum.
+    /// Of one rank, whose own gradients are the sum.
     pub(super) fn alone() -> Self {
         Self::new(Rc::new(Alone), 0)
     }
 
-    /// Who takes part.
+    /// The participating ranks.
     pub fn ranks(&self) -> &dyn Ranks {
         &*self.ranks
     }
 
-    /// Rank 0's numbers in the place of everyone's.
+    /// Replaces everyone's numbers by rank 0's.
     pub(super) fn agree<const N: usize>(&self, numbers: [&mut f64; N]) -> Result<()> {
         if self.ranks.is_alone() {
             return Ok(());
@@ -60,7 +61,7 @@ impl AllReduce {
         Ok(())
     }
 
-    /// Begins with the gradients of a batch.
+    /// Begins the all-reduce of a batch's gradients.
     pub(super) fn begin(&mut self) -> Sums<'_> {
         Sums {
             all_reduce: self,
@@ -72,17 +73,17 @@ impl AllReduce {
     }
 }
 
-/// The gradients of one batch on their way.
+/// Gradients of one batch in flight.
 pub(super) struct Sums<'a> {
     all_reduce: &'a mut AllReduce,
     places: Vec<Place>,
-    /// The buffer that is being filled, and how far it is.
+    /// The buffer that is being filled, and its fill level.
     buffer: usize,
     used: usize,
     began: Instant,
 }
 
-/// Where the gradient of a parameter is.
+/// Position of a parameter's gradient.
 struct Place {
     name: String,
     shape: Shape,
@@ -91,7 +92,7 @@ struct Place {
 }
 
 impl Sums<'_> {
-    /// Hands over gradients that are final on this rank.
+    /// Sends gradients that are final on this rank.
     pub(super) fn send(&mut self, grads: &Gradients) -> Result<()> {
         if self.all_reduce.ranks.is_alone() {
             return Ok(());
@@ -115,7 +116,7 @@ impl Sums<'_> {
         self.all_reduce.ranks.advance()
     }
 
-    /// Puts the sums over all ranks into the place of what was handed over.
+    /// Replaces the sent gradients by their sums over all ranks.
     pub(super) fn receive(mut self, grads: &mut Gradients) -> Result<()> {
         if self.all_reduce.ranks.is_alone() {
             return Ok(());
@@ -125,13 +126,13 @@ impl Sums<'_> {
         for place in &self.places {
             let Range { start, end } = place.range;
             let sum = self.all_reduce.buffers[place.buffer].narrow(0, start, end - start)?;
-            // A copy, as the buffer is that of the next step too. `Tensor::copy` would copy all of it.
+            // A copy, because the next step reuses the buffer. `Tensor::copy` would copy all of it.
             grads.replace(&place.name, sum.reshape(&place.shape)?.force_contiguous()?)?;
         }
         Ok(())
     }
 
-    /// The `numbers` of each rank, one rank after the other.
+    /// The `numbers` of each rank, in rank order.
     pub(super) fn gather<const N: usize>(&self, numbers: [f64; N]) -> Result<Vec<f64>> {
         let ranks = self.all_reduce.ranks();
         let places = ranks.rank() * N..;
@@ -159,7 +160,7 @@ impl Sums<'_> {
         Ok(&buffers[self.buffer])
     }
 
-    /// Sends the buffer that is being filled on its way, and goes on with the next.
+    /// Sends the buffer that is being filled, and starts the next.
     fn dispatch(&mut self) -> Result<()> {
         if self.used > 0 {
             let filled = self.all_reduce.buffers[self.buffer].narrow(0, 0, self.used)?;

@@ -1,4 +1,4 @@
-//! The gradient of a batch, from runs of its images that are differentiated side by side.
+//! Gradient of a batch, from runs of its images that are differentiated side by side.
 
 use super::objective::Fitted;
 use super::shard::{Noise, Shard};
@@ -7,15 +7,15 @@ use crate::runs::Run;
 use flow_core::train::{Data, gradient_of_runs};
 use flow_core::{Bijection, Gradients};
 
-/// Images in a run of a batch of `count`: half of them, so that two threads have one each; enough for
-/// large matrix products, and no more. It does not depend on the number of threads, and so the sums of
-/// the runs do not.
+/// Images in a run of a batch of `count`: half of them, so two threads have one run each, but no
+/// more than large matrix products need. It is independent of the number of threads, and so are the
+/// sums over runs.
 pub(super) fn run_length(count: usize) -> usize {
     count.div_ceil(2).clamp(8, 32)
 }
 
-/// The share of u8 images `[B, C, H, W]`, a `shard` of a batch, in its mean bits per dimension, and the
-/// gradient of the objective; `seed` draws the noise. Contexts are those of the flow.
+/// Share of a `shard` of u8 images `[B, C, H, W]` in the batch's mean bits per dimension, and the
+/// gradient of the objective. `seed` draws the noise. Contexts are in the flow's form.
 pub(super) fn gradient(
     model: &Fitted,
     data: &Data,

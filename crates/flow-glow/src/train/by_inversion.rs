@@ -1,10 +1,11 @@
-//! The gradient of a batch without its activations: each block recovers its input from its output.
+//! Gradient of a batch without stored activations: each block recovers its input from its output.
 //!
-//! Forward, nothing is recorded, and of each level only the output is kept. Backward, all runs of the
-//! batch go through a block before any goes on, so that no more than one block's graph and one gradient
-//! exist at a time (arXiv:1807.03039, section 3; [`Bijection::backward`](flow_core::Bijection::backward)).
-//! Every level begins with its true output, so errors of inversion do not go on from one to the next, and
-//! ends with a comparison of the recovered input with the true one.
+//! The forward pass records no graph, and keeps only the output of each level. In the backward
+//! pass, all runs of the batch pass a block before any continues. So only one block's graph and one
+//! gradient exist at a time (arXiv:1807.03039, section 3;
+//! [`Bijection::backward`](flow_core::Bijection::backward)). Every level begins with its true
+//! output, so errors of inversion do not add up over levels. It ends with a comparison of the
+//! recovered input with the true one.
 
 use super::all_reduce::Sums;
 use super::objective::Fitted;
@@ -17,20 +18,21 @@ use flow_core::{Gradients, transfer};
 
 /// Residuals of the forward pass of a run, for the backward pass.
 struct Residuals {
-    /// Pixels and contexts, and the uniform numbers that noise was made of.
+    /// Pixels and contexts, and the uniform numbers of the dequantisation noise.
     data: Data,
     noise: Tensor,
     /// Inputs of the levels.
     inputs: Vec<Tensor>,
-    /// Latents that left the levels.
+    /// Latents that the levels factored out.
     latents: Vec<Tensor>,
-    /// Gradients in these latents.
+    /// Gradients with respect to these latents.
     grads: Vec<Tensor>,
     grad_log_det: Tensor,
 }
 
 impl Residuals {
-    /// The true output of level `l`, of which the level above has given the gradient in what it passed on.
+    /// The true output of level `l`, with the gradient that the level `above` returned for the part
+    /// that it took.
     fn output(&self, l: usize, above: Option<Returning>) -> candle_core::Result<Returning> {
         let (latent, grad) = (&self.latents[l], &self.grads[l]);
         let (x, grad) = match above {
@@ -48,8 +50,8 @@ impl Residuals {
     }
 }
 
-/// As [`batch::gradient`](super::batch::gradient), with the error of the inversion. Each part of the gradient
-/// goes into `sums` as soon as it is final.
+/// As [`batch::gradient`](super::batch::gradient), with the error of the inversion. Each part of
+/// the gradient is added to `sums` as soon as it is final.
 pub(super) fn gradient(
     model: &Fitted,
     data: &Data,
@@ -99,8 +101,8 @@ pub(super) fn gradient(
     Ok((loss, sum, inversion))
 }
 
-/// Takes all runs back through the levels, each of which begins with its true output. `take` is given the gradients of
-/// each part, run by run. Returns the gradients in the inputs of the first level.
+/// Takes all runs back through the levels, each from its true output. `take` receives the gradients
+/// of each part, run by run. Returns the gradients with respect to the inputs of the first level.
 fn backward(
     model: &Fitted,
     runs: &[Residuals],
@@ -126,8 +128,8 @@ fn backward(
     Ok((inversion, grads.collect()))
 }
 
-/// The share of a run in the bits per dimension, the gradients in the parameters of the priors, which are added to
-/// `grads`, and its residuals.
+/// A run's share of the bits per dimension, and its residuals. Gradients with respect to the
+/// parameters of the priors are added to `grads`.
 fn forward(
     model: &Fitted,
     data: Data,
@@ -141,7 +143,7 @@ fn forward(
         .map_levels(|level| data.given(level))?;
     let outputs = levels.outputs(&x)?;
     let last = outputs.last().expect("a model has a level");
-    // The gradient in one summand is that in the sum.
+    // The gradient with respect to a summand equals that with respect to the sum.
     let log_det = Var::from_tensor(&(&last.log_det + offset)?)?;
     let (mut inputs, mut latents) = (vec![x], Vec::with_capacity(outputs.len()));
     for output in outputs {
@@ -179,7 +181,7 @@ mod tests {
     use flow_core::train::Memory;
     use flow_core::{check, random};
 
-    /// Of a flow with matrices of high condition, one after the other.
+    /// The trainer of a flow whose matrices have a high condition number.
     fn trainer() -> Trainer {
         let config = GlowConfig {
             steps: 4,

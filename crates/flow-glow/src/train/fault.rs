@@ -1,4 +1,4 @@
-//! The place at which the numbers of a training stop being finite.
+//! Locates the first NaN or infinity of a training step.
 
 use super::batch;
 use super::shard::Shard;
@@ -9,16 +9,16 @@ use flow_core::train::Data;
 use flow_core::{Bijection, finite_rows};
 use std::fmt;
 
-/// What makes a loss or its gradient infinite or not a number.
+/// Cause of a loss or gradient that is infinite or NaN.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// A weight of this name.
     Parameter(String),
     /// Numbers of some images.
     Images {
-        /// The part of the model behind which they first occur, by the names of its parameters.
+        /// The first layer of the model whose output is not finite, by the names of its parameters.
         part: String,
-        /// Places of the images in the batch, from 0.
+        /// Indices of the images in the batch, from 0.
         places: Vec<usize>,
     },
     /// The gradient of the parameter of this name.
@@ -41,8 +41,8 @@ impl fmt::Display for Fault {
 }
 
 impl Trainer {
-    /// The reason why the present weights give no finite loss or gradient on these images and conditions, which are
-    /// this rank's shard of a batch as in [`shared_gradient`](Self::shared_gradient); `None` if they do.
+    /// The cause of a loss or gradient that is not finite, on the images and conditions of this
+    /// rank's shard, as in [`shared_gradient`](Self::shared_gradient). `None` if both are finite.
     pub fn find_fault(&self, data: impl Into<Data>, shard: &Shard) -> Result<Option<Fault>> {
         let data = self.state.trainable.with_contexts(data.into())?;
         for (name, weight) in self.state.params.vars() {
@@ -63,7 +63,7 @@ impl Trainer {
         Ok(None)
     }
 
-    /// The images whose numbers are not finite behind the first part of the model that makes any so.
+    /// The images that are not finite behind the first layer that makes any so.
     fn find_images(&self, data: &Data, shard: &Shard) -> Result<Option<Fault>> {
         let dimensions = self.config.image.dimensions();
         let mut found: Option<(usize, String, Vec<usize>)> = None;
@@ -89,7 +89,7 @@ impl Trainer {
         Ok(found.map(|(_, part, places)| Fault::Images { part, places }))
     }
 
-    /// Numbers of each image behind each part of the model, `[B, n]`, in the order in which it is passed.
+    /// Numbers of each image behind each layer, `[B, n]`, in the order in which data pass.
     fn parts(&self, data: &Data, noise: &Tensor) -> Result<Vec<(String, Tensor)>> {
         let model = &self.state.frozen;
         let rows = |x: &Tensor, of_each: &Tensor| {

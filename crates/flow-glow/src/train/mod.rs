@@ -1,4 +1,4 @@
-//! Training: objective, gradient, state in memory and files, and the trainer that holds them.
+//! Training: objective, gradient, state in memory and in files, and the trainer that owns them.
 
 mod all_reduce;
 mod batch;

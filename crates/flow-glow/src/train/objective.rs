@@ -1,4 +1,4 @@
-//! What training minimises: bits per dimension, and with classes how badly the model tells them apart.
+//! Training objective: bits per dimension and, with classes, the cross-entropy of their posterior.
 
 use crate::model::Glow;
 use crate::{Result, quantize};
@@ -8,22 +8,22 @@ use flow_core::distribution::log_sum_exp;
 use flow_core::params::ParamStore;
 use flow_core::train::Data;
 
-/// A model that is fitted.
+/// A model in training.
 pub(super) struct Fitted<'a> {
-    /// With a graph.
+    /// The model whose outputs record a graph.
     pub(super) trainable: &'a Glow,
-    /// The same weights without one.
+    /// The model of the same weights without a graph.
     pub(super) frozen: &'a Glow,
     pub(super) params: &'a ParamStore,
     pub(super) device: &'a Device,
     pub(super) objective: Objective,
 }
 
-/// What a run of images adds to the means over its batch.
+/// Contribution of a run of images to the means over its batch.
 pub(super) struct Share {
-    /// Of the bits per dimension.
+    /// Share of the bits per dimension.
     pub(super) bits_per_dim: Tensor,
-    /// Of what is minimised.
+    /// Share of the loss.
     pub(super) loss: Tensor,
 }
 
@@ -31,13 +31,13 @@ pub(super) struct Share {
 #[derive(Clone, Copy)]
 pub(super) struct Objective {
     pub(super) count: usize,
-    /// The weight of −ln p(class | image) beside −ln p(image | class), where it is not 0.
+    /// The weight of −ln p(class | image) relative to −ln p(image | class), if it is not 0.
     pub(super) classification: f64,
 }
 
 impl Objective {
-    /// Share of a run of which the levels made `y` `[B, D]`, with the log-determinant of everything before it,
-    /// `[B]`. The contexts of `data` are those of the flow.
+    /// Share of a run whose levels gave `y` `[B, D]`. `log_det` `[B]` covers everything before it.
+    /// The contexts of `data` are in the flow's form.
     pub(super) fn share(
         self,
         model: &Glow,
@@ -58,7 +58,7 @@ impl Objective {
         Ok(Share { bits_per_dim, loss })
     }
 
-    /// Nats of each image `[B]` → their part of the mean, in bits per dimension.
+    /// Nats of each image `[B]` → their contribution to the mean, in bits per dimension.
     fn mean(self, model: &Glow, nats: &Tensor) -> candle_core::Result<Tensor> {
         quantize::bits_per_dim(model.config(), nats)?.sum_all()? / self.count as f64
     }

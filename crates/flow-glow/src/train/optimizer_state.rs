@@ -1,5 +1,5 @@
-//! State of the optimiser: the average of every weight, and the moments of its gradient. A step needs
-//! them once, one parameter after the other, so they need not be in memory.
+//! State of the optimiser: the average of every weight and the moments of its gradient. A step
+//! needs them once, parameter by parameter, so they can live in a file.
 
 use crate::checkpoint::{AVERAGE, FIRST_MOMENT, SECOND_MOMENT};
 use crate::tensor_file::{Piece, Scratch};
@@ -10,21 +10,21 @@ use std::collections::BTreeMap;
 
 /// Averages and moments of all parameters.
 pub(super) struct OptimizerState {
-    /// By the parameter's name.
+    /// Averages and moments by the parameter's name.
     named: BTreeMap<String, ParameterPieces>,
-    /// The file that they are in, if they are not in memory, and where it ends.
+    /// The file that holds them if they are not in memory, and its end.
     shelf: Option<(Scratch, u64)>,
 }
 
 /// Average and moments of one parameter.
 struct ParameterPieces {
     average: Piece,
-    /// None until the parameter moves.
+    /// `None` until the parameter moves.
     moments: Option<[Piece; 2]>,
 }
 
 impl OptimizerState {
-    /// The averages of parameters that have not moved.
+    /// Averages of parameters that have not moved.
     pub(super) fn new(averages: impl IntoIterator<Item = (String, Var)>) -> Self {
         let new = |(name, average): (String, Var)| {
             let average = Piece::Held(average.into_inner());
@@ -54,7 +54,7 @@ impl OptimizerState {
         Ok(())
     }
 
-    /// A tensor of their own, equal to `tensor`.
+    /// A separate tensor, equal to `tensor`.
     fn keep(&mut self, tensor: &Tensor) -> Result<Piece> {
         Ok(match &mut self.shelf {
             Some((scratch, end)) => Piece::Stored(scratch.put(end, tensor)?),
@@ -69,7 +69,7 @@ impl OptimizerState {
             .map(|(name, state)| (name, &state.average))
     }
 
-    /// All of them, by their names in a `training.safetensors`.
+    /// All tensors, by their names in a `training.safetensors`.
     pub(super) fn pieces(&self) -> impl Iterator<Item = (String, Piece)> {
         self.named.iter().flat_map(|(name, state)| {
             let moments = state.moments.iter().flatten();
@@ -100,7 +100,7 @@ impl OptimizerState {
         Ok(())
     }
 
-    /// Forgets all moments but those of the parameters that `keep` names.
+    /// Drops all moments but those of the parameters that `keep` selects.
     pub(super) fn retain_moments(&mut self, keep: impl Fn(&str) -> bool) {
         for (name, state) in &mut self.named {
             if !keep(name) {
@@ -113,7 +113,7 @@ impl OptimizerState {
 impl StateStore for OptimizerState {
     type Error = Error;
 
-    /// Images always have an average.
+    /// Trainings of images always have an average.
     fn with(
         &mut self,
         name: &str,
@@ -135,7 +135,7 @@ impl StateStore for OptimizerState {
         update(&state)?;
         let vars = state.average.iter().chain(&state.moments);
         for (piece, var) in [average, first, second].into_iter().zip(vars) {
-            // A tensor in memory has changed in its place.
+            // A tensor in memory has changed in place.
             if let Piece::Stored(_) = piece {
                 piece.set(var)?;
             }

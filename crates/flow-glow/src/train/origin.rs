@@ -13,25 +13,25 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Origin {
-    /// Its file, or the name of one that ships.
+    /// Its file, or the name of a bundled model.
     pub checkpoint: String,
-    /// What it was trained on.
+    /// Name of its training data.
     pub dataset: String,
-    /// Steps that had led to it, unless another program trained it.
+    /// Number of its training steps; `None` if another program trained it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
 }
 
 impl Trainer {
-    /// Takes the weights of `checkpoint`, which `name` names in the header: once, on a fresh trainer, in place of
-    /// [`initialize`](Self::initialize).
+    /// Takes the weights of `checkpoint`, called `name` in the header. Call it once, on a fresh
+    /// trainer, instead of [`initialize`](Self::initialize).
     ///
-    /// The model may have classes or learned noise that the checkpoint lacks. Both leave the likelihood as it is
-    /// until they are trained: every class begins with the prior of the checkpoint, and the noise as even noise, to
-    /// 10⁻⁶.
+    /// The model may have classes or learned noise that the checkpoint lacks. Both leave the
+    /// likelihood unchanged until they are trained, to 10⁻⁶: every class begins with the prior of
+    /// the checkpoint, and the noise is uniform.
     ///
     /// # Errors
-    /// [`Error::Config`] if the models differ in more than that and the preprocessing.
+    /// [`Error::Config`] if the models differ in anything else but the preprocessing.
     pub fn begin_with(&mut self, checkpoint: &Checkpoint, name: &str) -> Result<()> {
         if checkpoint.header.model.extended(&self.config) != self.config {
             return Err(Error::Config(format!(
@@ -40,7 +40,7 @@ impl Trainer {
         }
         let weights: BTreeMap<_, _> = checkpoint.weights.vars().into_iter().collect();
         for (parameter, var) in self.state.params.vars() {
-            // What is new keeps its first value.
+            // New parameters keep their initial value.
             if let Some(weight) = weights.get(&parameter) {
                 var.set(&transfer::to_device(weight, &self.device)?)?;
             }
@@ -56,8 +56,8 @@ impl Trainer {
 }
 
 impl GlowConfig {
-    /// This model with what a training that begins with its weights may add: the classes and the learned
-    /// noise of `asked` where it has none, and the preprocessing of `asked`.
+    /// This model, plus what a training from its weights may add: the classes and learned noise of
+    /// `asked` where it has none, and the preprocessing of `asked`.
     #[must_use]
     pub fn extended(&self, asked: &Self) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! Saving a training, and going on from what was saved as if it had never stopped.
+//! Saves a training, and resumes it bit by bit.
 
 use super::settings::MAX_COUNT;
 use super::state::State;
@@ -11,20 +11,20 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// What the header of a `training.safetensors` holds for the tensors in it.
+/// Header of a `training.safetensors`, beside its tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ResumeRecord {
     state: Steps,
-    /// Of the last good state, whose tensors are the part `good`.
+    /// Counters of the last good state, whose tensors have the prefix `good`.
     good: Option<Steps>,
-    /// The caller's.
+    /// The caller's notes.
     notes: serde_json::Value,
 }
 
 impl Trainer {
-    /// Goes on from a `training.safetensors`. With the same batches and limits, on the same machine,
-    /// the steps that follow give the same bits as if there had been no stop.
+    /// Resumes from a `training.safetensors`. With the same batches and limits on the same machine,
+    /// the following steps give the same bits as an uninterrupted training.
     pub fn resume(path: &Path, device: &Device) -> Result<Self> {
         let (mut header, tensors) = checkpoint::read(path, device)?;
         let refuse = |reason: String| Error::Checkpoint {
@@ -74,7 +74,7 @@ impl Trainer {
         })
     }
 
-    /// Writes the averaged weights: what the other commands load.
+    /// Writes the averaged weights, which the other commands load.
     pub fn save_model(&self, path: &Path) -> Result<()> {
         let averages = self.state.optimizer.averages();
         let averages = averages.map(|(name, piece)| (name.clone(), piece.clone()));

@@ -1,4 +1,4 @@
-//! Settings of a training, and where it stands.
+//! Settings and progress of a training.
 
 use crate::{Error, Result};
 use flow_core::ops::Precision;
@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UnsoundInversion {
-    /// The step is taken from a gradient as [`Memory::Plain`] has it.
+    /// Takes the step from a gradient with stored activations, as under [`Memory::Plain`].
     #[default]
     Plain,
-    /// [`Error::UnsoundInversion`].
+    /// Stops with [`Error::UnsoundInversion`].
     Stop,
 }
 
@@ -20,24 +20,23 @@ pub enum UnsoundInversion {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainSettings {
-    /// Images of a step.
+    /// Images per step.
     pub batch_size: usize,
-    /// Settings of a step, on a gradient of bits per dimension.
+    /// Settings of a step, on the gradient of bits per dimension.
     #[serde(flatten)]
     pub optimization: Optimization,
-    /// The numbers in which the coupling networks of the model that is fitted are computed. Weights,
-    /// their average, sums, log-determinants and everything outside the networks are in f32, and so
-    /// is what is measured.
+    /// Number type of the coupling networks in training. Weights, their average, sums,
+    /// log-determinants and everything outside the networks stay in f32, and so do evaluations.
     pub precision: Precision,
-    /// What a step keeps.
+    /// Activations that a step keeps.
     #[serde(default)]
     pub memory: Memory,
-    /// What happens where inversion fails.
+    /// Reaction to failed inversion.
     #[serde(default)]
     pub unsound_inversion: UnsoundInversion,
-    /// The weight, in a model with classes, of how badly it tells them apart: of −ln p(class | image), where all
-    /// classes are equally likely, beside −ln p(image | class), which hardly depends on the class
-    /// (arXiv:2001.06448, section 3).
+    /// The weight of −ln p(class | image), under equally likely classes, in a model with classes.
+    /// The other term, −ln p(image | class), hardly depends on the class (arXiv:2001.06448, section
+    /// 3).
     #[serde(default)]
     pub classification: f64,
     /// Seeds initial weights, noise and shuffling.
@@ -66,7 +65,7 @@ impl Default for TrainSettings {
 
 impl TrainSettings {
     /// # Errors
-    /// [`Error::Config`] with the setting that cannot be.
+    /// [`Error::Config`] that names the invalid setting.
     pub fn validate(&self) -> Result<()> {
         if self.batch_size == 0 {
             let reason = "training: batch_size must be at least 1, not 0";
@@ -83,33 +82,33 @@ impl TrainSettings {
     }
 }
 
-/// More steps than any training takes; counters beyond it come from a broken file.
+/// More steps than any training takes; larger counters come from a broken file.
 pub(super) const MAX_COUNT: u64 = 1 << 53;
 
-/// Updates in which half of the learning rate, lost by the first rollback, is won back. Every further rollback
-/// doubles them: a batch that was like no other is forgotten, a rate that is too high is not.
+/// Updates that recover half of the learning rate that the first rollback lost. Every further
+/// rollback doubles them, so an outlying batch is forgotten, and a rate that is too high stays low.
 const RECOVERY_UPDATES: f64 = 50.0;
 
-/// Where training stands.
+/// Progress of a training.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Progress {
-    /// Steps taken, those that were undone among them.
+    /// Steps taken, undone ones included.
     pub step: u64,
-    /// Whole passes over the data.
+    /// Complete passes over the data.
     pub epoch: u64,
-    /// Batches taken of the epoch that is under way.
+    /// Batches taken of the current epoch.
     pub batch: u64,
     /// Time spent training, in seconds.
     pub seconds: f64,
-    /// How often training went back to its last good state.
+    /// Number of returns to the last good state.
     pub rollbacks: u32,
-    /// How many halvings of the learning rate they have left behind.
+    /// Halvings of the learning rate that remain after recovery.
     pub halvings: f64,
 }
 
 impl Progress {
-    /// What is left of the learning rate after the rollbacks.
+    /// Factor of the learning rate after rollbacks and recovery.
     pub fn learning_rate_factor(&self) -> f64 {
         (-self.halvings).exp2()
     }
@@ -128,7 +127,7 @@ impl Progress {
     }
 
     /// # Errors
-    /// [`Error::Config`] if no training can stand there.
+    /// [`Error::Config`] if a training cannot have this progress.
     pub(super) fn validate(&self) -> Result<()> {
         let counted = [self.step, self.epoch, self.batch]
             .iter()

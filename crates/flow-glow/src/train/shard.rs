@@ -1,7 +1,7 @@
-//! Images of a batch that a rank differentiates, cut into runs.
+//! Images of a batch that one rank differentiates, cut into runs.
 //!
-//! Runs belong to the whole batch, and each has its own stream of noise. An image meets the same noise whoever
-//! differentiates it, and where ranks share out whole runs, the sums are the same too.
+//! Runs belong to the whole batch, and each has its own stream of noise. An image has the same
+//! noise on any rank. If ranks share out whole runs, the sums are the same too.
 
 use super::batch::run_length;
 use super::ranks::Ranks;
@@ -12,7 +12,7 @@ use flow_core::device::is_host;
 use flow_core::{random, transfer};
 use std::ops::Range;
 
-/// Some images of a batch that lie side by side.
+/// A contiguous range of the images of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shard {
     range: Range<usize>,
@@ -28,7 +28,7 @@ impl Shard {
         }
     }
 
-    /// A rank's share of a batch of `count`; no two shares differ by more than one image.
+    /// A rank's share of a batch of `count`. Shares differ by at most one image.
     pub fn of(ranks: &dyn Ranks, count: usize) -> Self {
         let (rank, size) = (ranks.rank(), ranks.size());
         Self {
@@ -37,18 +37,18 @@ impl Shard {
         }
     }
 
-    /// Where they are in the batch.
+    /// Range of its images in the batch.
     pub fn range(&self) -> Range<usize> {
         self.range.clone()
     }
 
-    /// How many images the batch has.
+    /// Number of images in the batch.
     pub(super) fn batch_size(&self) -> usize {
         self.whole
     }
 
-    /// The runs of these images, counted from the first of them, each with its noise, of which an image takes
-    /// `dimensions` numbers. On an accelerator a run is many of the host's, with the same noise.
+    /// The runs of these images, relative to the first of them, each with its noise. An image takes
+    /// `dimensions` numbers. On an accelerator a run joins many of the host's, with the same noise.
     pub(super) fn runs(&self, device: &Device, seed: u64, dimensions: usize) -> Vec<(Run, Noise)> {
         let Range { start, end } = self.range;
         let length = run_length(self.whole);

@@ -1,4 +1,4 @@
-//! What training moves: the weights, their average, and the moments of the optimiser.
+//! State of a training: weights, their average, and the moments of the optimiser.
 
 use super::optimizer_state::OptimizerState;
 use crate::checkpoint::{AVERAGE, FIRST_MOMENT, GOOD, SECOND_MOMENT, WEIGHTS};
@@ -13,15 +13,15 @@ use flow_core::train::Steps;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The parts of a training that belong together: they are saved, and go back, as one.
+/// The parts of a training that are saved and restored together.
 pub(super) struct State {
     pub(super) params: ParamStore,
-    /// The model that is fitted.
+    /// The model whose outputs record a graph.
     pub(super) trainable: Glow,
-    /// The same without a graph.
+    /// The same model without a graph.
     pub(super) frozen: Glow,
     pub(super) optimizer: OptimizerState,
-    /// The model that sees the average, while that is in memory.
+    /// The model of the averaged weights, while they are in memory.
     averaged: Option<Arc<Glow>>,
     pub(super) steps: Steps,
 }
@@ -33,7 +33,7 @@ pub(super) struct Snapshot {
 }
 
 impl Snapshot {
-    /// The same, over what is in `scratch`.
+    /// The same snapshot, written over the content of `scratch`.
     pub(super) fn stored_in(self, scratch: &Scratch) -> Result<Self> {
         let mut end = 0;
         let store = |(name, piece): (String, Piece)| {
@@ -47,7 +47,7 @@ impl Snapshot {
 }
 
 impl State {
-    /// Weights drawn from `seed`, which are their own average.
+    /// Weights drawn from `seed`; the average starts equal to them.
     pub(super) fn new(
         config: &GlowConfig,
         precision: Precision,
@@ -60,10 +60,10 @@ impl State {
         })
     }
 
-    /// The state whose [`tensors`](Self::tensors) these are, by their parts.
+    /// The state from its [`tensors`](Self::tensors), by their parts.
     ///
     /// # Errors
-    /// If one is missing, left over, or of another shape or type than the model's.
+    /// If a tensor is missing, left over, or differs from the model's in shape or type.
     pub(super) fn from_tensors(
         config: &GlowConfig,
         precision: Precision,
@@ -122,7 +122,7 @@ impl State {
                 None
             }
         };
-        // One by one, as each is copied.
+        // Tensors are loaded one at a time, as each is copied.
         let average = ParamStore::from_tensors(self.optimizer.averages().map_while(load))?;
         if let Some(error) = failed {
             return Err(error);
@@ -137,20 +137,20 @@ impl State {
         self.optimizer.store_in(scratch)
     }
 
-    /// All tensors by their names in a `training.safetensors`. They are the state's own, not copies.
+    /// All tensors by their names in a `training.safetensors`, not copied.
     pub(super) fn pieces(&self) -> impl Iterator<Item = (String, Piece)> {
         let weights = named(&format!("{WEIGHTS}/"), &self.params).into_iter();
         let weights = weights.map(|(name, tensor)| (name, Piece::Held(tensor)));
         weights.chain(self.optimizer.pieces())
     }
 
-    /// A copy that later steps do not change: in memory, or over what is in `scratch`.
+    /// A copy that later steps leave unchanged: in memory, or over the content of `scratch`.
     pub(super) fn snapshot(&self, scratch: Option<&Scratch>) -> Result<Snapshot> {
         let mut end = 0;
         let keep = |(name, piece): (String, Piece)| {
             let tensor = piece.get()?;
             let piece = match scratch {
-                // Detached, as a copy of a variable would keep that one alive.
+                // Detached, because a copy of a variable would keep the variable alive.
                 None => Piece::Held(tensor.detach().copy()?),
                 Some(scratch) => Piece::Stored(scratch.put(&mut end, &tensor)?),
             };
@@ -162,7 +162,7 @@ impl State {
         })
     }
 
-    /// Goes back to what it was when `snapshot` was taken.
+    /// Restores the state of the `snapshot`.
     pub(super) fn restore(&mut self, snapshot: &Snapshot) -> Result<()> {
         let weights: BTreeMap<_, _> = self.params.vars().into_iter().collect();
         let tensors = &snapshot.tensors;
@@ -188,10 +188,10 @@ impl State {
         Ok(())
     }
 
-    /// The snapshot of these `tensors`, of a state of the same model.
+    /// The snapshot from these `tensors`, of a state of the same model.
     ///
     /// # Errors
-    /// If one is missing, left over, or of another shape or type than the model's.
+    /// If a tensor is missing, left over, or differs from the model's in shape or type.
     pub(super) fn snapshot_of(
         &self,
         tensors: BTreeMap<String, Tensor>,

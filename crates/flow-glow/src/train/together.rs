@@ -1,4 +1,4 @@
-//! Trainers of several ranks that are one: the same state on each, and a proof of it.
+//! Trainers of several ranks with one state: its distribution, and the check that it is the same.
 
 use super::ranks::{Ranks, gather, patience};
 use super::trainer::Trainer;
@@ -9,11 +9,11 @@ use std::time::Instant;
 
 #[allow(clippy::float_cmp)] // Counts and checksums are sent without loss.
 impl Trainer {
-    /// Gives everyone rank 0's weights, their average and moments, to the bit; and checks that all stand at the
-    /// same step, and know the same state to go back to.
+    /// Sends rank 0's weights, average and moments to everyone, bit by bit. Checks that all ranks
+    /// are at the same step and have the same last good state.
     ///
     /// # Errors
-    /// [`Error::Ranks`] if they do not, because they resumed from different files.
+    /// [`Error::Ranks`] if the ranks resumed from different files.
     pub fn unite(&mut self, ranks: &dyn Ranks) -> Result<()> {
         if ranks.is_alone() {
             return Ok(());
@@ -73,7 +73,7 @@ impl Trainer {
         }
     }
 
-    /// Of all numbers that training moves, and the last good ones.
+    /// Checksum of all numbers that training changes, and of the last good ones.
     fn checksum(&self) -> Result<u32> {
         let mut hash = 0x811c_9dc5_u32;
         let good = self.good.iter().flat_map(|good| good.tensors.values());

@@ -1,4 +1,4 @@
-//! The trainer: one model, its average, its optimiser, and the last good state of them.
+//! The trainer: one model, its average, its optimiser, and their last good state.
 
 use super::all_reduce::AllReduce;
 use super::batch;
@@ -19,17 +19,17 @@ use flow_core::{Bijection, Gradients, random};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Updates of the weights after which the state is kept as the one to go back to.
+/// Number of updates between two snapshots of the last good state.
 const KEEP_UPDATES: u64 = 100;
 
 /// Fits a [`Glow`] to images by maximum likelihood. The caller owns the loop and the data.
 ///
-/// A step that would harm the model is refused with [`Error::Diverged`], and the caller decides what
-/// happens then: [`roll_back`](Self::roll_back), or stop.
+/// A step that would harm the model is refused with [`Error::Diverged`]. The caller decides what
+/// follows: [`roll_back`](Self::roll_back), or stop.
 pub struct Trainer {
-    /// Where training stands: [`apply`](Self::apply) counts steps, the caller's loop the rest.
+    /// Progress: [`apply`](Self::apply) counts steps, the caller's loop the rest.
     pub progress: Progress,
-    /// What the caller wants to find again when it resumes.
+    /// The caller's notes, which a resumed training restores.
     pub notes: serde_json::Value,
     pub(super) config: GlowConfig,
     pub(super) settings: TrainSettings,
@@ -39,13 +39,13 @@ pub struct Trainer {
     pub(super) device: Device,
     pub(super) state: State,
     pub(super) good: Option<Snapshot>,
-    /// Where that is, if not in memory.
+    /// The file of the last good state, if it is not in memory.
     pub(super) scratch: Option<Scratch>,
 }
 
-/// The gradient of a batch, and the proof that the weights it was taken at are sound.
+/// The gradient of a batch, with the proof that its weights are sound.
 pub struct BatchGradient {
-    /// In bits per dimension.
+    /// Loss gradient in bits per dimension.
     of_loss: LossGradient,
     inversion: Option<Inversion>,
 }
@@ -63,19 +63,19 @@ impl BatchGradient {
         self.of_loss.loss
     }
 
-    /// Of what is minimised, in each parameter, before clipping: mean bits per dimension, and with
-    /// [`TrainSettings::classification`] what that adds.
+    /// Gradient of the loss with respect to each parameter, before clipping. The loss is the mean
+    /// bits per dimension, plus the term of [`TrainSettings::classification`].
     pub fn gradients(&self) -> &Gradients {
         &self.of_loss.gradients
     }
 
-    /// How exact the inversion was, if the gradient was to be taken by it; see [`StepReport::inversion`].
+    /// Error of the inversion, if the gradient used it; see [`StepReport::inversion`].
     pub fn inversion(&self) -> Option<Inversion> {
         self.inversion
     }
 }
 
-/// What one step did.
+/// Result of one step.
 #[derive(Clone, Copy, Debug)]
 pub struct StepReport {
     /// Mean bits per dimension of the batch, before the step.
@@ -84,8 +84,8 @@ pub struct StepReport {
     pub grad_norm: f64,
     /// The learning rate of the step.
     pub learning_rate: f64,
-    /// How exact the inversion was, if the gradient was to be taken by it. If it was not
-    /// [sound](Inversion::is_sound), the gradient was taken from kept activations.
+    /// Error of the inversion, if the gradient used it. After an inversion that was not
+    /// [sound](Inversion::is_sound), the gradient came from stored activations.
     pub inversion: Option<Inversion>,
 }
 
@@ -119,11 +119,11 @@ impl Trainer {
         })
     }
 
-    /// Data-dependent initialisation from u8 images `[B, C, H, W]` and their conditions, if the model takes any:
-    /// once, on a fresh trainer.
+    /// Data-dependent initialisation from u8 images `[B, C, H, W]` and their conditions, if the
+    /// model takes any. Call it once, on a fresh trainer.
     ///
     /// # Errors
-    /// If there are no images, or images or conditions are not the model's.
+    /// If there are no images, or images or conditions do not fit the model.
     pub fn initialize(&self, data: impl Into<Data>) -> Result<()> {
         let dtype = self.state.trainable.dtype();
         let data = data.into();
@@ -139,24 +139,25 @@ impl Trainer {
         self.state.reset_average()
     }
 
-    /// The gradient on u8 images `[B, C, H, W]` and, if the model takes any, their conditions, as
-    /// [`Glow::given`] takes them. Nothing changes.
+    /// The gradient on u8 images `[B, C, H, W]` and their conditions, if the model takes any, as in
+    /// [`Glow::given`]. The trainer is unchanged.
     ///
     /// # Errors
-    /// Those of [`shared_gradient`](Self::shared_gradient), as far as one process can have them.
+    /// As [`shared_gradient`](Self::shared_gradient), without [`Error::Ranks`].
     pub fn gradient(&self, data: impl Into<Data>) -> Result<BatchGradient> {
         let data = data.into();
         let shard = Shard::whole(data.samples().dim(0)?);
         self.shared_gradient(data, &shard, &mut AllReduce::alone())
     }
 
-    /// The gradient on a batch of which this rank has a `shard`: u8 images `[B, C, H, W]` and their conditions. All ranks call this with their own, and get the same, errors too. Nothing changes.
+    /// The gradient on a batch of which this rank has a `shard`: u8 images `[B, C, H, W]` and their
+    /// conditions. Each rank calls this with its own shard, and all get the same result or error.
+    /// The trainer is unchanged.
     ///
     /// # Errors
-    /// [`Error::Ranks`] if another rank is lost.
-    /// [`Error::Diverged`] if loss or gradient is not finite, or the loss lies far above those of the
-    /// last steps: an earlier step has harmed the weights, or the batch is like none before.
-    /// [`Error::UnsoundInversion`] if the settings ask for it.
+    /// [`Error::Ranks`] if another rank is lost. [`Error::Diverged`] if loss or gradient is not
+    /// finite, or the loss lies far above the recent ones. Then an earlier step has harmed the
+    /// weights, or the batch is an outlier. [`Error::UnsoundInversion`] if the settings ask for it.
     pub fn shared_gradient(
         &self,
         data: impl Into<Data>,
@@ -173,15 +174,15 @@ impl Trainer {
             Memory::Constant => self.gradient_by_inversion(&data, shard, all_reduce)?,
         };
         let LossGradient { loss, norm, .. } = &mut gradient.of_loss;
-        // Every rank has computed the same; rank 0's word makes it certain.
+        // Every rank has computed the same numbers; rank 0's make that certain.
         all_reduce.agree([loss, norm])?;
         let verdict = self.state.steps.losses.judge(*loss, *norm);
         verdict.map_err(|cause| Error::Diverged { step, cause })?;
         Ok(gradient)
     }
 
-    /// Takes the step of a gradient at the present weights. `done` is the share of the planned
-    /// training that lies behind, in 0..=1; it drives the learning rate.
+    /// Takes a step with a gradient at the present weights. `done` in 0..=1 is the completed share
+    /// of the training; it sets the learning rate.
     pub fn apply(&mut self, gradient: BatchGradient, done: f64) -> Result<StepReport> {
         self.keep_if_due(&gradient)?;
         let settings = &self.settings.optimization;
@@ -206,20 +207,20 @@ impl Trainer {
         self.apply(gradient, done)
     }
 
-    /// Keeps more or less of the forward pass from now on. Gradients change by rounding only.
+    /// Keeps more or fewer activations from now on. Gradients change by rounding only.
     pub fn set_memory(&mut self, memory: Memory, unsound_inversion: UnsoundInversion) {
         self.settings.memory = memory;
         self.settings.unsound_inversion = unsound_inversion;
     }
 
-    /// Keeps in files on the disk of `folder`, from now on, what need not be in memory: the last good state, which is
-    /// as much as weights, average and moments; and with [`Memory::Constant`], on the processor, average and moments,
-    /// which a step reads and writes parameter by parameter. The numbers stay the same. The files have no names and are
-    /// gone with the trainer, however that ends.
+    /// Moves state to files on the disk of `folder`: the last good state, which is as large as
+    /// weights, average and moments. With [`Memory::Constant`] on the CPU, average and moments move
+    /// too, and a step reads and writes them parameter by parameter. The numbers stay the same. The
+    /// files have no names and vanish with the trainer, however it ends.
     ///
     /// # Errors
-    /// If they cannot be written; errors name them `last-good-state` and `average-and-moments`. The same can then
-    /// happen to [`apply`](Self::apply) and [`model`](Self::model).
+    /// If a file cannot be written; errors name it `last-good-state` or `average-and-moments`.
+    /// [`apply`](Self::apply) and [`model`](Self::model) can then fail in the same way.
     pub fn keep_on_disk(&mut self, folder: &Path) -> Result<()> {
         let scratch = Scratch::create(folder, "last-good-state")?;
         if let Some(good) = self.good.take() {
@@ -233,16 +234,16 @@ impl Trainer {
         Ok(())
     }
 
-    /// Goes back to the last good state and halves the learning rate, which then recovers: weights,
-    /// average, moments, warm-up and the range of losses are those of then.
+    /// Restores the last good state: weights, average, moments, warm-up and the range of losses.
+    /// Halves the learning rate, which then recovers.
     ///
-    /// `progress` stays as it is, save for the count of rollbacks. The caller moves it past the batch
-    /// that was refused, so that neither the batch nor its noise, which follows `progress.step`, comes
+    /// `progress` is unchanged, except for the number of rollbacks. The caller moves it past the
+    /// refused batch. Neither the batch nor its noise, which follows `progress.step`, then comes
     /// again.
     pub fn roll_back(&mut self) -> Result<()> {
         match &self.good {
             Some(good) => self.state.restore(good)?,
-            // The first batch of all was refused, and nothing has changed since.
+            // The very first batch was refused, and nothing has changed since.
             None if self.state.steps.updates == 0 => {}
             None => return Err(Error::Config("there is no good state to go back to".into())),
         }
@@ -250,13 +251,13 @@ impl Trainer {
         Ok(())
     }
 
-    /// Whether the weights are those that training began with, or those that it last went back to or kept.
+    /// True if the weights are the initial ones, or the last good state as restored or saved.
     pub fn stands_where_it_was_good(&self) -> bool {
         let good = self.good.as_ref();
         self.state.steps.updates == good.map_or(0, |good| good.steps.updates)
     }
 
-    /// The model with the averaged weights, which evaluation and samples use.
+    /// The model with the averaged weights, for evaluation and samples.
     ///
     /// # Errors
     /// If the average is in a [file](Self::keep_on_disk) and cannot be read.
@@ -264,22 +265,22 @@ impl Trainer {
         self.state.averaged()
     }
 
-    /// What the model is.
+    /// Configuration of the model.
     pub fn config(&self) -> &GlowConfig {
         &self.config
     }
 
-    /// How it is trained.
+    /// Settings of the training.
     pub fn settings(&self) -> &TrainSettings {
         &self.settings
     }
 
-    /// What it is trained on.
+    /// Name of the training data.
     pub fn dataset(&self) -> &str {
         &self.dataset
     }
 
-    /// How many numbers the parameters hold.
+    /// Number of scalar parameters.
     pub fn parameters(&self) -> usize {
         self.state.params.element_count()
     }
@@ -318,7 +319,7 @@ impl Trainer {
                 inversion = Inversion { error, level };
             }
         }
-        // A loss that is refused whatever its gradient is needs no better one.
+        // A loss that is refused anyway needs no better gradient.
         let losses = &self.state.steps.losses;
         if inversion.is_sound() || losses.judge(bits_per_dim, 0.0).is_err() {
             return BatchGradient::new(bits_per_dim, grads, Some(inversion));
@@ -354,7 +355,7 @@ impl Trainer {
         random::derive(self.settings.seed, &format!("noise.{step}"))
     }
 
-    /// Keeps the state, which `gradient` has proved sound, unless the loss is on its way up.
+    /// Saves the state, which `gradient` has proved sound, unless the loss is rising.
     fn keep_if_due(&mut self, gradient: &BatchGradient) -> Result<()> {
         let steps = &self.state.steps;
         let due = self
@@ -362,7 +363,7 @@ impl Trainer {
             .as_ref()
             .is_none_or(|good| steps.updates >= good.steps.updates + KEEP_UPDATES);
         if due && steps.losses.is_usual(gradient.bits_per_dim()) {
-            // What is written over is not kept, nor are two of them in memory.
+            // The old state is dropped first, so that only one is in memory.
             self.good = None;
             self.good = Some(self.state.snapshot(self.scratch.as_ref())?);
         }

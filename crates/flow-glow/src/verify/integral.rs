@@ -1,4 +1,4 @@
-//! The density integrated over a slice of what the sampler can draw.
+//! The integral of the density over a slice of the sampler's range.
 
 use super::{Measured, Model, jacobian};
 use crate::Result;
@@ -7,17 +7,17 @@ use flow_core::runs::Rows;
 use flow_core::train::Data;
 use flow_core::{Bijection, linalg, standard_normal_log_prob};
 
-/// Nodes of the trapezoidal rule in each latent, from −6 to 6 in steps of 1. For a Gaussian it converges so
-/// fast that this is exact to 10⁻⁸, of which 4·10⁻⁹ are the tails.
+/// Nodes of the trapezoidal rule in each latent, from −6 to 6 in steps of 1. For a Gaussian the
+/// error is 10⁻⁸, of which the tails are 4·10⁻⁹.
 const NODES: [f64; 13] = [
     -6.0, -5.0, -4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0,
 ];
 
-/// Half the distance over which `decode` is differentiated: rounding grows as it shrinks, and the chance that
-/// a unit of a network switches in between as it grows.
+/// Half the step of the central differences of `decode`. A smaller one increases rounding; a larger
+/// one makes it likelier that a unit of a network switches in between.
 const STEP: f64 = 1e-6;
 
-/// Above so many dimensions one latent is integrated over instead of two.
+/// Above this number of dimensions one latent is integrated over instead of two.
 const MOST_FOR_A_PLANE: usize = 48;
 
 /// |∫ − 1|, where ∫ should be 1:
@@ -27,11 +27,11 @@ const MOST_FOR_A_PLANE: usize = 48;
 /// ∫ = ∫∫ p(x(a, b)) · |det ∂decode/∂z| da db / N(z₂ … z_D₋₁; 0, 1)
 /// ```
 ///
-/// p is [`Glow::log_prob`](crate::Glow::log_prob); z are the latents of a real image, but for the first and
-/// the last of them, which run over the plane. The determinant is that of `decode` by central differences,
-/// so neither the model's log-determinant nor automatic differentiation has a part in it: the integral is 1
-/// only if the density is that of what the sampler draws. It is taken on the smallest crop that the model can
-/// take, where the D×D determinants are cheap.
+/// p is [`Glow::log_prob`](crate::Glow::log_prob); z are the latents of a real image, except that
+/// the first and the last run over the plane. The determinant is that of `decode` by central
+/// differences, independent of the model's log-determinant and of automatic differentiation. So the
+/// integral is 1 only if the density is that of the sampler. It is taken on the smallest crop that
+/// the model accepts, where D×D determinants are cheap.
 pub(super) fn measure(model: &Model, data: &Data) -> Result<Measured> {
     let image = jacobian::crop(model.config, 1);
     let glow = model.in_f64(image)?;
@@ -73,7 +73,7 @@ pub(super) fn measure(model: &Model, data: &Data) -> Result<Measured> {
 /// ln of p(decode(z)) · |det ∂decode/∂z| at each z.
 fn log_masses(bijection: &dyn Bijection, nodes: &[Vec<f64>]) -> Result<Vec<f64>> {
     let dimensions = nodes[0].len();
-    // Each node, and after it two neighbours in every direction.
+    // Each node, followed by its two neighbours in every direction.
     let mut points = Vec::new();
     for node in nodes {
         points.push(node.clone());

@@ -1,4 +1,4 @@
-//! The whole model's log-determinant against the Jacobian that automatic differentiation gives.
+//! The whole model's log-determinant against the Jacobian of automatic differentiation.
 
 use super::{Measured, Model, worst};
 use crate::config::{GlowConfig, ImageShape};
@@ -8,26 +8,25 @@ use flow_core::runs::Rows;
 use flow_core::train::Data;
 use flow_core::{Bijection, check, linalg};
 
-/// Multiplications that may be spent, about half a minute on two cores: enough for a whole digit under the
+/// Budget of multiplications, about half a minute on two cores: enough for a whole digit under the
 /// small preset.
 const BUDGET: f64 = 5e10;
 
-/// Images that are differentiated if the budget allows it.
+/// Largest number of images to differentiate.
 const MOST_IMAGES: usize = 4;
 
-/// Copies of an image differentiated at a time: enough to fill the cores, and few enough that the
-/// activations of the small preset take 200 MB.
+/// Copies of an image differentiated at a time: enough to fill the cores. The activations of the
+/// small preset then take 200 MB.
 const COPIES: usize = 32;
 
 /// The largest difference between the model's ln|det| and that of the automatic Jacobian, in nats a
-/// dimension, at images x `[B, C, H, W]` in model space; and how much of it is left without that of
-/// rotations, whose determinant is 1 by definition and not quite as stored.
+/// dimension, at images x `[B, C, H, W]` in model space. The detail gives the difference without
+/// that of rotations, whose determinant is 1 by definition but not quite as stored.
 ///
-/// The Jacobian has a row for each latent, so all levels, splits and the prior are in it. It is always
-/// square and complete: where a whole image would take too long, the same weights are applied to the
-/// largest crop from the middle of the image that does not, unless `whole` is asked for. A crop goes through
-/// the same layers, since no parameter depends on the size of the image but a Gaussian of each element, which
-/// is cropped too.
+/// The Jacobian has a row for each latent, so all levels, splits and priors are in it, and it is
+/// square. Where a whole image would take too long, the same weights are applied to the largest
+/// affordable crop from its middle, unless `whole` is set. A crop passes the same layers, since
+/// only the Gaussian of each element depends on the image size, and it is cropped too.
 pub(super) fn measure(model: &Model, data: &Data, whole: bool) -> Result<Measured> {
     let config = model.config;
     let image = if whole {
@@ -69,8 +68,8 @@ pub(super) fn measure(model: &Model, data: &Data, whole: bool) -> Result<Measure
     })
 }
 
-/// ln|det| of the rotations of all 1×1 convolutions, over all pixels: what factorising the whole matrix gives
-/// beyond the convolution's own account.
+/// ln|det| of the rotations of all 1×1 convolutions, over all pixels. The automatic Jacobian
+/// contains it; the convolution's own log-determinant takes it to be 0.
 fn rotations(glow: &Glow) -> Result<f64> {
     let mut sum = 0.0;
     let levels = glow.levels();
@@ -95,7 +94,7 @@ fn affordable(config: &GlowConfig) -> ImageShape {
         .unwrap_or(crop(config, 1))
 }
 
-/// An image of `units` times the smallest side that can be squeezed as often as the model does.
+/// An image of `units` times the smallest side that the model can squeeze at every level.
 pub(super) fn crop(config: &GlowConfig, units: usize) -> ImageShape {
     let side = units << config.levels;
     let ImageShape {
@@ -106,8 +105,8 @@ pub(super) fn crop(config: &GlowConfig, units: usize) -> ImageShape {
     ImageShape::new(channels, side.min(height), side.min(width))
 }
 
-/// Multiplications for one Jacobian: forward, and twice as many back, for each dimension, nearly all of
-/// them in the coupling networks.
+/// Multiplications for one Jacobian: for each dimension a forward pass, and twice as many for the
+/// backward pass. Nearly all are in the coupling networks.
 fn cost(config: &GlowConfig, image: ImageShape) -> f64 {
     let width = config.width as f64;
     let pass: f64 = (0..config.levels)

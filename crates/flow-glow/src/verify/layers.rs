@@ -1,4 +1,4 @@
-//! What is measured of each layer: how well it inverts, and by how much it scales.
+//! Measurements of each layer: the error of its inverse, and its scales.
 
 use crate::Result;
 use crate::conventions::{Conventions, Half};
@@ -11,23 +11,23 @@ use flow_core::{Bijection, InvertibleConv1x1, check, linalg};
 /// One layer of a model on real images.
 #[derive(Clone, Debug)]
 pub struct Layer {
-    /// Where its parameters are, such as `levels.0.steps.3`; a level stands after what it consists of,
-    /// and `model` is all of them.
+    /// Prefix of its parameters, such as `levels.0.steps.3`. A level follows its own layers, and
+    /// `model` is the last.
     pub name: String,
-    /// The largest |inverse(forward(x)) − x| relative to 1 + the largest |x|, in f32. Infinite if there
-    /// is no inverse.
+    /// The largest |inverse(forward(x)) − x| relative to 1 + the largest |x|, in f32. Infinite if
+    /// the layer is singular.
     pub round_trip_f32: f64,
     /// The same in f64.
     pub round_trip_f64: f64,
-    /// Of a 1×1 convolution, that of a step or one by itself: its largest singular value over the smallest.
+    /// Condition number of a 1×1 convolution: its largest singular value over the smallest.
     pub condition: Option<f64>,
-    /// Of a step: ln of the scales of its ActNorm.
+    /// ln of the scales of a step's ActNorm.
     pub actnorm_log_scale: Option<Range>,
-    /// Of a step, a split or the prior: ln of the scales that it gives the numbers of these images.
+    /// ln of the scales that a step, a split or a prior gives to these images.
     pub log_scale: Option<Range>,
 }
 
-/// From the smallest to the largest; both are NaN if one of the numbers is.
+/// Smallest and largest number; both are NaN if any number is.
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs)]
 pub struct Range {
@@ -62,7 +62,8 @@ impl Range {
     }
 }
 
-/// Measures every layer of a model in f32 and in f64, at images x `[B, C, H, W]` in model space of these types.
+/// Measures every layer of a model in f32 and in f64. The images x `[B, C, H, W]` are in model
+/// space, in these types.
 pub(super) fn measure(single: (&Glow, &Data), double: (&Glow, &Data)) -> Result<Vec<Layer>> {
     let with_contexts = |(glow, data): (&Glow, &Data)| glow.with_contexts(data.clone());
     let contexts = [with_contexts(single)?, with_contexts(double)?];
@@ -99,12 +100,12 @@ struct Visit<'a> {
     scaling: Scaling<'a>,
 }
 
-/// The kind of a layer, by which its scales are found.
+/// The kind of a layer, which determines its scales.
 enum Scaling<'a> {
-    /// A part of a level, the conditions of the images, and the channels that it moves.
+    /// A part of a level, the conditions of the images, and the channels that it transforms.
     Part(&'a Part, &'a Data, Vec<u32>),
     Prior,
-    /// A level, or the model: its layers have the scales.
+    /// A level, or the model, whose layers have the scales.
     Whole,
 }
 
@@ -175,7 +176,8 @@ fn visits<'a>(glow: &'a Glow, data: &'a Data) -> Result<Vec<Visit<'a>>> {
     Ok(visits)
 }
 
-/// The channels of `channels` that a part moves: those that do not pass a coupling, or that a split takes out.
+/// The channels of `channels` that a part transforms: those that a coupling does not pass, or that
+/// a split factors out.
 fn moved(conventions: Conventions, part: &Part, step: usize, channels: usize) -> Vec<u32> {
     if let Part::Split(_) = part {
         let half = channels / 2;
@@ -262,11 +264,11 @@ fn condition(conv: &InvertibleConv1x1) -> candle_core::Result<f64> {
     Ok(linalg::condition(&conv.weight()?.to_vec2()?))
 }
 
-/// ln of the scales by which a bijection takes x in the channels `moved` to y in the channels `to`, where
-/// y = s ⊙ x + t and the other channels decide on s and t.
+/// ln of the scales of a bijection y = s ⊙ x + t, from the channels `moved` of x to the channels
+/// `to` of y. The other channels determine s and t.
 ///
-/// They are measured, y of ones − y of zeros, and not asked for: the layer's own account of its scale is what
-/// is in question.
+/// The scales are measured, as y of ones − y of zeros, because the layer's own account is under
+/// test.
 fn log_scale(
     bijection: &dyn Bijection,
     x: &Tensor,

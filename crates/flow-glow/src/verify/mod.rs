@@ -1,8 +1,8 @@
-//! Whether the numbers of a trained model can be trusted.
+//! Verification of a trained model's numbers.
 //!
 //! [`verify`] measures a model's own weights on real images and compares each result with a bound.
-//! The weights are in f32, as in a checkpoint, and the same numbers in f64, which tells errors of the
-//! mathematics from errors of rounding.
+//! The weights are in f32, as in a checkpoint. The same weights in f64 tell errors of the
+//! mathematics from rounding.
 
 mod integral;
 mod jacobian;
@@ -16,25 +16,26 @@ use candle_core::{DType, Device, Tensor, Var};
 use flow_core::params::ParamStore;
 use flow_core::train::Data;
 
-/// Nats a dimension. Bits per dimension are reported to four decimals; this is a seventieth of the last. The
-/// f32 rounding of stored rotations, whose determinant is taken to be 1, makes a few hundredths of it.
+/// Nats a dimension: a seventieth of the last of four reported decimals. The f32 rounding of stored
+/// rotations, whose determinant is taken to be 1, causes a few hundredths of it.
 const MAX_LOG_DET_ERROR: f64 = 1e-6;
 
-/// Relative, of one layer in f32. Rounding is 6·10⁻⁸, and a layer may cost three of those seven digits.
+/// Relative, of one layer in f32. Rounding is 6·10⁻⁸, and a layer may lose three of those seven
+/// digits.
 const MAX_LAYER_ERROR_F32: f64 = 1e-4;
 
 /// Relative, of one layer in f64, with the same allowance.
 const MAX_LAYER_ERROR_F64: f64 = 1e-12;
 
-/// Relative, of the whole model in f32: no more than half the distance between two of 256 grey values, under
-/// either preprocessing, so that pixels come back unchanged.
+/// Relative, of the whole model in f32: at most half the distance between two of 256 grey values,
+/// so pixels come back unchanged under either preprocessing.
 const MAX_MODEL_ERROR_F32: f64 = 1e-3;
 
-/// Relative, of the whole model in f64: f32 has lost four of its seven digits where f64 has lost six of its
-/// sixteen, so what exceeds this is no rounding.
+/// Relative, of the whole model in f64. f32 may lose four of its seven digits, f64 six of its
+/// sixteen; a larger error is not rounding.
 const MAX_MODEL_ERROR_F64: f64 = 1e-10;
 
-/// Of a 1×1 convolution: its inverse may cost four of the seven digits of f32.
+/// Condition number of a 1×1 convolution: its inverse may lose four of the seven digits of f32.
 const MAX_CONDITION: f64 = 1e4;
 
 /// |ln s|: 10⁶ to one. Of two numbers so far apart, f32 keeps one digit of the smaller when they are mixed.
@@ -43,43 +44,43 @@ const MAX_LOG_SCALE: f64 = 13.8;
 /// Nats a dimension, of any image: a seventh of the last of four decimals in bits per dimension.
 const MAX_PRECISION_GAP: f64 = 1e-5;
 
-/// Differentiating `decode` numerically is accurate to a few thousandths of this, the quadrature to a
-/// ten-thousandth.
+/// Error of the integral. Numerical differentiation of `decode` contributes a few thousandths of
+/// this, the quadrature a ten-thousandth.
 const MAX_INTEGRAL_ERROR: f64 = 1e-4;
 
-/// The seed of the dequantisation noise: the same report for the same model and images.
+/// The seed of the dequantisation noise: equal models and images give equal reports.
 const SEED: u64 = 0;
 
-/// What was found.
+/// Result of a verification.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// One for each thing that is checked.
+    /// One verdict for each check.
     pub verdicts: Vec<Verdict>,
-    /// What was measured of each layer.
+    /// Measurements of each layer.
     pub layers: Vec<Layer>,
 }
 
-/// A number and the bound that it has to keep.
+/// A number and its bound.
 #[derive(Clone, Debug)]
 pub struct Verdict {
-    /// What is checked.
+    /// Name of the check.
     pub check: &'static str,
-    /// What was measured; not a number if it could not be.
+    /// The measured number; NaN if the measurement failed.
     pub value: f64,
-    /// The largest value that is good.
+    /// The largest valid value.
     pub bound: f64,
-    /// The unit of `value`, on what it was measured, where it is worst; or why it could not be measured.
+    /// The unit of `value`, the data and the worst place; or why the measurement failed.
     pub detail: String,
 }
 
 impl Verdict {
-    /// Whether the value keeps the bound. What is not a number does not.
+    /// True if the value is within the bound; false for NaN.
     pub fn passed(&self) -> bool {
         self.value <= self.bound
     }
 }
 
-/// What is in question.
+/// The model under test.
 struct Model<'a> {
     config: &'a GlowConfig,
     weights: &'a ParamStore,
@@ -90,7 +91,7 @@ impl Model<'_> {
     fn in_f64(&self, image: ImageShape) -> Result<Glow> {
         let convert = |(name, var): (String, Var)| {
             let double = var.to_dtype(DType::F64)?;
-            // Of all parameters, only those of a prior of each element have a place in the image.
+            // Only a prior of each element has parameters with a position in the image.
             let has_places = name.ends_with("gaussian") && double.rank() == 4;
             let cropped = if has_places {
                 self.crop(&double, image)?
@@ -108,12 +109,12 @@ impl Model<'_> {
         Glow::new(&config, store.frozen().builder(DType::F64, &Device::Cpu))
     }
 
-    /// The middle of images, or of what the model makes of them on any level: the same pixels.
+    /// The middle of images, or of the model's output at any level: the same pixels.
     fn crop(&self, x: &Tensor, image: ImageShape) -> candle_core::Result<Tensor> {
         let whole = self.config.image;
         let cut = |x: Tensor, dim: usize, whole: usize, part: usize| {
             let shrunk = whole / x.dim(dim)?;
-            // Squares that are squeezed into one pixel stay together.
+            // Pixels that are squeezed together stay together.
             let square = 1 << self.config.levels;
             let start = (whole - part) / 2 / square * square;
             x.narrow(dim, start / shrunk, part / shrunk)
@@ -123,20 +124,20 @@ impl Model<'_> {
     }
 }
 
-/// A value to judge, and a word on it.
+/// A measured number and its description.
 struct Measured {
     value: f64,
     detail: String,
 }
 
-/// Measures the model of these weights, in f32 on the CPU, at u8 images `[B, C, H, W]` and their conditions, if
-/// the model takes any.
+/// Measures the model of these weights, in f32 on the CPU, on u8 images `[B, C, H, W]` and their
+/// conditions, if the model takes any.
 ///
-/// The log-determinant is compared on a crop where a whole image would take more than about a minute, unless
-/// `whole` asks for it.
+/// The log-determinant is compared on a crop if a whole image would take more than about a minute,
+/// unless `whole` is set.
 ///
 /// # Errors
-/// If weights, images or conditions do not fit the model. What is wrong with its numbers is in the report.
+/// If weights, images or conditions do not fit the model. Errors of its numbers are in the report.
 pub fn verify(
     config: &GlowConfig,
     weights: &ParamStore,
@@ -229,7 +230,7 @@ fn judge_layers(layers: &[Layer]) -> [Verdict; 6] {
     ]
 }
 
-/// How many parameters are NaN or infinite, and in which tensor the first of them is.
+/// Number of parameters that are NaN or infinite, and the tensor of the first of them.
 fn non_finite(weights: &ParamStore) -> Result<Measured> {
     let (mut count, mut first) = (0, String::new());
     for (name, var) in weights.vars() {
@@ -266,7 +267,7 @@ fn precision_gap(single: (&Glow, &Data), double: (&Glow, &Data)) -> Result<Measu
     })
 }
 
-/// The largest of some magnitudes, NaN if one of them is, 0 if there are none.
+/// The largest of some magnitudes; NaN if any is NaN, 0 if there are none.
 fn worst(magnitudes: impl IntoIterator<Item = f64>) -> f64 {
     let largest = magnitudes.into_iter().max_by(f64::total_cmp);
     largest.unwrap_or(0.0)

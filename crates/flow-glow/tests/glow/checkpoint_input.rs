@@ -1,6 +1,6 @@
-//! Checkpoints damaged at random, and checkpoints made to deceive: an error of one line or a model that
-//! works, and never more memory than four times the file's size. `cargo xtask fuzz checkpoint` does the
-//! same at length.
+//! Checkpoints damaged at random, and checkpoints made to deceive: an error of one line or a model
+//! that works, and never more memory than four times the file's size. `cargo xtask fuzz checkpoint`
+//! does the same at length.
 
 use flow_core::train::Data;
 use std::{fmt::Write, fs, sync::LazyLock};
@@ -42,7 +42,8 @@ static FILES: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| {
     ]
 });
 
-/// Loads a file of this content in every way there is. A model has to draw an image, whatever its weights.
+/// Loads a file of this content in every way there is. A model has to draw an image, whatever its
+/// weights.
 fn load(name: &str, content: &[u8]) -> Option<Error> {
     let path = FOLDER.path().join(name);
     fs::write(&path, content).unwrap();

@@ -1,5 +1,5 @@
-//! Models of every convention against the Jacobian from automatic differentiation, in f64, at random
-//! parameters; what the settings mean.
+//! Models of every convention against the Jacobian from automatic differentiation, in f64, at
+//! random parameters; what the settings mean.
 
 use candle_core::{DType, Device, Tensor};
 use flow_core::params::ParamStore;

@@ -88,7 +88,8 @@ fn far_latents_decode_to_finite_images_and_leave_others_alone() {
             f32::MAX.into()
         };
         for far in [1e10, 1e30, -1e30, largest, f64::INFINITY] {
-            // The second image is far in one number, the fourth in all of one sign, the last in all.
+            // The second image is far in one number, the fourth in all of one sign, the last in
+            // all.
             let spread = |z: &Tensor| {
                 let mut rows: Vec<_> = (0..5).map(|i| z.narrow(0, i, 1).unwrap()).collect();
                 let ones = rows[1].ones_like().unwrap();

@@ -1,4 +1,5 @@
-//! Images of a batch do not see each other: every function of a model, every form and precision, odd and even sizes.
+//! Images of a batch do not see each other: every function of a model, every form and precision,
+//! odd and even sizes.
 
 use candle_core::{DType, Device, Error, Result, Tensor};
 use flow_core::ops::Precision;
@@ -7,7 +8,8 @@ use flow_core::train::Data;
 use flow_core::{Bijection, check, device, random};
 use flow_glow::{Coupling, Dequantization, Glow, GlowConfig, ImageShape, ScaleMap};
 
-/// Images in a batch; two have to share the group of images that a coupling network takes at a time.
+/// Images in a batch; two have to share the group of images that a coupling network takes at a
+/// time.
 const BATCH: usize = 3;
 
 fn configs() -> Vec<GlowConfig> {

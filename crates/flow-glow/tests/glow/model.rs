@@ -102,8 +102,8 @@ fn image(seed: u64, batch: usize, shape: ImageShape) -> Tensor {
     random::normal(seed, shape, DType::F64, &Device::Cpu).unwrap()
 }
 
-/// Of the sixteen digits of f64, a flow of this condition leaves the ten that the bounds ask for, with one to
-/// spare. One random flow in ten is worse, and some have no inverse left at all.
+/// Of the sixteen digits of f64, a flow of this condition leaves the ten that the bounds ask for,
+/// with one to spare. One random flow in ten is worse, and some have no inverse left at all.
 const WORST_CONDITION: f64 = 1e5;
 
 proptest! {
@@ -178,7 +178,8 @@ fn every_actnorm_leaves_the_first_batch_normalised() {
         .affine(1.0, 2.0)
         .unwrap();
     let y = step.initialize(&x).unwrap();
-    // A rotation keeps the sum of the variances, and a fresh coupling of this scale map is the identity.
+    // A rotation keeps the sum of the variances, and a fresh coupling of this scale map is the
+    // identity.
     let mean = y.mean_keepdim((0, 2, 3)).unwrap();
     check::close(&mean, &mean.zeros_like().unwrap(), 1e-10).unwrap();
     let total = y
@@ -337,8 +338,8 @@ fn pixels_survive_quantisation_and_the_bound_counts_every_term() {
     }
 }
 
-/// A model of numbers gives each image the density and the draws of its own, seen by the priors alone or by the
-/// networks too; a condition is refused, not ignored or made up.
+/// A model of numbers gives each image the density and the draws of its own, seen by the priors
+/// alone or by the networks too; a condition is refused, not ignored or made up.
 #[test]
 fn numbers_condition_a_model() {
     let shape = ImageShape::new(1, 8, 8);

@@ -357,8 +357,8 @@ fn going_back_restores_everything_but_the_learning_rate() {
     assert_eq!(report.learning_rate.to_bits(), (0.5 * rates[at]).to_bits());
 }
 
-/// Neither saving nor the last good state needs memory for more than a few tensors; nor, where training takes constant
-/// memory, do average and moments.
+/// Neither saving nor the last good state needs memory for more than a few tensors; nor, where
+/// training takes constant memory, do average and moments.
 #[test]
 fn a_state_is_saved_and_kept_piece_by_piece() {
     let folder = tempfile::tempdir().unwrap();

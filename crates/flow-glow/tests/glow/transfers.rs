@@ -1,5 +1,5 @@
-//! What a training step does on an accelerator, rehearsed on the processor: how often it copies between the two, and
-//! that it computes the same.
+//! What a training step does on an accelerator, rehearsed on the processor: how often it copies
+//! between the two, and that it computes the same.
 
 use candle_core::{DType, Device, Tensor};
 use flow_core::train::Memory;
@@ -80,8 +80,8 @@ fn a_step_makes_three_copies() {
     assert_eq!(copies_of_a_step(&equalized, Memory::Plain), with_tables);
 }
 
-/// By inversion also the matrix and the bias of every step's channel map, which the host inverts, and how far each
-/// level was off.
+/// By inversion also the matrix and the bias of every step's channel map, which the host inverts,
+/// and how far each level was off.
 #[test]
 fn inversion_copies_the_channel_maps_too() {
     for steps in [1, 3] {

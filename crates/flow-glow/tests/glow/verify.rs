@@ -1,5 +1,5 @@
-//! `verify` passes models of every kind, on all their dimensions, and finds a log-determinant that is wrong
-//! by next to nothing.
+//! `verify` passes models of every kind, on all their dimensions, and finds a log-determinant that
+//! is wrong by next to nothing.
 
 use candle_core::{DType, Device, Tensor};
 use flow_core::params::ParamStore;

@@ -1,4 +1,4 @@
-//! One process, which has nobody to speak to.
+//! A job of one process.
 
 use super::Ranks;
 use crate::Result;

@@ -1,21 +1,22 @@
-//! What a launcher tells a process about its place among others.
+//! Rank and size of a job, from the variables of its launcher.
 
 use std::env;
 
-/// The place of a process in a job, from the variables that launchers set.
+/// Position of a process in a job, from the variables that launchers set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Launch {
-    /// Which process this is, from 0.
+    /// Rank of this process, from 0.
     pub rank: usize,
-    /// How many there are.
+    /// Number of processes.
     pub size: usize,
-    /// Which one of those on this host, from 0.
+    /// Rank among the processes of this host, from 0.
     pub local_rank: usize,
-    /// Whether an MPI library finds the others: the launcher is one of its own, or Slurm's.
+    /// True if an MPI library connects the processes: its own launcher or Slurm's started them.
     pub by_mpi: bool,
 }
 
-/// Rank, size and rank on the host: of Open MPI, MPICH and its relatives, Slurm's `srun`, and torchrun.
+/// Variables for rank, size and local rank: Open MPI, MPICH and its relatives, Slurm's `srun`,
+/// torchrun.
 const VARIABLES: [([&str; 3], bool); 4] = [
     (
         [
@@ -34,7 +35,7 @@ const VARIABLES: [([&str; 3], bool); 4] = [
 ];
 
 impl Launch {
-    /// Of this process; none if no launcher started it.
+    /// The launch of this process; `None` without a launcher.
     pub fn from_env() -> Option<Self> {
         Self::found(|name| env::var(name).ok())
     }
@@ -66,7 +67,7 @@ mod tests {
             })
         };
         assert_eq!(launch(&[]), None);
-        // A batch script of Slurm's is no step of it.
+        // A Slurm batch script is not a job step.
         assert_eq!(
             launch(&[("SLURM_PROCID", "0"), ("SLURM_NTASKS", "4")]),
             None

@@ -1,4 +1,4 @@
-//! The processes that train one model together, each on its share of every batch.
+//! Processes that train one model together, each on its share of every batch.
 
 mod alone;
 mod launch;
@@ -20,62 +20,62 @@ use crate::Result;
 use candle_core::{Device, Tensor};
 use std::time::{Duration, Instant};
 
-/// How much longer than this one another rank may take for its part of what they share.
+/// Extra time for another rank to finish its part of the shared work.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What the processes of a job say to each other. All of them make the same calls in the same order.
+/// Communication between the processes of a job. All of them make the same calls in the same order.
 ///
 /// # Errors
-/// Every method: [`Error::Ranks`](crate::Error::Ranks) if the others do not answer. The job is over then:
-/// whoever gets it saves what there is to save and calls [`abort`](Self::abort).
+/// Every method fails with [`Error::Ranks`](crate::Error::Ranks) if the other ranks do not answer.
+/// The job is over then: save what is left and call [`abort`](Self::abort).
 pub trait Ranks {
-    /// Which of them this one is, from 0.
+    /// Rank of this process, from 0.
     fn rank(&self) -> usize;
 
-    /// How many they are.
+    /// Number of processes.
     fn size(&self) -> usize;
 
-    /// Where tensors must be that are added up.
+    /// Device of the tensors that are summed.
     fn device(&self) -> &Device;
 
-    /// Begins to add up `flat`, `[n]` in f32 and contiguous, over all ranks. It holds the same sum on each of
-    /// them when [`finish_sums`](Self::finish_sums) returns, and nothing to be used before.
+    /// Begins to sum `flat`, `[n]` in f32 and contiguous, over all ranks. When
+    /// [`finish_sums`](Self::finish_sums) returns, `flat` holds the same sum on every rank. Do not
+    /// use it before.
     fn begin_sum(&self, flat: &Tensor) -> Result<()>;
 
-    /// Moves sums on that are under way, without waiting.
+    /// Advances pending sums, without waiting.
     fn advance(&self) -> Result<()>;
 
-    /// Waits for all sums that were begun; for other ranks that are late no longer than `patience`, if there is
-    /// such a limit.
+    /// Waits for all pending sums, and for late ranks at most `patience`, if it is given.
     fn finish_sums(&self, patience: Option<Duration>) -> Result<()>;
 
-    /// Rank 0's bytes, for everyone.
+    /// Sends rank 0's bytes to everyone.
     fn broadcast(&self, bytes: &mut [u8]) -> Result<()>;
 
-    /// Waits until all are here.
+    /// Waits until all ranks arrive.
     fn barrier(&self) -> Result<()>;
 
     /// Ends all processes of the job, this one with `status`.
     fn abort(&self, status: i32) -> !;
 
-    /// Whether there are no others, so that nothing needs to be said.
+    /// True if this is the only process, so that nothing is communicated.
     fn is_alone(&self) -> bool {
         self.size() == 1
     }
 
-    /// Whether this is the one that writes files and speaks to people.
+    /// True for the rank that writes files and prints.
     fn leads(&self) -> bool {
         self.rank() == 0
     }
 }
 
-/// How long a rank waits for the others that began when it `began`, and have about as much to do.
+/// Time that a rank waits for the others, which began with it at `began` and have similar work.
 pub fn patience(began: Instant) -> Option<Duration> {
     Some(PATIENCE + began.elapsed())
 }
 
-/// The numbers of all ranks in one vector of `total`, of which this rank has those at `own`, bit by bit; no
-/// two ranks have the same place.
+/// The numbers of all ranks in one vector of length `total`, bit by bit. This rank contributes
+/// those at `own`; the ranges of the ranks are disjoint.
 pub fn gather(
     ranks: &dyn Ranks,
     total: usize,
@@ -89,7 +89,7 @@ pub fn gather(
     if ranks.is_alone() {
         return Ok(numbers);
     }
-    // A sum in which only one term is not zero, a byte in each float, loses nothing.
+    // Sums of one byte per float with a single non-zero term lose nothing.
     let bytes = numbers.iter().flat_map(|number| number.to_le_bytes());
     let floats: Vec<f32> = bytes.map(f32::from).collect();
     let flat = Tensor::from_vec(floats, 8 * total, ranks.device())?;

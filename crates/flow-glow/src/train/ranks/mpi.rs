@@ -1,4 +1,5 @@
-//! Ranks that MPI connects. It sees host memory only: what is on another device passes through it.
+//! Ranks connected by MPI. It accesses host memory only, so tensors of other devices are copied
+//! there.
 
 use super::Ranks;
 use crate::{Error, Result};
@@ -15,21 +16,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use std::{mem, slice, thread};
 
-/// How long a rank asks again and again before it begins to nap: an answer mostly comes sooner.
+/// Time that a rank polls without a pause: most answers come sooner.
 const EAGER: Duration = Duration::from_micros(200);
 
-/// What it naps between two questions then, at least and at most, so that it leaves the processor to those who
-/// compute; a part of what it has waited lies between.
+/// Shortest and longest pause between two polls after that, which leaves the processor to ranks
+/// that compute. Between them, the pause is a fraction of the time waited so far.
 const NAPS: [Duration; 2] = [Duration::from_micros(50), Duration::from_millis(2)];
 const NAP_SHARE: u32 = 8;
 
-/// A process that stood still for longer than this between two questions was not waiting, but stopped.
+/// A process that stood still for longer than this between two polls was stopped, not waiting.
 const LONGEST_TURN: Duration = Duration::from_millis(20);
 
-/// How long rank 0 waits for others once it was asked to stop: launchers ask, and kill a second later.
+/// Time that rank 0 waits for others after a request to stop: launchers kill a second later.
 const LAST_WAIT: Duration = Duration::from_millis(300);
 
-/// How much longer than rank 0, which saves the training, others are patient.
+/// Extra patience of the other ranks, so that rank 0 can save the training first.
 const AFTER_YOU: Duration = Duration::from_secs(5);
 
 /// The processes that `mpirun` or `srun` started.
@@ -39,24 +40,24 @@ pub struct Mpi {
     sums: RefCell<Vec<Sum>>,
     idle: RefCell<Vec<[Vec<f32>; 2]>>,
     world: SimpleCommunicator,
-    // Last: it ends MPI when it is dropped.
+    // The last field, because dropping it ends MPI.
     _universe: Universe,
 }
 
-/// A sum under way.
+/// A pending sum.
 struct Sum {
     request: Request<'static, [f32]>,
     target: Tensor,
-    /// What this rank adds, and where the sum comes.
+    /// This rank's summand, and the result.
     buffers: [Vec<f32>; 2],
 }
 
 impl Mpi {
-    /// Joins the others; once in a process. `device` is where tensors are that are added up. After `stop` is
-    /// set, rank 0 hardly waits for them any more.
+    /// Joins the others; once per process. `device` is the device of the summed tensors. After
+    /// `stop` is set, rank 0 hardly waits for the others.
     ///
     /// # Errors
-    /// [`Error::Ranks`] if it was called before.
+    /// [`Error::Ranks`] on a second call.
     pub fn join(device: &Device, stop: Arc<AtomicBool>) -> Result<Self> {
         let Some((universe, _)) = mpi::initialize_with_threading(Threading::Funneled) else {
             return Err(Error::Ranks("MPI has been initialized before".into()));
@@ -71,7 +72,7 @@ impl Mpi {
         })
     }
 
-    /// Waits politely. An unfinished request is forgotten: its buffers must never be freed then.
+    /// Waits with pauses. An unfinished request is leaked: its buffers must then never be freed.
     fn wait<D: ?Sized>(
         &self,
         mut request: Request<'static, D>,
@@ -132,8 +133,8 @@ impl Ranks for Mpi {
         own.clear();
         with_floats(flat, |floats| own.extend_from_slice(floats))?;
         sum.resize(own.len(), 0.0);
-        // SAFETY: the buffers are on the heap and move into a `Sum`, which leaves them alone until the
-        // request is done, or is forgotten together with it.
+        // SAFETY: the buffers are on the heap and move into a `Sum`, which leaves them alone until
+        // the request is done, or is leaked together with it.
         #[allow(unsafe_code)]
         let (send, receive) = unsafe {
             (
@@ -155,7 +156,7 @@ impl Ranks for Mpi {
 
     fn advance(&self) -> Result<()> {
         let mut sums = self.sums.borrow_mut();
-        // Any question moves all of them.
+        // Testing one request advances all of them.
         if let Some(Sum {
             request,
             target,
@@ -163,7 +164,7 @@ impl Ranks for Mpi {
         }) = sums.pop()
         {
             match request.test() {
-                // Asked again, it would wait for ever: what is done is done.
+                // A second test would wait for ever, so the sum is finished now.
                 Ok(_) => self.finish(&target, buffers)?,
                 Err(request) => sums.push(Sum {
                     request,
@@ -188,7 +189,7 @@ impl Ranks for Mpi {
 
     fn broadcast(&self, bytes: &mut [u8]) -> Result<()> {
         let mut buffer = bytes.to_vec();
-        // SAFETY: the buffer is on the heap and stays until the request is done, or for ever.
+        // SAFETY: the buffer is on the heap and stays until the request is done, or is leaked.
         #[allow(unsafe_code)]
         let moved = unsafe { slice::from_raw_parts_mut(buffer.as_mut_ptr(), buffer.len()) };
         let root = self.world.process_at_rank(0);
@@ -221,14 +222,14 @@ impl Mpi {
 
 impl Drop for Mpi {
     fn drop(&mut self) {
-        // The end of MPI waits for everyone, and after a panic in one rank nobody else comes there.
+        // MPI_Finalize waits for everyone, and after a panic in one rank the others never call it.
         if thread::panicking() || !self.sums.borrow().is_empty() {
             self.abort(1);
         }
     }
 }
 
-/// What `use_them` makes of the numbers of a contiguous tensor.
+/// Applies `use_them` to the numbers of a contiguous tensor.
 fn with_floats<T>(tensor: &Tensor, use_them: impl FnOnce(&[f32]) -> T) -> Result<T> {
     let tensor = tensor.to_device(&Device::Cpu)?;
     let (storage, layout) = tensor.storage_and_layout();

@@ -1,4 +1,4 @@
-//! Ranks that NCCL connects: one for each GPU.
+//! Ranks connected by NCCL: one for each GPU.
 
 use super::rendezvous;
 use super::{Launch, Ranks};
@@ -8,21 +8,21 @@ use candle_core::cuda_backend::cudarc::nccl::safe::{Comm, Id, ReduceOp};
 use candle_core::{CpuStorage, CudaStorage, DType, Device, InplaceOp1, Layout, Tensor};
 use std::{process, time::Duration};
 
-/// Bytes of the number that names a job.
+/// Bytes of the unique id of a job.
 const ID: usize = 128;
 
-/// The processes of a job, each with a GPU of its own.
+/// The processes of a job, each with its own GPU.
 pub struct Nccl {
     device: Device,
     comm: Comm,
 }
 
 impl Nccl {
-    /// Joins the others. What NCCL needs to know of them goes through `messenger`, if there is one, and
-    /// otherwise through `MASTER_ADDR:MASTER_PORT`, where rank 0 serves it.
+    /// Joins the others. NCCL's unique id goes through `messenger` if it is given, and otherwise
+    /// through `MASTER_ADDR:MASTER_PORT`, where rank 0 serves it.
     ///
     /// # Errors
-    /// [`Error::Ranks`] if `device` is no CUDA device, or the others cannot be reached.
+    /// [`Error::Ranks`] if `device` is not a CUDA device, or the others cannot be reached.
     pub fn join(launch: &Launch, device: &Device, messenger: Option<&dyn Ranks>) -> Result<Self> {
         let Device::Cuda(cuda) = device else {
             return Err(Error::Ranks("NCCL connects CUDA devices only".into()));
@@ -66,12 +66,12 @@ impl Ranks for Nccl {
     }
 
     fn finish_sums(&self, _patience: Option<Duration>) -> Result<()> {
-        // What comes next waits on the same stream.
+        // Later operations wait on the same stream.
         Ok(())
     }
 
     fn broadcast(&self, bytes: &mut [u8]) -> Result<()> {
-        // Sums know floats alone, and so does this: a byte in each.
+        // Sums take floats only, so each float carries one byte.
         let floats = bytes.iter().copied().map(f32::from);
         let flat = Tensor::from_iter(floats, &self.device)?;
         flat.inplace_op1(&Collective(&self.comm, Call::Broadcast))?;

@@ -1,4 +1,4 @@
-//! Where ranks without MPI find each other: rank 0 tells whoever connects to MASTER_ADDR:MASTER_PORT.
+//! Rendezvous of ranks without MPI: rank 0 answers whoever connects to MASTER_ADDR:MASTER_PORT.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -11,13 +11,13 @@ use {
     std::env,
 };
 
-/// How long a rank waits for the others to start.
+/// Time that a rank waits for the others to start.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// How often it looks for them.
+/// Interval between two attempts.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// Rank 0's `bytes`, for everyone.
+/// Sends rank 0's `bytes` to everyone.
 #[cfg(feature = "nccl")]
 pub(super) fn share(launch: &Launch, bytes: &mut [u8]) -> Result<()> {
     let variable = |name: &str| {
@@ -68,7 +68,7 @@ fn ask(address: &str, bytes: &mut [u8]) -> io::Result<()> {
                 stream.set_read_timeout(Some(PATIENCE))?;
                 return stream.read_exact(bytes);
             }
-            // Rank 0 may begin later.
+            // Rank 0 may start later.
             Err(_) => nap(began)?,
         }
     }
