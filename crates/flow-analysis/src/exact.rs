@@ -104,7 +104,7 @@ impl<'a> Exact<'a> {
     }
 
     fn given(&self) -> Result<Glow<Box<dyn Bijection + '_>>> {
-        Ok(self.model().given_those_of(&self.data)?)
+        Ok(self.model().conditioned_on(&self.data)?)
     }
 
     /// With the images that do not come back.

@@ -104,7 +104,7 @@ fn of_batch(
     i: usize,
 ) -> flow_glow::Result<Vec<f64>> {
     let batch = batch.to_device(model.device())?;
-    let (model, images) = (model.given_those_of(&batch)?, batch.samples());
+    let (model, images) = (model.conditioned_on(&batch)?, batch.samples());
     let mut of_images = vec![Vec::with_capacity(draws); images.dim(0)?];
     for k in 0..draws as u64 {
         let seed = batch_seed(seed.wrapping_add(k), i);

@@ -167,7 +167,7 @@ fn an_attribute_leads_from_one_mean_to_the_other() {
         let (from, to) = (images(1, 35), images(2, 7));
         let label = Tensor::new(&[1_u32], &Device::Cpu).unwrap();
         let data = classes.map_or((&from).into(), |_| Data::from((&from, &label)));
-        let glow = glow.given_those_of(&data).unwrap();
+        let glow = glow.conditioned_on(&data).unwrap();
         let direction = Direction::between(&glow, &from, &to).unwrap();
         let z = glow.encode_images(&from).unwrap();
         let moved = mean(&direction.applied(&z, 1.0).unwrap());

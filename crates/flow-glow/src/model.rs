@@ -137,7 +137,7 @@ impl Glow {
     ///
     /// # Errors
     /// As [`given`](Self::given).
-    pub fn given_those_of(&self, data: &Data) -> Result<Glow<Box<dyn Bijection + '_>>> {
+    pub fn conditioned_on(&self, data: &Data) -> Result<Glow<Box<dyn Bijection + '_>>> {
         if data.has_context() {
             self.given(data.context()?)
         } else {

@@ -94,7 +94,7 @@ pub fn observe(model: &Glow, data: impl Into<Data>, offset: &Tensor) -> Result<V
     let data = data.into();
     match (model.config().classes, data.has_context()) {
         (Some(classes), false) => of_any_class(model, data.samples(), offset, classes),
-        _ => of_bound(&model.given_those_of(&data)?, data.samples(), offset),
+        _ => of_bound(&model.conditioned_on(&data)?, data.samples(), offset),
     }
 }
 

@@ -13,7 +13,6 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::{Device, Tensor};
 use flow_analysis::samples::{Features, Quality, compare};
-use flow_core::train::Data;
 use flow_data::{Dataset, DatasetName, Split, idx};
 use flow_glow::{Checkpoint, ImageShape};
 
@@ -156,15 +155,13 @@ fn of_model(path: &Path, count: usize, temperature: f64, seed: u64) -> Result<Im
             config.image
         );
     }
-    let places = Tensor::arange(0, count as u32, &Device::Cpu)?;
-    let data = match config.classes {
-        None => Data::from(&places),
+    let model = match config.classes {
+        None => model.unconditional(),
         Some(classes) => {
             let in_turn = (0..count).map(|image| (image % classes) as u32);
-            (&places, &Tensor::from_iter(in_turn, &Device::Cpu)?).into()
+            model.given(&Tensor::from_iter(in_turn, &Device::Cpu)?)?
         }
     };
-    let model = model.given_those_of(&data)?;
     Ok(Images {
         name: format!("`{}` at temperature {temperature}", path.display()),
         pixels: model

@@ -103,7 +103,7 @@ impl Times {
             None => memory::peak_mb()?,
         };
         let model = trainer.model()?;
-        let model = model.given_those_of(&data)?;
+        let model = model.conditioned_on(&data)?;
         let square = |seed| random::normal(seed, (MATRIX, MATRIX), DType::F32, device);
         let (a, b) = (square(0)?, square(1)?);
         Ok(Self {

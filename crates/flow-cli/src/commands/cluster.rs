@@ -51,7 +51,7 @@ pub(crate) fn run(args: &ClusterArgs) -> Result<()> {
     let output = args.out.as_deref().map(PictureFile::create).transpose()?;
 
     let data = select::of_common_class(&batch.images, config, None)?;
-    let latents = model.given_those_of(&data)?.encode_images(&batch.images)?;
+    let latents = model.conditioned_on(&data)?.encode_images(&batch.images)?;
     let latents = model.latent_shapes().join(&latents.0)?;
 
     let clusters = args.clusters.unwrap_or(dataset.classes());

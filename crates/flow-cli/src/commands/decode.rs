@@ -58,7 +58,7 @@ pub(crate) fn run(args: &DecodeArgs) -> Result<()> {
 /// The images `[N, C, H, W]` of latents `[N, D]`, in u8 or, if `raw`, as the model itself sees them, on the CPU.
 pub(super) fn decode(model: &Glow, latents: &Data, raw: bool, device: &Device) -> Result<Tensor> {
     let [x] = tensors::in_batches(latents, device, |_, latents| {
-        Ok([model.given_those_of(latents)?.decode(latents.samples())?])
+        Ok([model.conditioned_on(latents)?.decode(latents.samples())?])
     })?;
     Ok(if raw {
         x

@@ -40,7 +40,7 @@ pub(crate) fn run(args: &EditArgs) -> Result<()> {
         words::count(contrast.to.dim(0)?, "image")
     );
     let images = select::of_common_class(&images, config, args.class)?;
-    let bound = model.given_those_of(&images)?;
+    let bound = model.conditioned_on(&images)?;
     let direction = Direction::between(&bound, &contrast.from, &contrast.to)?;
     ensure!(
         finite::bad_rows(&direction.latents().0)? == 0,

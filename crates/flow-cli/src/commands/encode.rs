@@ -164,7 +164,7 @@ impl Images {
 /// The latents `[N, D]` of all images and their log-likelihoods in nats `[N]`, on the CPU.
 fn encode(model: &Glow, images: &Images, device: &Device) -> Result<[Tensor; 2]> {
     tensors::in_batches(&images.data, device, |rows, data| {
-        let model = model.given_those_of(data)?;
+        let model = model.conditioned_on(data)?;
         let likelihood = |x: &Tensor| -> Result<_> {
             let (z, log_det) = model.encode(x)?;
             let log_prob = model.base().add_log_prob(&log_det, &z)?;

@@ -13,7 +13,7 @@ use crate::output::words::count;
 pub(crate) struct Rows {
     path: PathBuf,
     names: Vec<String>,
-    numbers: Vec<Vec<f32>>,
+    numbers: Vec<Vec<f64>>,
     /// The image that each row is about, where the file says so.
     images: Option<Vec<usize>>,
 }
@@ -103,7 +103,7 @@ impl Rows {
     /// If the numbers of a column are all the same.
     pub(crate) fn columns(&self) -> Result<Vec<Column>> {
         let column = |(place, name): (usize, &String)| {
-            let numbers = self.numbers.iter().map(|row| f64::from(row[place]));
+            let numbers = self.numbers.iter().map(|row| row[place]);
             let count = self.numbers.len() as f64;
             let mean = numbers.clone().sum::<f64>() / count;
             let squares = numbers.map(|number| (number - mean).powi(2)).sum::<f64>();
@@ -156,17 +156,16 @@ impl Rows {
 }
 
 /// The number in a field that must hold one.
-fn number(table: &Table, record: &csv::StringRecord, place: usize) -> Result<f32> {
+fn number(table: &Table, record: &csv::StringRecord, place: usize) -> Result<f64> {
     let (line, name) = (line(record), table.name(place));
     let number = table.number(record, place)?;
     let number =
         number.with_context(|| format!("line {line} has nothing in the column `{name}`"))?;
-    let single = number as f32;
     ensure!(
-        single.is_finite(),
+        (number as f32).is_finite(),
         "line {line} holds {number} in the column `{name}`, which is too large"
     );
-    Ok(single)
+    Ok(number)
 }
 
 /// The condition of a model, which a file `--condition` gives if there is one.
@@ -217,7 +216,7 @@ pub(crate) fn refuse(config: &GlowConfig) -> Result<()> {
 /// The means of a model's condition for each of so many images, `[count, K]`, if it has any.
 pub(crate) fn means(config: &GlowConfig, count: usize) -> Result<Option<Tensor>> {
     let row = |condition: &Condition| {
-        let means = condition.columns.iter().map(|column| column.mean as f32);
+        let means = condition.columns.iter().map(|column| column.mean);
         Tensor::from_iter(means, &Device::Cpu)?
             .unsqueeze(0)?
             .repeat((count, 1))

@@ -48,8 +48,8 @@ impl Examples {
         let Some(condition) = &self.condition else {
             return Ok(Vec::new());
         };
-        let numbers = condition.flatten_all()?.to_vec1::<f32>()?.into_iter();
-        Ok(numbers.flat_map(f32::to_le_bytes).collect())
+        let numbers = condition.flatten_all()?.to_vec1::<f64>()?.into_iter();
+        Ok(numbers.flat_map(f64::to_le_bytes).collect())
     }
 
     /// Images of a batch on the device, with their numbers or their labels if the model asks for

@@ -1,8 +1,8 @@
 //! New images from a model.
 
 use anyhow::{Result, anyhow};
-use candle_core::{DType, Device, Tensor};
-use flow_core::{Bijection, train::Data};
+use candle_core::{Device, Tensor};
+use flow_core::Bijection;
 use flow_glow::{Error, Glow, GlowConfig};
 
 /// Draws u8 images `[count, C, H, W]`, on the CPU.
@@ -53,11 +53,10 @@ impl Conditions {
 
     /// The model under these conditions.
     pub(crate) fn of<'a>(&self, model: &'a Glow) -> Result<Glow<Box<dyn Bijection + 'a>>> {
-        if let Some((_, conditions)) = &self.0 {
-            return Ok(model.given(conditions)?);
+        match &self.0 {
+            Some((_, conditions)) => Ok(model.given(conditions)?),
+            None => Ok(model.unconditional()),
         }
-        let nothing = Tensor::zeros(0, DType::F32, &Device::Cpu)?;
-        Ok(model.given_those_of(&Data::from(&nothing))?)
     }
 
     /// The conditions `times` times, as a tensor of a file.

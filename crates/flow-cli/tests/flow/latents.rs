@@ -48,7 +48,7 @@ fn raw_numbers_come_back_with_their_density() {
         let z = sandbox.read_tensors("z.safetensors");
         let model = sandbox.checkpoint(MODEL).model;
         let data = classes.map_or((&x).into(), |_| Data::from((&x, &labels)));
-        let expected = model.given_those_of(&data).unwrap().log_prob(&x).unwrap();
+        let expected = model.conditioned_on(&data).unwrap().log_prob(&x).unwrap();
         check::close(&z["log_prob"], &expected, 1e-6).unwrap();
         assert_eq!(z["z.0"].dim(0).unwrap(), count);
         sandbox.of_model("decode --raw --input z.safetensors --out back.safetensors");

@@ -50,7 +50,7 @@ fn log_prob(path: &Path) -> Tensor {
         let labels: Vec<u32> = (0..4).map(|row| row % classes as u32).collect();
         Data::from((&x, &Tensor::new(labels, &Device::Cpu).unwrap()))
     });
-    model.given_those_of(&data).unwrap().log_prob(&x).unwrap()
+    model.conditioned_on(&data).unwrap().log_prob(&x).unwrap()
 }
 
 /// An error unless both checkpoints are the same density.

@@ -25,7 +25,7 @@ fn every_fixture_computes_what_its_program_does() {
         let data = expected.get("labels").map_or(x.into(), |labels| {
             Data::from((x, &labels.to_dtype(DType::U32).unwrap()))
         });
-        let bound = model.given_those_of(&data).unwrap();
+        let bound = model.conditioned_on(&data).unwrap();
 
         let log_prob = bound.log_prob(x).unwrap();
         let error =

@@ -36,7 +36,7 @@ pub(super) fn measure(model: &Model, data: &Data) -> Result<Measured> {
     let image = jacobian::crop(model.config, 1);
     let glow = model.in_f64(image)?;
     let data = data.of(&Rows::new(0..1, data.samples().dim(0)?))?;
-    let given = glow.given_those_of(&data)?;
+    let given = glow.conditioned_on(&data)?;
     let bijection = given.bijection();
     let x = model.crop(data.samples(), image)?;
     let z = bijection.forward(&x)?.0.squeeze(0)?.to_vec1::<f64>()?;

@@ -43,7 +43,7 @@ pub(super) fn measure(model: &Model, data: &Data, whole: bool) -> Result<Measure
     let (mut total, mut rest) = (Vec::new(), Vec::new());
     for i in 0..images {
         let data = data.of(&Rows::new(i..i + 1, batch))?;
-        let given = glow.given_those_of(&data)?;
+        let given = glow.conditioned_on(&data)?;
         let bijection = given.bijection();
         let x = model.crop(data.samples(), image)?;
         let claimed = bijection.forward(&x)?.1.to_vec1::<f64>()?[0];

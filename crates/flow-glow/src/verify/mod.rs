@@ -250,7 +250,7 @@ fn non_finite(weights: &ParamStore) -> Result<Measured> {
 /// The largest difference between ln p(x) in f32 and in f64 at the same x, in nats a dimension.
 fn precision_gap(single: (&Glow, &Data), double: (&Glow, &Data)) -> Result<Measured> {
     let log_prob = |(glow, data): (&Glow, &Data)| {
-        let log_prob = glow.given_those_of(data)?.log_prob(data.samples())?;
+        let log_prob = glow.conditioned_on(data)?.log_prob(data.samples())?;
         Result::Ok(log_prob.to_dtype(DType::F64)?)
     };
     let gaps = (log_prob(single)? - log_prob(double)?)?

@@ -62,7 +62,7 @@ fn load(name: &str, content: &[u8]) -> Option<Error> {
             let classes = model.config().classes;
             let data = classes.map_or(Data::from(&x), |_| Data::from((&x, &label)));
             let drawn = model
-                .given_those_of(&data)
+                .conditioned_on(&data)
                 .and_then(|model| model.at_temperature(0.7)?.sample_images(1, 0));
             if let Err(error) = drawn {
                 damage::check_text(&error, "");

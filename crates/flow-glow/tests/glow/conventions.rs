@@ -99,7 +99,7 @@ proptest! {
         let x = random::normal(seed, (b, 1, 4, 8), DType::F64, &Device::Cpu).unwrap();
         let label = Tensor::new(&[(seed % 3) as u32], &Device::Cpu).unwrap();
         let data = classes.map_or(Data::from(&x), |_| Data::from((&x, &label)));
-        let given = glow.given_those_of(&data).unwrap();
+        let given = glow.conditioned_on(&data).unwrap();
         let whole = given.bijection();
         // Beyond this too little of the sixteen digits of f64 is left for the bounds below.
         prop_assume!(check::condition(whole, &x).unwrap() < 1e5);

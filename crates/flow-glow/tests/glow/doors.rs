@@ -74,7 +74,7 @@ fn no_images_give_no_results() {
             let unbound = Glow::new(&config, params.builder(dtype, &Device::Cpu)).unwrap();
             check::randomize(&params, 2, 0.05).unwrap();
             let none = zeros(&[0, 1, 8, 8], dtype);
-            let glow = &unbound.given_those_of(&conditions(&config, &none)).unwrap();
+            let glow = &unbound.conditioned_on(&conditions(&config, &none)).unwrap();
             let pixels = zeros(&[0, 1, 8, 8], DType::U8);
             let images = [0, 1, 8, 8];
 

@@ -59,7 +59,7 @@ fn check_model(glow: &Glow) -> Result<()> {
     let data = config
         .classes
         .map_or(Data::from(&x), |_| Data::from((&x, &label)));
-    let given = wrap(glow.given_those_of(&data))?;
+    let given = wrap(glow.conditioned_on(&data))?;
     let whole = given.bijection();
     let forward = |x: &Tensor| whole.forward(x).map(|(z, log_det)| vec![z, log_det]);
     check::independent_rows(forward, &x)?;

@@ -150,7 +150,7 @@ proptest! {
         check::randomize(&params, seed, 0.1).unwrap();
         let x = image(seed, b, shape);
         let data = kind.data(&x, seed);
-        let given = glow.given_those_of(&data).unwrap();
+        let given = glow.conditioned_on(&data).unwrap();
         let whole = given.bijection();
         let y = whole.forward(&x).unwrap().0;
         prop_assume!(check::condition(whole, &x).unwrap() < WORST_CONDITION);

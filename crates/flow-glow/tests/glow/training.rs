@@ -597,7 +597,7 @@ fn a_training_begins_with_the_weights_of_a_checkpoint() {
     let plain = Data::from(&images);
     let labelled = Data::from((&images, &labels));
     let bits = |model: &Glow, data: &Data| {
-        let given = model.given_those_of(data).unwrap();
+        let given = model.conditioned_on(data).unwrap();
         let bits = given.bits_per_dim(&images, 1).unwrap();
         bits.to_vec1::<f32>().unwrap()
     };

@@ -33,7 +33,7 @@ fn weights(config: &GlowConfig) -> ParamStore {
     let params = ParamStore::new(3);
     let glow = Glow::new(config, params.builder(DType::F32, &Device::Cpu)).unwrap();
     let (x, _) = glow.dequantize(&images(config.image), 2).unwrap();
-    let given = glow.given_those_of(&data(config, &x)).unwrap();
+    let given = glow.conditioned_on(&data(config, &x)).unwrap();
     given.initialize(&x).unwrap();
     check::randomize(&params, 4, 0.03).unwrap();
     params
