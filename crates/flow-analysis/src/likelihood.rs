@@ -103,7 +103,7 @@ fn of_batch(
     Noise { seed, draws }: Noise,
     i: usize,
 ) -> flow_glow::Result<Vec<f64>> {
-    let batch = batch.to_device(model.device())?;
+    let batch = batch.on(model.device())?;
     let (model, images) = (model.conditioned_on(&batch)?, batch.samples());
     let mut of_images = vec![Vec::with_capacity(draws); images.dim(0)?];
     for k in 0..draws as u64 {

@@ -49,7 +49,7 @@ pub fn observe_images(
         let start = batch * BATCH_SIZE;
         progress(start);
         let rows = Rows::new(start..count.min(start + BATCH_SIZE), count);
-        let data = data.of(&rows)?.to_device(model.device())?;
+        let data = data.of(&rows)?.on(model.device())?;
         let (x, offset) = dequantize(model, data.samples(), noise, batch)?;
         let observed = observe(model, data.with_samples(&x), &offset)?;
         let numbers = observed

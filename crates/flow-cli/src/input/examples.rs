@@ -60,7 +60,7 @@ impl Examples {
             (None, Some(_)) => (&batch.images, &batch.labels).into(),
             (None, None) => Data::from(&batch.images),
         };
-        Ok(data.to_device(device)?)
+        Ok(data.on(device)?)
     }
 
     /// All of them in the batches that their likelihood is measured in.

@@ -111,7 +111,7 @@ pub(crate) fn in_batches<const N: usize>(
     let mut results = [const { Vec::new() }; N];
     for start in (0..count).step_by(BATCH_SIZE) {
         let rows = Rows::new(start..count.min(start + BATCH_SIZE), count);
-        let found = f(&rows, &data.of(&rows)?.to_device(device)?)?;
+        let found = f(&rows, &data.of(&rows)?.on(device)?)?;
         for (all, part) in results.iter_mut().zip(found) {
             all.push(part.to_device(&Device::Cpu)?);
         }

@@ -100,7 +100,7 @@ impl Data {
     ///
     /// # Errors
     /// If they cannot be copied there.
-    pub fn to_device(&self, device: &Device) -> Result<Data> {
+    pub fn on(&self, device: &Device) -> Result<Data> {
         self.map(|tensor| transfer::to_device(tensor, device))
     }
 

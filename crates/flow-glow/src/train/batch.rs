@@ -31,7 +31,7 @@ pub(super) fn gradient(
     } = *model;
     let runs = shard.runs(device, seed, trainable.config().image.dimensions());
     let loss = |(run, noise): (Run, Noise)| {
-        let data = data.of(&run)?.to_device(device)?;
+        let data = data.of(&run)?.on(device)?;
         let noise = noise.draw(data.samples().shape(), device)?;
         let (x, offset) = trainable.dequantize_with(data.samples(), &noise)?;
         let (y, log_det) = data.given(trainable.levels())?.forward(&x)?;

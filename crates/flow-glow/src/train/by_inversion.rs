@@ -65,7 +65,7 @@ pub(super) fn gradient(
     let mut sum = Gradients::new(model.params);
     let runs = shard.runs(device, seed, trainable.config().image.dimensions());
     let runs = side_by_side(device, runs, |(run, noise): (Run, Noise)| {
-        let data = data.of(&run)?.to_device(device)?;
+        let data = data.of(&run)?.on(device)?;
         let noise = noise.draw(data.samples().shape(), device)?;
         forward(model, data, noise, sum.none())
     })?;

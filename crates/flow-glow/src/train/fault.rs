@@ -68,7 +68,7 @@ impl Trainer {
         let dimensions = self.config.image.dimensions();
         let mut found: Option<(usize, String, Vec<usize>)> = None;
         for (run, noise) in shard.runs(&self.device, self.noise_seed(), dimensions) {
-            let data = data.of(&run)?.to_device(&self.device)?;
+            let data = data.of(&run)?.on(&self.device)?;
             let noise = noise.draw(data.samples().shape(), &self.device)?;
             let parts = self.parts(&data, &noise)?;
             for (order, (part, numbers)) in parts.into_iter().enumerate() {

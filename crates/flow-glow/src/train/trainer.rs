@@ -128,7 +128,7 @@ impl Trainer {
         let dtype = self.state.trainable.dtype();
         let data = data.into();
         let data = data.map_context(|condition| self.config.context(condition, dtype))?;
-        let data = data.to_device(&self.device)?;
+        let data = data.on(&self.device)?;
         if data.samples().elem_count() == 0 {
             let reason = "initialisation needs at least one image";
             return Err(Error::Config(reason.into()));
