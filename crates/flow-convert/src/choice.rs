@@ -15,10 +15,10 @@ const MAX_MODELS: usize = 64;
 /// Names that a message shows.
 const SHOWN: usize = 6;
 
-/// Name of what modules may put beside their tensors, which is none of their weights.
+/// Name under which modules store data beside their tensors, outside of their weights.
 const EXTRA_STATE: &str = "_extra_state";
 
-/// A model, and what lies beside it.
+/// A model, and the tensors beside it.
 pub(crate) struct Choice {
     pub(crate) program: Program,
     /// Its tensors by the names that its program gives them.
@@ -80,7 +80,7 @@ impl Choice {
         })
     }
 
-    /// A line about the prefix that was taken and what is not part of the model, if there is any.
+    /// A line about the chosen prefix and the tensors outside the model, if there are any.
     pub(crate) fn remark(&self) -> Option<String> {
         let beside = || shown(self.beside.iter());
         match (&*self.place, self.beside.is_empty()) {
@@ -169,7 +169,7 @@ fn candidates<'a>(file: &File<'a>) -> Result<Vec<Candidate<'a>>> {
     Ok(found)
 }
 
-/// The one at `prefix`, or those below it.
+/// The candidate at `prefix`, or those below it.
 fn below<'a, 'b>(all: Vec<&'a Candidate<'b>>, prefix: &str) -> Vec<&'a Candidate<'b>> {
     let prefix = match prefix.trim_end_matches('.') {
         "" => String::new(),
@@ -195,7 +195,7 @@ fn nothing(file: &File, program: Option<Program>) -> String {
     format!("{what}; `torch.save(model.state_dict(), …)` writes one")
 }
 
-/// The reason why tensors are not those of a model, by the name of one.
+/// The reason why tensors do not form a model, with the name of one.
 fn unknown(example: &str, program: Option<Program>) -> String {
     match program {
         Some(program) => format!(

@@ -55,8 +55,8 @@ pub fn export(checkpoint: &Checkpoint, peer: Peer) -> crate::Result<Export> {
 }
 
 impl Export {
-    /// Lines for people who use the file: the numbers that the model sees of a pixel, and settings
-    /// that the program's plain Glow lacks.
+    /// Lines for users of the file: the model's form of a pixel, and settings that the program's
+    /// plain Glow lacks.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }

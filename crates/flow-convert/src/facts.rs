@@ -30,9 +30,9 @@ pub struct Facts {
     pub channels: Option<usize>,
     /// Bits of a pixel that the model was trained on [default: 8].
     pub bits: Option<u32>,
-    /// Form in which the model sees a pixel [default: the program's own].
+    /// Form of a pixel in the model [default: the program's own].
     pub preprocessing: Option<Preprocessing>,
-    /// Scale of affine couplings [default: the first of those that the program has].
+    /// Scale of affine couplings [default: the program's first].
     pub scale_map: Option<ScaleMap>,
     /// Border that nflows' last convolutions see around an image [default: zeros].
     pub padding: Option<Padding>,
@@ -51,8 +51,7 @@ impl Facts {
         read().with_context(cannot).map_err(Error)
     }
 
-    /// The size of the images: `channels` are those of the state dict, which may tell the height
-    /// and width too.
+    /// The size of the images: `channels` from the state dict, which may give height and width too.
     pub(crate) fn image(&self, channels: usize, sides: Option<[usize; 2]>) -> Result<ImageShape> {
         if let (Some([h, w]), Some([said_h, said_w])) = (sides, self.size) {
             ensure!(
@@ -83,7 +82,7 @@ impl Facts {
         self.preprocessing.clone().unwrap_or(own)
     }
 
-    /// The one that was said, of those that the program has, or the first of them.
+    /// The given scale map, if the program has it, or the program's first.
     pub(crate) fn scale_map(&self, choices: &[ScaleMap]) -> Result<ScaleMap> {
         one_of("scale map", self.scale_map, choices)
     }

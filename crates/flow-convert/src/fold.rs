@@ -6,12 +6,11 @@ use flow_glow::{GlowConfig, ImageShape, Padding, PriorForm};
 
 use crate::parameters::{Model, Parameters};
 
-/// The same function with another padding around the last convolutions of its coupling networks,
-/// and where the top prior is a convolution of zeros, with a table in its place. The priors of
-/// splits must not be convolutions.
+/// The same function with another padding around the last convolutions of its coupling networks. A
+/// top prior that convolves zeros becomes a table. The priors of splits must not be convolutions.
 ///
-/// A hidden channel more tells the border: between zeros one that is 1 in the image, between ones
-/// one that is 0 in it. Its weights take back what the padding adds.
+/// One more hidden channel marks the border. Under zero padding it is 1 in the image; under padding
+/// with ones it is 0. Its weights compensate the padding.
 pub(crate) fn with_padding(model: &Model, padding: Padding) -> Result<Model> {
     let Model { config, parameters } = model;
     let (mut config, mut parameters) = (config.clone(), parameters.clone());
@@ -82,7 +81,7 @@ fn widen(parameters: &mut Parameters, network: &str, padding: Padding) -> Result
     Ok(())
 }
 
-/// Size of what a level takes out, or leaves if it is the last one.
+/// Size of the latent of a level: the half that it factors out, or the whole output of the last.
 pub(crate) fn latent_shape(config: &GlowConfig, level: usize) -> ImageShape {
     let split = if level + 1 < config.levels { 2 } else { 4 };
     let ImageShape {

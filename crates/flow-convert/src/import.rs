@@ -22,21 +22,20 @@ pub struct Import {
     /// Its parameters in f32 by name, as [`Checkpoint::save`](flow_glow::Checkpoint::save) takes
     /// them.
     pub parameters: BTreeMap<String, Tensor>,
-    /// A line for people: the prefix that was taken, and what lies beside the model and was
-    /// ignored.
+    /// A line for users: the chosen prefix, and the ignored tensors beside the model.
     pub remark: Option<String>,
 }
 
 /// Reads a model out of a file: a `.pt` of PyTorch, in the format of 1.6 or an older one, or
 /// safetensors.
 ///
-/// The model is looked for under all keys and below all prefixes of names. `prefix` chooses one of
-/// several: keys and the beginnings of names, each with a dot. `facts` tell what the file does not.
+/// The model is searched under all keys and below all prefixes of names. `prefix` chooses one of
+/// several: keys and the beginnings of names, each with a dot. `facts` state what the file omits.
 ///
 /// # Errors
-/// If the file is none of these, or damaged; if it holds no model that is known, or several; if a
-/// tensor of the model is missing, misshapen, not finite or too much; if the file contradicts
-/// `facts` or they say too little.
+/// If the file is in another format or damaged; if it holds no known model, or several; if a tensor
+/// of the model is missing, misshapen, not finite or left over; if the file contradicts `facts` or
+/// they are incomplete.
 pub fn read(path: &Path, prefix: Option<&str>, facts: &Facts) -> Result<Import> {
     find(path, prefix, facts).map_err(Error)
 }

@@ -1,13 +1,12 @@
 //! Checkpoints of other programs' Glows, read exactly and written back.
 //!
-//! [`read`] gets a model out of a file that another program wrote, of PyTorch or of safetensors;
-//! [`export`] writes one of this project for a program that has such models. [`Program`] lists the
-//! programs that are read, [`Peer`](flow_glow::Peer) those that are written for. Nothing that a
-//! file holds is run.
+//! [`read`] imports a model from a file of another program, of PyTorch or of safetensors.
+//! [`export`] writes one of this project for another program. [`Program`] lists the programs that
+//! are read, [`Peer`](flow_glow::Peer) those that are written for. Code in a file is never run.
 //!
-//! Reading order: [`state_dict`] gets named tensors out of files that nobody should trust; `choice`
-//! finds the model among them; `dialects` knows the names and forms of each program; `parameters`
-//! and `matrix` hold what they share.
+//! Reading order: [`state_dict`] reads named tensors from untrusted files; `choice` finds the model
+//! among them; `dialects` has the names and forms of each program; `parameters` and `matrix` hold
+//! what they share.
 //!
 //! ```
 //! # let work = tempfile::tempdir()?;

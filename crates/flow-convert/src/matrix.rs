@@ -10,8 +10,8 @@ use candle_core::{DType, Device, Tensor};
 type Rows = Vec<Vec<f64>>;
 
 /// P·L·(U + diag(sign·e^log_scale)), with L unit lower and U strictly upper triangular: the form of
-/// the published code, of rosinality, y0ast and normflows. What `lower` and `upper` hold elsewhere
-/// does not count, and is kept.
+/// the published code, of rosinality, y0ast and normflows. Other entries of `lower` and `upper`
+/// have no effect, and are kept.
 pub(crate) struct Plu {
     pub(crate) permutation: Rows,
     pub(crate) lower: Rows,
@@ -86,8 +86,8 @@ impl Plu {
 }
 
 impl Qlu {
-    /// The factors with a permutation and signs: the same numbers if the rotation is a permutation
-    /// but for signs, those of the product otherwise.
+    /// The factors with a permutation and signs. The numbers stay the same if the rotation is a
+    /// permutation up to signs; otherwise the product is factorised.
     pub(crate) fn into_plu(self) -> Result<Plu> {
         let unsigned: Rows = self
             .rotation

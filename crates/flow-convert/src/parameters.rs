@@ -1,4 +1,5 @@
-//! The parameters of a model of ours by name, in f64, and what all dialects do with them.
+//! The parameters of a model of this project by name, in f64, and the operations that all dialects
+//! share.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +10,8 @@ use flow_glow::GlowConfig;
 
 use crate::matrix::{self, Plu, Qlu};
 
-/// Learning rate of the gain of a convolution that starts at zero, relative to its weights': that
-/// of the published code, and of all who follow it.
+/// Learning rate of the gain of a zero-initialised convolution relative to its weights: that of the
+/// published code and its successors.
 const GAIN_RATE: f64 = 3.0;
 
 /// A model of ours.
@@ -25,7 +26,7 @@ pub(crate) struct Model {
 pub(crate) struct Parameters(BTreeMap<String, Tensor>);
 
 impl Parameters {
-    /// Those of a checkpoint.
+    /// The parameters of a checkpoint.
     pub(crate) fn of(store: &ParamStore) -> Result<Self> {
         let double = store
             .vars()
@@ -34,7 +35,7 @@ impl Parameters {
         Ok(Self(double.collect::<Result<_>>()?))
     }
 
-    /// Those of a checkpoint in f32.
+    /// The parameters of a checkpoint, in f32.
     ///
     /// # Errors
     /// If a number is too large for it.
@@ -86,7 +87,7 @@ impl Parameters {
         })
     }
 
-    /// The matrix below `prefix`, whatever it is made of.
+    /// The matrix below `prefix`, from its parameters in any form.
     pub(crate) fn matrix(&self, prefix: &str) -> Result<Vec<Vec<f64>>> {
         if let Ok(plain) = self.get(&format!("{prefix}.weight")) {
             return Ok(plain.to_vec2()?);

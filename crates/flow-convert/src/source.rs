@@ -1,4 +1,5 @@
-//! The tensors of a state dict, taken one by one: what is missing, misshapen or left over is named.
+//! The tensors of a state dict, taken one by one. Errors name missing, misshapen and unused
+//! tensors.
 
 use std::collections::BTreeSet;
 
@@ -67,16 +68,16 @@ impl Source {
         values.into_iter().map(index).collect()
     }
 
-    /// Takes what is a number that only training or initialisation needs, if it is there.
+    /// Takes a number that only training or initialisation needs, if it is present.
     pub(crate) fn skip(&mut self, name: &str) {
         self.tensors.remove(name);
     }
 
-    /// Takes the flag of an ActNorm that would set itself from the first images it sees, if it is
-    /// there.
+    /// Takes the flag of an ActNorm that initialises itself from the first images, if it is
+    /// present.
     ///
     /// # Errors
-    /// If it has not done so: what it would be is not in the file.
+    /// If the ActNorm is uninitialised, so that the file lacks its values.
     pub(crate) fn skip_done(&mut self, name: &str) -> Result<()> {
         let flag = self.tensors.remove(name);
         let flag = flag.map(|flag| flag.flatten_all()?.to_vec1::<f64>());

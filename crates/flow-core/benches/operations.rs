@@ -1,5 +1,5 @@
-//! The fused operations beside their composed twins, forwards and with the backward pass:
-//! `cargo bench -p flow-core`, or `cargo bench -p flow-core -- network` for some.
+//! Benchmarks of the fused operations and their composed twins, forwards and with the backward
+//! pass: `cargo bench -p flow-core`, or `cargo bench -p flow-core -- network` for some.
 #![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Tensor, Var};

@@ -1,4 +1,4 @@
-//! A bijection of one's own, proved in three lines, and put to use.
+//! A custom bijection, checked in three lines, and put to use.
 //!
 //! `cargo run -p flow-core --example 01_first_bijection`
 #![allow(clippy::print_stdout)]
@@ -8,7 +8,7 @@ use flow_core::distribution::StandardNormal;
 use flow_core::params::{Init, ParamBuilder, ParamStore};
 use flow_core::{Bijection, Flow, check, random};
 
-/// y = sinh(x)·eˢ with a learned s for each number: heavy tails become light the other way round.
+/// y = sinh(x)·eˢ with a learned s for each number: its inverse makes heavy tails light.
 struct Sinh {
     log_scale: Tensor,
 }

@@ -1,4 +1,4 @@
-//! The densities of two moons and of a checkerboard, learned from points; a picture of points and densities.
+//! The densities of two moons and of a checkerboard, learned from points; a picture of both.
 //!
 //! `cargo run -p flow-core --example 02_densities [PICTURE.png]`
 #![allow(clippy::print_stdout)]
@@ -8,16 +8,17 @@ use flow_core::params::ParamStore;
 use flow_core::random;
 use flow_core::recipes::{self, Recipe};
 use flow_core::train::{FitSettings, Optimization, fit};
+use flow_core::{Chain, Flow};
 use image::{Rgb, RgbImage};
 use std::f32::consts::PI;
 use std::ops::ControlFlow;
 
 const COUNT: usize = 8000;
-/// Pixels a side of each of the four parts of the picture, and what they show: [−RANGE, RANGE]².
+/// Side in pixels of each of the four parts of the picture, which show [−RANGE, RANGE]².
 const SIDE: u32 = 300;
 const RANGE: f32 = 2.3;
 
-/// Two half circles that reach into each other, with noise; of mean 0 and standard deviations of about 1.
+/// Two interlocking half circles with noise, of mean 0 and standard deviations of about 1.
 fn two_moons(u: &[f32], noise: &[f32]) -> [f32; 2] {
     let (sine, cosine) = (u[0] * PI).sin_cos();
     let [x, y] = if u[1] < 0.5 {
@@ -47,18 +48,73 @@ fn points(make: fn(&[f32], &[f32]) -> [f32; 2]) -> Result<Tensor> {
     Tensor::from_vec(points.collect::<Vec<_>>(), (COUNT, 2), &Device::Cpu)
 }
 
-/// The share of light at a pixel: 1 at the densest ones.
-type Light<'a> = dyn Fn(u32, u32) -> f32 + 'a;
-
-fn paint(picture: &mut RgbImage, column: u32, row: u32, light: &Light) {
-    for (x, y) in (0..SIDE).flat_map(|x| (0..SIDE).map(move |y| (x, y))) {
-        let light = light(x, y).clamp(0.0, 1.0);
+/// Paints `lights`, a number from 0 to 1 for each pixel, row by row, into a part of the picture.
+fn paint(picture: &mut RgbImage, column: u32, row: u32, lights: &[f32]) {
+    for (i, light) in (0..).zip(lights) {
+        let (x, y, light) = (i % SIDE, i / SIDE, light.clamp(0.0, 1.0));
         // From dark violet over red to light yellow.
         let channel =
             |power: f32, least: f32| (255.0 * (least + (1.0 - least) * light.powf(power))) as u8;
         let color = Rgb([channel(0.5, 0.08), channel(1.4, 0.03), channel(3.0, 0.16)]);
         picture.put_pixel(column * SIDE + x, row * SIDE + y, color);
     }
+}
+
+type Trained = Flow<Chain>;
+
+/// A spline flow of `points`, whose likelihoods it prints while it learns.
+fn learn(name: &str, points: &Tensor) -> Result<Trained> {
+    let params = ParamStore::new(0);
+    let recipe = Recipe {
+        layers: 4,
+        ..Recipe::default()
+    };
+    let flow = recipes::neural_spline_flow(2, &recipe, params.builder(DType::F32, &Device::Cpu))?;
+    let settings = FitSettings {
+        max_steps: 800,
+        optimization: Optimization {
+            learning_rate: 3e-3,
+            ..Optimization::default()
+        },
+        ..FitSettings::default()
+    };
+    let fitted = fit(&flow, &params, points, &settings, |epoch| {
+        if epoch.epoch % 10 == 0 {
+            let loss = epoch.validation.unwrap_or(f64::NAN);
+            println!(
+                "{name}: epoch {}, {loss:.3} nats on held-out points",
+                epoch.epoch
+            );
+        }
+        ControlFlow::Continue(())
+    })?;
+    let loss = fitted.best.validation.unwrap_or(f64::NAN);
+    println!("{name}: best {loss:.3} nats");
+    Ok(flow)
+}
+
+/// The number of points at each pixel, row by row.
+fn counts(points: &Tensor) -> Result<Vec<f32>> {
+    let mut counts = vec![0.0_f32; (SIDE * SIDE) as usize];
+    for point in points.to_vec2::<f32>()? {
+        let [x, y] = [point[0], -point[1]].map(|value| (value / RANGE + 1.0) * 0.5 * SIDE as f32);
+        if (0.0..SIDE as f32).contains(&x) && (0.0..SIDE as f32).contains(&y) {
+            counts[y as usize * SIDE as usize + x as usize] += 1.0;
+        }
+    }
+    Ok(counts)
+}
+
+/// The density at each pixel, row by row, relative to that exceeded by one pixel in a hundred.
+fn densities(flow: &Trained) -> Result<Vec<f32>> {
+    let place = |pixel: u32| ((pixel as f32 + 0.5) / SIDE as f32 * 2.0 - 1.0) * RANGE;
+    let grid = (0..SIDE * SIDE).flat_map(|i| [place(i % SIDE), -place(i / SIDE)]);
+    let grid = Tensor::from_vec(grid.collect::<Vec<_>>(), ((), 2), &Device::Cpu)?;
+    let density = flow.log_prob(&grid)?.exp()?.to_vec1::<f32>()?;
+    let mut sorted = density.clone();
+    sorted.sort_by(f32::total_cmp);
+    let lightest = sorted[sorted.len() * 99 / 100];
+    Ok(density.into_iter().map(|value| value / lightest).collect())
 }
 
 fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
@@ -73,59 +129,9 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     ];
     for (row, (name, make)) in (0..).zip(sets) {
         let points = points(make)?;
-        let params = ParamStore::new(0);
-        let recipe = Recipe {
-            layers: 4,
-            ..Recipe::default()
-        };
-        let flow =
-            recipes::neural_spline_flow(2, &recipe, params.builder(DType::F32, &Device::Cpu))?;
-        let settings = FitSettings {
-            max_steps: 800,
-            optimization: Optimization {
-                learning_rate: 3e-3,
-                ..Optimization::default()
-            },
-            ..FitSettings::default()
-        };
-        let fitted = fit(&flow, &params, &points, &settings, |epoch| {
-            if epoch.epoch % 10 == 0 {
-                println!(
-                    "{name}: epoch {}, {:.3} nats on held-out points",
-                    epoch.epoch,
-                    epoch.validation.unwrap_or(f64::NAN)
-                );
-            }
-            ControlFlow::Continue(())
-        })?;
-        println!(
-            "{name}: best {:.3} nats",
-            fitted.best.validation.unwrap_or(f64::NAN)
-        );
-
-        let mut counts = vec![0.0_f32; (SIDE * SIDE) as usize];
-        for point in points.to_vec2::<f32>()? {
-            let [x, y] =
-                [point[0], -point[1]].map(|value| (value / RANGE + 1.0) * 0.5 * SIDE as f32);
-            if (0.0..SIDE as f32).contains(&x) && (0.0..SIDE as f32).contains(&y) {
-                counts[y as usize * SIDE as usize + x as usize] += 1.0;
-            }
-        }
-        paint(&mut picture, 0, row, &|x, y| {
-            counts[(y * SIDE + x) as usize]
-        });
-
-        let place = |pixel: u32| ((pixel as f32 + 0.5) / SIDE as f32 * 2.0 - 1.0) * RANGE;
-        let grid = (0..SIDE * SIDE).flat_map(|i| [place(i % SIDE), -place(i / SIDE)]);
-        let grid = Tensor::from_vec(grid.collect::<Vec<_>>(), ((), 2), &Device::Cpu)?;
-        let density = flow.log_prob(&grid)?.exp()?.to_vec1::<f32>()?;
-        let mut sorted = density.clone();
-        sorted.sort_by(f32::total_cmp);
-        // One pixel in a hundred may be lighter than the scale has.
-        let lightest = sorted[sorted.len() * 99 / 100];
-        paint(&mut picture, 1, row, &|x, y| {
-            density[(y * SIDE + x) as usize] / lightest
-        });
+        let flow = learn(name, &points)?;
+        paint(&mut picture, 0, row, &counts(&points)?);
+        paint(&mut picture, 1, row, &densities(&flow)?);
     }
     picture.save(&path)?;
     println!("points and densities are in {}", path.display());

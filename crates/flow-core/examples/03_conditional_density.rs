@@ -1,4 +1,4 @@
-//! A density that depends on a condition: where a thrown ball lands, given how fast it was thrown.
+//! A conditional density: the landing point of a ball, given the speed of the throw.
 //!
 //! `cargo run -p flow-core --example 03_conditional_density`
 #![allow(clippy::print_stdout)]
@@ -12,7 +12,8 @@ use std::ops::ControlFlow;
 
 const COUNT: usize = 6000;
 
-/// Distance and height of flight at speeds of 1 to 3, at angles that vary: `[COUNT, 2]`, and the speeds `[COUNT, 1]`.
+/// Distance and height of flight at speeds of 1 to 3, at angles that vary: `[COUNT, 2]`, and the
+/// speeds `[COUNT, 1]`.
 fn throws() -> Result<(Tensor, Tensor)> {
     let speed = random::uniform(0, (COUNT, 1), DType::F32, &Device::Cpu)?.affine(2.0, 1.0)?;
     let angle = random::normal(1, (COUNT, 1), DType::F32, &Device::Cpu)?.affine(0.15, 0.7)?;

@@ -1,4 +1,5 @@
-//! Outliers of a table: a flow learns what benign tumours measure, and malignant ones are unlikely under it.
+//! Outliers of a table: a flow learns the measurements of benign tumours; malignant ones are
+//! unlikely under it.
 //!
 //! `cargo run -p flow-core --example 04_outliers`
 #![allow(clippy::print_stdout)]

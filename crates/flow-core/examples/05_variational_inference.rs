@@ -1,4 +1,5 @@
-//! Variational inference: an inverse autoregressive flow learns a posterior from its unnormalised density alone.
+//! Variational inference: an inverse autoregressive flow learns a posterior from its unnormalised
+//! density alone.
 //!
 //! `cargo run -p flow-core --example 05_variational_inference`
 #![allow(clippy::print_stdout)]

@@ -1,5 +1,5 @@
-//! A coupling by a map of one's own: the distribution function of a mixture of logistics (Flow++, Ho
-//! et al. 2019, arXiv:1902.00275, section 3.2), which has no inverse in closed form.
+//! A coupling by a custom transform: the distribution function of a mixture of logistics (Flow++,
+//! Ho et al. 2019, arXiv:1902.00275, section 3.2), whose inverse has no closed form.
 //!
 //! `cargo run -p flow-core --example 06_your_own_coupling`
 #![allow(clippy::print_stdout)]
@@ -42,7 +42,7 @@ impl Transform for LogisticMixture {
         x + ((y - found)? * log_slope.detach().neg()?.exp()?)?
     }
 
-    /// Nearly the identity, with the means apart so that the components learn different things.
+    /// Nearly the identity, with separate means so that the components learn different things.
     fn initial_bias(&self) -> Vec<f64> {
         let mut bias = vec![0.0; self.parameters()];
         for (component, mean) in bias[self.components..][..self.components]
@@ -69,7 +69,7 @@ impl Mixture {
         let components = (h.dim(2)? - 2) / 3;
         let part = |index| h.narrow(2, index * components, components);
         let last = |index| h.narrow(2, 3 * components + index, 1)?.squeeze(2);
-        // Neither scale should become enormous within a few steps.
+        // Bounded, so that a few steps cannot make a scale enormous.
         let bounded = |raw: Tensor| (raw / 3.0)?.tanh()? * 3.0;
         let logits = part(0)?;
         Ok(Self {

@@ -1,14 +1,14 @@
-//! The one trait: an invertible map and the logarithm of its volume change.
+//! The central trait: an invertible map and the logarithm of its volume change.
 //!
-//! Libraries disagree on the direction; here `forward` maps data towards the latent space, so that
-//! training, which needs the likelihood, calls `forward`, and sampling calls `inverse`.
+//! Libraries disagree on the direction. Here `forward` maps data towards the latent space: training
+//! needs the likelihood and calls `forward`, sampling calls `inverse`.
 
 use crate::runs::Rows;
 use crate::{Gradients, Result, shape};
 use candle_core::{Tensor, Var};
 use std::ops::Deref;
 
-/// A map of the numbers that leave a part of an inverse, such as [`Ok`], which leaves them as they are.
+/// A map applied to the output of each part of an inverse; [`Ok`] is the identity.
 pub type Limit = fn(Tensor) -> Result<Tensor>;
 
 /// An invertible map between tensors of equal size, with a tractable Jacobian determinant.
@@ -21,7 +21,7 @@ pub trait Bijection: Send + Sync {
     /// x = f⁻¹(y).
     fn inverse(&self, y: &Tensor) -> Result<Tensor>;
 
-    /// x = f⁻¹(y), what leaves every part of f on the way passed through `limit`.
+    /// x = f⁻¹(y), with `limit` applied to the output of every part of f.
     fn inverse_within(&self, y: &Tensor, limit: Limit) -> Result<Tensor> {
         limit(self.inverse(y)?)
     }
@@ -33,13 +33,13 @@ pub trait Bijection: Send + Sync {
         Ok((x, log_det.neg()?))
     }
 
-    /// Maps it is composed of, in the order in which data pass; none if it is a single one.
+    /// Maps that it is composed of, in the order in which data pass; empty for a single map.
     fn parts(&self) -> Vec<&dyn Bijection> {
         Vec::new()
     }
 
-    /// K, the numbers (of images: channels) of the context that [`given`](Self::given) needs; `None` if
-    /// the map takes none, or one is bound already.
+    /// K, the size of the context that [`given`](Self::given) needs (for images: its channels).
+    /// `None` if the map takes no context, or one is bound already.
     fn context(&self) -> Option<usize> {
         None
     }
@@ -47,19 +47,21 @@ pub trait Bijection: Send + Sync {
     /// The bijection that `context` `[B, K]` selects, one row for each sample or one for all.
     ///
     /// # Errors
-    /// If the map takes no context, one is bound already, or it has another size.
+    /// If the map takes no context, one is bound already, or its size differs.
     fn given(&self, context: &Tensor) -> Result<Box<dyn Bijection + '_>> {
         shape::refuse_context(context)
     }
 
-    /// The same map for some rows of a batch, without a graph: scoring and sampling go through it run by run.
+    /// The same map for some rows of a batch, without a graph. Scoring and sampling use it run by
+    /// run.
     ///
-    /// Fused operations of parts that are evaluated so take their fastest form, and what depends on parameters
-    /// alone, as the inverse of a matrix, is computed once. A map that holds a row for each sample, as of a bound
-    /// context, gives that of `rows`. A frozen map can be frozen again, for fewer rows.
+    /// Fused operations take their fastest form in a frozen map. Whatever depends on parameters
+    /// alone, such as the inverse of a matrix, is computed once. A map that holds a row for each
+    /// sample, such as a bound context, gives that of `rows`. A frozen map can be frozen again, for
+    /// fewer rows.
     ///
     /// # Errors
-    /// If what is bound has another number of rows than the batch.
+    /// If the bound context has another number of rows than the batch.
     fn frozen(&self, rows: &Rows) -> Result<Box<dyn Bijection + '_>> {
         let _ = rows;
         Ok(Box::new(Detached(self)))
@@ -67,14 +69,14 @@ pub trait Bijection: Send + Sync {
 
     /// Sets the parameters that depend on data from one batch, and returns f(x), detached.
     ///
-    /// Called once, on a fresh model, before the first training step; it is a method and not a
-    /// state of `forward`, so nothing can initialise itself again by accident.
+    /// Call it once, on a fresh model, before the first training step. It is a method and not a
+    /// state of `forward`, so nothing initialises itself twice.
     fn initialize(&self, x: &Tensor) -> Result<Tensor> {
         Ok(self.forward(x)?.0.detach())
     }
 
-    /// Back-propagates through f from its output alone: x is recovered by inversion, so no
-    /// activation has to be kept. Adds the parameters' gradients to `grads`; returns (x, ∂L/∂x).
+    /// Back-propagates through f from its output alone: x is recovered by inversion, so activations
+    /// need not be stored. Adds the parameters' gradients to `grads`; returns (x, ∂L/∂x).
     ///
     /// `grad_y` has the shape of `y`, `grad_log_det` is `[B]`.
     fn backward(
@@ -91,7 +93,8 @@ pub trait Bijection: Send + Sync {
     }
 }
 
-/// Whatever points at a bijection is one: a reference, a `Box`, an enum of maps that derefs to the one it holds.
+/// Pointers to bijections are bijections: a reference, a `Box`, an enum of maps that derefs to the
+/// one it holds.
 impl<P: Deref<Target: Bijection> + Send + Sync> Bijection for P {
     fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
         (**self).forward(x)
@@ -140,7 +143,7 @@ impl<P: Deref<Target: Bijection> + Send + Sync> Bijection for P {
     }
 }
 
-/// A map, or the network of a coupling, whose results leave without a graph.
+/// A map, or the network of a coupling, whose results carry no graph.
 pub(crate) struct Detached<B>(pub(crate) B);
 
 impl<B: Bijection> Bijection for Detached<B> {

@@ -1,7 +1,7 @@
-//! Proofs that a bijection is one: what every new bijection must pass, in this crate and in others.
+//! Checks that every bijection must pass, in this crate and in others.
 //!
-//! Run them in f64 and at random parameter values: where a coupling starts as the identity, wrong
-//! signs and forgotten terms do not show.
+//! Run them in f64 and at random parameter values. A coupling that starts as the identity hides
+//! wrong signs and forgotten terms.
 
 use crate::params::ParamStore;
 use crate::{Bijection, Gradients, Result, device, linalg, random, transfer};
@@ -14,7 +14,7 @@ pub struct Tolerances {
     pub device: Device,
     /// The type of inputs and parameters.
     pub dtype: DType,
-    /// The largest [`condition`] of a bijection that is checked.
+    /// The largest valid [`condition`] of a bijection.
     pub condition: f64,
     /// Bound of [`round_trip`].
     pub round_trip: f64,
@@ -25,7 +25,7 @@ pub struct Tolerances {
 }
 
 impl Tolerances {
-    /// In double precision, on the processor.
+    /// Tolerances in double precision, on the CPU.
     pub fn double() -> Self {
         Self {
             device: Device::Cpu,
@@ -37,7 +37,7 @@ impl Tolerances {
         }
     }
 
-    /// In single precision.
+    /// Tolerances in single precision.
     pub fn single(device: Device) -> Self {
         Self {
             device,
@@ -50,7 +50,7 @@ impl Tolerances {
     }
 }
 
-/// Tolerances of the processor and, where the build and the machine have one, of an accelerator.
+/// Tolerances of the CPU and, if build and machine have one, of an accelerator.
 pub fn devices() -> Vec<Tolerances> {
     let accelerators = [device::cuda(0), device::metal()].into_iter().flatten();
     let accelerators = accelerators.map(Tolerances::single);
@@ -60,10 +60,10 @@ pub fn devices() -> Vec<Tolerances> {
         .collect()
 }
 
-/// Moves every trained parameter by a draw from N(0, std²), away from where models start.
+/// Adds a draw from N(0, std²) to every trained parameter, to leave the initial state.
 pub fn randomize(params: &ParamStore, seed: u64, std: f64) -> Result<()> {
     for (name, var) in params.vars() {
-        // A rotation that is no longer orthogonal is still invertible, but it is no longer ours.
+        // Adding noise would keep a rotation invertible, but not orthogonal.
         if !name.ends_with("rotation") {
             let draw = random::normal(
                 random::derive(seed, &name),
@@ -78,8 +78,8 @@ pub fn randomize(params: &ParamStore, seed: u64, std: f64) -> Result<()> {
 }
 
 /// # Errors
-/// If any two numbers differ by more than `tolerance` · (1 + the larger magnitude in `expected`), or
-/// are not numbers.
+/// If two numbers differ by more than `tolerance` · (1 + the largest magnitude in `expected`), or
+/// any is NaN.
 pub fn close(actual: &Tensor, expected: &Tensor, tolerance: f64) -> Result<()> {
     let distance = distance(actual, expected)?;
     if distance.is_nan() || distance > tolerance {
@@ -91,7 +91,7 @@ pub fn close(actual: &Tensor, expected: &Tensor, tolerance: f64) -> Result<()> {
 }
 
 /// The largest difference between two numbers, relative to 1 + the largest magnitude in `expected`;
-/// not a number if one of them is none.
+/// NaN if any number is NaN.
 ///
 /// # Errors
 /// If the shapes differ.
@@ -107,7 +107,7 @@ pub fn distance(actual: &Tensor, expected: &Tensor) -> Result<f64> {
     Ok(difference / (1.0 + size))
 }
 
-/// In double precision, which Metal has not.
+/// The tensor in f64, or in f32 on Metal, which has no f64.
 fn widened(tensor: &Tensor) -> Result<Tensor> {
     if tensor.device().is_metal() {
         Ok(tensor.clone())
@@ -116,11 +116,11 @@ fn widened(tensor: &Tensor) -> Result<Tensor> {
     }
 }
 
-/// The largest magnitude in each tensor, found where they are; no number if one is none.
+/// The largest magnitude in each tensor, computed on its device; NaN if any element is NaN.
 fn largest<const N: usize>(tensors: [&Tensor; N]) -> Result<[f64; N]> {
     let mut found = Vec::with_capacity(2 * N);
     for tensor in tensors {
-        // A maximum may drop what is no number; only that differs from itself.
+        // A maximum may drop NaN; only NaN differs from itself.
         let strange = tensor.ne(tensor)?.to_dtype(tensor.dtype())?;
         found.extend([tensor.abs()?.max_all()?, strange.sum_all()?]);
     }
@@ -135,7 +135,7 @@ fn largest<const N: usize>(tensors: [&Tensor; N]) -> Result<[f64; N]> {
 }
 
 /// # Errors
-/// If inverse(forward(x)) is not x, or forward(inverse(x)) is not x.
+/// If inverse(forward(x)) or forward(inverse(x)) differs from x.
 pub fn round_trip(bijection: &dyn Bijection, x: &Tensor, tolerance: f64) -> Result<()> {
     let (y, _) = bijection.forward(x)?;
     close(&bijection.inverse(&y)?, x, tolerance)?;
@@ -143,8 +143,8 @@ pub fn round_trip(bijection: &dyn Bijection, x: &Tensor, tolerance: f64) -> Resu
 }
 
 /// # Errors
-/// If `forward`'s log-determinant of any sample of `x` differs from that of the Jacobian by automatic
-/// differentiation, or the Jacobian of `inverse` does not have the opposite one.
+/// If `forward`'s log-determinant of any sample of `x` differs from that of the Jacobian by
+/// automatic differentiation, or the Jacobian of `inverse` does not have its negative.
 pub fn log_det(bijection: &dyn Bijection, x: &Tensor, tolerance: f64) -> Result<()> {
     for sample in 0..x.dim(0)? {
         let x = x.narrow(0, sample, 1)?;
@@ -157,14 +157,16 @@ pub fn log_det(bijection: &dyn Bijection, x: &Tensor, tolerance: f64) -> Result<
     Ok(())
 }
 
-/// ln|det ∂f/∂x| of one sample `x` `[1, …]`, as `[1]` of the type of x, by automatic differentiation.
+/// ln|det ∂f/∂x| of one sample `x` `[1, …]`, as `[1]` in the type of x, by automatic
+/// differentiation.
 fn jacobian_log_det(f: impl Fn(&Tensor) -> Result<Tensor>, x: &Tensor) -> Result<Tensor> {
     let rows = jacobian(f, x, 1)?;
     transfer::upload(vec![linalg::log_abs_det(&rows)?], 1, x.dtype(), x.device())
 }
 
-/// The largest condition number of ∂f/∂x at any sample of `x`: by how much f or its inverse can enlarge the
-/// relative rounding of its input. A random flow can by chance have none of its sixteen digits left.
+/// The largest condition number of ∂f/∂x at any sample of `x`: the factor by which f or its inverse
+/// can enlarge the relative rounding of its input. A random flow can by chance lose all sixteen
+/// digits.
 pub fn condition(bijection: &dyn Bijection, x: &Tensor) -> Result<f64> {
     let mut worst = 0.0_f64;
     for sample in 0..x.dim(0)? {
@@ -175,11 +177,11 @@ pub fn condition(bijection: &dyn Bijection, x: &Tensor) -> Result<f64> {
     Ok(worst)
 }
 
-/// ∂f/∂x of one sample `x` `[1, …]`, in f64 on the host, by automatic differentiation: a row for each
-/// number of f(x).
+/// ∂f/∂x of one sample `x` `[1, …]`, in f64 on the host, by automatic differentiation, with a row
+/// for each number of f(x).
 ///
-/// `f` is applied once, to a batch of `copies` of `x`; each way back through it then gives as many rows,
-/// one from each copy. More copies take less time and more memory.
+/// `f` is applied once, to a batch of `copies` of `x`. Each backward pass then gives that many
+/// rows, one from each copy. More copies take less time and more memory.
 pub fn jacobian(
     f: impl Fn(&Tensor) -> Result<Tensor>,
     x: &Tensor,
@@ -207,8 +209,8 @@ pub fn jacobian(
 }
 
 /// # Errors
-/// If [`Bijection::backward`] and automatic differentiation disagree on x, on ∂L/∂x or on the gradient
-/// of any parameter in `params`, for a random linear loss L.
+/// If [`Bijection::backward`] and automatic differentiation disagree on x, on ∂L/∂x or on the
+/// gradient of any parameter in `params`, for a random linear loss L.
 pub fn gradients(
     bijection: &dyn Bijection,
     params: &ParamStore,
@@ -243,8 +245,8 @@ pub fn gradients(
 }
 
 /// # Errors
-/// If automatic differentiation through `inverse` goes wrong: f⁻¹(f(x)) has the gradient of the
-/// identity in x, and of zero in each parameter in `params`.
+/// If automatic differentiation through `inverse` is wrong. The gradient of f⁻¹(f(x)) must be the
+/// identity's in x, and zero in each parameter of `params`.
 pub fn inverse_gradients(
     bijection: &dyn Bijection,
     params: &ParamStore,
@@ -265,10 +267,10 @@ pub fn inverse_gradients(
     Ok(())
 }
 
-/// Independence of the rows of a batch in `f`, which gives tensors `[B, …]` of `x` `[B, …]`.
+/// Independence of batch rows in `f`, which maps `x` `[B, …]` to tensors `[B, …]`.
 ///
 /// # Errors
-/// If a row of the results has other bits where the other rows of x are NaN, infinite or enormous.
+/// If a row of the results changes a bit when the other rows of x are NaN, infinite or enormous.
 pub fn independent_rows(f: impl Fn(&Tensor) -> Result<Vec<Tensor>>, x: &Tensor) -> Result<()> {
     let expected = f(x)?;
     let others: &[f64] = if x.dtype().is_float() {
@@ -289,10 +291,10 @@ pub fn independent_rows(f: impl Fn(&Tensor) -> Result<Vec<Tensor>>, x: &Tensor) 
     Ok(())
 }
 
-/// Batch invariance of `f`, as of [`independent_rows`].
+/// Batch invariance of `f`, with the signature of [`independent_rows`].
 ///
 /// # Errors
-/// If a row of the results has other bits where the row of x is a batch of its own.
+/// If a row of the results changes a bit when the row of x is a batch of its own.
 pub fn batch_invariance(f: impl Fn(&Tensor) -> Result<Vec<Tensor>>, x: &Tensor) -> Result<()> {
     let expected = f(x)?;
     (0..x.dim(0)?).try_for_each(|row| same_bits(&f(&x.narrow(0, row, 1)?)?, 0, &expected, row))

@@ -1,5 +1,4 @@
-//! Devices other than the processor: how one is opened that may not be there, and how code for one is tested
-//! where there is none.
+//! Accelerators: opening one that may be absent, and testing code for one on machines without.
 
 use crate::Result;
 use candle_core::Device;
@@ -13,7 +12,8 @@ mod memory;
 /// The CUDA device with this number.
 ///
 /// # Errors
-/// If this build has no CUDA, or the machine lacks the driver, one of CUDA's libraries, or the device.
+/// If this build has no CUDA, or the machine lacks the driver, one of CUDA's libraries, or the
+/// device.
 pub fn cuda(number: usize) -> Result<Device> {
     // A binary that loads CUDA at run time would panic later.
     #[cfg(all(feature = "cuda", feature = "dynamic-loading"))]
@@ -29,10 +29,10 @@ pub fn metal() -> Result<Device> {
     Device::new_metal(0)
 }
 
-/// The most bytes that tensors have had on `device` at once, where the device tells: on CUDA.
+/// Peak bytes of tensors on `device`, if the device reports them: on CUDA.
 ///
 /// # Errors
-/// If the driver refuses to tell.
+/// If the driver reports an error.
 pub fn peak_memory(device: &Device) -> Result<Option<u64>> {
     #[cfg(feature = "cuda")]
     if let Device::Cuda(cuda) = device {
@@ -42,7 +42,8 @@ pub fn peak_memory(device: &Device) -> Result<Option<u64>> {
     Ok(None)
 }
 
-/// Lets matrix products of f32 on CUDA round their factors to TF32, ten bits of fraction, from now on.
+/// Lets matrix products of f32 on CUDA round their factors to TF32, with a fraction of ten bits,
+/// from now on.
 pub fn allow_tf32() {
     candle_core::cuda::set_gemm_reduced_precision_f32(true);
 }
@@ -51,13 +52,13 @@ thread_local! {
     static REHEARSING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// True if `device` is the processor, where fused forms apply and each thread takes a run of a batch.
+/// True if `device` is the CPU, where fused forms apply and each thread takes a run of a batch.
 pub fn is_host(device: &Device) -> bool {
     device.is_cpu() && !REHEARSING.get()
 }
 
-/// Does `work` as an accelerator would, on the processor and on this thread: by composed forms, batches in one
-/// piece, and every [copy](crate::transfer) counted that there would be.
+/// Runs `work` on the CPU and this thread as an accelerator would: composed forms, batches in one
+/// piece, and [copies](crate::transfer) counted as on an accelerator.
 pub fn rehearse<T>(work: impl FnOnce() -> T) -> T {
     struct Until(bool);
     impl Drop for Until {

@@ -1,4 +1,4 @@
-//! Base distributions: where a flow's samples come from, and what its latents are measured by.
+//! Base distributions: the source of a flow's samples, and the density of its latents.
 
 use crate::params::{Init, ParamBuilder};
 use crate::{Bijection, Result, Whiten, random, shape, standard_normal_log_prob, transfer};
@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 /// A distribution of tensors `[B, …]` of one shape.
 pub trait Distribution: Send + Sync {
-    /// ln of the density at each sample of `z`, `[B]`, in nats; −∞ where there is none.
+    /// ln of the density at each sample of `z`, `[B]`, in nats; −∞ outside the support.
     fn log_prob(&self, z: &Tensor) -> Result<Tensor>;
 
-    /// `log_det` + ln p(z), `[B]`: a distribution of several parts adds one after the other.
+    /// `log_det` + ln p(z), `[B]`. A distribution of several parts adds them one after the other.
     fn add_log_prob(&self, log_det: &Tensor, z: &Tensor) -> Result<Tensor> {
         self.log_prob(z)? + log_det
     }
@@ -19,7 +19,7 @@ pub trait Distribution: Send + Sync {
     fn sample(&self, count: usize, seed: u64) -> Result<Tensor>;
 }
 
-/// A distribution whose draws are scaled: a standard normal at a temperature T is N(0, T²).
+/// A distribution with scaled draws: a standard normal at temperature T is N(0, T²).
 pub(crate) struct Tempered {
     base: Arc<dyn Distribution>,
     temperature: f64,
@@ -30,7 +30,7 @@ impl Tempered {
     /// If the temperature is negative or not finite.
     pub(crate) fn new(base: Arc<dyn Distribution>, temperature: f64) -> Result<Self> {
         if !(temperature >= 0.0 && temperature.is_finite()) {
-            bail!("a temperature is 0 or more and finite, not {temperature}");
+            bail!("a temperature must be 0 or more and finite, not {temperature}");
         }
         Ok(Self { base, temperature })
     }
@@ -38,7 +38,7 @@ impl Tempered {
 
 impl Distribution for Tempered {
     /// # Errors
-    /// At a temperature of 0, where all draws are one point.
+    /// At temperature 0 all draws are one point.
     fn log_prob(&self, z: &Tensor) -> Result<Tensor> {
         if self.temperature == 0.0 {
             bail!("at a temperature of 0 all draws are the same, and have no density");
@@ -60,7 +60,7 @@ pub struct StandardNormal {
 }
 
 impl StandardNormal {
-    /// Of samples of the given `shape`, without the batch.
+    /// The distribution of samples of the given `shape`, without the batch.
     pub fn new(shape: impl Into<Shape>, dtype: DType, device: &Device) -> Self {
         Self {
             shape: shape.into(),
@@ -93,7 +93,8 @@ pub struct DiagonalGaussian {
 }
 
 impl DiagonalGaussian {
-    /// Of samples of the given `shape`; starts as the standard normal. Parameters `mean` and `log_std`, `[1, …]`.
+    /// The distribution of samples of the given `shape`; starts as the standard normal. Parameters
+    /// `mean` and `log_std`, `[1, …]`.
     pub fn new(shape: impl Into<Shape>, params: ParamBuilder) -> Result<Self> {
         let shape = batch(1, shape.into().dims());
         Ok(Self {
@@ -122,7 +123,7 @@ impl Distribution for DiagonalGaussian {
     }
 }
 
-/// Uniform on [low, high] in every number, both ends included as the type rounds them.
+/// Uniform on [low, high] in every number, both ends included as rounded to the type.
 pub struct Uniform {
     low: f64,
     high: f64,
@@ -132,10 +133,10 @@ pub struct Uniform {
 }
 
 impl Uniform {
-    /// Of samples of the given `shape`, without the batch.
+    /// The distribution of samples of the given `shape`, without the batch.
     ///
     /// # Errors
-    /// If `low` is not below `high` in the type.
+    /// If `low` is not below `high` after rounding to the type.
     pub fn new(
         low: f64,
         high: f64,
@@ -161,7 +162,8 @@ impl Uniform {
 impl Distribution for Uniform {
     fn log_prob(&self, z: &Tensor) -> Result<Tensor> {
         let batch = shape::samples("uniform", z, self.shape.dims())?;
-        // Comparisons round the bounds to the type of z, so what rounds to an end is inside.
+        // Comparisons round the bounds to the type of z, so numbers that round to an end are
+        // inside.
         let outside = (z.lt(self.low)? + z.gt(self.high)?)?;
         let strange = z.ne(z)?;
         let outside = (outside + strange)?.to_dtype(z.dtype())?;
@@ -185,7 +187,8 @@ impl Distribution for Uniform {
     }
 }
 
-/// A learned mixture of K Gaussians of vectors `[B, D]`, each with its own means and standard deviations.
+/// A learned mixture of K Gaussians of vectors `[B, D]`, each with its own means and standard
+/// deviations.
 pub struct GaussianMixture {
     logits: Tensor,
     means: Tensor,
@@ -193,11 +196,11 @@ pub struct GaussianMixture {
 }
 
 impl GaussianMixture {
-    /// Of vectors of `features` numbers. Parameters `logits`, `[K]`, zero at first, `means`, `[K, D]`, drawn from
-    /// N(0, 1), and `log_stds`, `[K, D]`, zero at first.
+    /// A mixture for vectors of `features` numbers. Parameters `logits`, `[K]`, zero at first,
+    /// `means`, `[K, D]`, drawn from N(0, 1), and `log_stds`, `[K, D]`, zero at first.
     ///
     /// # Errors
-    /// If there are no components.
+    /// If `components` is 0.
     pub fn new(components: usize, features: usize, params: ParamBuilder) -> Result<Self> {
         if components == 0 {
             bail!("mixture: needs at least one component");
@@ -228,7 +231,7 @@ impl Distribution for GaussianMixture {
         log_sum_exp(&joint)? - log_sum_exp(&self.logits)?.broadcast_as(batch)?
     }
 
-    /// Differentiable in means and standard deviations, but not in the logits.
+    /// Differentiable with respect to means and standard deviations, but not to the logits.
     fn sample(&self, count: usize, seed: u64) -> Result<Tensor> {
         let features = self.means.dim(1)?;
         let (dtype, device) = (self.means.dtype(), self.means.device());

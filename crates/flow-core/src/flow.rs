@@ -10,18 +10,17 @@ use bound::Bound;
 use candle_core::{Tensor, bail};
 use std::sync::Arc;
 
-/// Vectors that are scored or drawn together.
+/// Vectors per run of scoring or sampling.
 const RUN: RunLength = RunLength {
     host: 256,
     accelerator: 1 << 14,
 };
 
-/// A distribution of data x with z = f(x), which the base distribution measures:
-/// ln p(x) = ln p_base(f(x)) + ln|det ∂f/∂x|.
+/// A distribution of data x with latents z = f(x): ln p(x) = ln p_base(f(x)) + ln|det ∂f/∂x|.
 ///
-/// Scoring and sampling record no graph, and go through the flow in runs of some hundred rows, side by side: memory
-/// does not grow with the depth of the flow, and grows with the rows by what is returned. Training and variational
-/// inference ask for a graph by [`with_graph`](Self::with_graph).
+/// Scoring and sampling record no graph, and process some hundred rows per run, side by side.
+/// Memory is independent of the depth of the flow, and grows with the rows only by the results.
+/// [`with_graph`](Self::with_graph) records a graph, for training and variational inference.
 ///
 /// ```
 /// use candle_core::{DType, Device};
@@ -45,7 +44,7 @@ pub struct Flow<B = Box<dyn Bijection>> {
 }
 
 impl<B: Bijection> Flow<B> {
-    /// `bijection` maps data to where `base` is.
+    /// `bijection` maps data to the space of `base`.
     pub fn new(bijection: B, base: impl Distribution + 'static) -> Self {
         Self {
             bijection,
@@ -54,8 +53,8 @@ impl<B: Bijection> Flow<B> {
         }
     }
 
-    /// The same flow, of which so many samples are scored or drawn together. Their numbers do not depend on it, but
-    /// time and memory do; the default is good for vectors.
+    /// The same flow with another number of samples per run of scoring or sampling. Results do not
+    /// depend on it, but time and memory do; the default suits vectors.
     #[must_use]
     pub fn in_runs_of(self, run: RunLength) -> Self {
         Self { run, ..self }
@@ -70,7 +69,7 @@ impl<B: Bijection> Flow<B> {
         }
     }
 
-    /// The flow of data that first pass through `first`, such as a [`Whiten`](crate::Whiten) of them.
+    /// The flow of data that first pass through `first`, such as their [`Whiten`](crate::Whiten).
     #[allow(clippy::missing_panics_doc)] // It never does.
     #[must_use]
     pub fn after(self, first: impl Bijection + 'static) -> Flow<Chain>
@@ -95,16 +94,17 @@ impl<B: Bijection> Flow<B> {
         &*self.base
     }
 
-    /// The flow of data under a condition: `context` is `[B, K]`, a row for each sample, or `[1, K]`.
+    /// The flow of data under a condition: `context` is `[B, K]`, a row for each sample, or `[1,
+    /// K]`.
     ///
     /// # Errors
-    /// If the flow takes no context, one is bound already, or it has another size than the flow was made for.
+    /// If the flow takes no context, one is bound already, or its size differs.
     pub fn given(&self, context: &Tensor) -> Result<Flow<Box<dyn Bijection + '_>>> {
         Ok(self.with(Box::new(Bound::new(&self.bijection, context)?)))
     }
 
-    /// The flow whose latents are those of the base times `temperature`: draws are more alike below 1. Densities are
-    /// of such draws.
+    /// The flow whose latents are the base's times `temperature`; samples are less diverse below 1.
+    /// Densities are of these samples.
     ///
     /// # Errors
     /// If the temperature is negative or not finite.
@@ -116,12 +116,12 @@ impl<B: Bijection> Flow<B> {
         })
     }
 
-    /// The same flow, borrowed, in the type of one that is bound to a condition.
+    /// The same flow, borrowed, with the type of a conditioned one.
     pub fn unconditional(&self) -> Flow<Box<dyn Bijection + '_>> {
         self.with(Box::new(&self.bijection))
     }
 
-    /// The same flow, whose likelihoods and draws record a graph.
+    /// The same flow, whose likelihoods and samples record a graph.
     pub fn with_graph(&self) -> WithGraph<'_, B> {
         WithGraph(self)
     }
@@ -146,11 +146,11 @@ impl<B: Bijection> Flow<B> {
 
     /// The x of the latents `z`.
     ///
-    /// Finite latents of any size give finite numbers, saturated where the exact ones do not fit their type. A NaN
-    /// stays one, as does what the weights themselves make of nothing.
+    /// Finite latents of any size give finite numbers, which saturate at the range of their type.
+    /// NaN stays NaN, and weights that give NaN everywhere still do.
     ///
     /// # Errors
-    /// As those of [`encode`](Self::encode).
+    /// As [`encode`](Self::encode).
     pub fn decode(&self, z: &Tensor) -> Result<Tensor> {
         let [x] = self.in_runs(z, |flow, z| {
             Ok([saturation::inverse(&flow.0.bijection, z)?])
@@ -158,19 +158,19 @@ impl<B: Bijection> Flow<B> {
         Ok(x)
     }
 
-    /// `count` independent draws, `[count, …]`, the same for the same `seed`: [`decode`](Self::decode) of draws of
-    /// the base.
+    /// `count` independent draws, `[count, …]`, the same for the same `seed`:
+    /// [`decode`](Self::decode) of draws from the base.
     ///
     /// # Errors
-    /// If a context is missing, or has neither one row nor `count`.
+    /// If a context is missing, or has neither one row nor `count` rows.
     pub fn sample(&self, count: usize, seed: u64) -> Result<Tensor> {
         self.decode(&self.base.sample(count, seed)?)
     }
 
-    /// Draws and ln p of each of them, `[count]`, at less than the cost of both apart.
+    /// Draws and ln p of each, `[count]`, cheaper than both apart.
     ///
     /// # Errors
-    /// As those of [`sample`](Self::sample).
+    /// As [`sample`](Self::sample).
     pub fn sample_with_log_prob(&self, count: usize, seed: u64) -> Result<(Tensor, Tensor)> {
         let z = self.base.sample(count, seed)?;
         let [x, log_prob] = self.in_runs(&z, |flow, z| flow.inverse_with_log_prob(z))?;
@@ -179,20 +179,21 @@ impl<B: Bijection> Flow<B> {
 
     /// `count` independent draws for each of the contexts `[M, K]`, `[M, count, …]`.
     ///
-    /// Those of context number m are what `given` of it alone draws with the seed
-    /// `random::derive(seed, "context {m}")`: they do not depend on the other contexts.
+    /// The draws for context m equal those of `given` with it alone and the seed
+    /// `random::derive(seed, "context {m}")`. They do not depend on the other contexts.
     ///
     /// # Errors
-    /// As those of [`given`](Self::given).
+    /// As [`given`](Self::given).
     pub fn sample_each(&self, count: usize, contexts: &Tensor, seed: u64) -> Result<Tensor> {
         let [x] = self.each(count, contexts, seed, |flow, z| Ok([flow.decode(z)?]))?;
         Ok(x)
     }
 
-    /// The draws of [`sample_each`](Self::sample_each) and ln p of each of them given its context, `[M, count]`.
+    /// The draws of [`sample_each`](Self::sample_each) and ln p of each given its context, `[M,
+    /// count]`.
     ///
     /// # Errors
-    /// As those of [`given`](Self::given).
+    /// As [`given`](Self::given).
     pub fn sample_each_with_log_prob(
         &self,
         count: usize,
@@ -205,7 +206,7 @@ impl<B: Bijection> Flow<B> {
         Ok((x, log_prob))
     }
 
-    /// Sets what depends on data, as ActNorm's statistics, from one batch `x`.
+    /// Sets data-dependent parameters, such as ActNorm's statistics, from one batch `x`.
     ///
     /// # Errors
     /// If the batch is empty, or shapes do not fit.
@@ -234,7 +235,7 @@ impl<B: Bijection> Flow<B> {
         joined(&runs)
     }
 
-    /// The results of `draw` on latents of its own for each context, a run of contexts together.
+    /// The results of `draw` on separate latents for each context, a run of contexts at a time.
     fn each<const N: usize>(
         &self,
         count: usize,
@@ -268,7 +269,7 @@ impl<B: Bijection> Flow<B> {
     }
 }
 
-/// Results of runs, one after the other.
+/// Results of runs, concatenated.
 fn joined<const N: usize>(runs: &[[Tensor; N]]) -> Result<[Tensor; N]> {
     let mut results = runs[0].clone();
     for (index, result) in results.iter_mut().enumerate() {
@@ -278,17 +279,17 @@ fn joined<const N: usize>(runs: &[[Tensor; N]]) -> Result<[Tensor; N]> {
     Ok(results)
 }
 
-/// A flow that records a graph of all it computes, of all rows at once: gradients flow through likelihoods and draws
-/// to the parameters, the data and the context.
+/// A flow that records a graph of all its computations, for all rows at once. Gradients flow
+/// through likelihoods and samples to the parameters, the data and the context.
 ///
-/// Variational inference needs those of draws (Rezende & Mohamed 2015, arXiv:1505.05770).
+/// Variational inference needs those of samples (Rezende & Mohamed 2015, arXiv:1505.05770).
 pub struct WithGraph<'a, B>(&'a Flow<B>);
 
 impl<B: Bijection> WithGraph<'_, B> {
     /// As [`Flow::log_prob`].
     ///
     /// # Errors
-    /// As there.
+    /// As [`Flow::log_prob`].
     pub fn log_prob(&self, x: &Tensor) -> Result<Tensor> {
         shape::batch("flow", x)?;
         let (z, log_det) = self.0.bijection.forward(x)?;
@@ -298,7 +299,7 @@ impl<B: Bijection> WithGraph<'_, B> {
     /// As [`Flow::sample`].
     ///
     /// # Errors
-    /// As there.
+    /// As [`Flow::sample`].
     pub fn sample(&self, count: usize, seed: u64) -> Result<Tensor> {
         self.0.bijection.inverse(&self.0.base.sample(count, seed)?)
     }
@@ -306,7 +307,7 @@ impl<B: Bijection> WithGraph<'_, B> {
     /// As [`Flow::sample_with_log_prob`].
     ///
     /// # Errors
-    /// As there.
+    /// As [`Flow::sample_with_log_prob`].
     pub fn sample_with_log_prob(&self, count: usize, seed: u64) -> Result<(Tensor, Tensor)> {
         let [x, log_prob] = self.inverse_with_log_prob(&self.0.base.sample(count, seed)?)?;
         Ok((x, log_prob))

@@ -1,4 +1,4 @@
-//! Gradients by parameter: what every optimiser, clip and memory-saving backward passes around.
+//! Gradients by parameter, as optimiser, clipping and memory-saving backward pass share them.
 
 use crate::device::is_host;
 use crate::params::ParamStore;
@@ -9,14 +9,15 @@ use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-/// The gradient of a loss in each parameter of a store, in name order, detached from any graph.
+/// The gradient of a loss with respect to each parameter of a store, in name order, without a
+/// graph.
 pub struct Gradients {
     params: Arc<Parameters>,
-    /// By the place of the parameter.
+    /// Gradients by the index of the parameter.
     sums: BTreeMap<usize, Tensor>,
 }
 
-/// The parameters of a store, and where each of them is.
+/// The parameters of a store, and the index of each.
 struct Parameters {
     named: Vec<(String, Var)>,
     places: HashMap<TensorId, usize>,
@@ -33,7 +34,7 @@ impl Parameters {
 }
 
 impl Gradients {
-    /// No gradient yet, for every parameter of `params`.
+    /// Empty gradients for the parameters of `params`.
     pub fn new(params: &ParamStore) -> Self {
         let named = params.vars();
         let places = named.iter().enumerate();
@@ -44,7 +45,7 @@ impl Gradients {
         }
     }
 
-    /// No gradient yet, for the same parameters.
+    /// Empty gradients for the same parameters.
     #[must_use]
     pub fn none(&self) -> Self {
         Self {
@@ -53,12 +54,12 @@ impl Gradients {
         }
     }
 
-    /// The gradient of the scalar `loss`, by automatic differentiation. Variables that are not in `params`
-    /// count as constants.
+    /// The gradient of the scalar `loss`, by automatic differentiation. Variables that are not in
+    /// `params` count as constants.
     ///
     /// # Errors
-    /// If no graph was recorded of the loss, as [`Flow::log_prob`](crate::Flow::log_prob) records none, or
-    /// the loss depends on none of `params`, although there are some.
+    /// If `loss` carries no graph, as that of [`Flow::log_prob`](crate::Flow::log_prob), or depends
+    /// on none of `params`, although the store is not empty.
     pub fn of(loss: &Tensor, params: &ParamStore) -> Result<Self> {
         if !loss.track_op() {
             bail!(
@@ -75,7 +76,7 @@ impl Gradients {
     }
 
     /// # Errors
-    /// If `loss` depends on a variable that is not in `params`, or on none of them.
+    /// If `loss` depends on a variable outside `params`, or on none of its parameters.
     pub(crate) fn check(loss: &Tensor, params: &ParamStore) -> Result<()> {
         let params = Self::new(params).params;
         let variables = loss.sorted_nodes().into_iter();
@@ -96,8 +97,8 @@ impl Gradients {
         Ok(())
     }
 
-    /// Adds what `part` holds for the parameters; its other entries (constants that met a
-    /// parameter) are left behind.
+    /// Adds the gradients in `part` of the parameters; other entries (constants that met a
+    /// parameter) are ignored.
     pub fn add(&mut self, part: &GradStore) -> Result<()> {
         for id in part.get_ids() {
             let (Some(place), Some(grad)) = (self.params.places.get(id), part.get_id(*id)) else {
@@ -109,7 +110,7 @@ impl Gradients {
         Ok(())
     }
 
-    /// Adds gradients in the same parameters, in their order.
+    /// Adds gradients with respect to the same parameters, in order.
     pub fn append(&mut self, others: impl IntoIterator<Item = Self>) -> Result<()> {
         for (place, grad) in others.into_iter().flat_map(|other| other.sums) {
             self.add_one(place, grad)?;
@@ -126,9 +127,9 @@ impl Gradients {
         Ok(())
     }
 
-    /// Back-propagates through a graph from the gradients in its outputs, given as (output, gradient), of
-    /// equal shapes: adds those of the parameters, and returns those of the `leaves`, which the graph
-    /// begins with, detached.
+    /// Back-propagates through a graph from gradients of its outputs, given as (output, gradient)
+    /// of equal shapes. Adds the gradients of the parameters, and returns those of the `leaves`, at
+    /// which the graph begins, detached.
     ///
     /// # Errors
     /// If there are no outputs, or a shape differs.
@@ -151,7 +152,7 @@ impl Gradients {
         let products = products.collect::<Result<Vec<_>>>()?;
         let mut store = Tensor::stack(&products, 0)?.sum_all()?.backward()?;
         let grads = leaves.map(|leaf| match store.remove(leaf) {
-            // A leaf's gradient can itself carry a graph: without `detach` the next block would
+            // A leaf's gradient can itself carry a graph; without `detach` the next block would
             // differentiate it again.
             Some(grad) => Ok(grad.detach()),
             None => leaf.zeros_like(),
@@ -161,7 +162,7 @@ impl Gradients {
         Ok(grads.try_into().expect("there are as many as leaves"))
     }
 
-    /// Puts `grad` into the place of the gradient of the parameter `name`.
+    /// Replaces the gradient of the parameter `name` by `grad`.
     ///
     /// # Errors
     /// If there is no such parameter, or its shape differs.
@@ -187,7 +188,7 @@ impl Gradients {
         self.params.named.binary_search_by(by_name).ok()
     }
 
-    /// Name, parameter and gradient of all that have one, in name order.
+    /// Name, parameter and gradient, in name order, of all parameters that have a gradient.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Var, &Tensor)> {
         self.sums.iter().map(|(place, grad)| {
             let (name, var) = &self.params.named[*place];

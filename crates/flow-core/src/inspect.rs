@@ -1,13 +1,13 @@
-//! Numbers of a batch that no flow can fit, named by row and column.
+//! Checks of data: numbers of a batch that no flow can fit, named by row and column.
 
 use crate::{Result, transfer};
 use candle_core::{DType, Tensor, bail};
 
-/// Roundings of the largest magnitude by which numbers may differ and still count as the same.
+/// Tolerance of equality, in roundings of the largest magnitude.
 const SAME: f64 = 16.0;
 
-/// The columns of `x` `[N, …]` that hold the same number in all rows, but for rounding: they have no density.
-/// Samples of more than one dimension are counted as if flattened.
+/// The columns of `x` `[N, …]` that are constant up to rounding: they have no density. Samples of
+/// more than one dimension are counted as if flattened.
 ///
 /// # Errors
 /// If there are no rows.
@@ -20,7 +20,7 @@ pub fn constant_columns(x: &Tensor) -> Result<Vec<usize>> {
         .collect())
 }
 
-/// Ones for the rows of `x` `[C, M]` whose numbers are all the same but for rounding, `[C]` in u8.
+/// Ones for the rows of `x` `[C, M]` that are constant up to rounding, `[C]` in u8.
 pub(crate) fn constant(x: &Tensor) -> Result<Tensor> {
     let epsilon = match x.dtype() {
         DType::F64 => f64::EPSILON,
@@ -31,7 +31,7 @@ pub(crate) fn constant(x: &Tensor) -> Result<Tensor> {
     (most - least)?.le(&(magnitude * (SAME * epsilon))?)
 }
 
-/// The first number of `x` that is not finite, and its place in the order of [`transfer::numbers`].
+/// The first number of `x` that is not finite, and its index in the order of [`transfer::numbers`].
 /// Integers are always finite.
 pub fn first_non_finite(x: &Tensor) -> Result<Option<(usize, f64)>> {
     if !x.dtype().is_float() {
@@ -41,7 +41,7 @@ pub fn first_non_finite(x: &Tensor) -> Result<Option<(usize, f64)>> {
     Ok(numbers.find(|(_, number)| !number.is_finite()))
 }
 
-/// Tells of each row of `x` `[B, …]` whether all its numbers are finite, B in all.
+/// Flags of the rows of `x` `[B, …]`: true if all numbers are finite.
 pub fn finite_rows(x: &Tensor) -> Result<Vec<bool>> {
     let count = x.dim(0)?;
     let flat = x.reshape((count, x.elem_count() / count.max(1)))?;
@@ -51,9 +51,10 @@ pub fn finite_rows(x: &Tensor) -> Result<Vec<bool>> {
 }
 
 /// # Errors
-/// If a number of `x` `[N, …]` is not finite: names the first one, and counts the rows with such numbers.
+/// If a number of `x` `[N, …]` is not finite; the error names the first one, and counts the rows
+/// with such numbers.
 pub(crate) fn check_finite(name: &str, x: &Tensor) -> Result<()> {
-    // 0·x is zero where x is finite, and NaN elsewhere: of most batches one number is copied.
+    // 0·x is zero where x is finite, and NaN elsewhere: for most batches one number is copied.
     if x.elem_count() == 0 || transfer::scalar(&(x * 0.0)?.sum_all()?)?.is_finite() {
         return Ok(());
     }
@@ -71,7 +72,7 @@ pub(crate) fn check_finite(name: &str, x: &Tensor) -> Result<()> {
     )
 }
 
-/// The place of a number in a tensor `[N, …]`, for people.
+/// The position of a number in a tensor `[N, …]`, as text.
 pub(crate) fn place(row: usize, column: usize, dims: &[usize]) -> String {
     match dims {
         [_, _] => format!("row {row}, column {column} (counted from 0)"),
@@ -79,7 +80,7 @@ pub(crate) fn place(row: usize, column: usize, dims: &[usize]) -> String {
     }
 }
 
-/// Says that so many other rows have the same fault.
+/// Text for the number of other rows with the same fault.
 pub(crate) fn others(count: usize) -> String {
     match count {
         0 => String::new(),

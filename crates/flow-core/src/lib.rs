@@ -5,21 +5,24 @@
 //! data towards the latent space and `inverse` maps back; log-determinants are in nats, one number
 //! per sample, `[B]`.
 //!
-//! Reading order: [`Bijection`] is the one trait; its page lists the maps, each in a file of its
-//! own. A [`Flow`] is a bijection and a base [`distribution`]; [`recipes`] has flows that work,
+//! Reading order: [`Bijection`] is the central trait; its page lists the maps, each in its own
+//! file. A [`Flow`] is a bijection and a base [`distribution`]. [`recipes`] has proven flows, and
 //! [`train::fit`] fits them to data.
 //!
-//! [`Coupling`] and [`Autoregressive`] move numbers by any [`Transform`], whose parameters a
-//! [`Conditioner`] gives, for vectors an [`Mlp`]. What depends on a context is bound to it first:
-//! [`Flow::given`], [`Bijection::given`]. [`params`] makes and names parameters; [`Gradients`]
-//! collects what training needs, [`train`] moves them; [`check`] proves that a bijection is
-//! one; [`ops`] holds the fused operations behind the speed.
+//! [`Coupling`] and [`Autoregressive`] apply any [`Transform`]. A [`Conditioner`] predicts its
+//! parameters, for vectors an [`Mlp`]. Contexts are bound first: [`Flow::given`],
+//! [`Bijection::given`]. [`params`] makes and names parameters, [`Gradients`] holds their
+//! gradients, [`train`] updates them. [`check`] tests bijections, and [`ops`] holds the fused
+//! operations behind the speed.
 //!
-//! Density of points, learned:
+//! Fit a density to points:
 //!
 //! ```
 //! use candle_core::{DType, Device};
-//! use flow_core::{params::ParamStore, random, recipes::{self, Recipe}, train::{self, FitSettings}};
+//! use flow_core::params::ParamStore;
+//! use flow_core::recipes::{self, Recipe};
+//! use flow_core::train::{self, FitSettings};
+//! use flow_core::random;
 //! use std::ops::ControlFlow;
 //!
 //! let points = random::normal(0, (500, 2), DType::F32, &Device::Cpu)?;
@@ -32,7 +35,7 @@
 //! # candle_core::Result::Ok(())
 //! ```
 //!
-//! A bijection, and what proves it:
+//! Check a bijection:
 //!
 //! ```
 //! use candle_core::{DType, Device};
@@ -68,7 +71,7 @@ pub mod train;
 pub mod transfer;
 mod transforms;
 
-/// Invertible maps, a file each.
+/// Invertible maps, one per file.
 mod bijections {
     mod actnorm;
     pub use actnorm::ActNorm;

@@ -1,6 +1,6 @@
-//! Small dense linear algebra on the host, in f64: what candle does not have.
+//! Small dense linear algebra on the host, in f64, which candle lacks.
 //!
-//! Matrices are rows of columns. Sizes are numbers of channels, so plain O(n³) loops are enough.
+//! Matrices are vectors of rows. Sizes are numbers of channels, so plain O(n³) loops suffice.
 
 use crate::Result;
 use candle_core::bail;
@@ -92,11 +92,11 @@ pub(crate) fn inverse(matrix: &Matrix) -> Result<Matrix> {
     Ok(inverse)
 }
 
-/// The singular values of a matrix, largest first, by one-sided Jacobi rotations: pairs of rows are
-/// rotated until all are orthogonal, and then their lengths are the singular values
-/// (Golub & Van Loan, Matrix Computations, section 8.6.3).
+/// The singular values of a matrix, largest first, by one-sided Jacobi rotations. Pairs of rows are
+/// rotated until all are orthogonal; their lengths are the singular values (Golub & Van Loan,
+/// Matrix Computations, section 8.6.3).
 fn singular_values(matrix: &Matrix) -> Vec<f64> {
-    /// Convergence is quadratic and takes about six; numbers that are not finite never converge.
+    /// Convergence is quadratic and takes about six sweeps; NaN and infinity never converge.
     const MAX_SWEEPS: usize = 40;
     let mut rows = matrix.clone();
     for _ in 0..MAX_SWEEPS {
@@ -116,14 +116,14 @@ fn singular_values(matrix: &Matrix) -> Vec<f64> {
     lengths
 }
 
-/// The condition number of a matrix: its largest singular value over its smallest. Solving with the matrix
-/// can enlarge relative errors by as much.
+/// The condition number of a matrix: its largest singular value over its smallest, the factor by
+/// which solving can enlarge relative errors.
 pub fn condition(matrix: &Matrix) -> f64 {
     let lengths = singular_values(matrix);
     lengths[0] / lengths[lengths.len() - 1]
 }
 
-/// True if two rows are orthogonal to rounding; if not, they are rotated in their plane until they are.
+/// True if two rows are orthogonal to rounding; otherwise rotates them in their plane.
 fn are_orthogonal_or_rotate(a: &mut [f64], b: &mut [f64]) -> bool {
     let (aa, bb, ab) = (dot(a, a), dot(b, b), dot(a, b));
     if ab.abs() <= f64::EPSILON * (aa * bb).sqrt() {

@@ -1,9 +1,9 @@
-//! Named parameters: drawn from a seed or loaded, each name once, always in name order.
+//! Named parameters, drawn from a seed or loaded, in name order; each name is used once.
 //!
-//! Layers ask a [`ParamBuilder`], which is candle's `VarBuilder` over this store, so they read as in
-//! any candle code: `params.pp("actnorm").get_with_hints(shape, "shift", Init::Zeros)`.
-//! candle's `VarMap` is not used because it cannot be seeded on the CPU, forgets the order of its
-//! variables, and hands out the same variable twice where a name is repeated.
+//! Layers ask a [`ParamBuilder`], which is candle's `VarBuilder` over this store, so they read like
+//! any candle code: `params.pp("actnorm").get_with_hints(shape, "shift", Init::Zeros)`. candle's
+//! `VarMap` cannot be seeded on the CPU, loses the order of its variables, and returns the same
+//! variable twice for a repeated name.
 
 use crate::{Result, random, transfer};
 use candle_core::{DType, Device, Shape, Tensor, Var, bail};
@@ -24,7 +24,7 @@ pub enum Init {
         /// The standard deviation.
         std: f64,
     },
-    /// Independent draws from N(mean, std²), with a mean for every row, which is the first dimension.
+    /// Independent draws from N(mean, std²), with a mean for each row (the first dimension).
     NormalRows {
         /// The means.
         means: Vec<f64>,
@@ -40,8 +40,8 @@ pub type ParamBuilder<'a> = VarBuilderArgs<'a, ParamStore>;
 
 /// The parameters of one model by name.
 ///
-/// A fresh one is drawn from the seed and its own name, so the result does not depend on the order
-/// of creation. Clones share the parameters.
+/// A fresh parameter is drawn from the seed and its name, independently of the order of creation.
+/// Clones share the parameters.
 #[derive(Clone)]
 pub struct ParamStore {
     vars: Arc<Mutex<BTreeMap<String, Var>>>,
@@ -58,7 +58,7 @@ enum Access {
     Draw(u64),
     /// Missing parameters are errors.
     Loaded,
-    /// As `Loaded`, and parameters are handed out without a graph.
+    /// As `Loaded`, with parameters that record no graph.
     Frozen,
 }
 
@@ -68,7 +68,7 @@ impl ParamStore {
         Self::with(BTreeMap::new(), Access::Draw(seed))
     }
 
-    /// A store of given values (copied); parameters that are missing are errors.
+    /// A store of given values (copied); missing parameters are errors.
     pub fn from_tensors(tensors: impl IntoIterator<Item = (String, Tensor)>) -> Result<Self> {
         let vars = tensors.into_iter().map(|(name, tensor)| {
             let copy = Var::zeros(tensor.shape(), tensor.dtype(), tensor.device())?;
@@ -88,7 +88,8 @@ impl ParamStore {
         }
     }
 
-    /// A view of the same parameters that records no graph: it sees every update and costs nothing.
+    /// A view of the same parameters that records no graph. It shares every update and copies
+    /// nothing.
     #[must_use]
     pub fn frozen(&self) -> Self {
         Self {
@@ -117,8 +118,7 @@ impl ParamStore {
         lock(&self.vars).values().map(|var| var.elem_count()).sum()
     }
 
-    /// Names that are in the store but that no layer asked for, of this or any other view: a checkpoint of
-    /// another model.
+    /// Names in the store that no layer asked for through any view; they belong to another model.
     pub fn unused(&self) -> Vec<String> {
         let used = lock(&self.used);
         let vars = lock(&self.vars);
@@ -128,7 +128,7 @@ impl ParamStore {
 
     fn request(&self, name: &str) -> Result<()> {
         if !lock(&self.requested).insert(name.to_owned()) {
-            bail!("parameter `{name}` is asked for twice");
+            bail!("parameter `{name}` is requested twice");
         }
         lock(&self.used).insert(name.to_owned());
         Ok(())
@@ -194,7 +194,7 @@ impl Backend for ParamStore {
 /// Writes `value` into the parameter `param`, which a layer holds as a plain tensor.
 ///
 /// # Errors
-/// If `param` is not a variable, as in a frozen model: the write would be lost.
+/// If `param` is not a variable, as in a frozen model, where the write would be lost.
 pub fn assign(param: &Tensor, value: &Tensor) -> Result<()> {
     if !param.is_variable() {
         bail!(
@@ -222,7 +222,7 @@ fn draw(init: Init, seed: u64, shape: &Shape, dtype: DType, device: &Device) -> 
         Init::Rotation => {
             let (rows, columns) = shape.dims2()?;
             if rows != columns {
-                bail!("a rotation is square, not {rows}×{columns}");
+                bail!("a rotation must be square, not {rows}×{columns}");
             }
             transfer::from_host(&random::rotation(seed, rows)?.to_dtype(dtype)?, device)
         }

@@ -7,7 +7,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
-/// A seed of its own for the thing called `label`, in the sense that other labels are unrelated to it.
+/// A seed for `label`, unrelated to those of other labels.
 pub fn derive(seed: u64, label: &str) -> u64 {
     // FNV-1a names the stream; ChaCha decorrelates seeds and streams.
     let stream = label.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
@@ -39,7 +39,7 @@ pub fn rotation(seed: u64, n: usize) -> Result<Tensor> {
     Tensor::new(linalg::orthonormal_rows(gaussian)?, &Device::Cpu)
 }
 
-/// Independent draws, uniform on [0, 1), on the host: those of [`uniform`] where `T` is its type.
+/// Independent draws, uniform on [0, 1), on the host: those of [`uniform`] for its type `T`.
 pub fn uniform_numbers<T>(seed: u64, count: usize) -> Vec<T>
 where
     StandardUniform: Distribution<T>,
@@ -47,7 +47,7 @@ where
     uniform_numbers_after(seed, 0, count)
 }
 
-/// Those that follow the first `skip` of [`uniform_numbers`].
+/// The draws of [`uniform_numbers`] after the first `skip`.
 pub fn uniform_numbers_after<T>(seed: u64, skip: usize, count: usize) -> Vec<T>
 where
     StandardUniform: Distribution<T>,

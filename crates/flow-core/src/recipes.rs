@@ -1,7 +1,8 @@
-//! Flows of vectors that are known to work, in one call each.
+//! Proven flows of vectors, in one call each.
 //!
-//! All end at a standard normal, and begin near the identity, so fresh ones draw nearly that normal. Data should be
-//! of the order of 1: put [`Whiten::fit`](crate::Whiten::fit) before them with [`Flow::after`]. So should contexts.
+//! All end at a standard normal, and begin near the identity, so fresh flows draw nearly that
+//! normal. Data and contexts should be of the order of 1: put [`Whiten::fit`](crate::Whiten::fit)
+//! before the flow with [`Flow::after`].
 
 use crate::distribution::StandardNormal;
 use crate::ops::spline::Spline;
@@ -15,15 +16,15 @@ use candle_core::bail;
 /// The sizes of a flow of vectors.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Recipe {
-    /// Couplings or autoregressive layers.
+    /// Number of couplings or autoregressive layers.
     pub layers: usize,
-    /// Hidden numbers of their networks.
+    /// Width of their networks.
     pub width: usize,
     /// Residual blocks of their networks.
     pub blocks: usize,
-    /// Numbers of the context of a sample; 0 for a flow that takes none.
+    /// Size of the context of a sample; 0 for an unconditional flow.
     pub context: usize,
-    /// The spline, where there is one.
+    /// The spline of spline flows.
     pub spline: Spline,
 }
 
@@ -40,7 +41,7 @@ impl Default for Recipe {
     }
 }
 
-/// No scale that a few steps could make enormous.
+/// Bounded, so that a few steps cannot make a scale enormous.
 const AFFINE: Affine = Affine(ScaleMap::ExpTanh { bound: 3.0 }, Order::ScaleFirst);
 
 impl Recipe {
@@ -53,8 +54,9 @@ impl Recipe {
     }
 }
 
-/// Affine couplings after an ActNorm each, of alternating halves (Dinh et al. 2017, arXiv:1605.08803), with |ln s| at
-/// most 3. `features` ≥ 2. Parameters `LAYER.{actnorm,coupling}.…`.
+/// Affine couplings of alternating halves, each after an ActNorm (Dinh et al. 2017,
+/// arXiv:1605.08803), with |ln s| at most 3. `features` ≥ 2. Parameters
+/// `LAYER.{actnorm,coupling}.…`.
 pub fn realnvp(features: usize, recipe: &Recipe, params: ParamBuilder) -> Result<Flow<Chain>> {
     flow(features, recipe, &params, |index, params| {
         Ok(vec![
@@ -64,8 +66,8 @@ pub fn realnvp(features: usize, recipe: &Recipe, params: ParamBuilder) -> Result
     })
 }
 
-/// Spline couplings of alternating halves after an LU linear each (Durkan et al. 2019, arXiv:1906.04032).
-/// `features` ≥ 2. Parameters `LAYER.{linear,coupling}.…`.
+/// Spline couplings of alternating halves, each after an LU linear map (Durkan et al. 2019,
+/// arXiv:1906.04032). `features` ≥ 2. Parameters `LAYER.{linear,coupling}.…`.
 pub fn neural_spline_flow(
     features: usize,
     recipe: &Recipe,
@@ -85,7 +87,7 @@ pub fn neural_spline_flow(
     })
 }
 
-/// Affine autoregressive layers with the order reversed before each (Papamakarios et al. 2017,
+/// Affine autoregressive layers, with the order reversed before each (Papamakarios et al. 2017,
 /// arXiv:1705.07057). Parameters `LAYER.made.…`.
 pub fn masked_autoregressive_flow(
     features: usize,

@@ -1,24 +1,24 @@
-//! A batch cut into runs of rows that go through a model side by side.
+//! Runs: a batch cut into rows that pass a model side by side.
 //!
-//! On the CPU every thread takes a run through all of the model, so the small operations between the
-//! products are shared out too, and memory grows with the run and not with the batch. A row's numbers
-//! do not depend on the run it is in.
+//! On the CPU every thread takes a run through the whole model. This parallelises the small
+//! operations between the products, and memory grows with the run and not with the batch. A row's
+//! numbers do not depend on its run.
 
 use crate::device::is_host;
 use candle_core::{Device, Tensor, bail};
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Rows of a run.
+/// Rows per run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunLength {
-    /// On the CPU, where each thread takes a run.
+    /// Rows on the CPU, where each thread takes a run.
     pub host: usize,
-    /// On an accelerator, where launching an operation costs more than its numbers.
+    /// Rows on an accelerator, where launching an operation costs more than its arithmetic.
     pub accelerator: usize,
 }
 
-/// `work` on all runs that make up `count` rows, in their order. An empty batch is one empty run.
+/// `work` on all runs that make up `count` rows, in order. An empty batch is one empty run.
 ///
 /// # Errors
 /// The first error of `work`.
@@ -31,7 +31,7 @@ pub fn in_runs<T: Send, E: Send>(
     side_by_side(device, runs(device, count, length), work)
 }
 
-/// The runs that make up `count` rows, in their order. An empty batch is one empty run.
+/// The runs that make up `count` rows, in order. An empty batch is one empty run.
 pub fn runs(device: &Device, count: usize, length: RunLength) -> Vec<Rows> {
     let length = if is_host(device) {
         length.host
@@ -44,7 +44,7 @@ pub fn runs(device: &Device, count: usize, length: RunLength) -> Vec<Rows> {
         .collect()
 }
 
-/// `work` on all of `items`, in their order; on the CPU each thread takes one at a time.
+/// `work` on all of `items`, in order; on the CPU each thread takes one at a time.
 ///
 /// # Errors
 /// The first error of `work`.
@@ -61,7 +61,7 @@ pub fn side_by_side<T: Send, U: Send, E: Send>(
     }
 }
 
-/// Some rows of a batch that lie side by side.
+/// A contiguous range of the rows of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rows {
     range: Range<usize>,
@@ -79,7 +79,7 @@ impl Rows {
         Self::new(0..batch, batch)
     }
 
-    /// Their places in the batch.
+    /// Range of the rows in the batch.
     pub fn range(&self) -> Range<usize> {
         self.range.clone()
     }
@@ -87,7 +87,7 @@ impl Rows {
     /// These rows of `tensor`, `[batch, …]`.
     ///
     /// # Errors
-    /// If the tensor has another number of rows than the batch.
+    /// If the tensor does not have the batch's number of rows.
     pub fn of(&self, tensor: &Tensor) -> candle_core::Result<Tensor> {
         match tensor.dims().first() {
             Some(&rows) if rows == self.batch => {
@@ -101,7 +101,7 @@ impl Rows {
         }
     }
 
-    /// These rows of `context`, `[batch, …]`, or all of it where one row, `[1, …]`, serves every sample.
+    /// These rows of `context`, `[batch, …]`; all of it if one row, `[1, …]`, serves every sample.
     ///
     /// # Errors
     /// If the context has another number of rows.

@@ -1,9 +1,9 @@
-//! Shapes checked at the door: an error names who refuses, what it got and what it needed.
+//! Checks of shapes. Errors name the operation, the shape it got and the shape it needs.
 
 use crate::Result;
 use candle_core::{Tensor, bail};
 
-/// The error of `who` on a tensor that is not of the shape `needed`.
+/// The error of `who` on a tensor that does not have the shape `needed`.
 pub(crate) fn refuse<T>(who: &str, x: &Tensor, needed: &str) -> Result<T> {
     bail!(
         "{who}: got a tensor of shape {:?}, needed {needed}",
@@ -19,7 +19,7 @@ pub(crate) fn batch(who: &str, x: &Tensor) -> Result<usize> {
     }
 }
 
-/// B of samples of so many channels, `[B, channels, …]`.
+/// B of samples with `channels` channels, `[B, channels, …]`.
 pub(crate) fn channels(who: &str, x: &Tensor, channels: usize) -> Result<usize> {
     match *x.dims() {
         [batch, found, ..] if found == channels => Ok(batch),
@@ -35,7 +35,7 @@ pub(crate) fn vectors(who: &str, x: &Tensor, features: usize) -> Result<usize> {
     }
 }
 
-/// `(B, C, H, W)` of images of so many channels.
+/// `(B, C, H, W)` of images with `channels` channels.
 pub(crate) fn images(
     who: &str,
     x: &Tensor,
@@ -58,11 +58,11 @@ pub(crate) fn samples(who: &str, x: &Tensor, sample: &[usize]) -> Result<usize> 
     }
 }
 
-/// The error of a context that has nothing to bind to.
+/// The error of a context for a map that takes none.
 pub(crate) fn refuse_context<T>(context: &Tensor) -> Result<T> {
     refuse(
         "given",
         context,
-        "none: nothing here takes a context, or one is bound already",
+        "none: the map takes no context, or one is bound already",
     )
 }

@@ -1,9 +1,9 @@
-//! The ways between the host and a device, counted.
+//! Copies between the host and a device, counted.
 //!
-//! A copy to the host waits for everything that the device was told to do before, and a copy to the device is one more
-//! thing to tell it: a training step has few of them, and a test counts them. All code of the libraries that
-//! may meet a device goes this way. What candle copies by itself, shapes and strides of operands that are
-//! not contiguous, is not counted.
+//! A copy to the host waits for all earlier work of the device, and a copy to the device is one
+//! more operation. A training step makes few of them, and a test counts them. All library code that
+//! may meet a device copies through this module. Copies inside candle, of shapes and strides of
+//! operands that are not contiguous, are not counted.
 
 use crate::Result;
 use crate::device::is_host;
@@ -23,7 +23,7 @@ thread_local! {
     static COPIES: Cell<Copies> = const { Cell::new(Copies { to_device: 0, to_host: 0 }) };
 }
 
-/// The copies that this thread has made so far; none where the device is the processor.
+/// The copies that this thread has made so far; zero on the CPU.
 pub fn copies() -> Copies {
     COPIES.get()
 }
@@ -31,14 +31,14 @@ pub fn copies() -> Copies {
 /// A tensor on `device`, of `dtype`, from numbers on the host.
 ///
 /// # Errors
-/// If there are not as many numbers as the shape has.
+/// If the number of values differs from that of the shape.
 pub fn upload<T: WithDType>(
     values: Vec<T>,
     shape: impl Into<Shape>,
     dtype: DType,
     device: &Device,
 ) -> Result<Tensor> {
-    // Converted first: not every device has every type.
+    // Converted first, because not every device supports every type.
     let tensor = Tensor::from_vec(values, shape.into(), &Device::Cpu)?.to_dtype(dtype)?;
     from_host(&tensor, device)
 }
@@ -67,7 +67,7 @@ pub fn to_host(tensor: &Tensor) -> Result<Tensor> {
     tensor.to_device(&Device::Cpu)
 }
 
-/// The number in a tensor that holds one.
+/// The number in a tensor of one element.
 pub fn scalar(tensor: &Tensor) -> Result<f64> {
     to_host(tensor)?.to_dtype(DType::F64)?.to_scalar()
 }

@@ -1,4 +1,5 @@
-//! What nflows, torch and zuko compute, on parameters and inputs in `assets/reference/vectors`.
+//! Agreement with nflows, torch and zuko on the parameters and inputs in
+//! `assets/reference/vectors`.
 #![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Result, Tensor};
@@ -15,7 +16,7 @@ use std::collections::HashMap;
 
 type Tensors = HashMap<String, Tensor>;
 
-/// What a file holds that is not a parameter.
+/// Tensors of a file that are not parameters.
 const DATA: [&str; 8] = [
     "x", "y", "log_det", "z", "x_from_z", "log_prob", "h", "context",
 ];
@@ -44,7 +45,7 @@ fn params(file: &Tensors) -> ParamStore {
     ParamStore::from_tensors(params.map(|(name, value)| (name.clone(), value.clone()))).unwrap()
 }
 
-/// 1e-5 in f32, and in f64, where the two have nothing but the order of sums to differ in, 1e-10.
+/// 1e-5 in f32; 1e-10 in f64, where only the order of sums differs.
 const PRECISIONS: [(DType, f64); 2] = [(DType::F32, 1e-5), (DType::F64, 1e-10)];
 
 fn agrees(name: &str, build: impl Fn(ParamBuilder) -> Result<Box<dyn Bijection>>) {

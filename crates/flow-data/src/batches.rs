@@ -10,8 +10,8 @@ use rand_chacha::{
 
 use crate::{Batch, Dataset, Result};
 
-/// The batches of one epoch: the images in a random order, cut into batches of equal size; what is
-/// left over at the end is dropped.
+/// The batches of one epoch: the images in random order, in batches of equal size; the remainder is
+/// dropped.
 ///
 /// The order depends on the seed and the epoch alone, on every platform, so that a training run can
 /// be resumed in the middle of an epoch: `.skip(n)` copies no image.
@@ -74,8 +74,8 @@ impl<'a> Batches<'a> {
         self
     }
 
-    /// Gives of each batch only the images at `part`, as they are in the whole batch: what one of
-    /// several processes works on.
+    /// Gives only the images at `part` of each batch, as they are in the whole batch: the share of
+    /// one of several processes.
     ///
     /// # Panics
     ///
@@ -87,8 +87,8 @@ impl<'a> Batches<'a> {
         self
     }
 
-    /// Replaces each value of a pixel with probability `rate` by one drawn from 0 to 255: what a
-    /// background model is trained on (Ren et al. 2019, arXiv:1906.02845, section 3).
+    /// Replaces each pixel value with probability `rate` by a draw from 0 to 255, to train a
+    /// background model (Ren et al. 2019, arXiv:1906.02845, section 3).
     #[must_use]
     pub fn mutated(mut self, rate: f64) -> Self {
         self.mutation = (rate > 0.0).then(|| Mutation {
@@ -100,7 +100,8 @@ impl<'a> Batches<'a> {
 }
 
 impl Mutation {
-    /// Of the images from number `first` on in the batch at `position`, whatever came before.
+    /// Applies to the images from number `first` on in the batch at `position`, independently of
+    /// earlier batches.
     fn apply(self, batch: Batch, position: usize, first: usize) -> Result<Batch> {
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
         random.set_stream(position as u64);

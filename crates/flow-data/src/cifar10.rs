@@ -4,7 +4,7 @@
 //! record = label (0–9), then 1024 red, 1024 green, 1024 blue bytes, each plane row by row
 //! ```
 //!
-//! Described by its author beside the data set; there is no header.
+//! The format is described by its author beside the data set; files have no header.
 
 use std::{io::Read, path::Path};
 
@@ -19,12 +19,12 @@ pub const SIDE: usize = 32;
 const IMAGE: usize = CHANNELS * SIDE * SIDE;
 const RECORD: usize = 1 + IMAGE;
 
-/// Reads a batch of at most `most` records into pixels and labels. `path` is for the error's text.
-/// Takes no more memory than four times what `content` holds.
+/// Reads a batch of at most `most` records into pixels and labels. Errors name `path`. Memory is at
+/// most four times the size of `content`.
 ///
 /// # Errors
 ///
-/// `content` is empty, longer than that, or ends within a record, or a label is no class.
+/// `content` is empty, too long, or ends within a record, or a label is not a class.
 pub fn read(path: &Path, content: impl Read, most: usize) -> Result<(Vec<u8>, Vec<u8>)> {
     let mut bytes = Vec::new();
     let limit = most.saturating_mul(RECORD) as u64;

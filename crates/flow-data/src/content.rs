@@ -19,7 +19,7 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 ///
 /// It is not a file, or cannot be read.
 pub fn open(path: &Path) -> Result<Box<dyn Read>> {
-    // A pipe may have no end, or nobody who writes to it.
+    // A pipe may have no end, or no writer.
     if path.exists() && !path.is_file() {
         return Err(Error::Format {
             path: path.to_owned(),
@@ -34,8 +34,8 @@ pub fn open(path: &Path) -> Result<Box<dyn Read>> {
         })
 }
 
-/// `content`, uncompressed if it starts as gzip does. What comes out may be a thousand times as
-/// large: whoever reads it sets the limit.
+/// `content`, uncompressed if it starts like gzip. The output may be a thousand times as large: the
+/// reader sets the limit.
 pub fn uncompressed<'a>(mut content: impl BufRead + 'a) -> io::Result<Box<dyn Read + 'a>> {
     let gzip = content.fill_buf()?.starts_with(&GZIP_MAGIC);
     Ok(if gzip {

@@ -53,9 +53,9 @@ impl Dataset {
     ///
     /// # Errors
     ///
-    /// [`Error::Missing`] if no file is there, [`Error::Incomplete`] if some are not,
-    /// [`Error::Ambiguous`] if two contradict each other, [`Error::Format`] if one is not what its
-    /// name says.
+    /// [`Error::Missing`] if all files are missing, [`Error::Incomplete`] if some are,
+    /// [`Error::Ambiguous`] if two contradict each other, [`Error::Format`] if a file's content
+    /// does not match its name.
     pub fn load(name: DatasetName, split: Split, data_dir: &Path) -> Result<Self> {
         let source = name.source();
         let Part { files, images, .. } = source.part(split);
@@ -181,8 +181,8 @@ impl Dataset {
         kept
     }
 
-    /// An error if the labels, from the file at `path`, are those of another data set: files of
-    /// MNIST and Fashion-MNIST have the same names.
+    /// An error if the labels, from the file at `path`, belong to another data set: files of MNIST
+    /// and Fashion-MNIST have the same names.
     fn ensure_own_labels(&self, split: Split, path: &Path) -> Result<()> {
         let digest = sha256(&idx::encode_labels(&self.labels));
         match owner_of_labels(split, &digest) {
@@ -223,7 +223,7 @@ impl Dataset {
     }
 }
 
-/// An error if a label is no class.
+/// An error if a label is not a class.
 pub(crate) fn check_labels(path: &Path, labels: &[u8]) -> Result<()> {
     match labels
         .iter()

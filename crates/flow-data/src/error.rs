@@ -10,7 +10,7 @@ use crate::{DatasetName, source::File};
 /// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// A failure, by what the caller can do about it.
+/// Errors, grouped by what the caller can do about them.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -45,7 +45,7 @@ pub enum Error {
         /// The other one.
         second: PathBuf,
     },
-    /// A file is not what its name says: replace it.
+    /// A file's content does not match its name: replace it.
     #[error("`{path}` {reason}")]
     Format {
         /// The file.
@@ -61,7 +61,7 @@ pub enum Error {
         /// The reason.
         source: io::Error,
     },
-    /// A name that is none of the known ones.
+    /// A name that is unknown.
     #[error("unknown {kind} `{name}`; expected {expected}")]
     Unknown {
         /// Kind of the name, such as `data set`.
@@ -79,7 +79,7 @@ pub enum Error {
         /// Number of images.
         len: usize,
     },
-    /// The address of the hub, `HF_ENDPOINT`, is none.
+    /// The address of the hub, `HF_ENDPOINT`, is invalid.
     #[cfg(feature = "hub")]
     #[error("cannot use the hub; check `HF_ENDPOINT`: `{0}` is not an address")]
     Endpoint(String),
@@ -105,8 +105,8 @@ pub enum Error {
         /// The hub's answer.
         reason: String,
     },
-    /// A download is not what the hub announced, or not what is published; it is out of the cache
-    /// again.
+    /// A download differs from what the hub announced, or from what is published; it is removed
+    /// from the cache.
     #[cfg(feature = "hub")]
     #[error("the download `{file}` was wrong and is deleted: {reason}")]
     Wrong {

@@ -15,12 +15,12 @@ use crate::{Error, Result, dataset::check_labels};
 /// Height and width of an image, in pixels.
 pub const SIDE: usize = 28;
 
-/// Reads images of [`SIDE`] × [`SIDE`], at most `most` of them. `path` is for the error's text.
-/// Takes no more memory than four times what `content` holds.
+/// Reads images of [`SIDE`] × [`SIDE`], at most `most` of them. Errors name `path`. Memory is at
+/// most four times the size of `content`.
 ///
 /// # Errors
 ///
-/// The header is not that of such images, or `content` holds fewer or more bytes than it says.
+/// The header is not that of such images, or `content` has fewer or more bytes than it announces.
 pub fn read_images(path: &Path, content: impl Read, most: usize) -> Result<Vec<u8>> {
     read(path, content, &[SIDE, SIDE], most)
 }
@@ -29,8 +29,8 @@ pub fn read_images(path: &Path, content: impl Read, most: usize) -> Result<Vec<u
 ///
 /// # Errors
 ///
-/// The header is not that of labels, `content` holds fewer or more bytes than it says, or a label
-/// is no class.
+/// The header is not that of labels, `content` has fewer or more bytes than it announces, or a
+/// label is not a class.
 pub fn read_labels(path: &Path, content: impl Read, most: usize) -> Result<Vec<u8>> {
     let labels = read(path, content, &[], most)?;
     check_labels(path, &labels)?;
@@ -66,8 +66,7 @@ fn read(path: &Path, mut content: impl Read, item: &[usize], most: usize) -> Res
         .map_err(io)?;
     let count = parse_header(&header, item, most).map_err(format)?;
 
-    // Grows with what is really there, so a header cannot make it allocate more than the file
-    // holds.
+    // Grows with the bytes read, so a header cannot make it allocate more than the file holds.
     let mut bytes = Vec::new();
     let expected = count as u64 * item.iter().product::<usize>() as u64;
     content

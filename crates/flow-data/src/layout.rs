@@ -1,5 +1,5 @@
-//! Places of the files of a data set: the folder that `fetch` writes, and those of other programs
-//! and sites.
+//! Locations of the files of a data set: the folder that `fetch` writes, and those of other
+//! programs and sites.
 
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,7 @@
 //! Sources of data sets, and the files that they are made of.
 //!
-//! Files keep the names their authors gave them. Digests are those of the uncompressed content, so
-//! they hold for a file as it is and for the same file under gzip.
+//! Files keep their authors' names. Digests are those of the uncompressed content, so they hold for
+//! a file with and without gzip.
 
 use std::fmt::Write as _;
 
@@ -18,8 +18,8 @@ pub struct Source {
     pub dataset: DatasetName,
     /// Owner and name of its repository on the hub.
     pub repository: (&'static str, &'static str),
-    /// The folders below a data folder in which the files may lie, best first; the first is where
-    /// `fetch` puts them, others are torchvision's and those of the authors' archives.
+    /// Folders below a data folder that may contain the files, best first. The first is that of
+    /// `fetch`; the others are torchvision's and those of the authors' archives.
     pub folders: &'static [&'static str],
     /// The column of the hub's parquet files that holds the images; labels are in `label`.
     pub image_column: &'static str,

@@ -213,7 +213,7 @@ pub(crate) fn read(path: &Path, device: &Device) -> Result<(Header, BTreeMap<Str
 fn parse_own(text: Option<&str>) -> std::result::Result<Header, String> {
     match text {
         Some(text) => parse(text),
-        None => Err("it has no header of this program, so it was written by another".to_owned()),
+        None => Err("it has no `flow` header, so another program wrote it".to_owned()),
     }
 }
 
@@ -225,7 +225,7 @@ pub(crate) fn write<P: Into<Piece>>(
 ) -> Result<()> {
     let text = serde_json::to_string(header).expect("a header is plain data");
     if text.len() > MAX_HEADER {
-        let reason = "the notes of a training are longer than a checkpoint may hold";
+        let reason = "the notes of the training are too long for a checkpoint";
         return Err(Error::Config(reason.into()));
     }
     let pieces = tensors
@@ -243,7 +243,7 @@ fn parse(text: &str) -> std::result::Result<Header, String> {
     let broken =
         |error: serde_json::Error| format!("its header cannot be read ({})", one_line(error));
     if text.len() > MAX_HEADER {
-        return Err("its header is longer than any of this program".to_owned());
+        return Err("its header is too long for a checkpoint".to_owned());
     }
     let Version { version } = serde_json::from_str(text).map_err(broken)?;
     if version != VERSION {
@@ -253,7 +253,7 @@ fn parse(text: &str) -> std::result::Result<Header, String> {
     }
     let header: Header = serde_json::from_str(text).map_err(broken)?;
     if header.dataset != one_line(&header.dataset) {
-        return Err("its header names a data set by what is no name".to_owned());
+        return Err("the header's `dataset` is not a valid name".to_owned());
     }
     if let Some(Origin {
         checkpoint,
@@ -264,7 +264,7 @@ fn parse(text: &str) -> std::result::Result<Header, String> {
             .into_iter()
             .any(|text| text != &one_line(text))
     {
-        return Err("its header names the model it began with by what is no name".to_owned());
+        return Err("the header's `origin` is not a valid name".to_owned());
     }
     header.model.validate().map_err(|error| error.to_string())?;
     Ok(header)

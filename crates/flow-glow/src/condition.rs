@@ -91,7 +91,7 @@ impl GlowConfig {
                 Ok(numbers.to_dtype(dtype)?)
             }
             (None, None) => Err(Error::Config(
-                "the model has no classes: labels have no meaning for it".into(),
+                "the model takes no condition: leave out labels and numbers".into(),
             )),
         }
     }

@@ -223,119 +223,102 @@ impl GlowConfig {
     /// # Errors
     /// [`Error::Config`] that names the invalid setting.
     pub fn validate(&self) -> Result<()> {
+        self.validate_image()?;
+        self.validate_sizes()?;
+        self.validate_pixels()?;
+        self.validate_condition()
+    }
+
+    fn validate_image(&self) -> Result<()> {
         let ImageShape {
             channels,
             height,
             width,
         } = self.image;
-        let refuse = |reason: String| Err(Error::Config(reason));
-        if !(1..=MAX_CHANNELS).contains(&channels)
-            || !(1..=MAX_SIDE).contains(&height)
-            || !(1..=MAX_SIDE).contains(&width)
-            || self.image.dimensions() > MAX_DIMENSIONS
-        {
-            return refuse(format!(
+        let sides = 1..=MAX_SIDE;
+        let possible = (1..=MAX_CHANNELS).contains(&channels)
+            && sides.contains(&height)
+            && sides.contains(&width)
+            && self.image.dimensions() <= MAX_DIMENSIONS;
+        require(possible, || {
+            format!(
                 "an image of {} (channels×height×width) is not possible",
                 self.image
-            ));
-        }
+            )
+        })?;
         let most = max_levels(self.image);
-        if most == 0 {
-            return refuse(format!(
-                "images of {height}×{width} cannot be squeezed: both sides must be even"
-            ));
-        }
-        if !(1..=most).contains(&self.levels) {
-            return refuse(format!(
-                "{} levels do not fit images of {height}×{width}: each halves both sides, so 1 to {most} are possible",
+        require(most > 0, || {
+            format!("images of {height}×{width} cannot be squeezed: both sides must be even")
+        })?;
+        require((1..=most).contains(&self.levels), || {
+            format!(
+                "{} levels do not fit images of {height}×{width}: each halves both sides, \
+                 so 1 to {most} are possible",
                 self.levels
-            ));
-        }
+            )
+        })
+    }
+
+    fn validate_sizes(&self) -> Result<()> {
         let (noise_steps, noise_width) = match self.dequantization {
             Dequantization::Uniform => (1, 1),
             Dequantization::Variational { steps, width } => (steps, width),
         };
-        let limits = [
+        for (name, value, max) in [
             ("steps", self.steps, MAX_STEPS),
             ("width", self.width, MAX_WIDTH),
             ("steps of the dequantization", noise_steps, MAX_STEPS),
             ("width of the dequantization", noise_width, MAX_WIDTH),
             ("classes", self.classes.unwrap_or(1), MAX_CLASSES),
-        ];
-        for (name, value, max) in limits {
-            if !(1..=max).contains(&value) {
-                return refuse(format!("{name} is {value}, but must lie in 1..={max}"));
-            }
+        ] {
+            require((1..=max).contains(&value), || {
+                format!("{name} is {value}, but must lie in 1..={max}")
+            })?;
         }
-        if self.parameter_bound() > MAX_PARAMETERS {
-            return refuse(format!(
+        require(self.parameter_bound() <= MAX_PARAMETERS, || {
+            format!(
                 "{} × {} steps of width {} have more parameters than fit into memory",
                 self.levels, self.steps, self.width
-            ));
-        }
-        if !(1..=8).contains(&self.bits) {
-            return refuse(format!("bits is {}, but a pixel has 1 to 8", self.bits));
-        }
-        match &self.preprocessing {
-            Preprocessing::Logit { alpha } if !(MIN_ALPHA..0.5).contains(alpha) => {
-                return refuse(format!(
-                    "alpha of the logit is {alpha}, but must lie between {MIN_ALPHA} and 0.5"
-                ));
-            }
-            Preprocessing::Equalized { shares } => self.validate_shares(shares)?,
-            _ => {}
-        }
-        if let ScaleMap::ExpTanh { bound } = self.scale_map
-            && !(MIN_BOUND..=20.0).contains(&bound)
-        {
-            return refuse(format!(
-                "bound of the scale map is {bound}, but must lie between {MIN_BOUND} and 20"
-            ));
-        }
-        if let Some(condition) = &self.condition {
-            condition.validate()?;
-            if self.classes.is_some() {
-                return refuse(
-                    "a model has classes or another condition, not both: give the class as columns of                      zeros and ones"
-                        .into(),
-                );
-            }
-        }
-        if (self.classes.is_some() || self.condition.is_some())
-            && !self.conventions.top_prior.knows_conditions()
-        {
-            return refuse(
-                "with classes or a condition, the top prior must be one of each channel or element"
-                    .into(),
-            );
-        }
-        Ok(())
+            )
+        })?;
+        let ScaleMap::ExpTanh { bound } = self.scale_map else {
+            return Ok(());
+        };
+        require((MIN_BOUND..=20.0).contains(&bound), || {
+            format!("bound of the scale map is {bound}, but must lie between {MIN_BOUND} and 20")
+        })
     }
 
-    fn validate_shares(&self, shares: &[f64]) -> Result<()> {
-        let refuse = |reason: String| Err(Error::Config(reason));
-        if shares.len() != 1 << self.bits {
-            return refuse(format!(
-                "equalization has shares for {} pixel values, and there are {}",
-                shares.len(),
-                1 << self.bits
-            ));
+    fn validate_pixels(&self) -> Result<()> {
+        require((1..=8).contains(&self.bits), || {
+            format!("bits is {}, but a pixel has 1 to 8", self.bits)
+        })?;
+        match &self.preprocessing {
+            Preprocessing::Centered | Preprocessing::Unit => Ok(()),
+            Preprocessing::Logit { alpha } => require((MIN_ALPHA..0.5).contains(alpha), || {
+                format!("alpha of the logit is {alpha}, but must lie between {MIN_ALPHA} and 0.5")
+            }),
+            Preprocessing::Equalized { shares } => validate_shares(shares, self.bits),
         }
-        if let Some(share) = shares
-            .iter()
-            .find(|share| !(MIN_SHARE..=1.0).contains(*share))
-        {
-            return refuse(format!(
-                "a share of the equalization is {share}, but must lie between {MIN_SHARE} and 1"
-            ));
+    }
+
+    fn validate_condition(&self) -> Result<()> {
+        if let Some(condition) = &self.condition {
+            condition.validate()?;
+            require(self.classes.is_none(), || {
+                "a model has classes or another condition, not both: give the class as columns of \
+                 zeros and ones"
+                    .into()
+            })?;
         }
-        let sum = shares.iter().sum::<f64>();
-        if (sum - 1.0).abs() > 1e-9 {
-            return refuse(format!(
-                "the shares of the equalization come to {sum}, not 1"
-            ));
-        }
-        Ok(())
+        let unconditional = self.classes.is_none() && self.condition.is_none();
+        require(
+            unconditional || self.conventions.top_prior.knows_conditions(),
+            || {
+                "with classes or a condition, the top prior must be one of each channel or element"
+                    .into()
+            },
+        )
     }
 
     /// Estimate of the number of parameters. It saturates where the count overflows.
@@ -390,6 +373,35 @@ impl GlowConfig {
         };
         Box::new(Affine(map, self.conventions.affine_order))
     }
+}
+
+fn require(holds: bool, otherwise: impl FnOnce() -> String) -> Result<()> {
+    if holds {
+        Ok(())
+    } else {
+        Err(Error::Config(otherwise()))
+    }
+}
+
+fn validate_shares(shares: &[f64], bits: u32) -> Result<()> {
+    let values = 1_usize << bits;
+    require(shares.len() == values, || {
+        format!(
+            "equalization has {} shares, but needs one for each of {values} pixel values",
+            shares.len()
+        )
+    })?;
+    for share in shares {
+        require((MIN_SHARE..=1.0).contains(share), || {
+            format!(
+                "a share of the equalization is {share}, but must lie between {MIN_SHARE} and 1"
+            )
+        })?;
+    }
+    let sum = shares.iter().sum::<f64>();
+    require((sum - 1.0).abs() <= 1e-9, || {
+        format!("the shares of the equalization sum to {sum}, but must sum to 1")
+    })
 }
 
 /// Number of times that both sides can be halved.

@@ -17,7 +17,7 @@ impl Latents {
     /// If the latents have no level.
     pub fn count(&self) -> Result<usize> {
         let first = self.0.first();
-        let first = first.ok_or_else(|| Error::Config("latents of no level".into()))?;
+        let first = first.ok_or_else(|| Error::Config("the latents have no level".into()))?;
         Ok(first.dim(0)?)
     }
 }

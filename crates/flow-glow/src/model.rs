@@ -200,7 +200,7 @@ impl Glow {
     pub fn class_log_posteriors(&self, x: &Tensor) -> Result<Tensor> {
         let Some(classes) = self.config.classes else {
             return Err(Error::Config(
-                "the model has no classes to be told apart".into(),
+                "class posteriors need a model with classes".into(),
             ));
         };
         self.check_images(x)?;

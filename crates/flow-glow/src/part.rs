@@ -172,7 +172,7 @@ impl Mixing {
         map.inverted().or_else(|_| {
             self.conv1x1.inverse_map()?;
             bail!(
-                "the scales of `{}.actnorm.log_scale` leave the range of its numbers",
+                "the scales of `{}.actnorm.log_scale` overflow its number type",
                 self.name
             )
         })

@@ -95,7 +95,7 @@ fn read_coupling(reader: &mut Reader<'_>, [from, to]: [&str; 2], channels: usize
         conv("mid_conv", "out_norm", [width, width, 1, 1])?,
     ];
     put_hidden_convs(reader, &to, convs)?;
-    // Even rows are those of the scale.
+    // The even rows are the scale's.
     let conv = format!("{from}.nn.out_conv");
     let weight = reader.take(&format!("{conv}.weight"), &[channels, width, 3, 3])?;
     reader.put(format!("{to}.conv3.weight"), Rows::OddEven.ours(&weight)?);

@@ -1,4 +1,4 @@
-//! Layers that several programs write alike, but for their names.
+//! Layers that several programs write in the same form, under different names.
 
 use anyhow::Result;
 use candle_core::Tensor;

@@ -27,7 +27,9 @@ fn conv1x1_form(first: bool, last: bool) -> Result<Conv1x1Form> {
         (true, true) => Ok(Conv1x1Form::Plain),
         (true, false) => Ok(Conv1x1Form::PlainButLast),
         (false, false) => Ok(Conv1x1Form::RotationLowerUpper),
-        (false, true) => bail!("the 1×1 convolutions of its last level alone are no factors"),
+        (false, true) => bail!(
+            "only its last level has plain 1×1 convolutions, and all levels or all but the last may"
+        ),
     }
 }
 
@@ -72,7 +74,7 @@ impl Program {
 /// The state dict of a model for a peer.
 ///
 /// # Errors
-/// If the peer has no such models: all settings in its way are named, each with what avoids it.
+/// If the peer has no such models; the error names every obstacle with its remedy.
 pub(crate) fn write(peer: Peer, model: &Model) -> Result<Export> {
     let obstacles = peer.obstacles(&model.config).into_iter();
     let obstacles: Vec<_> = obstacles

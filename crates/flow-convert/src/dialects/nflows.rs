@@ -171,7 +171,7 @@ impl Nflows {
     }
 }
 
-/// Prefix of the levels, and what stands before them.
+/// Prefix of the levels, and of the layers before them.
 fn base(source: &Source) -> Result<&'static str> {
     let mut places = FIRST_TENSOR.iter();
     let first = places.find(|name| source.has(name));

@@ -92,8 +92,8 @@ pub(super) struct Sizes {
 }
 
 impl Sizes {
-    /// A configuration of these sizes that agrees with the facts. All settings on which the facts
-    /// are silent are defaults, but for the program's `own` preprocessing.
+    /// A configuration of these sizes that agrees with the facts. Settings without a fact have
+    /// their defaults, except for the program's `own` preprocessing.
     pub(super) fn config(&self, facts: &Facts, own: Preprocessing) -> Result<GlowConfig> {
         let &Self {
             levels,
@@ -105,7 +105,7 @@ impl Sizes {
         } = self;
         ensure!(
             channels % 4 == 0,
-            "{channels} channels in the first step are no squeezed image's"
+            "the first step has {channels} channels, but needs a multiple of 4"
         );
         facts.check(levels, steps, width)?;
         let sides = last_sides.map(|sides| sides.map(|side| side << levels.min(30)));

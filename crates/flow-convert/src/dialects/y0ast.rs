@@ -1,6 +1,6 @@
 //! y0ast/Glow-PyTorch, and programs that descend from it.
 //!
-//! Layers stand in one list: of each level a squeeze, the steps and, but for the last level, a
+//! Layers form one list: for each level a squeeze, the steps and, except in the last level, a
 //! split. Hidden convolutions have an ActNorm instead of a bias. Shifts and means are even rows,
 //! scales odd ones.
 

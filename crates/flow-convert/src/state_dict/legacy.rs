@@ -1,8 +1,9 @@
 //! PyTorch's files before 1.6: five pickles and, after them, the storages.
 //!
 //! ```text
-//! magic number, protocol version, description of the machine, the state dict, the keys of the storages
-//! of each key, in their order: how many numbers, 8 bytes; the numbers
+//! magic number, protocol version, description of the machine, the state dict,
+//!     keys of the storages
+//! for each key, in order: the count of numbers, 8 bytes; the numbers
 //! ```
 
 use std::collections::BTreeMap;
@@ -75,7 +76,7 @@ impl<'a> Legacy<'a> {
         let mut found = BTreeMap::new();
         for &key in &self.keys {
             let Some(storage) = storages.get(key) else {
-                bail!("no tensor uses the storage `{key}`, so nothing says how long it is");
+                bail!("no tensor uses the storage `{key}`, so its length is unknown");
             };
             let bytes = self
                 .next(&mut rest, storage)

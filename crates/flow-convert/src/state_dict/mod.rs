@@ -1,11 +1,11 @@
-//! State dicts of other programs, as files that nobody should trust.
+//! State dicts of other programs, read from untrusted files.
 //!
 //! [`Contents::read`] takes a file in, [`Contents::parse`] finds its containers: dicts, lists and
 //! objects, any number of keys deep. [`File::named`] has the tensors of one of them, [`File::load`]
 //! reads their numbers. Memory is bounded by a multiple of the file's size.
 //!
-//! candle reads PyTorch's zip archives too, but neither the older format nor storages of bool and
-//! int, which it skips, nor views that are not dense, nor a file with a foreign object in it.
+//! candle reads PyTorch's zip archives, but not the older format. It skips storages of bool and
+//! int, and cannot read views that are not dense or files with foreign objects.
 
 mod archive;
 mod flat;
@@ -180,8 +180,8 @@ impl File<'_> {
     /// Reads tensors, by the names that they are to have.
     ///
     /// # Errors
-    /// If one is no plain tensor, or reaches beyond its storage, or if all of them together are
-    /// much larger than the file.
+    /// If a tensor is not a plain one, or exceeds its storage, or if all of them together are much
+    /// larger than the file.
     pub fn load(&mut self, tensors: &BTreeMap<String, Id>) -> crate::Result<Tensors> {
         self.tensors(tensors).map_err(Error)
     }

@@ -1,8 +1,8 @@
 //! A machine for the pickles that PyTorch writes. It builds plain data and runs nothing.
 //!
 //! A pickle is a program that may call any function of Python by name. The few in [`Name`] build
-//! containers and describe tensors; a call of any other becomes a [`Value::Object`], of which only
-//! the parts are known. Opcodes are those of protocols 0 to 5:
+//! containers and describe tensors. A call of any other becomes a [`Value::Object`], which keeps
+//! only its parts. Opcodes are those of protocols 0 to 5:
 //! <https://docs.python.org/3/library/pickletools.html>.
 //!
 //! Values refer to each other by their place in a list: one that is used many times is kept once,
@@ -21,7 +21,7 @@ pub(super) use name::{Kind, Name};
 /// A value of a file, by its place among all.
 pub type Id = usize;
 
-/// The one value that stands for `None`, floats, bytes and whatever else nothing here needs.
+/// The shared value of `None`, floats, bytes and everything else that is not needed.
 const OPAQUE: Id = 0;
 
 /// A value that a pickle builds.
@@ -61,7 +61,8 @@ pub(super) struct Pickle<'a> {
     result: Id,
 }
 
-/// Values of a pickle, and of its stack: what bounds the memory that a file takes beyond its size.
+/// Largest number of values of a pickle and its stack, which bounds the memory beyond the file's
+/// size.
 const MAX_VALUES: usize = 4 << 20;
 
 /// Characters of a class that messages show.
@@ -98,7 +99,7 @@ impl<'a> Pickle<'a> {
         self.values.len()
     }
 
-    /// The descriptions of all storages, whatever uses them.
+    /// The descriptions of all storages, used or not.
     pub(super) fn storages(&self) -> impl Iterator<Item = Id> {
         self.values.iter().filter_map(|value| match value {
             Value::Storage(description) => Some(*description),

@@ -25,7 +25,7 @@ pub(super) struct Storage {
     pub(super) length: usize,
 }
 
-/// All storages of a pickle by key, whatever uses them.
+/// All storages of a pickle by key, used or not.
 pub(super) fn storages(pickle: &Pickle) -> Result<BTreeMap<String, Storage>> {
     let mut storages = BTreeMap::new();
     for description in pickle.storages().filter(|&id| is_storage(pickle, id)) {
@@ -42,8 +42,8 @@ pub(super) fn storages(pickle: &Pickle) -> Result<BTreeMap<String, Storage>> {
     Ok(storages)
 }
 
-/// The view that a tensor is, by the arguments of the function that rebuilds it: storage, offset,
-/// shape, strides, and what only differentiation needs.
+/// The view of a tensor, from the arguments of the function that rebuilds it: storage, offset,
+/// shape and strides.
 pub(super) fn view(pickle: &Pickle, id: Id) -> Result<View> {
     let &Value::Tensor(arguments) = pickle.get(id) else {
         let class = pickle.class(id).unwrap_or_default();
@@ -63,7 +63,7 @@ pub(super) fn view(pickle: &Pickle, id: Id) -> Result<View> {
         .size(offset)
         .and_then(|offset| offset.checked_add(start));
     let (Some(offset), Some(shape), Some(strides)) = (offset, sizes(shape), sizes(strides)) else {
-        bail!("its offset, shape and strides are no sizes");
+        bail!("its offset, shape and strides must be sizes");
     };
     ensure!(
         !matches!(storage.kind, Kind::Other(_)),
@@ -126,7 +126,8 @@ impl View {
         self.shape.iter().product()
     }
 
-    /// An error unless it lies in its storage and repeats nothing of it, so that it is no larger.
+    /// An error unless the view lies in its storage and repeats none of it, so that it is no
+    /// larger.
     fn check(&self) -> Result<()> {
         ensure!(
             self.shape.len() == self.strides.len(),

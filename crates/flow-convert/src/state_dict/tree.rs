@@ -7,10 +7,10 @@ use std::fmt;
 
 use super::pickle::{Id, Name, Pickle, Value};
 
-/// Keys that may lead to a container; those that are deeper are not visited.
+/// Largest depth of keys that lead to a container; deeper ones are not visited.
 const MAX_DEPTH: usize = 16;
 
-/// Bytes of a key or name; what has a longer one is passed over.
+/// Largest length of a key or name in bytes; longer ones are skipped.
 const MAX_KEY: usize = 512;
 
 /// A container.
@@ -139,7 +139,7 @@ fn is_container(value: &Value) -> bool {
     )
 }
 
-/// The values in a container, and what leads to them.
+/// The values in a container, with the keys that lead to them.
 fn children<'a>(pickle: &Pickle<'a>, id: Id) -> Vec<(Key<'a>, Id)> {
     let numbered = |items: &[Id]| {
         let numbers = (0..).map(Key::Number);

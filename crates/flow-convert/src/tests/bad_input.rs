@@ -70,7 +70,7 @@ fn a_truncated_file_is_refused_wherever_it_ends() {
     }
 }
 
-/// Whatever a byte becomes, the file is refused or is another model; nothing panics.
+/// After any change of a byte, the file is refused or is another model; nothing panics.
 #[test]
 fn a_damaged_file_is_refused_or_another_model() {
     for name in [
@@ -132,7 +132,7 @@ fn a_pickle_without_a_state_dict_is_refused() {
             "{error}"
         );
     }
-    // Calls are not run, and what they would return is not looked into.
+    // Calls are not run, and their results are not inspected.
     let objects: [(&[u8], &str); 4] = [
         (b"cposix\nsystem\nX\x02\0\0\0id\x85R.", "posix.system"),
         (b"cbuiltins\neval\n)R.", "builtins.eval"),
@@ -251,8 +251,8 @@ fn a_weight_that_is_not_finite_is_named() {
     }
 }
 
-/// Names of what is skipped where it is missing: flags of initialisation, constants, counters, and
-/// heads that have no part in the density.
+/// Names that are skipped if missing: flags of initialisation, constants, counters, and heads
+/// outside the density.
 const OPTIONAL: [&str; 12] = [
     "initialized",
     "is_initialized",

@@ -1,4 +1,4 @@
-//! A model wherever it lies in a file, and beside whatever: the same checkpoint.
+//! A model anywhere in a file, beside any other data: the same checkpoint.
 
 use std::{collections::HashMap, fs};
 
@@ -19,8 +19,8 @@ fn fixture(model: &str) -> Vec<u8> {
     fs::read(folder().join(format!("{model}.pt"))).unwrap()
 }
 
-/// A legacy file: what precedes the pickle of the state dict, what that pickle does between PROTO
-/// and STOP, and what follows.
+/// A legacy file: the parts before the pickle of the state dict, the body of that pickle between
+/// PROTO and STOP, and the parts after it.
 struct Parts {
     before: Vec<u8>,
     state: Vec<u8>,
@@ -50,7 +50,7 @@ impl Parts {
     }
 }
 
-/// Opcodes that leave one value on the stack, which is none of a state dict.
+/// Opcodes that leave one value on the stack that no state dict has.
 const FOREIGN: [&[u8]; 34] = [
     b"N",
     b"G\x3f\xf0\0\0\0\0\0\0",

@@ -53,7 +53,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/reference")
 }
 
-/// The names of the fixtures that are models: a state dict and what is known of it.
+/// The names of the fixtures that are models: a state dict and its facts.
 fn fixtures() -> Vec<String> {
     let entries = fs::read_dir(folder())
         .unwrap()

@@ -1,4 +1,4 @@
-//! A converted model computes what the peer computed.
+//! A converted model computes the same as the peer.
 
 use std::collections::BTreeMap;
 

@@ -24,8 +24,8 @@ fn same_form(name: &str) -> bool {
     !other.iter().any(|end| name.ends_with(end))
 }
 
-/// Fixtures, their programs, and a prefix of names with the one that is written instead. Gains and
-/// ActNorms of networks become part of what they scale and stay there, so `normflows-base` is not
+/// Fixtures, their programs, and a prefix of names with its replacement in the written file. Gains
+/// and ActNorms of networks are folded into the layers that they scale, so `normflows-base` is not
 /// among them.
 const WRITTEN: [(&str, Peer, [&str; 2]); 9] = [
     ("nflows-additive", Peer::Nflows, ["", ""]),

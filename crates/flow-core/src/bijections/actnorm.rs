@@ -6,9 +6,9 @@
 //! x       = exp(−log_scale) ⊙ y − shift
 //! ```
 //!
-//! `initialize` sets both so that the first batch leaves with mean 0 and variance 1 per channel. What hardly
-//! varies in that batch says little about the data, and scales multiply from layer to layer: so the
-//! variance has a floor, and a channel that does not vary at all gets the scale of the others.
+//! `initialize` sets both so that the first batch leaves with mean 0 and variance 1 per channel.
+//! The variance has a floor, because a nearly constant channel says little about the data and
+//! scales multiply from layer to layer. A constant channel gets the mean scale of the others.
 //! Kingma & Dhariwal 2018, section 3.1 (arXiv:1807.03039).
 
 use crate::inspect::constant;
@@ -43,13 +43,13 @@ impl ActNorm {
         &self.log_scale
     }
 
-    /// Added to each channel before it is scaled, `[1, C, 1, 1]`.
+    /// Shift of each channel, added before the scale, `[1, C, 1, 1]`.
     pub fn shift(&self) -> &Tensor {
         &self.shift
     }
 
-    /// Sets scale and shift from the statistics of `x`, without applying them. Of a batch in which nothing
-    /// varies, as one row, the scale stays 1.
+    /// Sets scale and shift from the statistics of `x`, without applying them. If every channel is
+    /// constant, as in a batch of one row, the scale stays 1.
     fn fit(&self, x: &Tensor) -> Result<()> {
         let x = self.pixels(&x.detach())?;
         let mean = x.mean_keepdim((0, 2, 3))?;
@@ -75,7 +75,8 @@ impl ActNorm {
     }
 }
 
-/// `variance` with its floor, and the mean of the others where `constant` is 1; 1 if there are no others.
+/// `variance` with its floor, and the mean of the others where `constant` is 1; 1 if all are
+/// constant.
 fn floored(variance: &Tensor, constant: &Tensor) -> Result<Tensor> {
     let varying = constant.affine(-1.0, 1.0)?;
     let none = varying.max_keepdim(1)?.affine(-1.0, 1.0)?;

@@ -1,13 +1,14 @@
-//! Masked autoregressive flows: every number is moved by what the numbers before it say.
+//! Masked autoregressive flows: each number is transformed with parameters from the numbers before
+//! it.
 //!
 //! ```text
 //! h = made(x),  h of number i depends on x₀, …, xᵢ₋₁ alone
 //! y = transform(x; h);  log_det is the transform's, since the Jacobian is triangular
 //! ```
 //!
-//! One pass for densities, D passes for samples; `Inverse` of it is the other way round. Germain et al.
-//! 2015 (MADE, arXiv:1502.03509); Kingma et al. 2016 (IAF, arXiv:1606.04934); Papamakarios, Pavlakou &
-//! Murray 2017 (MAF, arXiv:1705.07057).
+//! Densities take one pass, samples D passes; `Inverse` swaps the two. Germain et al. 2015 (MADE,
+//! arXiv:1502.03509); Kingma et al. 2016 (IAF, arXiv:1606.04934); Papamakarios, Pavlakou & Murray
+//! 2017 (MAF, arXiv:1705.07057).
 
 use crate::params::ParamBuilder;
 use crate::runs::Rows;
@@ -24,12 +25,12 @@ pub struct Autoregressive<T, N = Mlp> {
 }
 
 impl<T: Transform> Autoregressive<T> {
-    /// A MADE of the given `size` over `features` numbers in their order. It starts as
-    /// [`Mlp::for_transform`] says. Parameters as in [`Mlp::new`].
+    /// A flow of `features` numbers in order, whose parameters a MADE of the given `size` predicts.
+    /// It starts as [`Mlp::for_transform`]. Parameters as in [`Mlp::new`].
     ///
     /// # Errors
-    /// If there are no numbers, or the network is too narrow for every number to depend on all before it:
-    /// each of 1, …, D − 1 is the degree of a hidden unit, so the width is at least D − 1.
+    /// If `features` is 0, or the network is narrower than D − 1. Each of 1, …, D − 1 is the degree
+    /// of a hidden unit, so that every number depends on all before it.
     pub fn new(features: usize, transform: T, size: MlpSize, params: ParamBuilder) -> Result<Self> {
         if features == 0 {
             bail!("autoregressive: needs at least one number");
@@ -77,7 +78,7 @@ impl<T: Transform, N: Conditioner> Bijection for Autoregressive<T, N> {
         let layout = self.transform.layout();
         let mut known = Vec::with_capacity(features);
         for index in 0..features {
-            // What is not known yet is zero: it has no say, but it must not overflow either.
+            // Unknown numbers are zero: the masks ignore them, but they must stay finite.
             let rest = Tensor::zeros((batch, features - index), y.dtype(), y.device())?;
             let x = Tensor::cat(&[&known[..], &[rest]].concat(), 1)?;
             let h = layout.unpack(&self.made.forward(&x)?, self.transform.parameters())?;

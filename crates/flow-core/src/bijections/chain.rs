@@ -9,10 +9,10 @@ use candle_core::{Tensor, bail};
 pub struct Chain<B = Box<dyn Bijection>>(Vec<B>);
 
 impl<B: Bijection> Chain<B> {
-    /// Composes `parts`, the first of which sees the data.
+    /// Composes `parts`, the first of which is applied to the data.
     ///
     /// # Errors
-    /// If there are none: the shape of the log-determinant would be unknown.
+    /// If `parts` is empty: the shape of the log-determinant would be unknown.
     pub fn new(parts: Vec<B>) -> Result<Self> {
         if parts.is_empty() {
             bail!("chain: needs at least one bijection");

@@ -6,11 +6,10 @@
 //! ```
 //!
 //! Q is a fixed random rotation, L unit lower triangular, U upper triangular with the diagonal
-//! exp(log_scale). L and U start at the identity, so W starts at the rotation.
-//! Kingma & Dhariwal 2018, section 3.2 (arXiv:1807.03039). Unlike the paper, Q replaces the fixed
-//! permutation and the signs of the diagonal: no factorisation is needed to start, and any
-//! P·L·(U + diag(s)) maps to this form exactly by moving the signs into Q. The forms that other programs
-//! use are in [`MatrixForm`].
+//! exp(log_scale). L and U start at the identity, so W starts at the rotation. Kingma & Dhariwal
+//! 2018, section 3.2 (arXiv:1807.03039). Unlike the paper, Q replaces the fixed permutation and the
+//! signs of the diagonal. No factorisation is needed to start, and any P·L·(U + diag(s)) becomes
+//! this form exactly by moving the signs into Q. Other programs' forms are in [`MatrixForm`].
 
 mod matrix;
 
@@ -26,21 +25,21 @@ use matrix::Matrix;
 pub struct InvertibleConv1x1 {
     channels: usize,
     matrix: Matrix,
-    /// Added to every pixel, `[C]`.
+    /// Bias of every pixel, `[C]`.
     bias: Option<Tensor>,
-    /// Place of its parameters.
+    /// Prefix of its parameters.
     name: String,
 }
 
 impl InvertibleConv1x1 {
-    /// In LU form, W = Q·L·U. Parameters `rotation` (fixed), `lower`, `upper`, all `[C, C]`, and
-    /// `log_scale`, `[C]`. Only the strict triangles of `lower` and `upper` count.
+    /// The LU form, W = Q·L·U. Parameters `rotation` (fixed), `lower`, `upper`, all `[C, C]`, and
+    /// `log_scale`, `[C]`. Only the strict triangles of `lower` and `upper` are used.
     pub fn new(channels: usize, params: ParamBuilder) -> Result<Self> {
         Self::with_form(channels, MatrixForm::default(), params)
     }
 
-    /// In any form. Parameters as in [`new`](Self::new); with the rotation first also `bias`, `[C]`; of a
-    /// plain matrix `weight`, `[C, C]`.
+    /// A convolution of any form. Parameters as in [`new`](Self::new); with the rotation first also
+    /// `bias`, `[C]`; for a plain matrix `weight`, `[C, C]`.
     pub fn with_form(channels: usize, form: MatrixForm, params: ParamBuilder) -> Result<Self> {
         let bias = (form == MatrixForm::LowerUpperRotation)
             .then(|| params.get_with_hints(channels, "bias", Init::Zeros));

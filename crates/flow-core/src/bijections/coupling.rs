@@ -1,4 +1,4 @@
-//! Coupling layers: some of the channels pass unchanged and decide how the others are moved.
+//! Coupling layers: some channels pass unchanged and determine the transform of the others.
 //!
 //! ```text
 //! x₁, x₂ = split(x);  h = network(x₁)
@@ -6,9 +6,9 @@
 //! ```
 //!
 //! Dinh, Krueger & Bengio 2015 (arXiv:1410.8516); Dinh, Sohl-Dickstein & Bengio 2017
-//! (arXiv:1605.08803); with splines Durkan, Bekasov, Murray & Papamakarios 2019 (arXiv:1906.04032). Glow's
-//! published code shifts first, and its first half passes (Kingma & Dhariwal 2018, arXiv:1807.03039);
-//! others differ.
+//! (arXiv:1605.08803); with splines Durkan, Bekasov, Murray & Papamakarios 2019 (arXiv:1906.04032).
+//! Glow's published code shifts first, and its first half passes (Kingma & Dhariwal 2018,
+//! arXiv:1807.03039); others differ.
 
 mod passing;
 
@@ -27,7 +27,7 @@ pub struct Coupling<T, N> {
 }
 
 impl<T: Transform, N: Conditioner> Coupling<T, N> {
-    /// Couples by `transform`, whose parameters `network` gives from the channels `passing`.
+    /// A coupling by `transform`, whose parameters `network` predicts from the channels `passing`.
     pub fn new(transform: T, passing: Passing, network: N) -> Self {
         Self {
             transform,
@@ -45,7 +45,7 @@ impl<T: Transform, N: Conditioner> Coupling<T, N> {
         }
     }
 
-    /// x with the channels that pass first, and those alone, which the network sees.
+    /// x with the passing channels first, and those channels alone, the network's input.
     fn split(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
         shape::batch("coupling", x)?;
         if let Some([passing, parameters]) = self.network.sizes() {
@@ -61,7 +61,7 @@ impl<T: Transform, N: Conditioner> Coupling<T, N> {
         Ok((x, x1))
     }
 
-    /// The network's `h`, if it has the parameters of all channels of `x` that do not pass.
+    /// Checks that the network's `h` has the parameters of all transformed channels of `x`.
     fn fitting(&self, x: &Tensor, h: Tensor) -> Result<Tensor> {
         let channels = x.dim(1)?;
         let moved = channels - self.passing.count(channels);
@@ -76,7 +76,7 @@ impl<T: Transform, N: Conditioner> Coupling<T, N> {
         Ok(h)
     }
 
-    /// x, the channels that pass first, and the network's `h`.
+    /// x with the passing channels first, and the network's `h`.
     fn inverse_and_parameters(&self, y: &Tensor) -> Result<(Tensor, Tensor)> {
         let (y, y1) = self.split(y)?;
         let h = self.fitting(&y, self.network.forward(&y1)?)?;
@@ -100,7 +100,7 @@ impl<T: Transform, N: Conditioner> Bijection for Coupling<T, N> {
         self.passing.restore(&x)
     }
 
-    /// Evaluates the network once for both: it sees the channels that pass.
+    /// Evaluates the network once for both, because its input passes unchanged.
     fn inverse_with_log_det(&self, y: &Tensor) -> Result<(Tensor, Tensor)> {
         let (x, h) = self.inverse_and_parameters(y)?;
         let (_, log_det) = self.transform.forward_last(&x, &h)?;
@@ -113,7 +113,8 @@ impl<T: Transform, N: Conditioner> Bijection for Coupling<T, N> {
         Ok(self.transformed(&x, h)?.0.detach())
     }
 
-    /// Evaluates the network once, both to invert and to differentiate: it sees the channels that pass.
+    /// Evaluates the network once, both to invert and to differentiate, because its input passes
+    /// unchanged.
     fn backward(
         &self,
         y: &Tensor,

@@ -10,14 +10,15 @@ use crate::params::{Init, ParamBuilder};
 use crate::{Bijection, Result, shape};
 use candle_core::{Shape, Tensor};
 
-/// An affine map of each number with parameters of its own; starts as the identity.
+/// An affine map with its own parameters for each number; starts as the identity.
 pub struct ElementwiseAffine {
     log_scale: Tensor,
     shift: Tensor,
 }
 
 impl ElementwiseAffine {
-    /// For samples of the given `shape`, without the batch. Parameters `log_scale` and `shift`, `[1, …]`.
+    /// For samples of the given `shape`, without the batch. Parameters `log_scale` and `shift`,
+    /// `[1, …]`.
     pub fn new(shape: impl Into<Shape>, params: ParamBuilder) -> Result<Self> {
         let shape = [&[1], shape.into().dims()].concat();
         Ok(Self {

@@ -16,8 +16,8 @@ pub struct Householder {
 }
 
 impl Householder {
-    /// `reflections` reflections, of which an even number can be the identity. Parameter `vectors`,
-    /// `[reflections, D]`, random at first.
+    /// A product of `reflections` reflections; an even number can be the identity. Parameter
+    /// `vectors`, `[reflections, D]`, random at first.
     pub fn new(features: usize, reflections: usize, params: ParamBuilder) -> Result<Self> {
         let init = Init::Normal { std: 1.0 };
         let vectors = params.get_with_hints((reflections, features), "vectors", init)?;

@@ -1,11 +1,11 @@
-//! A bijection the other way round.
+//! The inverse of a bijection, as a bijection.
 
 use crate::runs::Rows;
 use crate::{Bijection, Result};
 use candle_core::Tensor;
 
-/// `Inverse(f)` maps x to f⁻¹(x): `Inverse(Pointwise::Sigmoid)` is the logit, and the inverse of a masked
-/// autoregressive flow is an inverse autoregressive one, which samples in one pass.
+/// `Inverse(f)` maps x to f⁻¹(x): `Inverse(Pointwise::Sigmoid)` is the logit, and the inverse of a
+/// masked autoregressive flow is an inverse autoregressive one, which samples in one pass.
 ///
 /// Gradients flow through the inverse of every bijection of vectors in this crate.
 #[derive(Clone, Copy, Debug)]

@@ -1,13 +1,14 @@
 //! A linear map of vectors by triangular factors.
 //!
 //! ```text
-//! y       = W·x + bias,  W = L·U                  L: unit lower triangular, [D, D]
-//! log_det = Σ log_scale                            U: upper triangular, exp(log_scale) on its diagonal
+//! y       = W·x + bias,  W = L·U       L: unit lower triangular, [D, D]
+//! log_det = Σ log_scale                U: upper triangular, exp(log_scale) on its diagonal
 //! ```
 //!
-//! Starts as the identity. Oliva et al. 2018 (arXiv:1801.09819); Durkan et al. 2019, section 4 (arXiv:1906.04032).
-//! Couplings mix numbers better with a [`Permutation`](crate::Permutation) before it, as there; one can have the
-//! rotation of [`InvertibleConv1x1`](crate::InvertibleConv1x1) instead.
+//! Starts as the identity. Oliva et al. 2018 (arXiv:1801.09819); Durkan et al. 2019, section 4
+//! (arXiv:1906.04032). As in the latter, a [`Permutation`](crate::Permutation) before it improves
+//! mixing between couplings; the rotation of [`InvertibleConv1x1`](crate::InvertibleConv1x1) is an
+//! alternative.
 
 use crate::ops::channel_map::{Triangles, composed};
 use crate::params::{Init, ParamBuilder};
@@ -24,7 +25,8 @@ pub struct LuLinear {
 }
 
 impl LuLinear {
-    /// Parameters `lower` and `upper`, `[D, D]`, of which the strict triangles count, `log_scale` and `bias`, `[D]`.
+    /// Parameters `lower` and `upper`, `[D, D]`, whose strict triangles are used, `log_scale` and
+    /// `bias`, `[D]`.
     pub fn new(features: usize, params: ParamBuilder) -> Result<Self> {
         let square = (features, features);
         Ok(Self {
@@ -56,7 +58,8 @@ impl Bijection for LuLinear {
         let inverse = transfer::upload(inverse, weight.shape(), y.dtype(), y.device())?.t()?;
         let y = y.broadcast_sub(&self.bias)?;
         let x = y.detach().matmul(&inverse)?;
-        // One step of refinement, W⁻¹ being a constant: exact to rounding, and it carries the gradient.
+        // One step of refinement with a constant W⁻¹: exact to rounding, and it carries the
+        // gradient.
         let rest = (y - x.matmul(&weight.t()?)?)?;
         x + rest.matmul(&inverse)?
     }

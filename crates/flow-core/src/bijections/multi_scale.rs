@@ -1,4 +1,5 @@
-//! Multi-scale architecture: half of what a level makes leaves the flow there, and the other half goes on.
+//! Multi-scale architecture: each level factors out half of its output and passes on the other
+//! half.
 //!
 //! ```text
 //! y₁ = f₁(x);  [h₁, z₁] = y₁;  y₂ = f₂(h₁);  [h₂, z₂] = y₂;  …;  z_L = y_L
@@ -11,10 +12,10 @@ use crate::runs::Rows;
 use crate::{Bijection, Gradients, Limit, Result, shape};
 use candle_core::{Tensor, bail};
 
-/// Levels one behind the other: images `[B, C, H, W]` → all their latents, `[B, C·H·W]`, those of the first level
-/// first.
+/// A sequence of levels: images `[B, C, H, W]` → all their latents, `[B, C·H·W]`, those of the
+/// first level first.
 ///
-/// Each level maps `[B, C, H, W]` → `[B, 4C, H/2, W/2]`, as one that begins with a [`Squeeze`](crate::Squeeze) does.
+/// Each level maps `[B, C, H, W]` → `[B, 4C, H/2, W/2]`, as after a [`Squeeze`](crate::Squeeze).
 /// The first half of these channels goes on to the next level.
 pub struct MultiScale<L = Box<dyn Bijection>> {
     levels: Vec<L>,
@@ -23,11 +24,11 @@ pub struct MultiScale<L = Box<dyn Bijection>> {
     latents: LatentShapes,
 }
 
-/// What a level makes of its input.
+/// Output of a level.
 pub struct LevelOutput {
-    /// Input of the next level, `[B, C, H, W]`; none of the last one.
+    /// Input of the next level, `[B, C, H, W]`; `None` for the last level.
     pub passed_on: Option<Tensor>,
-    /// Latents that leave here, `[B, C, H, W]`.
+    /// Latents factored out here, `[B, C, H, W]`.
     pub latent: Tensor,
     /// Log-determinant of this level and all before it, `[B]`.
     pub log_det: Tensor,
@@ -37,7 +38,7 @@ impl<L: Bijection> MultiScale<L> {
     /// The architecture of these `levels` for images `[C, H, W]`.
     ///
     /// # Errors
-    /// If there are no levels, or the sides of the image cannot be halved so often.
+    /// If `levels` is empty, or the sides of the image cannot be halved once per level.
     pub fn new(levels: Vec<L>, image: [usize; 3]) -> Result<Self> {
         let [_, height, width] = image;
         let count = levels.len();
@@ -65,7 +66,7 @@ impl<L: Bijection> MultiScale<L> {
     /// Outputs of the levels on images `[B, C, H, W]`.
     ///
     /// # Errors
-    /// If the images are of another size.
+    /// If the images have another size.
     pub fn outputs(&self, x: &Tensor) -> Result<Vec<LevelOutput>> {
         let batch = shape::samples("multi-scale", x, &self.image)?;
         let mut outputs: Vec<LevelOutput> = Vec::with_capacity(self.levels.len());
@@ -82,7 +83,7 @@ impl<L: Bijection> MultiScale<L> {
         Ok(outputs)
     }
 
-    /// The two halves of what level `l` makes.
+    /// The two halves of the output of level `l`.
     fn output(&self, l: usize, y: Tensor, log_det: Tensor) -> Result<LevelOutput> {
         let (passed_on, latent) = if l + 1 < self.levels.len() {
             let half = y.dim(1)? / 2;
@@ -100,7 +101,7 @@ impl<L: Bijection> MultiScale<L> {
         })
     }
 
-    /// The images of latents `z`; `step` takes the output of a level back to its input.
+    /// The images of latents `z`; `step` maps the output of a level back to its input.
     fn back(
         &self,
         z: &Tensor,
@@ -119,10 +120,10 @@ impl<L: Bijection> MultiScale<L> {
         Ok(passed_on.expect("`new` refuses to have no level"))
     }
 
-    /// The same architecture, whose levels are what `level` makes of these.
+    /// The same architecture, with `level` applied to each level.
     ///
     /// # Errors
-    /// Those of `level`.
+    /// The errors of `level`.
     pub fn map_levels<'a>(
         &'a self,
         level: impl FnMut(&'a L) -> Result<Box<dyn Bijection + 'a>>,
@@ -211,7 +212,7 @@ impl<L: Bijection> Bijection for MultiScale<L> {
     }
 }
 
-/// `length` channels of `x` `[B, C, …]`. Views of no numbers are not for all operations.
+/// `length` channels of `x` `[B, C, …]`. Some operations reject empty views.
 fn part(x: &Tensor, start: usize, length: usize) -> Result<Tensor> {
     if x.elem_count() > 0 {
         return x.narrow(1, start, length);
@@ -220,12 +221,13 @@ fn part(x: &Tensor, start: usize, length: usize) -> Result<Tensor> {
     Tensor::zeros(shape, x.dtype(), x.device())
 }
 
-/// Shapes `[C, H, W]` of the latents of each level, and the way between them and the rows that hold all of a sample.
+/// Shapes `[C, H, W]` of the latents of each level, and the conversion between latents and rows
+/// that hold a whole sample.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LatentShapes(Vec<[usize; 3]>);
 
 impl LatentShapes {
-    /// Those of so many levels on images `[C, H, W]`.
+    /// The shapes of `levels` levels on images `[C, H, W]`.
     pub fn new([channels, height, width]: [usize; 3], levels: usize) -> Self {
         let shape = |level: usize| {
             let share = if level + 1 < levels { 2 } else { 4 };
@@ -247,7 +249,7 @@ impl LatentShapes {
     /// Rows `[B, D]` → the latents of each level, `[B, C, H, W]`.
     ///
     /// # Errors
-    /// If rows are of another size.
+    /// If the rows have another size.
     pub fn split(&self, rows: &Tensor) -> Result<Vec<Tensor>> {
         let size = |[c, h, w]: [usize; 3]| c * h * w;
         let batch = shape::vectors("latents", rows, self.iter().map(size).sum())?;

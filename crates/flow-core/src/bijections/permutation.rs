@@ -15,14 +15,14 @@ impl Permutation {
     /// Channel i of the result is channel `order[i]` of the input.
     ///
     /// # Errors
-    /// If `order` does not name every channel once.
+    /// If `order` is not a permutation of the channels.
     pub fn new(order: Vec<u32>) -> Result<Self> {
         let mut named = vec![false; order.len()];
         for &channel in &order {
             match named.get_mut(channel as usize) {
                 Some(named @ false) => *named = true,
                 _ => bail!(
-                    "permutation: {order:?} does not name each of 0..{} once",
+                    "permutation: {order:?} is not a permutation of 0..{}",
                     order.len()
                 ),
             }
@@ -65,7 +65,7 @@ impl Bijection for Permutation {
 }
 
 /// # Errors
-/// If there are more or fewer channels.
+/// If the number of channels differs.
 fn reordered(x: &Tensor, order: &Reordering) -> Result<Tensor> {
     shape::channels("permutation", x, order.channels())?;
     order.of(x)

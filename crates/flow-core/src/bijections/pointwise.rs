@@ -1,21 +1,21 @@
-//! Fixed functions of every number: from the real line to an interval or half of the line.
+//! Fixed functions of every number: from the real line to an interval or half-line.
 //!
 //! ```text
-//! sigmoid   y = 1/(1 + e⁻ˣ)    ln y' = −softplus(x) − softplus(−x)    x = ln y − ln(1 − y)
-//! softplus  y = ln(1 + eˣ)     ln y' = −softplus(−x)                  x = y + ln(1 − e⁻ʸ)
-//! exp       y = eˣ             ln y' = x                              x = ln y
-//! tanh      y = tanh x         ln y' = ln(1 − y²)                     x = (ln(1 + y) − ln(1 − y))/2
+//! sigmoid   y = 1/(1 + e⁻ˣ)    ln y' = −softplus(x) − softplus(−x)  x = ln y − ln(1 − y)
+//! softplus  y = ln(1 + eˣ)     ln y' = −softplus(−x)                x = y + ln(1 − e⁻ʸ)
+//! exp       y = eˣ             ln y' = x                            x = ln y
+//! tanh      y = tanh x         ln y' = ln(1 − y²)                   x = (ln(1 + y) − ln(1 − y))/2
 //! ```
 //!
-//! Differences from 1 are never taken of a rounded sum: values, slopes and gradients keep their
+//! Differences from 1 are never taken of a rounded sum, so values, slopes and gradients keep their
 //! digits in both tails.
 
 use crate::ops::elementary::{log_1p, sigmoid, softplus};
 use crate::{Bijection, Result, shape};
 use candle_core::Tensor;
 
-/// A function of every number of `[B, …]`. The logit, the logarithm and so on are their
-/// [`Inverse`](crate::Inverse); numbers that no x maps to become infinite or NaN.
+/// A function of every number of `[B, …]`. The logit, the logarithm and so on are its
+/// [`Inverse`](crate::Inverse). Numbers outside the range become infinite or NaN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pointwise {
     /// To (0, 1).

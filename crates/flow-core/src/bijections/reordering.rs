@@ -1,4 +1,4 @@
-//! Channels in another order, which a device is told once.
+//! Channels in another order, whose indices are copied to a device once.
 
 use crate::{Result, transfer};
 use candle_core::{DType, Tensor};
@@ -12,7 +12,7 @@ pub(crate) struct Reordering {
 }
 
 impl Reordering {
-    /// `places` names each of as many channels once.
+    /// `places` is a permutation of the channels.
     pub(crate) fn new(places: Vec<u32>) -> Self {
         Self {
             places,
@@ -34,7 +34,7 @@ impl Reordering {
         self.places.len()
     }
 
-    /// `x` `[B, C, …]`, itself if the order is its own.
+    /// `x` `[B, C, …]` reordered; `x` itself for the identity.
     pub(crate) fn of(&self, x: &Tensor) -> Result<Tensor> {
         if self.places.is_sorted() {
             return Ok(x.clone());

@@ -3,7 +3,7 @@
 use crate::{Bijection, Result, shape};
 use candle_core::{Shape, Tensor, bail};
 
-/// Samples of one shape as samples of another, as between images and vectors; log_det = 0.
+/// Samples of one shape as samples of another, such as images as vectors; log_det = 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reshape {
     from: Shape,
@@ -11,10 +11,10 @@ pub struct Reshape {
 }
 
 impl Reshape {
-    /// From one shape of a sample, without the batch, to another one.
+    /// A map from one sample shape, without the batch, to another.
     ///
     /// # Errors
-    /// If they hold different numbers of numbers.
+    /// If the two shapes differ in size.
     pub fn new(from: impl Into<Shape>, to: impl Into<Shape>) -> Result<Self> {
         let (from, to) = (from.into(), to.into());
         if from.elem_count() != to.elem_count() {

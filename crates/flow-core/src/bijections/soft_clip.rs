@@ -1,4 +1,4 @@
-//! Soft clipping of every number to (−B, B), with tails that fall off slower than an exponential's.
+//! Soft clipping of every number to (−B, B), with heavier tails than an exponential's.
 //!
 //! ```text
 //! y       = x / (1 + |x/B|)
@@ -14,7 +14,7 @@ use candle_core::{Tensor, bail};
 
 /// A map of every number of `[B, …]` to (−B, B), nearly x where |x| is small beside B.
 ///
-/// Its inverse is infinite for numbers that no x maps to.
+/// Its inverse is infinite outside (−B, B).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SoftClip {
     bound: f64,

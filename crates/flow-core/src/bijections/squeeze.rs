@@ -11,7 +11,7 @@
 use crate::{Bijection, Gradients, Result, shape};
 use candle_core::{Tensor, bail};
 
-/// `[B, C, H, W]` → `[B, 4C, H/2, W/2]`, every 2×2 block of pixels becoming channels.
+/// `[B, C, H, W]` → `[B, 4C, H/2, W/2]`; every 2×2 block of pixels becomes channels.
 pub struct Squeeze;
 
 impl Bijection for Squeeze {
@@ -45,7 +45,7 @@ impl Bijection for Squeeze {
             .reshape((b, c / 4, 2 * h, 2 * w))
     }
 
-    /// Gradients move about as the numbers do.
+    /// Gradients are rearranged like the numbers.
     fn backward(
         &self,
         y: &Tensor,

@@ -1,4 +1,4 @@
-//! Whitening by a diagonal Gaussian: what N(mean, exp(log_std)²) draws becomes standard normal.
+//! Whitening by a diagonal Gaussian: draws from N(mean, exp(log_std)²) become standard normal.
 //!
 //! ```text
 //! y       = (x − mean) ⊙ exp(−log_std)
@@ -6,8 +6,8 @@
 //! x       = y ⊙ exp(log_std) + mean
 //! ```
 //!
-//! Learned priors are written in this form, so that the base distribution of every flow is one
-//! standard normal, and encoding, temperature and labels need no special cases.
+//! Learned priors have this form, so the base distribution of every flow is one standard normal.
+//! Encoding, temperature and labels need no special cases.
 
 use crate::bijection::Detached;
 use crate::inspect::{check_finite, constant};
@@ -21,7 +21,7 @@ use std::f64::consts::PI;
 pub struct Whiten {
     mean: Tensor,
     log_std: Tensor,
-    /// Of which samples of a batch, if not of all of them.
+    /// Rows of the batch that it serves; `None` for all.
     rows: Option<Rows>,
 }
 
@@ -38,7 +38,7 @@ impl Whiten {
     /// Mean and ln std of `x`.
     ///
     /// # Errors
-    /// If they do not broadcast to its shape.
+    /// If they do not broadcast to the shape of `x`.
     fn of(&self, x: &Tensor) -> Result<[Tensor; 2]> {
         shape::batch("whiten", x)?;
         let of = |bound: &Tensor| {
@@ -55,14 +55,15 @@ impl Whiten {
         Ok([of(&self.mean)?, of(&self.log_std)?])
     }
 
-    /// The whitening of the rows of `x` `[N, …]`: every number loses its mean and is divided by its standard deviation.
-    /// In front of a flow ([`Flow::after`](crate::Flow::after)), densities stay in the units of the data.
+    /// The whitening of the rows of `x` `[N, …]`: subtracts each number's mean and divides by its
+    /// standard deviation. In front of a flow ([`Flow::after`](crate::Flow::after)), densities stay
+    /// in the units of the data.
     ///
-    /// A number that is the same in all rows, but for rounding, keeps its scale;
+    /// A number that is the same in all rows, up to rounding, keeps its scale;
     /// [`constant_columns`](crate::constant_columns) names them.
     ///
     /// # Errors
-    /// If there are fewer than two rows, or a number is not finite: names its row and column.
+    /// If there are fewer than two rows, or a number is not finite; the error names row and column.
     pub fn fit(x: &Tensor) -> Result<Self> {
         if x.rank() < 2 || x.dim(0)? < 2 {
             bail!(

@@ -1,17 +1,17 @@
-//! Looks for CUDA's libraries before cudarc panics because they are missing.
+//! Checks that CUDA's libraries exist, before cudarc panics without them.
 
 use crate::Result;
 use candle_core::Error;
 use candle_core::cuda_backend::cudarc::{cublas, curand, driver};
 
-/// Errors are without a backtrace: it would follow the line that says what is missing.
+/// Errors carry no backtrace, which would follow the line that names the missing library.
 ///
 /// # Errors
 /// If the driver, or a library that opening a device needs, cannot be loaded.
 #[allow(unsafe_code)]
 pub(super) fn check() -> Result<()> {
-    // SAFETY: these load a library, which runs its initialisers, and let go of it. They look for the names that
-    // cudarc itself loads a moment later, so nothing runs that would not run anyway.
+    // SAFETY: these calls load a library, run its initialisers and release it. They look for the
+    // names that cudarc itself loads a moment later, so no other code runs.
     let (driver, cublas, curand) = unsafe {
         (
             driver::sys::is_culib_present(),

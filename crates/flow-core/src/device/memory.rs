@@ -1,4 +1,4 @@
-//! Memory of a CUDA device, as it reports it.
+//! Memory of a CUDA device, as the driver reports it.
 
 use crate::Result;
 use candle_core::CudaDevice;
@@ -6,7 +6,7 @@ use candle_core::cuda_backend::WrapErr;
 use candle_core::cuda_backend::cudarc::driver::result::{device, mem_pool};
 use candle_core::cuda_backend::cudarc::driver::sys::CUmemPool_attribute;
 
-/// The high-water mark of the pool that tensors are taken from, in bytes.
+/// The high-water mark of the pool that tensors are allocated from, in bytes.
 #[allow(unsafe_code)]
 pub(super) fn peak(cuda: &CudaDevice) -> Result<u64> {
     let stream = cuda.cuda_stream();
@@ -14,8 +14,8 @@ pub(super) fn peak(cuda: &CudaDevice) -> Result<u64> {
     context.bind_to_thread().w()?;
     let mut bytes = 0_u64;
     let attribute = CUmemPool_attribute::CU_MEMPOOL_ATTR_USED_MEM_HIGH;
-    // SAFETY: the device is that of a context which is alive, its default pool lives as long as the device, and the
-    // attribute is 64 bits wide.
+    // SAFETY: the device is that of a context which is alive, its default pool lives as long as the
+    // device, and the attribute is 64 bits wide.
     unsafe {
         let pool = device::get_default_mem_pool(context.cu_device()).w()?;
         mem_pool::get_attribute(pool, attribute, (&raw mut bytes).cast()).w()?;

@@ -1,4 +1,4 @@
-//! A bijection and the context that is bound to it.
+//! A bijection with a bound context.
 
 use crate::bijection::Limit;
 use crate::runs::Rows;
@@ -7,8 +7,8 @@ use candle_core::Tensor;
 
 /// The bijection of a context `[B, K]` or `[1, K]`.
 ///
-/// Networks see the context where the map is applied, and of a run of the batch the rows of that run alone: so
-/// memory does not grow with the rows of the context.
+/// Networks receive the context when the map is applied, and for a run of the batch only its rows.
+/// So memory does not grow with the rows of the context.
 pub(super) struct Bound<B> {
     bijection: B,
     context: Tensor,
@@ -40,7 +40,7 @@ impl<B: Bijection> Bound<B> {
 /// The number of rows of `context`.
 ///
 /// # Errors
-/// If it is not one of `bijection`.
+/// If the context does not fit `bijection`.
 pub(super) fn check(bijection: &impl Bijection, context: &Tensor) -> Result<usize> {
     let Some(size) = bijection.context() else {
         return shape::refuse_context(context);
@@ -50,7 +50,7 @@ pub(super) fn check(bijection: &impl Bijection, context: &Tensor) -> Result<usiz
     Ok(rows)
 }
 
-/// Every row of `context` `[M, …]` so many times, `[M·times, …]`; a single one as it is.
+/// Every row of `context` `[M, …]`, `times` times, `[M·times, …]`; a single row as it is.
 pub(super) fn repeated(context: &Tensor, times: usize) -> Result<Tensor> {
     let dims = context.dims();
     if dims[0] == 1 {

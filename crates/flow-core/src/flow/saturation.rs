@@ -1,9 +1,8 @@
-//! Inverses of which finite latents of any size give finite numbers.
+//! Inverses that map finite latents of any size to finite numbers.
 //!
-//! The inverse of a flow can expand without bound: far latents leave the range of f32 on the way,
-//! and ∞ − ∞ is NaN. A sample to which that happens is decoded again, and every number that leaves
-//! a part is kept within ±10¹⁸, from where networks still give finite ones. Other samples keep
-//! their bits.
+//! The inverse of a flow can expand without bound: far latents overflow f32 on the way, and ∞ − ∞
+//! is NaN. Such a sample is decoded again, with the output of every part clamped to ±10¹⁸, where
+//! networks still give finite numbers. Other samples keep their bits.
 
 use crate::{Bijection, Result, finite_rows};
 use candle_core::{DType, Tensor};
@@ -21,9 +20,9 @@ pub(super) fn inverse(bijection: &impl Bijection, z: &Tensor) -> Result<Tensor> 
     Tensor::cat(&rows.collect::<Result<Vec<_>>>()?, 0)
 }
 
-/// The nearest of the numbers within the limit; a NaN stays one.
+/// The numbers clamped to the limit; NaN stays NaN.
 fn saturate(x: Tensor) -> Result<Tensor> {
-    // Half the exponents, so that products of two such numbers are finite.
+    // Half the exponent range, so that products of two such numbers are finite.
     let limit = match x.dtype() {
         DType::F64 => 1e150,
         _ => 1e18,

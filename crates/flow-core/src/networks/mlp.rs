@@ -1,4 +1,4 @@
-//! A small network of residual blocks on vectors, for couplings and autoregressive flows.
+//! A residual network of vectors, for couplings and autoregressive flows.
 //!
 //! ```text
 //! a     = W·x + b [+ V·context + c]
@@ -6,7 +6,9 @@
 //! h     = W·a + b
 //! ```
 //!
-//! He et al. 2016 (arXiv:1603.05027), with gates for the context as nflows has them (Dauphin et al. 2017, arXiv:1612.08083). With masks on the weights it is a MADE: Germain et al. 2015 (arXiv:1502.03509).
+//! He et al. 2016 (arXiv:1603.05027), with gates for the context as nflows has them (Dauphin et al.
+//! 2017, arXiv:1612.08083). With masks on the weights it is a MADE: Germain et al. 2015
+//! (arXiv:1502.03509).
 
 use crate::bijection::Detached;
 use crate::ops::elementary::sigmoid;
@@ -23,7 +25,7 @@ pub struct MlpSize {
     pub width: usize,
     /// Residual blocks, of two layers each.
     pub blocks: usize,
-    /// Numbers of the context of a sample; 0 for none.
+    /// Size of the context of a sample; 0 for none.
     pub context: usize,
 }
 
@@ -49,16 +51,17 @@ pub struct Mlp {
 
 impl Mlp {
     /// Parameters `{input,block0.0,block0.1,…,output}.{weight,bias}`, and with a context
-    /// `context{0,1,…}.{weight,bias}`. A fresh network gives numbers near zero, if its inputs and its context
-    /// are of the order of 1.
+    /// `context{0,1,…}.{weight,bias}`. A fresh network gives numbers near zero, if inputs and
+    /// context are of the order of 1.
     pub fn new(inputs: usize, outputs: usize, size: MlpSize, params: ParamBuilder) -> Result<Self> {
         let bias = vec![0.0; outputs];
         Self::masked(&vec![0; inputs], &vec![0; outputs], 0, bias, size, params)
     }
 
-    /// The network that gives the parameters with which `transform` moves `channels` numbers. A fresh one gives
-    /// those of nearly the identity; scale maps that are not 1 at zero, as [`ScaleMap::Sigmoid`](crate::ScaleMap),
-    /// begin with their scale there. Parameters as in [`new`](Self::new).
+    /// The network that predicts the parameters of `transform` for `channels` numbers. A fresh one
+    /// is close to the identity. Scale maps that are not 1 at zero, such as
+    /// [`ScaleMap::Sigmoid`](crate::ScaleMap), begin with their scale there. Parameters as in
+    /// [`new`](Self::new).
     pub fn for_transform(
         transform: impl Transform,
         inputs: usize,
@@ -71,7 +74,7 @@ impl Mlp {
         Self::masked(&vec![0; inputs], &degrees, 0, bias, size, params)
     }
 
-    /// A MADE over `features` numbers in their order, for `transform`. Parameters as in
+    /// A MADE over `features` numbers in order, for `transform`. Parameters as in
     /// [`new`](Self::new).
     pub(crate) fn made(
         transform: impl Transform,
@@ -79,15 +82,14 @@ impl Mlp {
         size: MlpSize,
         params: ParamBuilder,
     ) -> Result<Self> {
-        // Inputs count from 1: a parameter of number i may see those of less than i + 1.
+        // Inputs have degrees from 1: a parameter of number i may depend on degrees below i + 1.
         let inputs = (1..=features).collect::<Vec<_>>();
         let (outputs, bias) = outputs(&transform, features)?;
         Self::masked(&inputs, &outputs, features - 1, bias, size, params)
     }
 
-    /// Output i depends on input j only if `outputs[i] ≥ inputs[j]`; hidden degrees go round 1 to
-    /// `most`.
-    /// The weights of the last layer start near zero, and its biases near `bias`.
+    /// Output i depends on input j only if `outputs[i] ≥ inputs[j]`; hidden degrees cycle through 1
+    /// to `most`. The weights of the last layer start near zero, and its biases near `bias`.
     fn masked(
         inputs: &[usize],
         outputs: &[usize],
@@ -180,7 +182,7 @@ impl Conditioner for Mlp {
     }
 }
 
-/// A network and what its layers for the context give.
+/// A network with the outputs of its context layers.
 struct Given<'a> {
     mlp: &'a Mlp,
     shift: Tensor,
@@ -208,8 +210,8 @@ impl Conditioner for Given<'_> {
     }
 }
 
-/// For weights and biases of layers of so many inputs. Biases are spread too: of few inputs, the ReLUs would
-/// otherwise all bend at zero.
+/// Initialisation of weights and biases of a layer with `inputs` inputs. Biases are spread too:
+/// with few inputs, all ReLUs would otherwise bend at zero.
 fn spread(inputs: usize) -> Init {
     Init::Normal {
         std: spread_std(inputs),
@@ -220,12 +222,12 @@ fn spread_std(inputs: usize) -> f64 {
     (3.0 * inputs.max(1) as f64).sqrt().recip()
 }
 
-/// The standard deviation of weights and biases of a last layer, as a share of that of [`spread`]. A flow of ten
-/// layers whose log-scales were of the order of 1 would enlarge its samples 10⁴ times; with weights of zero the
-/// layers before would not learn at first.
+/// Standard deviation of the last layer's weights and biases, relative to [`spread`]. Log-scales of
+/// the order of 1 in ten layers would enlarge samples 10⁴ times. Zero weights would give the layers
+/// before no gradient at first.
 const LAST_LAYER: f64 = 0.01;
 
-/// Channel and initial bias of each output of a network for `transform` and so many channels.
+/// Channel and initial bias of each output of a network for `transform` and `channels` channels.
 fn outputs(transform: &impl Transform, channels: usize) -> Result<(Vec<usize>, Vec<f64>)> {
     let (count, bias) = (transform.parameters(), transform.initial_bias());
     if bias.len() != count {
@@ -244,7 +246,7 @@ fn outputs(transform: &impl Transform, channels: usize) -> Result<(Vec<usize>, V
 struct Layer {
     weight: Tensor,
     bias: Tensor,
-    /// Ones where an output may depend on an input; none where it may everywhere.
+    /// Ones where an output may depend on an input; `None` for a full layer.
     mask: Option<Tensor>,
 }
 

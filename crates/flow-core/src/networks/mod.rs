@@ -1,4 +1,4 @@
-//! Networks that give the parameters of transforms.
+//! Networks that predict the parameters of transforms.
 
 mod mlp;
 
@@ -10,30 +10,31 @@ use crate::{Result, shape};
 use candle_core::Tensor;
 use std::ops::Deref;
 
-/// The network of a coupling: from the channels that pass to the parameters of the transform.
+/// The network of a coupling: from the passing channels to the parameters of the transform.
 pub trait Conditioner: Send + Sync {
     /// `[B, C₁, …]` → `[B, K·C₂, …]`.
     fn forward(&self, x: &Tensor) -> Result<Tensor>;
 
-    /// Sets what depends on data from one batch, and returns `forward(x)`.
+    /// Sets data-dependent parameters from one batch, and returns `forward(x)`.
     fn initialize(&self, x: &Tensor) -> Result<Tensor> {
         self.forward(x)
     }
 
-    /// C₁ and the channels given, if the network is made for so many and no others.
+    /// C₁ and the number of outputs, if the network has fixed sizes.
     fn sizes(&self) -> Option<[usize; 2]> {
         None
     }
 
-    /// K of the context that [`given`](Self::given) needs; `None` if it takes none or has one.
+    /// K, the size of the context that [`given`](Self::given) needs; `None` if it takes none or one
+    /// is bound.
     fn context(&self) -> Option<usize> {
         None
     }
 
-    /// The same network that also sees `context` `[B, K]`.
+    /// The same network with `context` `[B, K]` bound.
     ///
     /// # Errors
-    /// If the network takes no context, one is bound already, or it has another size.
+    /// If the network takes no context, one is bound already, or its size differs.
     fn given(&self, context: &Tensor) -> Result<Box<dyn Conditioner + '_>> {
         shape::refuse_context(context)
     }
@@ -41,7 +42,7 @@ pub trait Conditioner: Send + Sync {
     /// The same network for some rows of a batch, without a graph.
     ///
     /// # Errors
-    /// If what is bound has another number of rows than the batch.
+    /// If the bound context has another number of rows than the batch.
     fn frozen(&self, rows: &Rows) -> Result<Box<dyn Conditioner + '_>> {
         let _ = rows;
         Ok(Box::new(Detached(self)))

@@ -1,8 +1,8 @@
 //! Memory for activations and sums, reused from step to step.
 //!
-//! A training step takes the same large buffers as the one before it. The allocator would return
-//! them to the system in between, and every page would fault in again. What was taken once stays with
-//! the process: no more than its peak, in as many sizes as it asked for.
+//! Successive training steps use the same large buffers. The allocator would return them to the
+//! system in between, and every page would fault again. Buffers stay with the process instead: at
+//! most its peak of each size.
 
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut, Range};
@@ -13,14 +13,14 @@ static FREE: LazyLock<Mutex<HashMap<usize, Vec<Vec<f32>>>>> = LazyLock::new(Mute
 /// Alignment of a buffer: the start of a cache line, which no vector then crosses.
 const ALIGNMENT: usize = 64;
 
-/// Numbers of unspecified value; goes back to the pool when dropped.
+/// Numbers of unspecified value; the buffer returns to the pool when dropped.
 pub(super) struct Buffer {
     data: Vec<f32>,
     range: Range<usize>,
 }
 
 impl Buffer {
-    /// `len` numbers, left from an earlier use or zero.
+    /// `len` numbers: zeros, or left from an earlier use.
     pub(super) fn take(len: usize) -> Self {
         let free = FREE
             .lock()

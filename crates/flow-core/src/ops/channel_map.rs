@@ -6,7 +6,7 @@
 //! ln|det W| = Σ s + Σ log_scale                                        (|det Q| = 1)
 //! ```
 //!
-//! Matrices of few channels: as a dozen tensor operations their cost is that of the calls.
+//! For matrices of few channels, a dozen tensor operations would mostly cost their calls.
 
 use super::channel_mix::channel_mix;
 use super::fusible;
@@ -31,7 +31,7 @@ pub struct Factors<'a> {
     pub triangles: &'a Triangles,
 }
 
-/// Constants of so many channels, made once: candle makes them on the host.
+/// Constants for matrices of `channels` channels, made once, because candle makes them on the host.
 pub struct Triangles {
     identity: Tensor,
     /// Ones below the diagonal.
@@ -39,7 +39,7 @@ pub struct Triangles {
 }
 
 impl Triangles {
-    /// Of `[channels, channels]`.
+    /// Triangles of `[channels, channels]`.
     pub fn new(channels: usize, dtype: DType, device: &Device) -> Result<Self> {
         let square = |one: fn(usize, usize) -> bool| {
             let rows = (0..channels).flat_map(|i| (0..channels).map(move |j| u8::from(one(i, j))));
@@ -177,12 +177,13 @@ pub mod composed {
     }
 }
 
-/// The first argument is all parameters in one flat tensor, the second the rotation.
+/// The fused form. Its first argument is all parameters in one flat tensor, the second the
+/// rotation.
 struct ChannelMap {
     channels: usize,
 }
 
-/// Everything between the parameters and the map, in f64: `[C, C]` row after row, and `[C]`.
+/// Intermediate results from the parameters to the map, in f64: `[C, C]` row by row, and `[C]`.
 struct Computed {
     rotation: Vec<f64>,
     lower: Vec<f64>,
@@ -235,7 +236,7 @@ impl CustomOp2 for ChannelMap {
         "channel-map"
     }
 
-    /// Weight, bias and log-determinant one after the other, since an operation has one result.
+    /// Weight, bias and log-determinant in one tensor, since an operation has one result.
     fn cpu_fwd(
         &self,
         packed: &CpuStorage,
@@ -281,7 +282,7 @@ impl CustomOp2 for ChannelMap {
 }
 
 impl Computed {
-    /// The gradients of all parameters, in their order, from those of weight, bias and log-determinant.
+    /// The gradients of all parameters, in order, from those of weight, bias and log-determinant.
     fn differentiate(&self, c: usize, grad: &[f32]) -> Vec<f64> {
         let grad = grad.iter().copied().map(f64::from).collect::<Vec<_>>();
         let (mut grad_weight, rest) = (grad[..c * c].to_vec(), &grad[c * c..]);
@@ -304,7 +305,7 @@ impl Computed {
                 *grad *= self.scale[j];
             }
         }
-        // Of L·U.
+        // Gradient of L·U.
         let grad = product(c, &transpose(c, &self.rotation), &grad_weight);
         let of_lower = product(c, &grad, &transpose(c, &self.upper));
         let of_upper = product(c, &transpose(c, &self.lower), &grad);

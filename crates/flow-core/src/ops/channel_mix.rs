@@ -104,7 +104,7 @@ impl CustomOp3 for ChannelMix {
 
         let run = run_length(b);
         let mut grad_x = vec![0.0; b * c * pixels];
-        // Gradients of the weight, then of the bias, of each run.
+        // Gradients of the weight and the bias, for each run.
         let parts = grad_x
             .par_chunks_mut(run * c * pixels)
             .zip(grad.par_chunks(run * outputs * pixels))

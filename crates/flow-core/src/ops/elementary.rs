@@ -14,17 +14,17 @@ pub(crate) fn sigmoid(x: &Tensor) -> Result<Tensor> {
     x.ge(0.0)?.where_cond(&e.ones_like()?, &e)? / (e + 1.0)?
 }
 
-/// ln(1 + u) for u ≥ −1, with what the sum 1 + u loses of u.
+/// ln(1 + u) for u ≥ −1, corrected for the rounding of 1 + u.
 pub(crate) fn log_1p(u: &Tensor) -> Result<Tensor> {
     let sum = (u + 1.0)?;
     let lost = (u - (&sum - 1.0)?)?.detach();
-    // At −1 nothing is lost.
+    // At −1 the rounding error is zero.
     let lost = (lost / sum.detach().maximum(1e-30)?)?;
     sum.log()? + lost
 }
 
-/// eˣ that saturates where the type ends, as the fused one does: 0·eˣ is 0 for every x, where 0·∞
-/// would be NaN. With a graph it is plain eˣ.
+/// eˣ that saturates at the range of its type, like the fused one: 0·eˣ is then 0 for every x,
+/// where 0·∞ would be NaN. With a graph it is plain eˣ.
 pub(crate) fn saturating_exp(x: &Tensor) -> Result<Tensor> {
     let exp = x.exp()?;
     if exp.track_op() {

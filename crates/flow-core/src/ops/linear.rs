@@ -4,7 +4,8 @@
 //! y = a·Wᵀ + b,  a = x or max(x, 0)               x: [B, I]  W: [O, I]  b: [O]
 //! ```
 //!
-//! The ReLU stands before the product, as in residual blocks (He et al. 2016, arXiv:1603.05027), so that only x is kept.
+//! The ReLU comes before the product, as in residual blocks (He et al. 2016, arXiv:1603.05027), so
+//! only x is stored.
 
 use super::matrix::{Beta, Matrix, multiply};
 use super::view::{contiguous, host};
@@ -22,7 +23,7 @@ pub enum Activation {
     Relu,
 }
 
-/// Minimum rows per thread: a hand-over costs as much as a few of them.
+/// Minimum rows per thread: handing over costs as much as a few rows.
 const MIN_ROWS: usize = 256;
 
 /// `x` `[B, I]`, `weight` `[O, I]`, `bias` `[O]` → `[B, O]`.
@@ -91,7 +92,7 @@ impl Sizes {
         })
     }
 
-    /// Rows of one thread.
+    /// Rows per thread.
     fn run(self) -> usize {
         self.rows.div_ceil(MAX_RUNS).max(MIN_ROWS)
     }
@@ -118,7 +119,8 @@ impl Linear {
         multiply(y, x, weight.t(), Beta::One);
     }
 
-    /// Writes the gradient in x and returns those in the weight and, after it, in the bias.
+    /// Writes the gradient with respect to x; returns those of the weight and, after it, of the
+    /// bias.
     fn backward(
         &self,
         sizes: Sizes,

@@ -13,7 +13,7 @@ pub(super) struct Matrix<'a> {
 }
 
 impl<'a> Matrix<'a> {
-    /// `data` as rows of `columns` numbers, one after the other.
+    /// `data` as rows of `columns` numbers, in row-major order.
     pub(super) fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
         assert!(
             data.len() >= rows * columns,
@@ -28,7 +28,7 @@ impl<'a> Matrix<'a> {
         }
     }
 
-    /// The transposed matrix, without moving anything.
+    /// The transposed matrix, without a copy.
     pub(super) fn t(self) -> Self {
         Self {
             rows: self.columns,
@@ -40,23 +40,23 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// The factor of the destination that a product is added to: β of BLAS's `gemm`.
+/// β of BLAS's `gemm`, the factor of the destination.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Beta {
     /// Overwrites the destination.
     Zero,
-    /// Adds to it.
+    /// Adds to the destination.
     One,
 }
 
-/// dst (row after row) = β·dst + lhs · rhs.
+/// dst (row-major) = β·dst + lhs · rhs.
 #[allow(unsafe_code)]
 pub(super) fn multiply(dst: &mut [f32], lhs: Matrix, rhs: Matrix, beta: Beta) {
     let (m, n, k) = (lhs.rows, rhs.columns, lhs.columns);
     assert_eq!(k, rhs.rows, "inner dimensions of a matrix product");
     assert!(
         dst.len() >= m * n,
-        "a matrix product of {m}×{n} needs as many numbers"
+        "a matrix product of {m}×{n} needs a destination of that size"
     );
     // SAFETY: `Matrix` guarantees that both operands lie inside their slices, the assertion above
     // that the destination does, and `dst` is borrowed alone.

@@ -1,13 +1,13 @@
-//! Fused operations: where a flow's time goes, as few passes over memory as possible.
+//! Fused operations on a flow's hot path, with few passes over memory.
 //!
-//! Each file offers one plain function on tensors and holds, beside its fused CPU form for f32, a
+//! Each file offers one plain function on tensors. Beside its fused CPU form for f32 it has a
 //! `composed` twin of plain candle operations. The twin is the specification: it serves every other
 //! device and dtype, and the tests compare values and gradients of both.
 //!
-//! A batch is cut into runs of samples whose number does not depend on how many threads there are,
-//! and partial sums are added in the order of the runs: results repeat bit for bit.
+//! A batch is cut into runs whose number does not depend on the number of threads. Partial sums are
+//! added in the order of the runs, so results repeat bit for bit.
 
-// Loops only reach the instruction set they are dispatched to if their bodies are inlined there.
+// Loop bodies must be inlined to reach the instruction set they are dispatched to.
 #![allow(clippy::inline_always)]
 
 pub mod affine;
@@ -29,26 +29,26 @@ use crate::device::is_host;
 use candle_core::{DType, Result, Shape, Tensor, bail};
 use std::ops::DerefMut;
 
-/// Sums of parameter gradients are kept for at most so many runs of a batch.
+/// Largest number of runs of a batch that each have their own sums of parameter gradients.
 const MAX_RUNS: usize = 16;
 
-/// Items of each run, of `count` in all.
+/// Items of each run, for `count` items.
 fn run_length(count: usize) -> usize {
     count.div_ceil(MAX_RUNS).max(1)
 }
 
-/// True if the fused form applies: everything else takes the composed one.
+/// True if the fused form applies; otherwise the composed one does.
 fn fusible(tensor: &Tensor) -> bool {
     is_host(tensor.device()) && tensor.dtype() == DType::F32 && tensor.elem_count() > 0
 }
 
-/// An empty batch after a map that keeps shapes: itself, and its log_det.
+/// Result of a shape-preserving map on an empty batch: itself, and its log_det.
 pub(crate) fn nothing(x: &Tensor) -> Result<(Tensor, Tensor)> {
     Ok((x.clone(), Tensor::zeros(x.dim(0)?, x.dtype(), x.device())?))
 }
 
-/// Channels of `x` `[B, C, …]` that pass, and the last C₂, which move: `h` `[B, K·C₂, …]` has
-/// K = `parameters` for each of them.
+/// Numbers of passing and of transformed channels of `x` `[B, C, …]`. The last C₂ are transformed:
+/// `h` `[B, K·C₂, …]` has K = `parameters` for each of them.
 ///
 /// # Errors
 /// If the shapes do not fit.
@@ -61,12 +61,12 @@ pub(crate) fn moving(who: &str, x: &Shape, h: &Shape, parameters: usize) -> Resu
         }
     }
     bail!(
-        "{who}: parameters of shape {h:?}, {parameters} for each channel that moves, do not fit inputs \
+        "{who}: parameters of shape {h:?}, {parameters} for each transformed channel, do not fit inputs \
          of shape {x:?}"
     )
 }
 
-/// Adds up equally long partial sums, first to last.
+/// Sums equally long partial sums, first to last.
 fn sum_in_order<T: DerefMut<Target = [f32]>>(parts: Vec<T>) -> Option<T> {
     let mut parts = parts.into_iter();
     let mut total = parts.next()?;

@@ -2,7 +2,7 @@
 
 use pulp::Arch;
 
-/// Runs `body`, which must be inlinable, with the widest vectors that the processor has.
+/// Runs `body`, which must be inlinable, with the processor's widest vectors.
 #[inline(always)]
 pub(super) fn dispatch<R>(body: impl FnOnce() -> R) -> R {
     Arch::new().dispatch(body)
@@ -20,7 +20,7 @@ pub(super) fn add(sum: &mut [f32], part: &[f32]) {
     );
 }
 
-/// Σ values, in independent lanes so that it vectorises.
+/// Σ values, in independent lanes for vectorisation.
 #[inline(always)]
 pub(super) fn sum(values: &[f32]) -> f32 {
     const LANES: usize = 16;
@@ -36,7 +36,7 @@ pub(super) fn sum(values: &[f32]) -> f32 {
     lanes.iter().sum::<f32>() + rest
 }
 
-/// eˣ within 2 units in the last place; saturates where f32 ends, keeps NaN.
+/// eˣ within 2 units in the last place; saturates at the range of f32, keeps NaN.
 #[inline(always)]
 #[allow(clippy::excessive_precision)]
 pub(super) fn exp(x: f32) -> f32 {

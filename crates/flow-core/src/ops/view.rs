@@ -2,7 +2,7 @@
 
 use candle_core::{CpuStorage, Device, Layout, Result, Shape, Tensor, bail};
 
-/// f32 samples of equal size; they may lie apart, as after `narrow` on channels.
+/// f32 samples of equal size; they may be apart, as after `narrow` on channels.
 #[derive(Clone, Copy)]
 pub(super) struct Samples<'a> {
     data: &'a [f32],
@@ -34,7 +34,7 @@ impl<'a> Samples<'a> {
     }
 }
 
-/// The same tensor such that each sample is contiguous, copied only if it is not.
+/// The same tensor with contiguous samples, copied only if necessary.
 pub(super) fn dense_samples(tensor: &Tensor) -> Result<Tensor> {
     if has_dense_samples(tensor.layout()) {
         Ok(tensor.clone())

@@ -15,31 +15,33 @@ pub enum Memory {
     /// All activations: memory grows with the depth of the flow.
     #[default]
     Plain,
-    /// Outputs of the flow, of a multi-scale one those of its levels: each part recovers its input by inversion.
-    /// Memory does not grow with depth, but for the parameters; a step takes longer.
+    /// Outputs of the flow; for a multi-scale flow, those of its levels. Each part recovers its
+    /// input by inversion. Memory is independent of depth, except for the parameters; a step takes
+    /// longer.
     Constant,
 }
 
-/// Distance of inputs that were recovered from outputs from the true ones.
+/// Distance of recovered inputs from the true ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Inversion {
-    /// The largest difference, relative to 1 + the largest magnitude; infinite if a number is not finite.
+    /// The largest difference, relative to 1 + the largest magnitude; infinite if a number is not
+    /// finite.
     pub error: f64,
-    /// The level of a multi-scale flow where it was largest, from 0.
+    /// The level of a multi-scale flow with the largest difference, from 0.
     pub level: usize,
 }
 
 impl Inversion {
-    /// The largest error of a gradient that is used. Gradients are about as wrong as the inputs they are
-    /// taken at, so three digits are right.
+    /// The largest error of a usable gradient. Gradients are about as wrong as the inputs at which
+    /// they are taken, so three digits are right.
     pub const BOUND: f64 = 1e-3;
 
-    /// True if gradients from it can be used.
+    /// True if its gradients can be used.
     pub fn is_sound(&self) -> bool {
         self.error <= Self::BOUND
     }
 
-    /// Counts in what was recovered at `level` in place of `x`.
+    /// Compares `recovered` with the true `x` at `level`, and keeps the larger error.
     ///
     /// # Errors
     /// If the shapes differ.
@@ -60,22 +62,23 @@ impl Inversion {
 /// A run of a batch on its way back through a map.
 #[derive(Clone, Debug)]
 pub struct Returning {
-    /// Output of the map, `[B, …]`, on the way there; its input after it.
+    /// Output of the map before the pass, `[B, …]`, and its input after it.
     pub x: Tensor,
-    /// Gradient in `x`.
+    /// Gradient with respect to `x`.
     pub grad: Tensor,
-    /// Gradient in the log-determinant, `[B]`.
+    /// Gradient with respect to the log-determinant, `[B]`.
     pub grad_log_det: Tensor,
 }
 
-/// Takes runs of a batch back through a map by [`Bijection::backward`], all runs through a part before any goes on:
-/// so one part's graphs, and its gradients, exist at a time (Kingma & Dhariwal 2018, arXiv:1807.03039, section 3).
+/// Takes runs of a batch back through a map by [`Bijection::backward`]. All runs pass a part before
+/// any continues, so only one part's graphs and gradients exist at a time (Kingma & Dhariwal 2018,
+/// arXiv:1807.03039, section 3).
 ///
-/// `maps` has the map of each run, as with the contexts of the run. `take` is given the gradients of each part, run by
-/// run, as soon as they are final; `none` names the parameters.
+/// `maps` has the map of each run, with its contexts bound. `take` receives the gradients of each
+/// part, run by run, as soon as they are final; `none` names the parameters.
 ///
 /// # Errors
-/// The first one of a map or of `take`.
+/// The first error of a map or of `take`.
 pub fn backward_in_step<E: From<Error> + Send>(
     device: &Device,
     maps: &[&dyn Bijection],

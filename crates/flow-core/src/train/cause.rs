@@ -1,4 +1,4 @@
-//! Causes of a loss that is not finite, as far as they lie in the data.
+//! Causes of a loss that is not finite, as far as the data explain it.
 
 use super::gradient::gradient;
 use super::{Data, Memory};
@@ -6,10 +6,12 @@ use crate::inspect::{constant_columns, others, place};
 use crate::params::ParamStore;
 use crate::{Bijection, Flow, Result, transfer};
 
-/// Distance below the median, in units of 1 + its magnitude, beyond which a row's ln p is an outlier.
+/// Distance below the median, in units of 1 + its magnitude, beyond which a row's ln p is an
+/// outlier.
 const OUTLIER: f64 = 1e6;
 
-/// The rows to blame and, if it can be told, their column; `None` if the data look sound at these weights.
+/// The rows to blame and, if it can be determined, their column; `None` if the data look sound at
+/// these weights.
 pub(super) fn in_rows<B: Bijection>(flow: &Flow<B>, data: &Data) -> Result<Option<String>> {
     let log_probs = log_probs(flow, data)?;
     let is_bad = judge(&log_probs);
@@ -83,7 +85,7 @@ fn log_probs<B: Bijection>(flow: &Flow<B>, data: &Data) -> Result<Vec<f64>> {
     transfer::numbers(&data.bind(flow, |flow| flow.log_prob(&data.x))?)
 }
 
-/// Tells a bad ln p: one that is not finite, or an outlier among `log_probs`.
+/// Classifies ln p: true for one that is not finite, or is an outlier among `log_probs`.
 fn judge(log_probs: &[f64]) -> impl Fn(f64) -> bool + Copy + use<> {
     let finite = log_probs.iter().copied().filter(|value| value.is_finite());
     let mut finite = finite.collect::<Vec<_>>();
@@ -93,7 +95,7 @@ fn judge(log_probs: &[f64]) -> impl Fn(f64) -> bool + Copy + use<> {
     move |value| !value.is_finite() || value < least
 }
 
-/// The first column whose number alone makes the good row of a pair a bad one.
+/// The first column whose value from the bad row makes the good row bad.
 fn column<B: Bijection>(
     flow: &Flow<B>,
     data: &Data,

@@ -1,11 +1,11 @@
-//! Samples and the contexts that belong to them.
+//! Samples with their contexts.
 
 use crate::inspect::check_finite;
 use crate::runs::Rows;
 use crate::{Bijection, Flow, Result, random, transfer};
 use candle_core::{DType, Device, Tensor, bail};
 
-/// Samples `[N, …]`, and a context `[N, …]` for each where the flow takes one.
+/// Samples `[N, …]`, and contexts `[N, …]` for a conditional flow.
 #[derive(Clone, Debug)]
 pub struct Data {
     pub(super) x: Tensor,
@@ -46,7 +46,7 @@ impl Data {
     /// Contexts of the samples, `[N, …]`.
     ///
     /// # Errors
-    /// If there are none.
+    /// If the samples have no contexts.
     pub fn context(&self) -> Result<&Tensor> {
         match &self.context {
             Some(context) => Ok(context),
@@ -59,10 +59,10 @@ impl Data {
         self.context.is_some()
     }
 
-    /// The same samples with other contexts, which `f` makes of these.
+    /// The same samples, with `f` applied to the contexts.
     ///
     /// # Errors
-    /// Those of `f`.
+    /// The errors of `f`.
     pub fn map_context<E>(
         self,
         f: impl FnOnce(&Tensor) -> std::result::Result<Tensor, E>,
@@ -73,7 +73,7 @@ impl Data {
         })
     }
 
-    /// The same contexts of other samples.
+    /// The same contexts with other samples.
     #[must_use]
     pub fn with_samples(&self, x: &Tensor) -> Data {
         Data {
@@ -82,10 +82,10 @@ impl Data {
         }
     }
 
-    /// The samples in `rows` and their contexts, of which one can be that of all.
+    /// The samples in `rows` and their contexts; one context can serve all.
     ///
     /// # Errors
-    /// If there are not as many as in the batch of `rows`.
+    /// If their number differs from that of the batch of `rows`.
     pub fn of(&self, rows: &Rows) -> Result<Data> {
         let context = self.context.as_ref();
         Ok(Data {
@@ -104,10 +104,10 @@ impl Data {
         self.map(|tensor| transfer::to_device(tensor, device))
     }
 
-    /// The bijection of these contexts, if it takes one; itself otherwise.
+    /// The bijection under these contexts, or itself if it takes none.
     ///
     /// # Errors
-    /// If the contexts are not of the bijection.
+    /// If the contexts do not fit the bijection.
     pub fn given<'a, B: Bijection>(&self, bijection: &'a B) -> Result<Box<dyn Bijection + 'a>> {
         match (&self.context, bijection.context()) {
             (Some(context), Some(_)) => bijection.given(context),
@@ -120,7 +120,8 @@ impl Data {
     }
 
     /// # Errors
-    /// If there are not as many contexts as samples, or a number is not finite: names its row and column.
+    /// If the number of contexts differs from that of samples, or a number is not finite; the error
+    /// names row and column.
     pub(super) fn check(&self) -> Result<()> {
         let count = self.count()?;
         if let Some(context) = &self.context {
@@ -148,7 +149,7 @@ impl Data {
         self.map(|tensor| tensor.contiguous()?.index_select(&order, 0))
     }
 
-    /// The data to train on, and the given share of all, drawn by `seed`, that is held out.
+    /// The training data, and the held-out `share` of all, drawn by `seed`.
     pub(super) fn split(&self, share: f64, seed: u64) -> Result<(Data, Option<Data>)> {
         let count = self.count()?;
         let held_out = (count as f64 * share).ceil() as usize;
@@ -165,7 +166,7 @@ impl Data {
         Ok((train, Some(shuffled.rows(0, held_out)?)))
     }
 
-    /// `work` with the flow of these contexts.
+    /// `work` with the flow under these contexts.
     pub(super) fn bind<B: Bijection, T>(
         &self,
         flow: &Flow<B>,
@@ -177,7 +178,7 @@ impl Data {
         }
     }
 
-    /// `columns` copies of the row `good`, of which each has the number of row `bad` in another column.
+    /// `columns` copies of the row `good`; copy i takes column i from the row `bad`.
     pub(super) fn crossed(&self, good: usize, bad: usize) -> Result<Data> {
         let columns = self.x.dim(1)?;
         let cell = |index| u8::from(index / columns == index % columns);

@@ -9,7 +9,7 @@ use crate::{Bijection, Flow, Gradients, Result, random};
 use candle_core::{Tensor, Var, bail};
 use std::ops::ControlFlow;
 
-/// Rows on which the loss is measured after an epoch, where nothing is held out.
+/// Rows of the loss after an epoch, if nothing is held out.
 const MEASURED: usize = 1 << 12;
 
 /// Constants of a fit.
@@ -19,9 +19,9 @@ pub(super) struct Fitting<'a, B> {
     settings: &'a FitSettings,
     train: Data,
     held_out: Option<Data>,
-    /// Rows that epochs are compared by where nothing is held out.
+    /// Rows of the loss by which epochs are compared, if nothing is held out.
     measured: Data,
-    /// Those that are planned.
+    /// Number of planned steps.
     steps: u64,
 }
 
@@ -52,7 +52,7 @@ impl State {
         })
     }
 
-    /// Weights that have not moved yet were not spoilt by the learning rate.
+    /// The learning rate cannot have spoilt weights before the first update.
     fn advice(&self) -> &'static str {
         match self.steps.updates {
             0 => "",
@@ -60,7 +60,7 @@ impl State {
         }
     }
 
-    /// Gives the parameters the best weights so far.
+    /// Restores the best weights so far.
     pub(super) fn restore(&self) -> Result<()> {
         let mut weights = self.weights.iter();
         weights.try_for_each(|(var, value)| var.set(value))
@@ -69,7 +69,7 @@ impl State {
 
 impl<'a, B: Bijection> Fitting<'a, B> {
     /// # Errors
-    /// If nothing is left to train on, or `params` are not those of the flow.
+    /// If no training data are left, or `params` are not those of the flow.
     pub(super) fn new(
         flow: &'a Flow<B>,
         params: &'a ParamStore,
@@ -134,7 +134,7 @@ impl<'a, B: Bijection> Fitting<'a, B> {
         }
     }
 
-    /// Passes over the data once, and returns the mean loss on the way.
+    /// Passes over the data once, and returns the mean loss of its steps.
     fn epoch(&self, state: &mut State) -> Result<f64> {
         let label = format!("epoch {}", state.epoch);
         let shuffled = self
@@ -153,7 +153,7 @@ impl<'a, B: Bijection> Fitting<'a, B> {
         Ok(sum / rows as f64)
     }
 
-    /// Moves the weights, and returns the loss before.
+    /// Updates the weights, and returns the loss before.
     fn step(&self, state: &mut State, batch: &Data) -> Result<f64> {
         let of_memory = |memory| gradient(self.flow, self.params, batch, memory);
         let (mut gradient, inversion) = of_memory(self.settings.memory)?;
@@ -163,8 +163,8 @@ impl<'a, B: Bijection> Fitting<'a, B> {
         }
         let (loss, norm) = (gradient.loss, gradient.norm);
         let updates = state.steps.updates;
-        // A jump is accepted: −ln p of vectors has no scale to tell one by, and the best weights
-        // are kept.
+        // A jump is accepted: −ln p of vectors has no natural scale to detect one, and the best
+        // weights are kept.
         if let Err(cause) = Divergence::check_finite(loss, norm) {
             state.gradient_failed = cause == Divergence::Gradient;
             bail!(
@@ -179,7 +179,7 @@ impl<'a, B: Bijection> Fitting<'a, B> {
         Ok(loss)
     }
 
-    /// The report of an epoch with the mean loss `moving` while it went on.
+    /// The report of an epoch whose steps had the mean loss `moving`.
     fn measure(&self, state: &State, moving: f64) -> Result<Epoch> {
         let data = self.held_out.as_ref().unwrap_or(&self.measured);
         let loss = self.finite_loss(data, state)?;
@@ -194,7 +194,7 @@ impl<'a, B: Bijection> Fitting<'a, B> {
         })
     }
 
-    /// Keeps the weights that were asked for, and measures on all data what was measured on some.
+    /// Keeps the requested weights, and measures the training loss on all data.
     fn finish(&self, state: &State, mut best: Epoch) -> Result<Fit> {
         if self.settings.keep_best {
             state.restore()?;
@@ -220,7 +220,7 @@ impl<'a, B: Bijection> Fitting<'a, B> {
         Ok(loss)
     }
 
-    /// The cause of a failure, where it lies in the data and not in the weights.
+    /// The cause of a failure, if it lies in the data and not in the weights.
     pub(super) fn cause(&self, data: &Data, state: &State) -> Result<Option<String>> {
         if let Some(cause) = cause::in_rows(self.flow, data)? {
             return Ok(Some(cause));

@@ -7,11 +7,11 @@ use crate::runs::{Rows, runs, side_by_side};
 use crate::{Bijection, Flow, Gradients, Result, transfer};
 use candle_core::{Device, Error, Tensor, Var, bail};
 
-/// The sum of the losses of `runs`, and its gradient, added in their order. `loss` gives a loss with a graph, and the
-/// number to report for it; `none` names the parameters.
+/// The sum of the losses of `runs` and its gradient, added in order. `loss` returns a loss with a
+/// graph, and the number to report for it; `none` names the parameters.
 ///
 /// # Errors
-/// The first one of `loss`.
+/// The first error of `loss`.
 pub fn gradient_of_runs<T: Send, E: From<Error> + Send>(
     device: &Device,
     runs: Vec<T>,
@@ -30,7 +30,8 @@ pub fn gradient_of_runs<T: Send, E: From<Error> + Send>(
     Ok((losses.iter().sum(), sum))
 }
 
-/// The mean loss of a batch under `flow` and its gradient, and the error of inversion where `memory` asks for it.
+/// The mean loss of a batch under `flow` and its gradient; with constant `memory`, also the error
+/// of inversion.
 pub(super) fn gradient<B: Bijection>(
     flow: &Flow<B>,
     params: &ParamStore,
@@ -61,7 +62,7 @@ pub(super) fn gradient<B: Bijection>(
     Ok((LossGradient::new(loss, gradients)?, inversion))
 }
 
-/// The same of the runs of a batch of `count`, from the latents alone.
+/// The same for the runs of a batch of `count`, from the latents alone.
 fn by_inversion<B: Bijection>(
     flow: &Flow<B>,
     runs: &[Data],

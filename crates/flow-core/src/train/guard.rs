@@ -1,22 +1,21 @@
-//! Conditions that a training step meets before it may touch the weights.
+//! Conditions of a training step, checked before it changes the weights.
 //!
-//! A loss, in bits per dimension, is judged by the losses accepted before it. It may not exceed
-//! their median by more than `SPREADS` standard deviations, which are estimated from the median
-//! absolute deviation, and never has to stay closer than `LEAST_JUMP`. Both being medians, an odd
-//! batch does not move the bound, and a loss may fall as fast as it likes. The first steps find
-//! their way more wildly.
+//! A loss, in bits per dimension, is compared with the losses accepted before it. It may exceed
+//! their median by `SPREADS` standard deviations, estimated from the median absolute deviation, and
+//! by `LEAST_JUMP` in any case. Both are medians, so an outlying batch does not move the bound, and
+//! a loss may fall arbitrarily fast. The first steps vary more.
 
 use std::collections::VecDeque;
 use std::error::Error;
 use std::fmt::{self, Display, Formatter};
 
-/// Losses that the recent range is taken from.
+/// Number of recent losses.
 const WINDOW: usize = 100;
 
-/// Distance above the median that a loss may have, in standard deviations.
+/// Largest distance above the median, in standard deviations.
 const SPREADS: f64 = 10.0;
 
-/// And in bits per dimension, where the spread is small.
+/// The same in bits per dimension, where the spread is small.
 const LEAST_JUMP: f64 = 2.0;
 
 /// The same in the first steps, before `FIRST` losses are known.
@@ -30,15 +29,15 @@ const DEVIATION: f64 = 1.4826;
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Divergence {
-    /// The loss is infinite or not a number.
+    /// The loss is infinite or NaN.
     Loss,
-    /// The gradient is.
+    /// The gradient is infinite or NaN.
     Gradient,
-    /// The loss lies far above what it was in the steps before.
+    /// The loss lies far above the recent ones.
     Jump {
         /// The loss, in bits per dimension.
         loss: f64,
-        /// The median of the losses before it.
+        /// The median of the recent losses.
         usual: f64,
     },
 }
@@ -62,7 +61,7 @@ impl Display for Divergence {
 
 impl Divergence {
     /// # Errors
-    /// If loss or norm is infinite or not a number.
+    /// If loss or norm is infinite or NaN.
     pub fn check_finite(loss: f64, grad_norm: f64) -> Result<(), Self> {
         if !loss.is_finite() {
             return Err(Self::Loss);
@@ -73,13 +72,13 @@ impl Divergence {
         Ok(())
     }
 
-    /// True if a number is infinite or not a number, and not only large.
+    /// True if a number is infinite or NaN, and not merely large.
     pub fn is_not_finite(self) -> bool {
         matches!(self, Self::Loss | Self::Gradient)
     }
 }
 
-/// The last accepted losses, the oldest first.
+/// The last accepted losses, oldest first.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -90,7 +89,7 @@ pub struct Losses(VecDeque<f64>);
 
 impl Losses {
     /// # Errors
-    /// If a step of this loss, in bits per dimension, and of this norm must not be taken.
+    /// If a step with this loss, in bits per dimension, and this norm must be refused.
     #[allow(clippy::missing_panics_doc)] // It never does.
     pub fn judge(&self, loss: f64, grad_norm: f64) -> Result<(), Divergence> {
         Divergence::check_finite(loss, grad_norm)?;
@@ -110,7 +109,8 @@ impl Losses {
         Ok(())
     }
 
-    /// True if this loss is in the better half: that of a training on its way up is not.
+    /// True if this loss is in the better half of the recent ones, unlike that of a diverging
+    /// training.
     pub fn is_usual(&self, loss: f64) -> bool {
         self.median().is_none_or(|usual| loss <= usual)
     }
@@ -123,7 +123,7 @@ impl Losses {
         self.0.push_back(loss);
     }
 
-    /// True if these can be losses that were accepted.
+    /// True if these can be accepted losses.
     pub fn are_valid(&self) -> bool {
         self.0.len() <= WINDOW && self.0.iter().all(|loss| loss.is_finite())
     }
@@ -133,7 +133,7 @@ impl Losses {
     }
 }
 
-/// A loss as a person reads it, however large.
+/// A loss in a readable form, however large.
 fn short(loss: f64) -> String {
     if loss.abs() < 1e4 {
         format!("{loss:.3}")
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn ordinary_noise_and_a_steep_start_are_no_divergence() {
-        // From that of batches of 32 digits to that of single images.
+        // The noise of batches of 32 digits up to that of single images.
         for noise in [0.03, 0.3, 1.0] {
             let start = |step: f64| 1.2 + 4.0 * (-step / 30.0).exp();
             assert!(judged(start, noise).is_ok(), "{noise}");
@@ -192,9 +192,9 @@ mod tests {
             matches!(refused, Err(Divergence::Jump { loss: 3.4, usual }) if (usual - 1.2).abs() < 0.02),
             "{refused:?}"
         );
-        // However deep it falls.
+        // A loss may fall arbitrarily far.
         assert!(losses.judge(-100.0, 1e9).is_ok());
-        // One odd loss does not make the next one usual.
+        // One outlier does not change the bound for the next.
         let mut losses = losses;
         losses.push(1e6);
         assert!(losses.judge(3.4, 1.0).is_err());

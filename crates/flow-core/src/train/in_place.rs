@@ -1,4 +1,4 @@
-//! Updates of parameters in their place, on the CPU.
+//! In-place updates of parameters, on the CPU.
 
 use crate::Result;
 use candle_core::{CpuStorage, InplaceOp2, InplaceOp3, Layout, bail};

@@ -1,7 +1,8 @@
 //! Training: a step of the optimiser and its settings, and fitting a flow to data by such steps.
 //!
-//! [`fit`] shuffles batches, stops early and ends with the best weights. Nothing is printed; a
-//! callback sees how it goes after every epoch and can end it. A loop of one's own takes [`Steps`].
+//! [`fit`] shuffles batches, stops early and ends with the best weights. It prints nothing; a
+//! callback receives the progress of every epoch and can stop the training. Custom loops use
+//! [`Steps`].
 
 mod by_inversion;
 mod cause;
@@ -36,7 +37,7 @@ use fitting::{Fitting, State};
 use gradient::{gradient, log_prob};
 use std::ops::ControlFlow;
 
-/// Rows that go through a flow together.
+/// Rows per run through a flow.
 const RUN: RunLength = RunLength {
     host: 128,
     accelerator: 1 << 14,
@@ -45,41 +46,44 @@ const RUN: RunLength = RunLength {
 /// State of a training after an epoch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Epoch {
-    /// Epochs that are over, this one included.
+    /// Completed epochs, this one included.
     pub epoch: usize,
     /// Steps taken.
     pub steps: usize,
-    /// −ln p of the data trained on, nats per sample. Where data are held out, the mean over this epoch while the
-    /// weights moved. Where none are, that of the weights after it, on at most 4,096 samples, the same in all epochs.
+    /// −ln p of the training data, nats per sample. With held-out data: the mean over the steps of
+    /// this epoch. Otherwise: that of the weights after it, on at most 4,096 samples, the same in
+    /// all epochs.
     pub train: f64,
-    /// −ln p of the data held out, nats per sample, if there are any.
+    /// −ln p of the held-out data, nats per sample.
     pub validation: Option<f64>,
-    /// Steps of this epoch that kept all activations although [`FitSettings::memory`] asks for constant memory, since
-    /// the flow could not be inverted well enough.
+    /// Steps of this epoch that stored all activations although [`FitSettings::memory`] asks for
+    /// constant memory, because the inversion was not sound.
     pub unsound_inversions: usize,
-    /// True if these weights are the best so far: by `validation`, or by `train` where nothing is
-    /// held out.
+    /// True if these weights are the best so far: by `validation`, or by `train` if nothing is held
+    /// out.
     pub best: bool,
 }
 
-/// The result of a training: its best epoch, whose weights the parameters now have, and how many there were.
+/// Result of a training: its best epoch, whose weights the parameters now have, and the number of
+/// epochs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Fit {
-    /// The best epoch. Where nothing is held out, its weights are kept, and `train` is the [`mean_loss`] of all data.
+    /// The best epoch. If nothing is held out, its `train` is the [`mean_loss`] of all data.
     pub best: Epoch,
-    /// Epochs in all.
+    /// Number of epochs.
     pub epochs: usize,
 }
 
 /// Maximises the likelihood of `data` under `flow`, all of whose parameters are in `params`.
 ///
-/// `progress` is called after every epoch. With the same settings, data and initial weights the result is the
-/// same, bit for bit, on the same machine, whatever the number of threads.
+/// `progress` is called after every epoch. Equal settings, data and initial weights give equal bits
+/// on the same machine, with any number of threads.
 ///
 /// # Errors
-/// If a setting cannot be, there are no data, shapes do not fit, or `params` are not those of the flow. If a number
-/// of the data or a likelihood is not finite: names rows and columns where these are the cause. After any error
-/// the parameters have the weights of the best epoch so far or, before there is one, those they began with.
+/// If a setting is invalid, there are no data, shapes do not fit, or `params` are not those of the
+/// flow. If a number of the data or a likelihood is not finite; the error names the rows and
+/// columns that cause it. After any error the parameters have the weights of the best epoch so far
+/// or, before there is one, the initial ones.
 pub fn fit<B: Bijection>(
     flow: &Flow<B>,
     params: &ParamStore,
@@ -116,7 +120,7 @@ pub fn mean_loss<B: Bijection>(flow: &Flow<B>, data: impl Into<Data>) -> Result<
     let data = data.into();
     let count = data.count()?;
     if count == 0 {
-        bail!("the mean loss of no data is not defined");
+        bail!("mean loss: needs at least one sample");
     }
     let losses = in_runs(data.x.device(), count, RUN, |run| {
         let data = data.rows(run.range().start, run.range().len())?;

@@ -1,4 +1,4 @@
-//! Settings of what moves the weights: optimiser, learning rate, clipping and average.
+//! Settings of the updates of the weights: optimiser, learning rate, clipping and average.
 
 use super::Optimizer;
 use crate::Result;
@@ -13,24 +13,25 @@ use std::f64::consts::PI;
     serde(rename_all = "kebab-case")
 )]
 pub enum Schedule {
-    /// It stays.
+    /// Constant learning rate.
     Constant,
-    /// It falls to zero along half a cosine over the steps that are planned.
+    /// Falls to zero along half a cosine over the planned steps.
     #[default]
     Cosine,
 }
 
-/// Settings of what moves the weights.
+/// Settings of the updates of the weights.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Optimization {
-    /// The learning rate after warm-up, where the schedule begins.
+    /// The learning rate after warm-up.
     pub learning_rate: f64,
     /// Steps over which the learning rate grows from zero.
     pub warmup_steps: u64,
-    /// The norm, over all parameters, beyond which a gradient is shortened; `f64::MAX` for never.
+    /// The largest norm of the gradient over all parameters, to which longer ones are scaled;
+    /// `f64::MAX` disables clipping.
     pub clip_norm: f64,
-    /// The share of itself that the average of the weights keeps in a step; 0 for no average.
+    /// Decay of the exponential moving average of the weights in a step; 0 for no average.
     pub average_decay: f64,
     /// The optimiser.
     pub optimizer: Optimizer,
@@ -58,7 +59,7 @@ impl Default for Optimization {
 
 impl Optimization {
     /// # Errors
-    /// If a setting has a value that it cannot have: names both.
+    /// If a setting has an invalid value; the error names both.
     pub fn check(&self) -> Result<()> {
         let positive = [
             ("learning_rate", self.learning_rate),
@@ -76,8 +77,8 @@ impl Optimization {
         Ok(())
     }
 
-    /// The learning rate of the step after `updates` others, where the share `done` of the planned
-    /// training lies behind: linear warm-up times the schedule.
+    /// The learning rate after `updates` steps, with the share `done` of the training completed:
+    /// linear warm-up times the schedule.
     #[must_use]
     pub fn learning_rate_at(&self, updates: u64, done: f64) -> f64 {
         let warmup = ((updates + 1) as f64 / (self.warmup_steps + 1) as f64).min(1.0);
@@ -88,7 +89,7 @@ impl Optimization {
         }
     }
 
-    /// The decay of the average after `updates` steps: short at first, so that it forgets the
+    /// The decay of the average after `updates` steps: small at first, so that it forgets the
     /// initial weights.
     pub(super) fn average_decay_at(&self, updates: u64) -> f64 {
         self.average_decay

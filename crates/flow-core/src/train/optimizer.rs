@@ -7,7 +7,7 @@ use crate::device::is_host;
 use crate::{Gradients, Result};
 use candle_core::{DType, Tensor, Var};
 
-/// Which update is made of a gradient.
+/// Update rule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",
@@ -26,15 +26,15 @@ const BETA1: f64 = 0.9;
 const BETA2: f64 = 0.999;
 const EPSILON: f64 = 1e-8;
 
-/// Average and moments of one parameter, of its shape.
+/// Average and moments of one parameter, in its shape.
 pub struct ParameterState {
-    /// Moving average of the weight, if it is kept.
+    /// Moving average of the weight; `None` if disabled.
     pub average: Option<Var>,
     /// First and second moment of the gradient.
     pub moments: [Var; 2],
 }
 
-/// One step's numbers.
+/// Constants of one step.
 #[derive(Clone, Copy)]
 pub(super) struct Update {
     /// Rule that turns gradients into steps.
@@ -43,14 +43,14 @@ pub(super) struct Update {
     pub(super) step: u64,
     /// The size of a step, before corrections.
     pub(super) learning_rate: f64,
-    /// Factor of the gradients, to clip them.
+    /// Factor of the gradients, for clipping.
     pub(super) gradient_scale: f64,
     /// Decay of the average.
     pub(super) average_decay: f64,
 }
 
 impl ParameterState {
-    /// Without temporaries, on the CPU.
+    /// The update without temporaries, on the CPU.
     fn update_in_place(&self, weight: &Var, update: Update, grad: &Tensor) -> Result<()> {
         let [first, second] = &self.moments;
         first.inplace_op2(grad, &Elementwise(update.first_moment()))?;
@@ -62,7 +62,7 @@ impl ParameterState {
         }
     }
 
-    /// The specification, in plain candle operations; on every other device.
+    /// The specification, in plain candle operations, for every other device.
     fn update_composed(&self, weight: &Var, update: Update, grad: &Tensor) -> Result<()> {
         let [first, second] = &self.moments;
         let grad = (grad * update.gradient_scale)?;
@@ -87,7 +87,7 @@ impl ParameterState {
 }
 
 impl Update {
-    /// Moves every parameter that has a gradient, with its average and moments in `store`.
+    /// Updates every parameter that has a gradient, with its average and moments in `store`.
     pub(super) fn apply<S: StateStore>(
         self,
         grads: &Gradients,

@@ -7,31 +7,32 @@ use candle_core::bail;
 /// Settings of a fit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FitSettings {
-    /// Samples of a step.
+    /// Samples per step.
     pub batch_size: usize,
-    /// At most so many passes over the data.
+    /// Largest number of passes over the data.
     pub epochs: usize,
-    /// At most so many steps.
+    /// Largest number of steps.
     pub max_steps: usize,
-    /// Settings of a step. With an average, epochs are compared by it and the fit ends with it.
+    /// Settings of a step. With an average, it is what epochs are compared by and what the fit ends
+    /// with.
     pub optimization: Optimization,
     /// Residuals that a step keeps of the forward pass.
     pub memory: Memory,
-    /// The share of the data that is held out, in 0..1, drawn at random.
+    /// Held-out share of the data, in 0..1, drawn at random.
     pub validation: f64,
-    /// After so many epochs without a better one training ends.
+    /// Epochs without improvement after which training ends.
     pub patience: usize,
-    /// Ends with the weights of the best epoch, and not with those of the last.
+    /// Ends with the weights of the best epoch instead of the last.
     pub keep_best: bool,
-    /// True if what depends on data, as ActNorm's statistics, is first set from a batch.
+    /// Initialises data-dependent parameters, such as ActNorm's statistics, from a batch first.
     pub initialize: bool,
-    /// Seeds the choice of what is held out, and shuffling.
+    /// Seeds the choice of held-out data, and shuffling.
     pub seed: u64,
 }
 
 impl Default for FitSettings {
-    /// Adam at 10⁻³ along a cosine, batches of 256, at most 100 epochs; a tenth is held out, and ten epochs
-    /// without a better one end it.
+    /// Adam at 10⁻³ along a cosine, batches of 256, at most 100 epochs. A tenth is held out, and
+    /// ten epochs without improvement end the training.
     fn default() -> Self {
         Self {
             batch_size: 256,
@@ -50,7 +51,7 @@ impl Default for FitSettings {
 
 impl FitSettings {
     /// # Errors
-    /// If a setting cannot be: names it and its value.
+    /// If a setting is invalid; the error names it and its value.
     pub(super) fn check(&self) -> Result<()> {
         let counts = [
             ("batch_size", self.batch_size),
@@ -64,7 +65,7 @@ impl FitSettings {
         self.optimization.check()?;
         if !(0.0..1.0).contains(&self.validation) {
             bail!(
-                "training: validation, the share that is held out, must lie in 0..1, not {}",
+                "training: validation must lie in 0..1, not {}",
                 self.validation
             );
         }

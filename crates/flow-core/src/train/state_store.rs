@@ -1,4 +1,4 @@
-//! Places of what an optimiser keeps of each parameter.
+//! Storage of the optimiser's state.
 
 use super::ParameterState;
 use crate::Result;
@@ -11,10 +11,10 @@ pub trait StateStore {
     /// Error of reading or writing.
     type Error: From<candle_core::Error>;
 
-    /// Lends average and moments of the parameter `name` to `update`, and keeps what they become.
+    /// Lends average and moments of the parameter `name` to `update`, and stores the results.
     ///
     /// A parameter that has not moved yet has moments of zero and its weight as average. With
-    /// `averaged`, an average is asked for.
+    /// `averaged`, an average is kept.
     ///
     /// # Errors
     /// If `update` fails, or reading or writing does.
@@ -27,7 +27,7 @@ pub trait StateStore {
     ) -> std::result::Result<(), Self::Error>;
 }
 
-/// Averages, where they are asked for, and moments in memory.
+/// Averages, if enabled, and moments, in memory.
 #[derive(Default)]
 pub struct MemoryStore(BTreeMap<String, ParameterState>);
 
@@ -55,7 +55,7 @@ impl StateStore for MemoryStore {
 }
 
 impl MemoryStore {
-    /// Exchanges the weights of `params` and their averages, where there are any.
+    /// Exchanges the weights of `params` with their averages.
     pub fn swap_averages(&self, params: &ParamStore) -> Result<()> {
         for (name, weight) in params.vars() {
             if let Some(average) = self.0.get(&name).and_then(|state| state.average.as_ref()) {

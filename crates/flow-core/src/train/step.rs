@@ -1,4 +1,4 @@
-//! One step of a training: judged, clipped, taken and counted.
+//! One training step: checked, clipped, taken and counted.
 
 use super::guard::{Divergence, Losses};
 use super::{Optimization, StateStore, Update};
@@ -48,12 +48,12 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// Moves the weights by `gradient`, which is clipped first, and their averages and moments in
-    /// `store`. The rate is that of [`Optimization::learning_rate_at`], or of another schedule.
+    /// Updates the weights by the clipped `gradient`, and their averages and moments in `store`.
+    /// The rate is that of [`Optimization::learning_rate_at`], or of another schedule.
     ///
     /// # Errors
-    /// If loss, gradient or rate is not finite, or a setting cannot be: then nothing moves. If the
-    /// store fails.
+    /// If loss, gradient or rate is not finite, or a setting is invalid, in which case nothing
+    /// changes. If the store fails.
     pub fn take<S: StateStore>(
         &mut self,
         gradient: &LossGradient,

@@ -5,8 +5,8 @@ use crate::Result;
 use crate::ops::affine::{self, Order, ScaleMap};
 use candle_core::Tensor;
 
-/// y = (x + shift) ⊙ s or x ⊙ s + shift, as the order says. The network gives all shifts, then the
-/// raw scales, of which the map makes s.
+/// y = (x + shift) ⊙ s or x ⊙ s + shift, by the order. The network gives all shifts, then the raw
+/// scales, which the map turns into s.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Affine(pub ScaleMap, pub Order);
 

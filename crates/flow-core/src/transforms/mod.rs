@@ -14,8 +14,8 @@ use std::ops::Deref;
 
 /// A monotonic map of each number, with parameters from a network.
 ///
-/// Three methods make one: [`parameters`](Self::parameters), [`forward`](Self::forward) and
-/// [`inverse`](Self::inverse). The others have defaults.
+/// An implementation needs [`parameters`](Self::parameters), [`forward`](Self::forward) and
+/// [`inverse`](Self::inverse). The other methods have defaults.
 pub trait Transform: Send + Sync {
     /// K, the parameters of each number.
     fn parameters(&self) -> usize;
@@ -23,11 +23,11 @@ pub trait Transform: Send + Sync {
     /// y and ln|det ∂y/∂x| `[B]`, of `x` `[B, C, …]` and its parameters `h` `[B, C, K, …]`.
     fn forward(&self, x: &Tensor, h: &Tensor) -> Result<(Tensor, Tensor)>;
 
-    /// The x of which [`forward`](Self::forward) gives `y`. Flows that are trained by their samples need
-    /// its gradients in `y` and `h`.
+    /// The x for which [`forward`](Self::forward) gives `y`. Flows that are trained by their
+    /// samples need its gradients in `y` and `h`.
     fn inverse(&self, y: &Tensor, h: &Tensor) -> Result<Tensor>;
 
-    /// The K biases with which the last layer of the network starts, best those of the identity.
+    /// The K initial biases of the network's last layer, preferably those of the identity.
     fn initial_bias(&self) -> Vec<f64> {
         vec![0.0; self.parameters()]
     }
@@ -38,7 +38,7 @@ pub trait Transform: Send + Sync {
     }
 
     /// [`forward`](Self::forward) of the last C₂ channels of `x` `[B, C, …]`, with the network's
-    /// output `h` `[B, K·C₂, …]`; the channels before them pass. Fused forms go here.
+    /// output `h` `[B, K·C₂, …]`; the channels before them pass. Fused forms override it.
     ///
     /// # Errors
     /// If the shapes do not fit.

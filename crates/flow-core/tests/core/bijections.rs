@@ -15,7 +15,7 @@ use flow_core::{
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 
-/// The network of `ops`, with parameters of its own.
+/// The network of `ops`, with its own parameters.
 struct Network(Vec<Tensor>);
 
 impl Network {
@@ -69,7 +69,7 @@ fn coupling(
     Ok(Box::new(Coupling::new(transform, passing, network)))
 }
 
-/// The affine coupling of the paper, but for its scale map.
+/// The paper's affine coupling, except for its scale map.
 fn affine(channels: usize, params: &ParamBuilder, map: ScaleMap) -> Result<Box<dyn Bijection>> {
     let transform = Affine(map, Order::ShiftFirst);
     coupling(channels, params, transform, Passing::FirstHalf)
@@ -101,7 +101,7 @@ const CHANNELS: &[&[usize]] = &[
     &[2, C + 2],
 ];
 
-/// A bijection and what the tests expect of it.
+/// A bijection and the expectations of the tests.
 struct Row {
     name: &'static str,
     build: Build,
@@ -121,7 +121,7 @@ const fn row(name: &'static str, build: Build) -> Row {
     }
 }
 
-/// One row makes a new bijection tested.
+/// One row tests a new bijection.
 const TABLE: &[Row] = &[
     row("actnorm", |c, p| Ok(Box::new(ActNorm::new(c, p.clone())?))),
     row("conv1x1", |c, p| {
@@ -194,8 +194,8 @@ const TABLE: &[Row] = &[
     },
 ];
 
-/// The bijection at random parameters that leave enough of the digits, both ways, for the tolerances. In double
-/// precision about one draw in ten does not; each is nearer than the one before to where models start.
+/// The bijection at random parameters that leave the tolerances enough digits, both ways. In double
+/// precision about one draw in ten does not; each retry is closer to the initial state.
 fn well_conditioned(
     build: Build,
     x: &Tensor,
@@ -219,13 +219,14 @@ fn well_conditioned(
         .unwrap()
 }
 
-/// Small operations are several times faster where they do not cross threads.
+/// Small operations are several times faster within one thread.
 fn on_one_thread(work: impl FnOnce() -> TestCaseResult + Send) -> TestCaseResult {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
     pool.unwrap().install(work)
 }
 
-/// Every check of every bijection within its tolerances, and whether it gives there what it gives elsewhere.
+/// Every check of every bijection within its tolerances, and equal results on the CPU in double
+/// precision.
 fn check_all(
     tolerances: &Tolerances,
     shape: (usize, usize, usize, usize),
@@ -249,7 +250,7 @@ fn check_all(
         if *keeps_shape {
             context(check::round_trip(&bijection, &x, tolerances.round_trip))?;
         } else {
-            // Only this direction takes `x`.
+            // The inverse takes `y` only.
             let back = bijection.inverse(&y).unwrap();
             context(check::close(&back, &x, tolerances.round_trip))?;
         }
@@ -267,7 +268,7 @@ fn check_all(
     Ok(())
 }
 
-/// Outputs to four digits, in double precision on the processor.
+/// Outputs agree to four digits with those in double precision on the CPU.
 fn is_the_same_in_double_precision(
     build: Build,
     params: &ParamStore,
@@ -319,7 +320,7 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 4, ..ProptestConfig::default() })]
 
-    /// What an accelerator does, and with its bounds.
+    /// Rehearsal of an accelerator, with its tolerances.
     #[test]
     fn every_bijection_is_one_as_an_accelerator_computes_it(
         b in 1_usize..=3, c in 2_usize..=7, h in 1_usize..=2, w in 1_usize..=2, seed: u64,
@@ -380,7 +381,8 @@ fn wrong_shapes_are_named() {
     assert!(Chain::<Squeeze>::new(vec![]).is_err());
 }
 
-/// Parameters with a graph and without, fused and composed, in both precisions, images of odd and even sizes.
+/// Parameters with a graph and without, fused and composed, in both precisions, images of odd and
+/// even sizes.
 #[test]
 fn rows_do_not_see_each_other() {
     for (index, row) in TABLE.iter().enumerate() {

@@ -1,5 +1,5 @@
-//! What every bijection does at its door: it refuses what does not fit, in one line that says what it got and what it
-//! needed, and gives nothing for an empty batch.
+//! Argument checks of every bijection: errors in one line that name the shape it got and the shape
+//! it needs, and empty results for an empty batch.
 
 use candle_core::{DType, Device, Result, Tensor};
 use flow_core::params::ParamStore;
@@ -8,7 +8,7 @@ use flow_core::{Bijection, Gradients};
 
 type Function<'a> = (&'static str, Box<dyn Fn(&Tensor) -> Result<()> + 'a>);
 
-/// Every way into a bijection.
+/// Every entry point of a bijection.
 fn ways(bijection: &dyn Bijection) -> Vec<Function<'_>> {
     vec![
         ("forward", Box::new(|x| bijection.forward(x).map(|_| ()))),
@@ -45,7 +45,7 @@ pub(crate) fn numbers(shape: &[usize], dtype: DType) -> Tensor {
     (Tensor::ones(shape, dtype, &Device::Cpu).unwrap() * 0.5).unwrap()
 }
 
-/// Every way in refuses an input of this shape.
+/// Every entry point refuses an input of this shape.
 pub(crate) fn refuses(name: &str, bijection: &dyn Bijection, shape: &[usize], dtype: DType) {
     let x = numbers(shape, dtype);
     for (way, function) in ways(bijection) {
@@ -53,7 +53,7 @@ pub(crate) fn refuses(name: &str, bijection: &dyn Bijection, shape: &[usize], dt
             panic!("{name}: {way} takes {shape:?}");
         };
         let message = error.to_string();
-        // A backtrace may follow, if one was asked for.
+        // A backtrace follows if it is enabled.
         let line = message.lines().next().unwrap_or_default();
         assert!(
             line.contains("got") && line.contains("needed"),
@@ -62,7 +62,7 @@ pub(crate) fn refuses(name: &str, bijection: &dyn Bijection, shape: &[usize], dt
     }
 }
 
-/// An empty batch leaves as one, both ways and in a backward pass.
+/// An empty batch stays empty, both ways and in a backward pass.
 pub(crate) fn empty(name: &str, bijection: &dyn Bijection, sample: &[usize], dtype: DType) {
     let x = numbers(&[&[0], sample].concat(), dtype);
     let shapes = || -> Result<()> {

@@ -15,7 +15,7 @@ use flow_core::{
 };
 use std::ops::ControlFlow;
 
-/// Points on a parabola with noise, and for each of them what moved it up.
+/// Points on a parabola with noise, and for each the offset that moved it up.
 fn parabola(count: usize, seed: u64) -> (Tensor, Tensor) {
     let normal = |label| {
         random::normal(
@@ -95,7 +95,7 @@ fn the_best_weights_are_kept_and_training_repeats() {
         pool.install(|| {
             let (flow, params) = spline_flow(0);
             let mut epochs = Vec::<Epoch>::new();
-            // So fast that it overfits and swings.
+            // A high rate, at which it overfits and oscillates.
             let settings = FitSettings {
                 optimization: at_rate(0.03),
                 patience: 4,
@@ -255,7 +255,7 @@ fn a_fit_with_an_average_ends_with_it() {
     }
 }
 
-/// Rezende & Mohamed 2015: a flow fitted to an unnormalised density by samples of its own.
+/// A flow fitted to an unnormalised density by its own samples (Rezende & Mohamed 2015).
 #[test]
 fn variational_inference_finds_a_gaussian() {
     let params = ParamStore::new(0);
@@ -298,7 +298,7 @@ fn variational_inference_finds_a_gaussian() {
 fn whitening_is_fitted_to_columns_and_density_stays_in_their_units() {
     let count = 1000;
     let normal = random::normal(4, (count, 3), DType::F64, &Device::Cpu).unwrap();
-    // Of means and standard deviations far apart, and one column that never changes.
+    // Distant means and standard deviations, and one constant column.
     let of = |values: [f64; 3]| Tensor::new(&[values], &Device::Cpu).unwrap();
     let x = normal
         .broadcast_mul(&of([1e-6, 1e4, 0.0]))
@@ -348,7 +348,7 @@ fn whitening_is_fitted_to_columns_and_density_stays_in_their_units() {
     assert!(message(&broken).contains("row 1, column 1 (counted from 0) is NaN"));
 }
 
-/// A constant channel among others, one of a few rows, and one that varies little.
+/// A constant channel among others, one of a few rows, and one that hardly varies.
 #[test]
 fn the_scale_of_an_initialisation_has_a_bound() {
     let mut x = random::normal(0, (256, 4), DType::F64, &Device::Cpu)
@@ -385,8 +385,8 @@ fn the_scale_of_an_initialisation_has_a_bound() {
     assert!((variances[1] / mean - 1e-4).abs() < 1e-9, "{scales:?}");
 }
 
-/// Of every recipe, with a context and a base that learns: the weights that a fit by inversion ends with are those of
-/// one that keeps activations, and the average of the loss is the same.
+/// For every recipe, with a context and a learned base: a fit by inversion ends with the weights of
+/// one that stores activations, and with the same average loss.
 #[test]
 fn a_fit_by_inversion_takes_the_same_steps() {
     type Make = fn(usize, &Recipe, ParamBuilder) -> Result<Flow<Chain>>;

@@ -1,4 +1,5 @@
-//! Flows as distributions at their doors: scores and draws without a graph in bounded memory, contexts, empty batches.
+//! Flows as distributions: scores and draws without a graph in bounded memory, contexts, empty
+//! batches.
 
 use candle_core::{DType, Device, Result, Tensor};
 use flow_core::distribution::{
@@ -19,7 +20,7 @@ const RECIPES: [(&str, Make); 3] = [
 
 const DTYPES: [DType; 2] = [DType::F32, DType::F64];
 
-/// A small flow of vectors of 3 numbers, away from where it starts.
+/// A small flow of vectors of 3 numbers, away from its initial state.
 fn flow(make: Make, context: usize, dtype: DType) -> (Flow<Chain>, ParamStore) {
     let params = ParamStore::new(1);
     let recipe = Recipe {
@@ -79,8 +80,8 @@ fn a_graph_is_recorded_where_it_is_asked_for_alone() {
     }
 }
 
-/// Rows have the same bits in one batch of several runs and in a batch of one run, on one thread and on many; a run of
-/// another length sums in another order at most.
+/// Rows have the same bits in a batch of several runs and of one run, on one thread and on many. A
+/// run of another length only changes the order of sums.
 #[test]
 fn results_do_not_depend_on_where_a_batch_is_cut() {
     for (name, make) in RECIPES {
@@ -110,7 +111,8 @@ fn results_do_not_depend_on_where_a_batch_is_cut() {
     }
 }
 
-/// A trainable flow takes the memory of its results and of a run: recorded, it took gigabytes.
+/// A trainable flow takes the memory of its results and of a run; with a graph it would take
+/// gigabytes.
 #[test]
 fn scoring_and_sampling_take_little_memory() {
     const ROWS: usize = 20_000;
@@ -318,7 +320,7 @@ fn nothing_comes_of_nothing() {
     }
 }
 
-/// In every type the ends of the interval are inside, and all draws.
+/// In every type the ends of the interval are inside, and so are all draws.
 #[test]
 fn a_uniform_holds_its_ends() {
     use std::f64::consts::PI;
@@ -354,7 +356,8 @@ fn a_uniform_holds_its_ends() {
     }
 }
 
-/// N(0, T²) is the standard normal at temperature T; draws are those of T = 1, scaled before they are decoded.
+/// N(0, T²) is the standard normal at temperature T. Draws are those of T = 1, scaled before they
+/// are decoded.
 #[test]
 fn a_temperature_scales_the_latents_and_their_density() {
     for (name, make) in RECIPES {
@@ -386,7 +389,7 @@ fn a_temperature_scales_the_latents_and_their_density() {
             check::close(&log_prob, &expected, 1e-9).unwrap();
         }
         for bad in [f64::NAN, f64::INFINITY, -0.1] {
-            let expected = format!("a temperature is 0 or more and finite, not {bad}");
+            let expected = format!("a temperature must be 0 or more and finite, not {bad}");
             assert!(
                 message(flow.at_temperature(bad)).starts_with(&expected),
                 "{name}"

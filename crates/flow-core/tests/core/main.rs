@@ -1,6 +1,7 @@
 //! Bijections, distributions, flows and their training, as users of the library meet them.
 
-// Infinities are equal, and so are numbers that must not depend on the way; others are compared within bounds.
+// Infinities are equal, and so are numbers that must not depend on the code path; others are
+// compared within bounds.
 #![allow(clippy::unwrap_used, clippy::float_cmp)]
 
 mod bijections;

@@ -30,8 +30,9 @@ fn vars(seed: u64, shapes: &[&[usize]], std: f64) -> Vec<Var> {
         .unwrap()
 }
 
-/// Values, and gradients of a random linear loss, of both forms of an operation. The loss weighs nothing negatively: of
-/// gradients that are sums over all pixels, rounding would otherwise be a large part now and then.
+/// Values, and gradients of a random linear loss, of both forms of an operation. The weights of the
+/// loss are positive: gradients that are sums over all pixels would otherwise cancel now and then,
+/// and rounding would dominate.
 fn compare(inputs: &[Var], fused: &Tensor, composed: &Tensor) -> Result<()> {
     check::close(fused, composed, TOLERANCE)?;
     let grad = random::normal(99, fused.shape(), DType::F32, &Device::Cpu)?.abs()?;
@@ -121,7 +122,7 @@ proptest! {
         b in 1_usize..40, c in 1_usize..6, h in 1_usize..10, w in 1_usize..10, seed: u64,
     ) {
         let transformed = c.div_ceil(2);
-        // At scales below a hundredth, dividing by them leaves too few of the digits of f32.
+        // Dividing by scales below a hundredth would leave too few digits of f32.
         let inputs = vars(seed, &[&[b, c, h, w], &[b, 2 * transformed, h, w]], 1.0);
         let [x, parameters] = &inputs[..] else { unreachable!() };
         for map in SCALE_MAPS {
@@ -129,7 +130,7 @@ proptest! {
                 let (y, log_det) = affine::forward(x, parameters, map, order).unwrap();
                 let inverse = affine::inverse(&y, parameters, map, order).unwrap();
                 check::close(&inverse, x, 1e-4).unwrap();
-                // In f64, so that the scale by which a number is divided has all its digits.
+                // In f64, so that the divisor has all its digits.
                 let exact = |x: &Tensor| x.detach().to_dtype(DType::F64).unwrap();
                 let specified = affine::composed::inverse(&exact(&y), &exact(parameters), map, order).unwrap();
                 let without_graph = affine::inverse(&y.detach(), &parameters.detach(), map, order).unwrap();
@@ -150,19 +151,19 @@ proptest! {
         let inputs = vars(seed, &shapes, 0.3);
         let [x, w1, b1, w2, b2, w3, b3] = &inputs[..] else { unreachable!() };
         let weights = Weights { w1, b1, w2, b2, w3, b3 };
-        // Nearer to zero, rounding alone decides whether a ReLU passes a gradient.
+        // Closer to zero, rounding alone decides whether a ReLU passes a gradient.
         prop_assume!(nearest_to_zero(x, weights).unwrap() > 1e-5);
         let fused = coupling_network::coupling_network(x, weights, Precision::F32).unwrap();
         let composed = coupling_network::composed::coupling_network(x, weights).unwrap();
         compare(&inputs, &fused, &composed).unwrap();
-        // Without a graph nothing is kept, and the products are others.
+        // Without a graph, another form applies.
         let [x, w1, b1, w2, b2, w3, b3] = &inputs.iter().map(Var::as_detached_tensor).collect::<Vec<_>>()[..]
         else { unreachable!() };
         let detached = coupling_network::coupling_network(x, Weights { w1, b1, w2, b2, w3, b3 }, Precision::F32).unwrap();
         check::close(&detached, &composed, TOLERANCE).unwrap();
     }
 
-    /// The products are the convolutions that they stand for.
+    /// The products equal the convolutions that they replace.
     #[test]
     fn coupling_network_is_three_convolutions(
         b in 1_usize..5, i in 1_usize..4, k in 1_usize..12, o in 1_usize..6, h in 1_usize..6, w in 1_usize..6,
@@ -177,7 +178,7 @@ proptest! {
         compare(&inputs, &products, &by_convolutions(x, weights, |x| Ok(x.clone())).unwrap()).unwrap();
     }
 
-    /// Whoever has not the instructions computes in f32, which is as near.
+    /// A machine without the instructions computes in f32, which is as close.
     #[test]
     fn coupling_network_in_bf16_rounds_its_factors(
         b in 1_usize..20, i in 1_usize..4, k in 1_usize..70, o in 1_usize..6, h in 1_usize..9, w in 1_usize..9,
@@ -186,8 +187,9 @@ proptest! {
         let shapes: [&[usize]; 7] =
             [&[b, i, h, w], &[k, i, 3, 3], &[k], &[k, k], &[k], &[o, k, 3, 3], &[o]];
         let inputs = vars(seed, &shapes, 0.3);
-        // Activations stay away from zero, where a rounding decides whether a ReLU passes a gradient: those of the second
-        // layer are sums of up to 70 numbers of about 30. All else is positive, so that no sum is smaller than its roundings.
+        // Activations stay away from zero, where rounding decides whether a ReLU passes a gradient:
+        // those of the second layer are sums of up to 70 numbers of about 30. All other numbers are
+        // positive, so that no sum is smaller than its roundings.
         for (index, input) in inputs.iter().enumerate() {
             let value = match index {
                 2 => (input.as_tensor().sign().unwrap() * 30.0).unwrap(),
@@ -210,7 +212,7 @@ proptest! {
     }
 }
 
-/// The network whose factors have 8 bits. Gradients pass the rounding.
+/// The network with factors of 8 bits. Gradients pass the rounding.
 fn in_rounded_factors(x: &Tensor, weights: Weights) -> Result<Tensor> {
     by_convolutions(x, weights, |x| {
         let rounded = x.detach().to_dtype(DType::BF16)?.to_dtype(DType::F32)?;
@@ -218,7 +220,7 @@ fn in_rounded_factors(x: &Tensor, weights: Weights) -> Result<Tensor> {
     })
 }
 
-/// The network by candle's convolutions, of factors as `round` makes them.
+/// The network by candle's convolutions, with factors mapped by `round`.
 fn by_convolutions(
     x: &Tensor,
     weights: Weights,
@@ -235,7 +237,7 @@ fn nearest_to_zero(x: &Tensor, weights: Weights) -> Result<f32> {
 }
 
 fn spline_and_its_twin(b: usize, c: usize, space: &[usize], bins: usize, seed: u64) -> Result<()> {
-    // No bins so small that rounding alone moves a number within one.
+    // Bins large enough that rounding alone cannot move a number within one.
     let spline = Spline {
         bins,
         bound: 1.0,
@@ -249,7 +251,7 @@ fn spline_and_its_twin(b: usize, c: usize, space: &[usize], bins: usize, seed: u
     let [x, h] = &inputs[..] else { unreachable!() };
     let fused = joined(spline::forward(x, h, spline)?);
     let composed = joined(spline::composed::forward(x, h, spline)?);
-    // Nearer to a knot, rounding alone decides which bin a number is in: values do not show it, but
+    // Closer to a knot, rounding alone decides which bin a number is in. Values do not show it, but
     // the gradient of ln ∂y/∂x jumps there (`precision` compares it with those of both bins).
     if nearest_to_knot(x, h, spline)? > 2e-6 {
         compare(&inputs, &fused, &composed)?;
@@ -265,13 +267,13 @@ fn spline_and_its_twin(b: usize, c: usize, space: &[usize], bins: usize, seed: u
     )
 }
 
-/// A number of this draw lies on a knot of its own, to the last digit of f32.
+/// A number of this draw lies on one of its own knots, to the last digit of f32.
 #[test]
 fn a_spline_on_a_knot_is_its_twin() {
     spline_and_its_twin(380, 4, &[], 5, 13_355_227_071_208_564_099).unwrap();
 }
 
-/// The smallest distance of a number from a knot of its own.
+/// The smallest distance of a number from one of its own knots.
 fn nearest_to_knot(x: &Tensor, h: &Tensor, spline: Spline) -> Result<f64> {
     let transformed = h.dim(1)? / spline.parameters();
     let numbers = x.narrow(1, x.dim(1)? - transformed, transformed)?;
@@ -286,7 +288,7 @@ fn nearest_to_knot(x: &Tensor, h: &Tensor, spline: Spline) -> Result<f64> {
     distances.min_all()?.to_scalar()
 }
 
-/// What the three layers give, before a ReLU.
+/// The three layers' outputs before a ReLU.
 fn layers(
     x: &Tensor,
     weights: Weights,

@@ -11,7 +11,7 @@ use flow_core::{
 
 type Make = fn(usize, &Recipe, ParamBuilder) -> Result<Flow<Chain>>;
 
-/// Recipes, each with a bound of the log-determinant of its fresh flows, for each number.
+/// Recipes, each with a bound on the log-determinant of its fresh flows, per number.
 const RECIPES: [(&str, Make, f64); 5] = [
     ("realnvp", recipes::realnvp, 0.05),
     ("nsf", recipes::neural_spline_flow, 0.05),
@@ -25,7 +25,7 @@ const RECIPES: [(&str, Make, f64); 5] = [
     ),
 ];
 
-/// Layers that no recipe has, built by hand.
+/// A chain of layers outside the recipes.
 fn chain(
     features: usize,
     recipe: &Recipe,
@@ -102,7 +102,7 @@ fn of<B: Bijection>(flow: &Flow<B>, x: &Tensor, seed: u64) -> (Tensor, Tensor) {
     (log_det, flow.sample(x.dim(0).unwrap(), seed).unwrap())
 }
 
-/// Rms of samples, and of the log-determinant of N(0, 1) for each number.
+/// Rms of samples, and of the log-determinant of N(0, 1) per number.
 fn at_birth(make: Make, features: usize, recipe: &Recipe, seed: u64) -> [f64; 2] {
     let params = ParamStore::new(seed);
     let build = |params: &ParamStore| {

@@ -1,4 +1,4 @@
-//! Data, settings and parameters that no flow can be fitted with, and what is left after an error.
+//! Data, settings and parameters that no flow can be fitted with, and the state after an error.
 
 use candle_core::{DType, Device, Tensor};
 use flow_core::params::ParamStore;
@@ -29,7 +29,7 @@ fn realnvp(columns: usize) -> (Flow<Chain>, ParamStore) {
     (flow.unwrap(), params)
 }
 
-/// Standard normal but for one number.
+/// Standard normal points, with one number replaced.
 fn points(rows: usize, place: (usize, usize), value: f32) -> Tensor {
     let x = random::normal(0, (rows, 3), DType::F32, &Device::Cpu).unwrap();
     let mut x = x.to_vec2::<f32>().unwrap();
@@ -55,7 +55,7 @@ fn refusal<B: Bijection>(
     first_line(&result.unwrap_err())
 }
 
-/// Without the backtrace that candle appends if it is asked for.
+/// The message without the backtrace that candle appends if it is enabled.
 fn first_line(error: &impl ToString) -> String {
     error.to_string().lines().next().unwrap().to_owned()
 }
@@ -66,7 +66,7 @@ fn weights(params: &ParamStore) -> Vec<f32> {
     values.flatten().collect()
 }
 
-/// Held out or not, in the first batch or not, whatever the settings.
+/// Held out or not, in the first batch or not, with any settings.
 #[test]
 fn a_bad_number_is_named_and_the_flow_stays_sound() {
     for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e25, -1e30] {
@@ -138,7 +138,7 @@ fn a_constant_column_is_named_and_a_rate_that_is_too_high_is_blamed_where_it_is_
         "{message}"
     );
 
-    // At a rate that is not, the constant does no harm.
+    // At a stable rate, the constant column does no harm.
     let (flow, params) = realnvp(4);
     let fitted = fit(&flow, &params, &x, &short(), |_| ControlFlow::Continue(())).unwrap();
     assert!(fitted.best.validation.unwrap().abs() < 20.0, "{fitted:?}");
@@ -165,7 +165,7 @@ fn what_is_kept_is_what_was_measured() {
             );
         }
     }
-    // Of one row, or equal ones, the scale stays, so nothing else explodes.
+    // With one row, or equal rows, the scale stays, and the loss stays finite.
     for x in [&rows[0], &equal] {
         let (flow, params) = realnvp(3);
         flow.initialize(x).unwrap();
@@ -184,70 +184,64 @@ fn what_is_kept_is_what_was_measured() {
 }
 
 type Set = fn(&mut FitSettings, f64);
-type Zero = fn(&mut FitSettings);
 
 #[test]
 fn settings_that_cannot_be_are_named_with_their_value() {
     let (flow, params) = realnvp(3);
     let x = points(50, (0, 0), 0.0);
     let before = weights(&params);
-    let fields: [(&str, Set); 2] = [
-        ("learning_rate", |settings, value| {
-            settings.optimization.learning_rate = value;
-        }),
-        ("clip_norm", |settings, value| {
-            settings.optimization.clip_norm = value;
-        }),
-    ];
-    for (name, set) in fields {
-        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0, -1e-3] {
+    let refuse = |fields: &[(&str, Set)], needed: &str, values: &[f64]| {
+        for ((name, set), value) in fields
+            .iter()
+            .flat_map(|f| values.iter().map(move |v| (f, v)))
+        {
             let mut settings = short();
-            set(&mut settings, value);
+            set(&mut settings, *value);
             let message = refusal(&flow, &params, &x, &settings);
-            let expected = format!("training: {name} must be above 0 and finite, not {value}");
-            assert_eq!(message, expected);
-        }
-    }
-    let shares: [Set; 2] = [
-        |settings, value| settings.validation = value,
-        |settings, value| settings.optimization.average_decay = value,
-    ];
-    for set in shares {
-        for value in [f64::NAN, 1.0, -0.1, f64::INFINITY] {
-            let mut settings = short();
-            set(&mut settings, value);
-            let message = refusal(&flow, &params, &x, &settings);
-            assert!(
-                message.ends_with(&format!("must lie in 0..1, not {value}")),
-                "{message}"
+            assert_eq!(
+                message,
+                format!("training: {name} must {needed}, not {value}")
             );
         }
-    }
-    let counts: [(&str, Zero); 4] = [
-        ("batch_size", |settings| {
-            settings.batch_size = 0;
-        }),
-        ("epochs", |settings| {
-            settings.epochs = 0;
-        }),
-        ("max_steps", |settings| {
-            settings.max_steps = 0;
-        }),
-        ("patience", |settings| {
-            settings.patience = 0;
-        }),
-    ];
-    for (name, set) in counts {
-        let mut settings = short();
-        set(&mut settings);
-        let message = refusal(&flow, &params, &x, &settings);
-        assert_eq!(
-            message,
-            format!("training: {name} must be at least 1, not 0")
-        );
-    }
+    };
+    refuse(
+        &[
+            ("learning_rate", |fit, value| {
+                fit.optimization.learning_rate = value;
+            }),
+            ("clip_norm", |fit, value| fit.optimization.clip_norm = value),
+        ],
+        "be above 0 and finite",
+        &[f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0, -1e-3],
+    );
+    refuse(
+        &[
+            ("validation", |fit, value| fit.validation = value),
+            ("average_decay", |fit, value| {
+                fit.optimization.average_decay = value;
+            }),
+        ],
+        "lie in 0..1",
+        &[f64::NAN, 1.0, -0.1, f64::INFINITY],
+    );
+    refuse(
+        &[
+            ("batch_size", |fit, _| fit.batch_size = 0),
+            ("epochs", |fit, _| fit.epochs = 0),
+            ("max_steps", |fit, _| fit.max_steps = 0),
+            ("patience", |fit, _| fit.patience = 0),
+        ],
+        "be at least 1",
+        &[0.0],
+    );
     assert_eq!(before, weights(&params));
+}
 
+#[test]
+fn steps_that_cannot_be_are_refused_with_their_cause() {
+    let (flow, params) = realnvp(3);
+    let x = points(50, (0, 0), 0.0);
+    let before = weights(&params);
     let loss = flow.with_graph().log_prob(&x).unwrap().sum_all().unwrap();
     let gradients = Gradients::of(&loss, &params).unwrap();
     let mut gradient = LossGradient::new(1.0, gradients).unwrap();

@@ -1,4 +1,4 @@
-//! A transform as a user writes one: nothing but the trait.
+//! A user-defined transform, by the trait alone.
 
 use candle_core::{Result, Tensor};
 use flow_core::Transform;

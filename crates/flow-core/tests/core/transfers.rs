@@ -1,4 +1,4 @@
-//! How often fitting a flow of vectors copies between host and device, rehearsed on the processor.
+//! Number of copies between host and device in fits of a flow of vectors, rehearsed on the CPU.
 
 use candle_core::{DType, Device};
 use flow_core::params::ParamStore;
@@ -39,8 +39,8 @@ fn copies(epochs: usize) -> [u64; 2] {
     })
 }
 
-/// The order of the samples goes there, and of each batch the loss and the norm of its gradient come back, and in
-/// the end the loss that the epoch has led to.
+/// The order of the samples goes to the device. The loss and gradient norm of each batch come back,
+/// and at the end the loss of the epoch.
 #[test]
 fn an_epoch_sends_an_order_and_returns_two_numbers_a_batch_and_one_more() {
     let [two, three] = [2, 3].map(copies);

@@ -66,7 +66,7 @@ const RANK_3: &[&[usize]] = &[&[2, D, 1]];
 
 const SIZES: &[&[usize]] = &[&[2, D - 1], &[2, D + 1], &[2, D + 2]];
 
-/// A bijection and what the tests expect of it.
+/// A bijection and the expectations of the tests.
 struct Row {
     name: &'static str,
     build: Build,
@@ -92,7 +92,7 @@ const fn row(name: &'static str, build: Build) -> Row {
     }
 }
 
-/// A function of each number, of vectors of any size; it and its inverse are defined in (0, 1).
+/// A function of each number, for vectors of any size; it and its inverse are defined on (0, 1).
 const fn elementwise(name: &'static str, build: Build) -> Row {
     Row {
         draw: |seed, shape| {
@@ -103,7 +103,7 @@ const fn elementwise(name: &'static str, build: Build) -> Row {
     }
 }
 
-/// One row makes a new bijection tested.
+/// One row tests a new bijection.
 const TABLE: &[Row] = &[
     row("actnorm", |d, p| Ok(Box::new(ActNorm::new(d, p)?))),
     row("elementwise affine", |d, p| {
@@ -204,7 +204,7 @@ const CONDITIONAL_TABLE: &[Row] = &[
     }),
 ];
 
-/// Small operations are several times faster where they do not cross threads.
+/// Small operations are several times faster within one thread.
 fn on_one_thread(work: impl FnOnce() -> TestCaseResult + Send) -> TestCaseResult {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
     pool.unwrap().install(work)
@@ -249,7 +249,7 @@ fn all_checks_on(
     )
 }
 
-/// All that is in the table, where the digits of the precision suffice.
+/// Every row of the table, where the digits of the precision suffice.
 fn check_table(tolerances: &Tolerances, b: usize, d: usize, seed: u64) -> TestCaseResult {
     for row in TABLE {
         let Row { name, build, .. } = row;
@@ -276,8 +276,8 @@ fn check_table(tolerances: &Tolerances, b: usize, d: usize, seed: u64) -> TestCa
     Ok(())
 }
 
-/// Of the seven digits of f32, a flow of this condition leaves the four that the bound asks for, with one to
-/// spare. Most random flows are better.
+/// Largest condition number. It leaves five of the seven digits of f32, one more than the bound
+/// needs. Most random flows are better.
 const WORST_CONDITION: f64 = 100.0;
 
 proptest! {
@@ -288,7 +288,7 @@ proptest! {
         on_one_thread(|| check::devices().iter().try_for_each(|tolerances| check_table(tolerances, b, d, seed)))?;
     }
 
-    /// What an accelerator does, and with its bounds.
+    /// Rehearsal of an accelerator, with its tolerances.
     #[test]
     fn every_bijection_is_one_as_an_accelerator_computes_it(b in 1_usize..=3, d in 2_usize..=6, seed: u64) {
         on_one_thread(|| device::rehearse(|| check_table(&Tolerances::single(Device::Cpu), b, d, seed)))?;
@@ -475,7 +475,7 @@ fn an_empty_batch_stays_empty() {
     }
 }
 
-/// With as many hidden units as needed, every number depends on all before it; with fewer there is no such network.
+/// With enough hidden units, every number depends on all before it; smaller networks are refused.
 #[test]
 fn a_made_drops_no_dependency() {
     for (features, width) in [(2, 1), (5, 4), (9, 8), (30, 29), (30, 40)] {
@@ -483,7 +483,7 @@ fn a_made_drops_no_dependency() {
         let params = ParamStore::new(3);
         let builder = params.builder(DType::F64, &Device::Cpu);
         let made = Autoregressive::new(features, Additive, size, builder).unwrap();
-        // Positive everywhere, so that no path is switched off or cancels.
+        // Positive everywhere, so that every path is active and nothing cancels.
         for (_, var) in params.vars() {
             var.set(&(var.abs().unwrap() + 0.1).unwrap()).unwrap();
         }
@@ -506,7 +506,8 @@ fn a_made_drops_no_dependency() {
     }
 }
 
-/// Bins as narrow as they may be, derivatives from the least to enormous, numbers at the ends of the interval.
+/// Bins of the least width, derivatives from the least to enormous, numbers at the ends of the
+/// interval.
 #[test]
 fn splines_survive_extreme_parameters() {
     let spline = Spline::default();
@@ -531,7 +532,7 @@ fn splines_survive_extreme_parameters() {
         let (x, h) = (x.to_dtype(dtype).unwrap(), h.to_dtype(dtype).unwrap());
         let (y, log_det) = spline.forward_last(&x, &h).unwrap();
         let back = spline.inverse_last(&x, &h).unwrap();
-        // Tails are the identity, and the inside stays there.
+        // Tails are the identity, and inner numbers stay inside.
         for (name, result, bound) in [
             ("forward", y, 1e6),
             ("log_det", log_det, 100.0),
@@ -602,73 +603,79 @@ fn what_does_not_fit_is_named() {
     assert!(recipes::realnvp(1, &Recipe::default(), builder("nvp")).is_err());
 }
 
-/// With a graph and without, fused and composed. Of conditional ones, the first three columns are the context.
+type Function<'a> = &'a dyn Fn(&Tensor) -> Result<Vec<Tensor>>;
+
+fn both((x, log_det): (Tensor, Tensor)) -> Vec<Tensor> {
+    vec![x, log_det]
+}
+
+/// A map with a graph and one without.
+fn trained_and_frozen(build: Build, d: usize, dtype: DType) -> [Box<dyn Bijection>; 2] {
+    let params = ParamStore::new(1);
+    let trained = build(d, params.builder(dtype, &Device::Cpu)).unwrap();
+    check::randomize(&params, 1, 0.3).unwrap();
+    let frozen = build(d, params.frozen().builder(dtype, &Device::Cpu)).unwrap();
+    [trained, frozen]
+}
+
+/// Checks the fused and the composed form of `f`.
+fn check_independence(name: &str, f: Function, x: &Tensor) {
+    let results = [
+        check::independent_rows(f, x),
+        device::rehearse(|| check::independent_rows(f, x)),
+    ];
+    for result in results {
+        let named = |error| format!("{name} at {:?} in {:?}: {error}", x.dims(), x.dtype());
+        result.map_err(named).unwrap();
+    }
+}
+
+fn types_and_sizes() -> impl Iterator<Item = (DType, usize)> {
+    let types = [DType::F32, DType::F64].into_iter();
+    types.flat_map(|dtype| [2, 3, 8].map(|d| (dtype, d)))
+}
+
 #[test]
 fn rows_do_not_see_each_other() {
-    let both = |(x, log_det): (Tensor, Tensor)| vec![x, log_det];
-    for (dtype, d) in [DType::F32, DType::F64]
-        .into_iter()
-        .flat_map(|t| [2, 3, 8].map(|d| (t, d)))
-    {
-        let build = |build: Build| {
-            let params = ParamStore::new(1);
-            let trained = build(d, params.builder(dtype, &Device::Cpu)).unwrap();
-            check::randomize(&params, 1, 0.3).unwrap();
-            let frozen = build(d, params.frozen().builder(dtype, &Device::Cpu)).unwrap();
-            [trained, frozen]
-        };
-        let independent = |name: &str, f: &dyn Fn(&Tensor) -> Result<Vec<Tensor>>, x: &Tensor| {
-            let results = [
-                check::independent_rows(f, x),
-                device::rehearse(|| check::independent_rows(f, x)),
-            ];
-            for result in results {
-                let named = |error| format!("{name} of {d} in {dtype:?}: {error}");
-                result.map_err(named).unwrap();
-            }
-        };
+    for (dtype, d) in types_and_sizes() {
         for row in TABLE {
-            let Row {
-                name,
-                build: of_table,
-                ..
-            } = row;
             let x = row.input(5, d, 2, dtype);
-            for bijection in build(*of_table) {
+            for bijection in trained_and_frozen(row.build, d, dtype) {
                 let y = bijection.forward(&x).unwrap().0;
-                independent(name, &|x| bijection.forward(x).map(both), &x);
-                independent(name, &|y| bijection.inverse_with_log_det(y).map(both), &y);
+                check_independence(row.name, &|x| bijection.forward(x).map(both), &x);
+                let inverse = |y: &Tensor| bijection.inverse_with_log_det(y).map(both);
+                check_independence(row.name, &inverse, &y);
             }
         }
-        for Row {
-            name,
-            build: of_table,
-            ..
-        } in CONDITIONAL_TABLE
-        {
-            let x = random::normal(3, (5, 3 + d), dtype, &Device::Cpu).unwrap();
-            let parts =
-                |x: &Tensor| Ok::<_, candle_core::Error>((x.narrow(1, 0, 3)?, x.narrow(1, 3, d)?));
-            for bijection in build(*of_table) {
+    }
+}
+
+#[test]
+fn rows_with_contexts_do_not_see_each_other() {
+    for (dtype, d) in types_and_sizes() {
+        let x = random::normal(3, (5, 3 + d), dtype, &Device::Cpu).unwrap();
+        // The first three columns are the context.
+        let parts =
+            |x: &Tensor| Ok::<_, candle_core::Error>((x.narrow(1, 0, 3)?, x.narrow(1, 3, d)?));
+        for row in CONDITIONAL_TABLE {
+            for bijection in trained_and_frozen(row.build, d, dtype) {
                 let forward = |x: &Tensor| {
                     let (context, x) = parts(x)?;
                     bijection.given(&context)?.forward(&x).map(both)
                 };
                 let inverse = |y: &Tensor| {
                     let (context, y) = parts(y)?;
-                    bijection
-                        .given(&context)?
-                        .inverse_with_log_det(&y)
-                        .map(both)
+                    let bound = bijection.given(&context)?;
+                    bound.inverse_with_log_det(&y).map(both)
                 };
-                independent(name, &forward, &x);
-                independent(name, &inverse, &x);
+                check_independence(row.name, &forward, &x);
+                check_independence(row.name, &inverse, &x);
             }
         }
     }
 }
 
-/// `Detached`, and the forms that maps have of their own: the same numbers, and no graph.
+/// `Detached`, and the maps' own frozen forms: the same numbers, without a graph.
 #[test]
 fn frozen_maps_are_the_same_without_a_graph() {
     for row in TABLE {

@@ -173,7 +173,7 @@ impl Client {
         })
     }
 
-    /// Sends a request; only the hub itself sees the token.
+    /// Sends a request; only the hub itself receives the token.
     fn send(&self, address: &Uri) -> Result<Response<Body>, ureq::Error> {
         let own = address.scheme() == self.endpoint.scheme()
             && address.authority() == self.endpoint.authority();
@@ -192,7 +192,7 @@ impl Client {
     }
 }
 
-/// The innermost error, which alone says what happened.
+/// The innermost error, which names the cause.
 fn cause(error: ureq::Error) -> String {
     match error {
         ureq::Error::Io(error) => error.to_string(),

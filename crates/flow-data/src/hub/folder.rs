@@ -27,7 +27,7 @@ pub fn complete(source: &Source, root: &Path, watch: Watch<'_>) -> Option<PathBu
     paths.first()?.parent().map(Path::to_owned)
 }
 
-/// Every file of the data set from below `root`, as published: those of training, then of the test.
+/// Every file of the data set below `root`, as published: the training files, then the test files.
 ///
 /// # Errors
 ///
@@ -52,8 +52,8 @@ pub fn read_all(source: &Source, root: &Path, watch: Watch<'_>) -> Result<Vec<Co
 
 /// Puts files into `folder`, each there in full or not at all.
 ///
-/// They are written beside it first, so that an interruption leaves it as it was. A folder that is
-/// there keeps whatever else is in it.
+/// Files are written beside the folder first, so that an interruption leaves it unchanged. Other
+/// files in an existing folder stay.
 ///
 /// # Errors
 ///

@@ -57,7 +57,8 @@ pub enum Fetched {
 /// # Errors
 ///
 /// [`Error::Endpoint`], [`Error::Denied`] and [`Error::Download`] of the hub; [`Error::Wrong`] if a
-/// file is not what was announced or published, which removes it from the cache; [`Error::Write`].
+/// file differs from what was announced or published, which removes it from the cache;
+/// [`Error::Write`].
 pub fn fetch(dataset: DatasetName, data_dir: &Path, watch: Watch<'_>) -> Result<Fetched> {
     fill(dataset, data_dir, watch, |source, watch| {
         download(&Client::from_env()?, source, watch)

@@ -1,8 +1,8 @@
-//! Progress of fetching, told to a function of the caller.
+//! Progress of fetching, reported to a callback.
 
 use std::io::{self, Read, Write};
 
-/// Bytes that are copied before progress is told.
+/// Bytes that are copied between two reports of progress.
 const PIECE: u64 = 1 << 16;
 
 /// A stage of fetching and how far it is.
@@ -29,10 +29,10 @@ pub enum Stage<'a> {
     Writing,
 }
 
-/// A function that is told of progress.
+/// A callback for progress.
 pub type Watch<'a> = &'a mut dyn FnMut(Progress<'_>);
 
-/// Counts what is done of a stage and tells of it.
+/// Counts the work done in a stage and reports it.
 pub(super) struct Counter<'a> {
     progress: Progress<'a>,
     watch: Watch<'a>,

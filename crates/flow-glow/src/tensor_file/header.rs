@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! n          length of the header, 8 bytes, little-endian
-//! header     JSON: {"name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, …}, and texts
-//!            under the name `__metadata__`
+//! header     JSON: {"name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, …}, and
+//!            texts under the name `__metadata__`
 //! numbers    of every tensor, side by side
 //! ```
 
@@ -68,22 +68,26 @@ impl<'a> Header<'a> {
             let name = entry.name;
             if name.len() > MAX_NAME || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
                 let name = one_line(name);
-                return Err(format!("tensor `{name}` has no name of a parameter"));
+                return Err(format!(
+                    "the tensor's name `{name}` is not a valid parameter name"
+                ));
             }
             if !names.insert(name) {
-                return Err(format!("tensor `{name}` is there twice"));
+                return Err(format!("the file has two tensors `{name}`"));
             }
             if !matches!(
                 entry.dtype,
                 Dtype::F32 | Dtype::F64 | Dtype::I64 | Dtype::U32 | Dtype::U8
             ) {
                 return Err(format!(
-                    "tensor `{name}` is of a type that no checkpoint has, {:?}",
+                    "tensor `{name}` has the type {:?}, which checkpoints do not use",
                     entry.dtype
                 ));
             }
             if entry.offsets[0] != end || entry.bytes() != entry.offsets[1].checked_sub(end) {
-                return Err(format!("tensor `{name}` does not lie where its shape says"));
+                return Err(format!(
+                    "the offsets of tensor `{name}` do not fit its shape"
+                ));
             }
             end = entry.offsets[1];
         }

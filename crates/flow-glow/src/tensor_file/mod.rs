@@ -182,7 +182,7 @@ fn header_text(
     String::from_utf8(text).map_err(|error| {
         let rest = error.as_bytes().iter().take(foreign::ENOUGH as usize);
         start.extend(rest);
-        Fault::unreadable(&start, path, "its header is no text".to_owned())
+        Fault::unreadable(&start, path, "its header is not UTF-8 text".to_owned())
     })
 }
 

@@ -72,48 +72,49 @@ mod tests {
     use flow_core::{check, random};
     use std::f64::consts::LN_2;
 
+    /// A random model of three classes.
+    fn model(split_prior: PriorForm, top_prior: PriorForm) -> Glow {
+        let config = GlowConfig {
+            steps: 1,
+            width: 6,
+            classes: Some(3),
+            conventions: Conventions {
+                split_prior,
+                top_prior,
+                ..Conventions::default()
+            },
+            ..GlowConfig::small(ImageShape::new(1, 8, 8))
+        };
+        let params = ParamStore::new(0);
+        let model = Glow::new(&config, params.builder(DType::F64, &Device::Cpu)).unwrap();
+        check::randomize(&params, 1, 0.2).unwrap();
+        model
+    }
+
+    /// ln p(x | class) of each image, by class.
+    fn likelihoods(model: &Glow, x: &Tensor) -> Vec<Vec<f64>> {
+        let of_class = |class: u32| {
+            let labels = Tensor::full(class, 4, &Device::Cpu).unwrap();
+            let log_prob = model.given(&labels).unwrap().log_prob(x).unwrap();
+            log_prob.to_vec1().unwrap()
+        };
+        (0..3).map(of_class).collect()
+    }
+
     #[test]
     fn classes_are_told_apart_by_the_likelihoods_they_give() {
         for (split_prior, top_prior) in [
             (PriorForm::Convolution, PriorForm::Channel),
             (PriorForm::Element, PriorForm::Element),
         ] {
-            let config = GlowConfig {
-                steps: 1,
-                width: 6,
-                classes: Some(3),
-                conventions: Conventions {
-                    split_prior,
-                    top_prior,
-                    ..Conventions::default()
-                },
-                ..GlowConfig::small(ImageShape::new(1, 8, 8))
-            };
-            let params = ParamStore::new(0);
-            let model = Glow::new(&config, params.builder(DType::F64, &Device::Cpu)).unwrap();
-            check::randomize(&params, 1, 0.2).unwrap();
+            let model = model(split_prior, top_prior);
             let x = random::normal(2, (4, 1, 8, 8), DType::F64, &Device::Cpu).unwrap();
             let labels = [2_u32, 0, 1, 1];
-            let likelihoods = (0..3_u32)
-                .map(|class| {
-                    let labels = Tensor::full(class, 4, &Device::Cpu).unwrap();
-                    model
-                        .given(&labels)
-                        .unwrap()
-                        .log_prob(&x)
-                        .unwrap()
-                        .to_vec1::<f64>()
-                })
-                .collect::<candle_core::Result<Vec<_>>>()
-                .unwrap();
+            let likelihoods = likelihoods(&model, &x);
             let of_own = |image: usize| likelihoods[labels[image] as usize][image];
             let log_posterior = |image: usize| {
-                let own = of_own(image);
-                let of_any = likelihoods.iter().map(|of_class| of_class[image]);
-                -of_any
-                    .map(|of_class| (of_class - own).exp())
-                    .sum::<f64>()
-                    .ln()
+                let ratios = likelihoods.iter().map(|of| of[image] - of_own(image));
+                -ratios.map(f64::exp).sum::<f64>().ln()
             };
 
             let objective = Objective {

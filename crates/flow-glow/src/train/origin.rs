@@ -35,7 +35,7 @@ impl Trainer {
     pub fn begin_with(&mut self, checkpoint: &Checkpoint, name: &str) -> Result<()> {
         if checkpoint.header.model.extended(&self.config) != self.config {
             return Err(Error::Config(format!(
-                "a training cannot begin with the weights of `{name}`, which is a model of another form"
+                "a training cannot begin with the weights of `{name}`: its configuration differs"
             )));
         }
         let weights: BTreeMap<_, _> = checkpoint.weights.vars().into_iter().collect();

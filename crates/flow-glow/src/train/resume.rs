@@ -48,7 +48,9 @@ impl Trainer {
         device: &Device,
     ) -> Result<Self> {
         let Some(TrainingRecord { settings, progress }) = header.training else {
-            return Err(Error::Config("it says nothing of its training".into()));
+            return Err(Error::Config(
+                "its header has no record of a training".into(),
+            ));
         };
         settings.validate()?;
         progress.validate()?;
@@ -114,6 +116,6 @@ fn check(steps: &Steps) -> Result<()> {
     if steps.updates < MAX_COUNT && steps.losses.are_valid() {
         Ok(())
     } else {
-        Err(Error::Config("no training can stand where it says".into()))
+        Err(Error::Config("its counters of steps are not valid".into()))
     }
 }

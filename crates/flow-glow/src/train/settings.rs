@@ -138,7 +138,7 @@ impl Progress {
         if counted && measured {
             Ok(())
         } else {
-            Err(Error::Config("no training can stand where it says".into()))
+            Err(Error::Config("its progress is not valid".into()))
         }
     }
 }

@@ -211,7 +211,7 @@ impl State {
                 return refuse(full, "does not belong to the model");
             };
             if tensor.shape() != weight.shape() || tensor.dtype() != weight.dtype() {
-                return refuse(full, "has not the shape and type of its parameter");
+                return refuse(full, "differs from its parameter in shape or type");
             }
         }
         for name in weights.keys() {
@@ -224,7 +224,7 @@ impl State {
             if has(FIRST_MOMENT) != has(SECOND_MOMENT) {
                 return refuse(
                     &format!("{FIRST_MOMENT}/{name}"),
-                    "is not one of two moments",
+                    "lacks the other of its two moments",
                 );
             }
         }
@@ -252,13 +252,13 @@ impl State {
         };
         for (name, first) in first {
             let (Some(weight), Some(second)) = (weights.get(&name), second.remove(&name)) else {
-                return refuse(&name, "are not complete");
+                return refuse(&name, "are incomplete");
             };
             let fits = |moment: &Tensor| {
                 moment.shape() == weight.shape() && moment.dtype() == weight.dtype()
             };
             if !fits(&first) || !fits(&second) {
-                return refuse(&name, "have not its shape and type");
+                return refuse(&name, "differ from it in shape or type");
             }
             self.optimizer.set_moments(&name, [&first, &second])?;
         }

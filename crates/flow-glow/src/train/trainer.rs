@@ -245,7 +245,11 @@ impl Trainer {
             Some(good) => self.state.restore(good)?,
             // The very first batch was refused, and nothing has changed since.
             None if self.state.steps.updates == 0 => {}
-            None => return Err(Error::Config("there is no good state to go back to".into())),
+            None => {
+                return Err(Error::Config(
+                    "there is no saved good state to roll back to".into(),
+                ));
+            }
         }
         self.progress.count_rollback();
         Ok(())

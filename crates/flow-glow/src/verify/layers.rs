@@ -6,7 +6,7 @@ use crate::model::Glow;
 use crate::part::Part;
 use candle_core::{DType, Tensor};
 use flow_core::train::Data;
-use flow_core::{Bijection, InvertibleConv1x1, check, linalg};
+use flow_core::{Bijection, Chain, InvertibleConv1x1, check, linalg};
 
 /// One layer of a model on real images.
 #[derive(Clone, Debug)]
@@ -109,24 +109,40 @@ enum Scaling<'a> {
     Whole,
 }
 
-/// Every layer of a model, in the order in which data pass.
-fn visits<'a>(glow: &'a Glow, data: &'a Data) -> Result<Vec<Visit<'a>>> {
-    let mut visits = Vec::new();
-    let mut visit = |name: String, map: Box<dyn Bijection + 'a>, x: &Tensor, scaling| {
+/// Layers found so far, and the images with their conditions.
+struct Visits<'a> {
+    data: &'a Data,
+    found: Vec<Visit<'a>>,
+}
+
+impl<'a> Visits<'a> {
+    fn push(
+        &mut self,
+        name: String,
+        map: Box<dyn Bijection + 'a>,
+        x: &Tensor,
+        scaling: Scaling<'a>,
+    ) {
         let x = x.clone();
-        visits.push(Visit {
+        self.found.push(Visit {
             name,
             map,
             x,
             scaling,
         });
-    };
-    let levels = glow.levels();
-    let mut x = data.samples().clone();
-    for (l, level) in levels.levels().iter().enumerate() {
+    }
+
+    /// Adds the parts of level `l` on its input `x`, and returns the output of the last.
+    fn push_parts(
+        &mut self,
+        l: usize,
+        level: &'a Chain<Part>,
+        conventions: Conventions,
+        x: &Tensor,
+    ) -> Result<Tensor> {
         let (mut y, mut steps) = (x.clone(), 0);
         for part in level.parts() {
-            let map = data.given(part)?;
+            let map = self.data.given(part)?;
             let next = map.forward(&y)?.0;
             let named = match part {
                 Part::Squeeze(_) | Part::Mixing(_) | Part::Coupling(_) => None,
@@ -135,45 +151,51 @@ fn visits<'a>(glow: &'a Glow, data: &'a Data) -> Result<Vec<Visit<'a>>> {
                 Part::Split(_) => Some("split".into()),
             };
             if let Some(name) = named {
-                let moved = moved(glow.config().conventions, part, steps, y.dim(1)?);
-                let scaling = Scaling::Part(part, data, moved);
-                visit(format!("levels.{l}.{name}"), map, &y, scaling);
+                let moved = moved(conventions, part, steps, y.dim(1)?);
+                let scaling = Scaling::Part(part, self.data, moved);
+                self.push(format!("levels.{l}.{name}"), map, &y, scaling);
             }
             steps += usize::from(matches!(part, Part::Step(_)));
             y = next;
         }
-        let last = l + 1 == levels.levels().len();
+        Ok(y)
+    }
+}
+
+/// Every layer of a model, in the order in which data pass.
+fn visits<'a>(glow: &'a Glow, data: &'a Data) -> Result<Vec<Visit<'a>>> {
+    let found = Vec::new();
+    let mut visits = Visits { data, found };
+    let levels = glow.levels().levels();
+    let mut x = data.samples().clone();
+    for (l, (level, prior)) in levels.iter().zip(glow.priors().levels()).enumerate() {
+        let y = visits.push_parts(l, level, glow.config().conventions, &x)?;
         let half = y.dim(1)? / 2;
-        let latent = if last {
-            y.clone()
+        let prior = prior.as_ref().map(|prior| data.given(prior)).transpose()?;
+        let whole = data.given(level)?;
+        let name = format!("levels.{l}");
+        if l + 1 == levels.len() {
+            visits.push(name, whole, &x, Scaling::Whole);
+            if let Some(prior) = prior {
+                visits.push("prior".into(), prior, &y, Scaling::Prior);
+            }
         } else {
-            y.narrow(1, half, half)?
-        };
-        let prior = glow.priors().levels()[l].as_ref();
-        let prior = prior.map(|prior| data.given(prior)).transpose()?;
-        let (of_split, of_top) = if last { (None, prior) } else { (prior, None) };
-        if let Some(prior) = of_split {
-            visit(
-                format!("levels.{l}.split.prior"),
-                prior,
-                &latent,
-                Scaling::Prior,
-            );
-        }
-        visit(
-            format!("levels.{l}"),
-            data.given(level)?,
-            &x,
-            Scaling::Whole,
-        );
-        if let Some(prior) = of_top {
-            visit("prior".into(), prior, &latent, Scaling::Prior);
+            if let Some(prior) = prior {
+                let latent = y.narrow(1, half, half)?;
+                visits.push(
+                    format!("{name}.split.prior"),
+                    prior,
+                    &latent,
+                    Scaling::Prior,
+                );
+            }
+            visits.push(name, whole, &x, Scaling::Whole);
         }
         x = y.narrow(1, 0, half)?;
     }
     let model = data.given(glow.bijection())?;
-    visit("model".into(), model, data.samples(), Scaling::Whole);
-    Ok(visits)
+    visits.push("model".into(), model, data.samples(), Scaling::Whole);
+    Ok(visits.found)
 }
 
 /// The channels of `channels` that a part transforms: those that a coupling does not pass, or that

@@ -38,7 +38,8 @@ const MAX_MODEL_ERROR_F64: f64 = 1e-10;
 /// Condition number of a 1×1 convolution: its inverse may lose four of the seven digits of f32.
 const MAX_CONDITION: f64 = 1e4;
 
-/// |ln s|: 10⁶ to one. Of two numbers so far apart, f32 keeps one digit of the smaller when they are mixed.
+/// Bound of |ln s|: 10⁶ to one. If two numbers so far apart are mixed, f32 keeps one digit of the
+/// smaller.
 const MAX_LOG_SCALE: f64 = 13.8;
 
 /// Nats a dimension, of any image: a seventh of the last of four decimals in bits per dimension.

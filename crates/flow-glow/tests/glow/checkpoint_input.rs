@@ -1,6 +1,6 @@
-//! Checkpoints damaged at random, and checkpoints made to deceive: an error of one line or a model
-//! that works, and never more memory than four times the file's size. `cargo xtask fuzz checkpoint`
-//! does the same at length.
+//! Checkpoints damaged at random, and malicious ones: they give an error of one line or a working
+//! model, and take at most four times the file's size in memory. `cargo xtask fuzz checkpoint` runs
+//! the same at length.
 
 use flow_core::train::Data;
 use std::{fmt::Write, fs, sync::LazyLock};
@@ -11,7 +11,7 @@ use flow_testing::damage::{self, damage, damaged};
 use proptest::{prelude::*, sample::Index};
 use tempfile::TempDir;
 
-/// What loading takes beside four times the file's size.
+/// Memory that loading takes beside four times the file's size.
 const LOADING: usize = 2 << 20;
 
 static FOLDER: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
@@ -42,7 +42,7 @@ static FILES: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| {
     ]
 });
 
-/// Loads a file of this content in every way there is. A model has to draw an image, whatever its
+/// Loads a file of this content through every loader. A model must draw an image, whatever its
 /// weights.
 fn load(name: &str, content: &[u8]) -> Option<Error> {
     let path = FOLDER.path().join(name);
@@ -76,7 +76,7 @@ fn load(name: &str, content: &[u8]) -> Option<Error> {
     }
 }
 
-/// Where the numbers begin.
+/// Offset of the numbers.
 fn numbers(file: &[u8]) -> usize {
     8 + u64::from_le_bytes(file[..8].try_into().unwrap()) as usize
 }
@@ -105,7 +105,7 @@ proptest! {
         load("damaged", &damaged(&FILES[file], &damage));
     }
 
-    /// The length of the header is right again after that, so that it is read.
+    /// The length of the header is corrected afterwards, so that the header is read.
     #[test]
     fn damaged_in_the_header(damage in damage(), file in 0..2_usize) {
         let file = &FILES[file];
@@ -168,72 +168,42 @@ fn tensors_that_deceive() {
     let tensor = |name: &str, shape: &str, start: u64, end: u64| {
         format!(r#""{name}":{{"dtype":"F32","shape":{shape},"data_offsets":[{start},{end}]}}"#)
     };
-    let metadata = metadata();
     let half = 1_u64 << 63;
-    let cases = [
-        // Sizes that overflow, or that the file does not hold.
-        (
-            tensor("a", "[4294967296,4294967296]", 0, 0),
-            0,
-            "does not lie where",
-        ),
-        (
-            tensor("a", &format!("[{half},2]"), 0, 0),
-            0,
-            "does not lie where",
-        ),
+    let a = tensor("a", "[1]", 0, 4);
+    // Sizes that overflow, and offsets that disagree with the shape, overlap or leave a hole.
+    let misplaced = [
+        (tensor("a", "[4294967296,4294967296]", 0, 0), 0),
+        (tensor("a", &format!("[{half},2]"), 0, 0), 0),
+        (tensor("a", "[1]", u64::MAX - 3, u64::MAX), 4),
+        (tensor("a", "[1]", 4, 0), 4),
+        (tensor("a", "[2]", 0, 4), 4),
+        (format!("{a},{}", tensor("b", "[1]", 0, 4)), 4),
+        (format!("{a},{}", tensor("b", "[1]", 8, 12)), 12),
+    ]
+    .map(|(tensors, bytes)| (tensors, bytes, "do not fit its shape"));
+    let unnamed = [
+        tensor(&"a".repeat(100_000), "[1]", 0, 4),
+        tensor("a\u{85}b", "[1]", 0, 4),
+    ]
+    .map(|tensors| (tensors, 4, "not a valid parameter name"));
+    let others = [
         (
             tensor("a", "[1099511627776]", 0, 4 << 40),
             4,
             "announces 4398046511104 bytes",
         ),
         (
-            tensor("a", "[1]", u64::MAX - 3, u64::MAX),
-            4,
-            "does not lie where",
-        ),
-        (tensor("a", "[1]", 4, 0), 4, "does not lie where"),
-        (tensor("a", "[2]", 0, 4), 4, "does not lie where"),
-        // Tensors that overlap, leave a hole, or have the same name.
-        (
-            format!("{},{}", tensor("a", "[1]", 0, 4), tensor("b", "[1]", 0, 4)),
-            4,
-            "does not lie where",
-        ),
-        (
-            format!("{},{}", tensor("a", "[1]", 0, 4), tensor("b", "[1]", 8, 12)),
-            12,
-            "does not lie where",
-        ),
-        (
-            format!("{},{}", tensor("a", "[1]", 0, 4), tensor("a", "[1]", 4, 8)),
+            format!("{a},{}", tensor("a", "[1]", 4, 8)),
             8,
-            "there twice",
+            "two tensors `a`",
         ),
-        // Shapes and types that nothing has.
         (tensor("a", "[1,1,1,1,1]", 0, 4), 4, "at most 4 dimensions"),
         (tensor("a", "[-1]", 0, 4), 4, "invalid value"),
-        (
-            tensor("a", "[1]", 0, 4).replace("F32", "F4"),
-            4,
-            "of a type that no checkpoint has",
-        ),
-        (
-            tensor("a", "[1]", 0, 4).replace("F32", "X"),
-            4,
-            "unknown variant",
-        ),
-        (
-            tensor(&"a".repeat(100_000), "[1]", 0, 4),
-            4,
-            "has no name of a parameter",
-        ),
-        (
-            tensor("a\u{85}b", "[1]", 0, 4),
-            4,
-            "has no name of a parameter",
-        ),
+        (a.replace("F32", "F4"), 4, "which checkpoints do not use"),
+        (a.replace("F32", "X"), 4, "unknown variant"),
     ];
+    let metadata = metadata();
+    let cases = misplaced.into_iter().chain(unnamed).chain(others);
     for (tensors, bytes, reason) in cases {
         let file = with_header(&format!("{{{metadata},{tensors}}}"), bytes);
         let error = load("deceit", &file).unwrap().to_string();
@@ -280,7 +250,7 @@ fn texts_that_deceive() {
     }
 }
 
-/// Many things that are cheap to write and expensive to hold.
+/// Content that is cheap to write and expensive to hold.
 #[test]
 fn headers_of_many_small_things() {
     let metadata = metadata();
@@ -319,7 +289,7 @@ fn headers_of_many_small_things() {
             .contains("more tensors than the size allows"),
         "{error}"
     );
-    // As many as are allowed.
+    // The largest allowed number.
     let error = load("many", &with_header(&repeated(&single, 6_000), 24_000)).unwrap();
     assert!(error.to_string().contains("is missing"), "{error}");
 
@@ -335,7 +305,7 @@ fn headers_of_many_small_things() {
     load("many", &with_header(&shape, 0)).unwrap();
 }
 
-/// A file that is on the disk in a few blocks only, and says it is a terabyte large.
+/// A sparse file that claims a size of a terabyte.
 #[test]
 fn a_file_with_holes() {
     let path = FOLDER.path().join("holes");

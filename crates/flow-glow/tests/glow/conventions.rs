@@ -1,5 +1,5 @@
 //! Models of every convention against the Jacobian from automatic differentiation, in f64, at
-//! random parameters; what the settings mean.
+//! random parameters, and the definitions of the settings.
 
 use candle_core::{DType, Device, Tensor};
 use flow_core::params::ParamStore;
@@ -94,14 +94,14 @@ proptest! {
         };
         let params = ParamStore::new(seed);
         let glow = Glow::new(&config, params.builder(DType::F64, &Device::Cpu)).unwrap();
-        // Maps that can grow without bound leave the numbers of f64 at larger parameters.
+        // Unbounded maps overflow f64 at larger parameters.
         check::randomize(&params, seed, 0.05).unwrap();
         let x = random::normal(seed, (b, 1, 4, 8), DType::F64, &Device::Cpu).unwrap();
         let label = Tensor::new(&[(seed % 3) as u32], &Device::Cpu).unwrap();
         let data = classes.map_or(Data::from(&x), |_| Data::from((&x, &label)));
         let given = glow.conditioned_on(&data).unwrap();
         let whole = given.bijection();
-        // Beyond this too little of the sixteen digits of f64 is left for the bounds below.
+        // Worse conditions leave too few of the sixteen digits of f64 for the bounds below.
         prop_assume!(check::condition(whole, &x).unwrap() < 1e5);
         let y = whole.forward(&x).unwrap().0;
         check::close(&whole.inverse(&y).unwrap(), &x, 1e-9).unwrap();

@@ -1,4 +1,5 @@
-//! Models at their doors: no images give no results, and what does not fit is refused in one line.
+//! Argument checks of models: empty batches give empty results, and misfits are refused in one
+//! line.
 
 use candle_core::{DType, Device, Tensor};
 use flow_core::ops::Precision;

@@ -1,4 +1,4 @@
-//! Latents far from 0: images that are finite, and never pixels of what is no number.
+//! Latents far from 0: their images are finite, and NaN never becomes a pixel.
 
 use candle_core::{DType, Device, Tensor};
 use flow_core::finite_rows;
@@ -50,7 +50,7 @@ fn kinds() -> Vec<GlowConfig> {
     kinds
 }
 
-/// A model of parameters drawn at random, large enough to expand.
+/// A model with random parameters, large enough to expand.
 fn model(config: &GlowConfig, dtype: DType) -> Glow {
     let store = ParamStore::new(1);
     let glow = Glow::new(config, store.builder(dtype, &Device::Cpu)).unwrap();
@@ -66,6 +66,19 @@ fn bits(x: &Tensor) -> Vec<u64> {
         .into_iter()
         .map(f64::to_bits)
         .collect()
+}
+
+/// `z` of five images with three of them moved `far`: the second in one number, the fourth in all
+/// of one sign, the last in all, with their own signs.
+fn move_far(z: &Tensor, far: f64) -> candle_core::Result<Tensor> {
+    let row = |i| z.narrow(0, i, 1);
+    let ones = row(1)?.ones_like()?;
+    let all = (&ones * far)?;
+    let place = Tensor::arange(0_u32, ones.elem_count() as u32, &Device::Cpu)?;
+    let is_first = place.eq(0_u32)?.reshape(ones.shape())?;
+    let one = is_first.where_cond(&all, &ones.zeros_like()?)?;
+    let signed = row(4)?.gt(0.0)?.where_cond(&all, &all.neg()?)?;
+    Tensor::cat(&[row(0)?, one, row(2)?, all, signed], 0)
 }
 
 #[test]
@@ -88,23 +101,7 @@ fn far_latents_decode_to_finite_images_and_leave_others_alone() {
             f32::MAX.into()
         };
         for far in [1e10, 1e30, -1e30, largest, f64::INFINITY] {
-            // The second image is far in one number, the fourth in all of one sign, the last in
-            // all.
-            let spread = |z: &Tensor| {
-                let mut rows: Vec<_> = (0..5).map(|i| z.narrow(0, i, 1).unwrap()).collect();
-                let ones = rows[1].ones_like().unwrap();
-                let all = (&ones * far).unwrap();
-                let place = Tensor::arange(0_u32, ones.elem_count() as u32, &Device::Cpu).unwrap();
-                let is_first = place.eq(0_u32).unwrap().reshape(ones.shape()).unwrap();
-                rows[1] = is_first
-                    .where_cond(&all, &ones.zeros_like().unwrap())
-                    .unwrap();
-                let is_positive = rows[4].gt(0.0).unwrap();
-                rows[4] = is_positive.where_cond(&all, &all.neg().unwrap()).unwrap();
-                rows[3] = all;
-                Tensor::cat(&rows, 0).unwrap()
-            };
-            let latents = Latents(near.0.iter().map(spread).collect());
+            let latents = Latents(near.0.iter().map(|z| move_far(z, far).unwrap()).collect());
             let decoded = glow.decode_latents(&latents).unwrap();
             assert_eq!(
                 finite_rows(&decoded).unwrap(),
@@ -155,7 +152,7 @@ fn temperatures_that_are_none_are_refused() {
     let glow = model(&kinds()[0], DType::F32);
     for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.1] {
         let error = glow.at_temperature(bad).err().unwrap();
-        let expected = format!("a temperature is 0 or more and finite, not {bad}");
+        let expected = format!("a temperature must be 0 or more and finite, not {bad}");
         assert_eq!(error.to_string(), expected);
     }
 }

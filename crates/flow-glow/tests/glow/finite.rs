@@ -1,4 +1,4 @@
-//! Files with numbers that are not finite, or with a matrix that has no inverse: refused by name.
+//! Files with NaN or infinity, or with a singular matrix: refused by name.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -32,7 +32,7 @@ fn parameters(config: &GlowConfig) -> BTreeMap<String, Tensor> {
     tensors.collect()
 }
 
-/// Where the numbers of each tensor of a safetensors file begin, by name.
+/// Offsets of the numbers of each tensor of a safetensors file, by name.
 fn places(file: &[u8]) -> BTreeMap<String, usize> {
     let length = 8 + u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
     let header: serde_json::Value = serde_json::from_slice(&file[8..length]).unwrap();
@@ -82,7 +82,7 @@ fn a_file_with_a_number_that_is_not_finite_is_refused_whatever_tensor_holds_it()
             tried += 1;
         }
     }
-    // Weights, average and two moments of each parameter, but for those that do not move.
+    // Weights, average and two moments of each trained parameter.
     assert!(tried > 4 * parameters(&config).len(), "{tried}");
 }
 

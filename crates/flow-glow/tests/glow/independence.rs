@@ -1,5 +1,5 @@
-//! Images of a batch do not see each other: every function of a model, every form and precision,
-//! odd and even sizes.
+//! Independence of the images of a batch: every function of a model, every form and precision, odd
+//! and even sizes.
 
 use candle_core::{DType, Device, Error, Result, Tensor};
 use flow_core::ops::Precision;
@@ -8,8 +8,7 @@ use flow_core::train::Data;
 use flow_core::{Bijection, check, device, random};
 use flow_glow::{Coupling, Dequantization, Glow, GlowConfig, ImageShape, ScaleMap};
 
-/// Images in a batch; two have to share the group of images that a coupling network takes at a
-/// time.
+/// Images in a batch; at least two share a group of the coupling network.
 const BATCH: usize = 3;
 
 fn configs() -> Vec<GlowConfig> {
@@ -54,7 +53,7 @@ fn check_model(glow: &Glow) -> Result<()> {
     let shape = (BATCH, channels, height, width);
     let dtype = glow.dtype();
     let x = random::normal(1, shape, dtype, &Device::Cpu)?;
-    // The same for all images, so that one has it alone too.
+    // One row serves all images, and serves one alone too.
     let label = Tensor::new(&[1_u32], &Device::Cpu)?;
     let data = config
         .classes
@@ -79,7 +78,7 @@ fn check_model(glow: &Glow) -> Result<()> {
     let pixels = (pixels * 255.0)?.to_dtype(DType::U8)?;
     let encode = |pixels: &Tensor| Ok(wrap(given.encode_images(pixels))?.0);
     check::independent_rows(encode, &pixels)?;
-    // Noise is drawn by place, so an image keeps its own.
+    // Noise is drawn by position, so an image keeps its own.
     let bits = |pixels: &Tensor| wrap(given.bits_per_dim(pixels, 3));
     let expected = bits(&pixels)?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
     for row in 0..BATCH {

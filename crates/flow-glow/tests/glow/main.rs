@@ -1,4 +1,4 @@
-//! The model, its training and its checkpoints, as users of the library meet them.
+//! Integration tests of the model, its training and its checkpoints.
 
 #![allow(clippy::unwrap_used)]
 

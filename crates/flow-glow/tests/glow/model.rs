@@ -72,7 +72,7 @@ impl Kind {
         }
     }
 
-    /// Images with a random condition of them all.
+    /// Images with a random condition each.
     fn data(self, x: &Tensor, seed: u64) -> Data {
         match self {
             Self::None => Data::from(x),
@@ -102,8 +102,8 @@ fn image(seed: u64, batch: usize, shape: ImageShape) -> Tensor {
     random::normal(seed, shape, DType::F64, &Device::Cpu).unwrap()
 }
 
-/// Of the sixteen digits of f64, a flow of this condition leaves the ten that the bounds ask for,
-/// with one to spare. One random flow in ten is worse, and some have no inverse left at all.
+/// Largest condition number. It leaves eleven of the sixteen digits of f64, one more than the
+/// bounds need. One random flow in ten is worse, and some are singular.
 const WORST_CONDITION: f64 = 1e5;
 
 proptest! {
@@ -141,7 +141,7 @@ proptest! {
         b in 1_usize..=3, c in 1_usize..=2, levels in 1_usize..=3, h in 1_usize..=2, w in 1_usize..=2,
         kind in kinds_of_condition(), seed: u64,
     ) {
-        // Three levels of two colours at 16×8 would be a Jacobian of 256 dimensions.
+        // Three levels of two colours at 16×8 would have a Jacobian of 256 dimensions.
         let (h, w) = if levels == 3 { (1, 1) } else { (h, w) };
         let shape = ImageShape::new(c, h << levels, w << levels);
         let config = kind.of(config(shape, levels, coupling, scale_map));
@@ -256,90 +256,80 @@ fn temperature_scales_every_level_and_seeds_repeat() {
     for (full, half) in latents(1.0).iter().zip(&latents(0.5)) {
         check::close(&(full * 0.5).unwrap(), half, 1e-9).unwrap();
     }
-    // More than one batch of decoding gives the same draws.
+    // Several runs of decoding give the same draws.
     let many = glow.sample(130, 7).unwrap();
     assert_eq!(many.dims(), [130, 1, 8, 8]);
     check::close(&glow.sample(130, 7).unwrap(), &many, 0.0).unwrap();
+}
+
+/// Configurations of 8×8 images with every number of bits and every preprocessing.
+fn pixel_configurations() -> impl Iterator<Item = GlowConfig> {
+    (1..=8).flat_map(|bits| {
+        // The counts of the values are high, zero and low.
+        let counts = std::array::from_fn(|v| [1 << 20, 0, 3][v % 3]);
+        [
+            Preprocessing::Centered,
+            Preprocessing::Unit,
+            Preprocessing::Logit { alpha: 0.01 },
+            Preprocessing::equalized(&counts, bits),
+        ]
+        .map(|preprocessing| GlowConfig {
+            bits,
+            preprocessing,
+            ..GlowConfig::small(ImageShape::new(1, 8, 8))
+        })
+    })
+}
+
+/// ln|dx/dp| of the preprocessing at `x`, the dequantised `images`.
+fn log_slopes(config: &GlowConfig, images: &Tensor, x: &Tensor) -> candle_core::Result<Tensor> {
+    let logit = || {
+        let p = (x.neg()?.exp()? + 1.0)?.recip()?;
+        (&p * (1.0 - &p)?)?.log()?.neg()
+    };
+    match &config.preprocessing {
+        Preprocessing::Centered | Preprocessing::Unit => x.zeros_like(),
+        Preprocessing::Logit { alpha } => logit()? + (1.0 - 2.0 * alpha).ln(),
+        // The slope of a logit everywhere, times that of the linear piece of the pixel value.
+        Preprocessing::Equalized { shares } => {
+            let margin = 1e-5;
+            let values = images.flatten_all()?.to_vec1::<u8>()?;
+            let pieces = values.iter().map(|&value| {
+                let share = shares[usize::from(value >> (8 - config.bits))];
+                (share * shares.len() as f64 * (1.0 - 2.0 * margin)).ln()
+            });
+            Tensor::from_iter(pieces, &Device::Cpu)?.reshape(x.shape())? + logit()?
+        }
+    }
 }
 
 #[test]
 fn pixels_survive_quantisation_and_the_bound_counts_every_term() {
     let pixels: Vec<u8> = (0..=255).collect();
     let images = Tensor::from_vec(pixels, (4, 1, 8, 8), &Device::Cpu).unwrap();
-    for bits in 1..=8 {
-        for preprocessing in [
-            Preprocessing::Centered,
-            Preprocessing::Unit,
-            Preprocessing::Logit { alpha: 0.01 },
-            // Some values are frequent, some occur never.
-            Preprocessing::equalized(&std::array::from_fn(|v| [1 << 20, 0, 3][v % 3]), bits),
-        ] {
-            let config = GlowConfig {
-                bits,
-                preprocessing: preprocessing.clone(),
-                ..GlowConfig::small(ImageShape::new(1, 8, 8))
-            };
-            let params = ParamStore::new(0);
-            let glow = Glow::new(&config, params.builder(DType::F64, &Device::Cpu)).unwrap();
-            let requantise = |images: &Tensor| {
-                let (x, _) = glow.dequantize(images, 1).unwrap();
-                flow_glow::quantize::quantize(&config, &x).unwrap()
-            };
-            let once = requantise(&images);
-            check::close(&requantise(&once), &once, 0.0).unwrap();
-            if bits == 8 {
-                check::close(&once, &images, 0.0).unwrap();
-            }
-            // A uniform density over [0, 1)^D says `bits` bits a dimension: ln p(x) = −Σ ln|dx/dp|.
-            let (x, offset) = glow.dequantize(&images, 1).unwrap();
-            let slopes = match &preprocessing {
-                Preprocessing::Centered | Preprocessing::Unit => x.zeros_like().unwrap(),
-                Preprocessing::Logit { alpha } => {
-                    let p = (x.neg().unwrap().exp().unwrap() + 1.0)
-                        .unwrap()
-                        .recip()
-                        .unwrap();
-                    let slope = (&p * (1.0 - &p).unwrap()).unwrap().log().unwrap();
-                    (slope.neg().unwrap() + (1.0 - 2.0 * alpha).ln()).unwrap()
-                }
-                // The slope of a logit everywhere, times that of one straight piece for each value.
-                Preprocessing::Equalized { shares } => {
-                    let margin = 1e-5;
-                    let p = (x.neg().unwrap().exp().unwrap() + 1.0)
-                        .unwrap()
-                        .recip()
-                        .unwrap();
-                    let slope = (&p * (1.0 - &p).unwrap()).unwrap().log().unwrap();
-                    let values = images.flatten_all().unwrap().to_vec1::<u8>().unwrap();
-                    let pieces = values.iter().map(|&value| {
-                        let share = shares[usize::from(value >> (8 - bits))];
-                        (share * shares.len() as f64 * (1.0 - 2.0 * margin)).ln()
-                    });
-                    let pieces = pieces.collect::<Vec<_>>();
-                    (Tensor::from_vec(pieces, x.shape(), &Device::Cpu).unwrap() - slope).unwrap()
-                }
-            };
-            let uniform = slopes
-                .flatten_from(1)
-                .unwrap()
-                .sum(1)
-                .unwrap()
-                .neg()
-                .unwrap();
-            let total = (uniform + offset).unwrap();
-            let bits_per_dim = flow_glow::quantize::bits_per_dim(&config, &total).unwrap();
-            check::close(
-                &bits_per_dim,
-                &Tensor::full(f64::from(bits), 4, &Device::Cpu).unwrap(),
-                1e-12,
-            )
-            .unwrap();
+    for config in pixel_configurations() {
+        let params = ParamStore::new(0);
+        let glow = Glow::new(&config, params.builder(DType::F64, &Device::Cpu)).unwrap();
+        let requantise = |images: &Tensor| {
+            let (x, _) = glow.dequantize(images, 1).unwrap();
+            flow_glow::quantize::quantize(&config, &x).unwrap()
+        };
+        let once = requantise(&images);
+        check::close(&requantise(&once), &once, 0.0).unwrap();
+        if config.bits == 8 {
+            check::close(&once, &images, 0.0).unwrap();
         }
+        // A uniform density over [0, 1)^D gives `bits` bits a dimension: ln p(x) = −Σ ln|dx/dp|.
+        let (x, offset) = glow.dequantize(&images, 1).unwrap();
+        let slopes = log_slopes(&config, &images, &x).unwrap();
+        let sums = slopes.flatten_from(1).unwrap().sum(1).unwrap();
+        let total = (offset - sums).unwrap();
+        let bits_per_dim = flow_glow::quantize::bits_per_dim(&config, &total).unwrap();
+        let expected = Tensor::full(f64::from(config.bits), 4, &Device::Cpu).unwrap();
+        check::close(&bits_per_dim, &expected, 1e-12).unwrap();
     }
 }
 
-/// A model of numbers gives each image the density and the draws of its own, seen by the priors
-/// alone or by the networks too; a condition is refused, not ignored or made up.
 #[test]
 fn numbers_condition_a_model() {
     let shape = ImageShape::new(1, 8, 8);
@@ -379,7 +369,7 @@ fn numbers_condition_a_model() {
     }
 }
 
-/// Names are an interface: they are in every checkpoint.
+/// Names are an interface: every checkpoint contains them.
 #[test]
 fn parameter_names() {
     let config = GlowConfig {
@@ -432,72 +422,42 @@ fn parameter_names() {
 
 #[test]
 fn configurations_that_cannot_be_are_refused() {
+    let equalized = |shares| Preprocessing::Equalized { shares };
     let small = GlowConfig::small(ImageShape::new(1, 28, 28));
-    let refusal = |config: GlowConfig| config.validate().unwrap_err().to_string();
-    assert!(
-        refusal(GlowConfig {
-            levels: 3,
-            ..small.clone()
-        })
-        .contains("1 to 2 are possible")
+    let refuse = |change: &dyn Fn(&mut GlowConfig), reason: &str| {
+        let mut config = small.clone();
+        change(&mut config);
+        let error = config.validate().unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+    };
+    refuse(&|config| config.levels = 3, "1 to 2 are possible");
+    refuse(&|config| config.bits = 9, "bits is 9");
+    refuse(&|config| config.width = 0, "width is 0");
+    refuse(&|config| config.classes = Some(0), "classes is 0");
+    refuse(
+        &|config| {
+            config.dequantization = Dequantization::Variational { steps: 4, width: 0 };
+        },
+        "width of the dequantization is 0",
     );
-    assert!(
-        refusal(GlowConfig {
-            bits: 9,
-            ..small.clone()
-        })
-        .contains("bits is 9")
-    );
-    assert!(
-        refusal(GlowConfig {
-            width: 0,
-            ..small.clone()
-        })
-        .contains("width is 0")
-    );
-    assert!(
-        refusal(GlowConfig {
-            classes: Some(0),
-            ..small.clone()
-        })
-        .contains("classes is 0")
-    );
-    let dequantization = Dequantization::Variational { steps: 4, width: 0 };
-    assert!(
-        refusal(GlowConfig {
-            dequantization,
-            ..small.clone()
-        })
-        .contains("width of the dequantization is 0")
-    );
-    let nan = Preprocessing::Logit { alpha: f64::NAN };
-    assert!(
-        refusal(GlowConfig {
-            preprocessing: nan,
-            ..small.clone()
-        })
-        .contains("alpha")
+    refuse(
+        &|config| config.preprocessing = Preprocessing::Logit { alpha: f64::NAN },
+        "alpha of the logit is NaN",
     );
     for (shares, reason) in [
-        (vec![0.5; 2], "shares for 2 pixel values"),
+        (vec![0.5; 2], "has 2 shares"),
         (vec![f64::NAN; 256], "must lie between"),
-        (vec![1.0; 256], "come to 256"),
+        (vec![1.0; 256], "sum to 256"),
     ] {
-        let config = GlowConfig {
-            preprocessing: Preprocessing::Equalized { shares },
-            ..small.clone()
-        };
-        assert!(refusal(config).contains(reason));
+        refuse(
+            &|config| config.preprocessing = equalized(shares.clone()),
+            reason,
+        );
     }
-    let unbounded = ScaleMap::ExpTanh {
-        bound: f64::INFINITY,
-    };
-    assert!(
-        refusal(GlowConfig {
-            scale_map: unbounded,
-            ..small
-        })
-        .contains("bound")
+    let bound = f64::INFINITY;
+    refuse(
+        &|config| config.scale_map = ScaleMap::ExpTanh { bound },
+        "bound of the scale map is inf",
     );
     assert_eq!(GlowConfig::paper(ImageShape::new(3, 32, 32)).levels, 3);
     assert_eq!(GlowConfig::paper(ImageShape::new(1, 28, 28)).levels, 2);

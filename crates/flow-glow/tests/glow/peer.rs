@@ -1,4 +1,4 @@
-//! Which models another program has.
+//! Support of other programs for models.
 
 use flow_glow::{Coupling, GlowConfig, ImageShape, Peer, Setting};
 

@@ -1,4 +1,4 @@
-//! The exact JSON of configurations and settings: what stands in the headers of all checkpoints.
+//! The exact JSON of configurations and settings, as in the headers of all checkpoints.
 
 use flow_core::train::Memory;
 use flow_core::train::{Optimization, Optimizer, Schedule};
@@ -114,7 +114,7 @@ fn names_are_written_as_ever() {
     same(Preprocessing::Unit, "\"unit\"");
 }
 
-/// Fields that came later may be missing; names that no version wrote are refused.
+/// Later fields may be missing; names that no version wrote are refused.
 #[test]
 fn files_of_before_are_read() {
     let settings = serde_json::from_str::<TrainSettings>(

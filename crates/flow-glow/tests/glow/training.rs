@@ -1,4 +1,4 @@
-//! Training: it learns, repeats, stops and goes on; and what a checkpoint must be to be loaded.
+//! Training: learning, determinism, stopping and resuming, and the checks of a checkpoint.
 
 use candle_core::{DType, Device, Tensor, Var};
 use flow_core::train::Memory;
@@ -8,6 +8,7 @@ use flow_glow::{
     Checkpoint, Conventions, Dequantization, Error, Fault, Glow, GlowConfig, ImageShape,
     Preprocessing, PriorForm, Shard, TrainSettings, Trainer, UnsoundInversion,
 };
+use std::collections::BTreeMap;
 use std::path::Path;
 
 fn config() -> GlowConfig {
@@ -106,7 +107,7 @@ fn a_few_steps_reduce_the_loss_and_the_average_follows() {
     }
 }
 
-/// Mean −ln p(class | image) of images that training has not seen, in nats.
+/// Mean −ln p(class | image) of unseen images, in nats.
 fn cross_entropy(model: &Glow) -> f32 {
     let (images, labels) = batch(999);
     let (x, _) = model.dequantize(&images, 1).unwrap();
@@ -117,7 +118,7 @@ fn cross_entropy(model: &Glow) -> f32 {
 
 #[test]
 fn a_model_with_classes_learns_to_tell_them_apart() {
-    // By where discs are, they would be told apart at once.
+    // Positions would separate the classes at once.
     let config = GlowConfig {
         conventions: Conventions {
             top_prior: PriorForm::Channel,
@@ -153,7 +154,7 @@ fn a_gradient_by_inversion_tells_classes_apart_too() {
     assert_same_by_inversion(&mut trainer);
 }
 
-/// Gradients from kept activations and by inversion, relative to the largest number in each.
+/// Gradients from stored activations and by inversion, relative to the largest number in each.
 fn assert_same_by_inversion(trainer: &mut Trainer) {
     let (images, labels) = batch(20);
     let plain = trainer.gradient((&images, &labels)).unwrap();
@@ -185,7 +186,7 @@ fn with_learned_noise() -> GlowConfig {
 fn noise_is_learned_with_the_model_and_comes_back_with_it() {
     let mut trainer = fresh_of(&with_learned_noise(), settings());
     let mut even = fresh(settings());
-    // As long as it is not trained, the noise is even.
+    // Untrained noise is uniform.
     assert!(
         (bits_per_dim(&trainer.model().unwrap()) - bits_per_dim(&even.model().unwrap())).abs()
             < 1e-4
@@ -254,7 +255,8 @@ fn the_same_seed_gives_the_same_file_and_resuming_changes_nothing() {
     );
 }
 
-/// Trains through rollbacks, as a caller would, until `steps` are done; the last one undone.
+/// Trains through rollbacks, as a caller would, until `steps` are done; returns the last undone
+/// one.
 fn train_through(trainer: &mut Trainer, steps: u64) -> Option<u64> {
     let mut undone = None;
     while trainer.progress.step < steps {
@@ -290,7 +292,7 @@ fn diverges_now_and_then_and_resumes(memory: Memory) {
     whole.notes = serde_json::json!({"left": [0.1 + 0.2, "by the caller"]});
     let mut parts = fresh(settings);
     parts.notes = whole.notes.clone();
-    // Where the last good state, average and moments are must not matter.
+    // The place of the last good state, average and moments must not matter.
     parts.keep_on_disk(folder.path()).unwrap();
     let mut undone = Vec::new();
     for stop in [1, 2, 30, 99, 101, 150, 260, 300] {
@@ -306,7 +308,7 @@ fn diverges_now_and_then_and_resumes(memory: Memory) {
         parts.keep_on_disk(folder.path()).unwrap();
         assert_eq!(parts.notes, whole.notes);
     }
-    // Both while the fresh model was the state to go back to, and later.
+    // Rollbacks to the fresh model as well as to later states.
     assert!(
         undone.first() < Some(&100) && undone.last() > Some(&130),
         "{undone:?}"
@@ -345,7 +347,8 @@ fn going_back_restores_everything_but_the_learning_rate() {
     trainer.roll_back().unwrap();
     let back = tensors(&trainer);
     let at = states.iter().position(|state| *state == back).unwrap();
-    // The state of a hundred updates or two, and some more as the loss had to be a usual one.
+    // The state after one or two hundred updates, and a few more, because the loss must be a usual
+    // one.
     assert!((200..230).contains(&at), "{at}");
     assert_eq!(
         (trainer.progress.step, trainer.progress.rollbacks),
@@ -357,8 +360,8 @@ fn going_back_restores_everything_but_the_learning_rate() {
     assert_eq!(report.learning_rate.to_bits(), (0.5 * rates[at]).to_bits());
 }
 
-/// Neither saving nor the last good state needs memory for more than a few tensors; nor, where
-/// training takes constant memory, do average and moments.
+/// Saving and the last good state need memory for a few tensors at most. With constant memory, so
+/// do average and moments.
 #[test]
 fn a_state_is_saved_and_kept_piece_by_piece() {
     let folder = tempfile::tempdir().unwrap();
@@ -387,10 +390,10 @@ fn a_state_is_saved_and_kept_piece_by_piece() {
         assert!(saved < size / 8, "{saved} for {size}");
         kept.bytes_max as f64 / parameters as f64
     };
-    // In memory, both moments are made; weights and average of the good state would come to them.
+    // In memory are both moments, and with the good state weights and average too.
     let plain = kept(Memory::Plain);
     assert!((2.0..3.0).contains(&plain), "{plain}");
-    // Of the largest parameter, a few copies.
+    // A few copies of the largest parameter.
     let constant = kept(Memory::Constant);
     assert!(constant < 1.0, "{constant}");
 }
@@ -497,12 +500,6 @@ fn what_is_not_a_checkpoint_is_refused_by_name_and_reason() {
     let trainer = fresh(settings());
     trainer.save_model(&file("model")).unwrap();
     trainer.save_training(&file("training")).unwrap();
-    let refusal = |path: &Path| {
-        Checkpoint::load(path, &Device::Cpu)
-            .err()
-            .unwrap()
-            .to_string()
-    };
 
     assert!(refusal(&file("nowhere")).contains("cannot read"));
     std::fs::write(file("text"), "not a checkpoint").unwrap();
@@ -513,64 +510,67 @@ fn what_is_not_a_checkpoint_is_refused_by_name_and_reason() {
         .unwrap()
         .to_string();
     assert!(error.contains("`training.safetensors`"), "{error}");
-
-    // The same file with one thing changed.
     let bytes = std::fs::read(file("model")).unwrap();
-    let (_, metadata) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
-    let header = metadata.metadata().as_ref().unwrap()["flow"].clone();
-    let rewrite = |name: &str, header: &str, change: fn(&mut Vec<(String, Tensor)>)| {
-        let mut tensors: Vec<_> = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)
-            .unwrap()
-            .into_iter()
-            .collect();
-        tensors.sort_by(|a, b| a.0.cmp(&b.0));
-        change(&mut tensors);
-        let metadata = [("flow".to_owned(), header.to_owned())]
-            .into_iter()
-            .collect();
-        std::fs::write(
-            file(name),
-            safetensors::serialize(tensors, Some(metadata)).unwrap(),
-        )
-        .unwrap();
-        refusal(&file(name))
-    };
-    let missing = rewrite("missing", &header, |tensors| drop(tensors.remove(0)));
-    assert!(
-        missing.contains("`levels.0.split.conv.bias` is missing"),
-        "{missing}"
-    );
-    let extra = rewrite("extra", &header, |tensors| {
-        tensors.push(("extra".into(), tensors[0].1.clone()));
-    });
-    assert!(extra.contains("`extra` does not belong"), "{extra}");
-    let shape = rewrite("shape", &header, |tensors| {
-        tensors[0].1 = tensors[0].1.unsqueeze(0).unwrap();
-    });
-    assert!(
-        shape.contains("`levels.0.split.conv.bias` has shape"),
-        "{shape}"
-    );
-    let dtype = rewrite("dtype", &header, |tensors| {
-        tensors[0].1 = tensors[0].1.to_dtype(DType::F64).unwrap();
-    });
-    assert!(dtype.contains("F64"), "{dtype}");
-    let version = rewrite(
-        "version",
-        &header.replace("\"version\":2", "\"version\":99"),
-        |_| (),
-    );
-    assert!(version.contains("version 99"), "{version}");
-    let steps = rewrite(
-        "steps",
-        &header.replace("\"steps\":2", "\"steps\":3"),
-        |_| (),
-    );
-    assert!(steps.contains("is missing"), "{steps}");
-    let broken = rewrite("broken", "{", |_| ());
-    assert!(broken.contains("header cannot be read"), "{broken}");
     std::fs::write(file("cut"), &bytes[..bytes.len() / 2]).unwrap();
     assert!(refusal(&file("cut")).contains("not a safetensors file"));
+}
+
+type Change = fn(&mut Vec<(String, Tensor)>);
+
+fn refusal(path: &Path) -> String {
+    let error = Checkpoint::load(path, &Device::Cpu).err().unwrap();
+    error.to_string()
+}
+
+#[test]
+fn a_checkpoint_with_one_thing_changed_is_refused_by_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model");
+    fresh(settings()).save_model(&path).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    let (_, metadata) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+    let header = metadata.metadata().as_ref().unwrap()["flow"].clone();
+    let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu).unwrap();
+    let tensors = tensors.into_iter().collect::<BTreeMap<_, _>>();
+    let refuse = |header: String, tensors: Vec<_>, reason: &str| {
+        let metadata = [("flow".to_owned(), header)].into_iter().collect();
+        let bytes = safetensors::serialize(tensors, Some(metadata)).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+        let error = refusal(&path);
+        assert!(error.contains(reason), "{error}");
+    };
+
+    let changes: [(Change, &str); 4] = [
+        (
+            |tensors| drop(tensors.remove(0)),
+            "`levels.0.split.conv.bias` is missing",
+        ),
+        (
+            |tensors| tensors.push(("extra".into(), tensors[0].1.clone())),
+            "`extra` does not belong",
+        ),
+        (
+            |tensors| tensors[0].1 = tensors[0].1.unsqueeze(0).unwrap(),
+            "`levels.0.split.conv.bias` has shape",
+        ),
+        (
+            |tensors| tensors[0].1 = tensors[0].1.to_dtype(DType::F64).unwrap(),
+            "F64",
+        ),
+    ];
+    let unchanged = || tensors.clone().into_iter().collect::<Vec<_>>();
+    for (change, reason) in changes {
+        let mut changed = unchanged();
+        change(&mut changed);
+        refuse(header.clone(), changed, reason);
+    }
+    for (old, new, reason) in [
+        ("\"version\":2", "\"version\":99", "version 99"),
+        ("\"steps\":2", "\"steps\":3", "is missing"),
+        (header.as_str(), "{", "header cannot be read"),
+    ] {
+        refuse(header.replace(old, new), unchanged(), reason);
+    }
 }
 
 /// A trained model without classes, on disk and back.
@@ -589,6 +589,11 @@ fn without_classes(folder: &Path) -> Checkpoint {
     Checkpoint::load(&path, &Device::Cpu).unwrap()
 }
 
+fn begin(checkpoint: &Checkpoint, config: &GlowConfig) -> flow_glow::Result<Trainer> {
+    let mut trainer = Trainer::new(config, settings(), "discs", &Device::Cpu)?;
+    trainer.begin_with(checkpoint, "source").map(|()| trainer)
+}
+
 #[test]
 fn a_training_begins_with_the_weights_of_a_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
@@ -602,14 +607,11 @@ fn a_training_begins_with_the_weights_of_a_checkpoint() {
         bits.to_vec1::<f32>().unwrap()
     };
     let expected = bits(&checkpoint.model, &plain);
-    let begun = |config: &GlowConfig| {
-        let mut trainer = Trainer::new(config, settings(), "discs", &Device::Cpu).unwrap();
-        trainer.begin_with(&checkpoint, "source").map(|()| trainer)
-    };
+    let begun = |config| begin(&checkpoint, config);
     let source = &checkpoint.header.model;
     let same = begun(source).unwrap().model().unwrap();
     assert_eq!(bits(&same, &plain), expected);
-    // Every class begins with the prior that all images had, to the bit.
+    // Every class begins with the checkpoint's prior, to the bit.
     let classes = GlowConfig {
         classes: Some(2),
         ..source.clone()
@@ -625,7 +627,7 @@ fn a_training_begins_with_the_weights_of_a_checkpoint() {
         assert!((actual - expected).abs() < 1e-4, "{actual} {expected}");
     }
 
-    // It learns, and remembers where it began.
+    // It learns, and keeps a record of its origin.
     for step in 20..60 {
         let (images, labels) = batch(step);
         told.step((&images, &labels), 0.0).unwrap();
@@ -646,33 +648,32 @@ fn a_training_begins_with_the_weights_of_a_checkpoint() {
         ("source", "discs")
     );
     assert_eq!(origin.steps, Some(20));
+}
 
-    for other in [
-        GlowConfig {
-            width: 9,
-            ..source.clone()
-        },
-        GlowConfig {
-            steps: 3,
-            ..source.clone()
-        },
-        GlowConfig {
-            bits: 5,
-            ..source.clone()
-        },
-    ] {
-        let error = begun(&other).err().unwrap().to_string();
-        assert!(error.contains("a model of another form"), "{error}");
+#[test]
+fn a_training_cannot_begin_with_the_weights_of_another_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoint = without_classes(folder.path());
+    let changes: [fn(&mut GlowConfig); 3] = [
+        |config| config.width = 9,
+        |config| config.steps = 3,
+        |config| config.bits = 5,
+    ];
+    for change in changes {
+        let mut config = checkpoint.header.model.clone();
+        change(&mut config);
+        let error = begin(&checkpoint, &config).err().unwrap().to_string();
+        assert!(error.contains("its configuration differs"), "{error}");
     }
 }
 
-/// Latents of white pixels overflow when they are squared, and of black ones do not.
+/// Squares of latents overflow for white pixels, and not for black ones.
 #[test]
 fn the_images_that_give_no_finite_loss_are_found() {
     let folder = tempfile::tempdir().unwrap();
     let checkpoint = without_classes(folder.path());
     let config = &checkpoint.header.model;
-    // White becomes 6·10¹⁹, black less than 3·10¹⁷, and nothing else moves.
+    // White becomes 6·10¹⁹, black less than 3·10¹⁷, and all else is unchanged.
     let weight = |(name, var): (String, Var)| {
         let value = match name.as_str() {
             "levels.0.steps.0.actnorm.log_scale" => var.affine(0.0, 45.5),
@@ -703,7 +704,7 @@ fn the_images_that_give_no_finite_loss_are_found() {
     };
     assert_eq!(found(&trainer, &images), Some(fault));
     assert!(trainer.gradient(&images).is_err());
-    // Black ones have a loss, whose gradient overflows.
+    // Black images have a loss, but its gradient overflows.
     let black = found(&trainer, &images.narrow(0, 4, 7).unwrap());
     assert!(matches!(black, Some(Fault::Gradient(_))), "{black:?}");
 

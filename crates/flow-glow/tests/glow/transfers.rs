@@ -1,5 +1,5 @@
-//! What a training step does on an accelerator, rehearsed on the processor: how often it copies
-//! between the two, and that it computes the same.
+//! Copies of a training step between host and accelerator, rehearsed on the CPU, and equality of
+//! its results.
 
 use candle_core::{DType, Device, Tensor};
 use flow_core::train::Memory;
@@ -33,9 +33,9 @@ fn trainer(config: &GlowConfig, memory: Memory) -> Trainer {
     trainer
 }
 
-/// The copies of a step. The first one may tell the device what it is told once.
+/// The copies of a step. The first step may copy constants to the device.
 fn copies_of_a_step(config: &GlowConfig, memory: Memory) -> Copies {
-    // Made before, as drawing them counts too.
+    // Drawn before, because drawing counts too.
     let images = images();
     device::rehearse(|| {
         let mut trainer = trainer(config, memory);
@@ -50,7 +50,7 @@ fn copies_of_a_step(config: &GlowConfig, memory: Memory) -> Copies {
     })
 }
 
-/// Noise goes there, the loss and the norm of the gradient come back, however deep the model is.
+/// Noise goes to the device; the loss and the gradient norm come back, at any depth.
 #[test]
 fn a_step_makes_three_copies() {
     let three = Copies {
@@ -68,7 +68,7 @@ fn a_step_makes_three_copies() {
         ..config(1)
     };
     assert_eq!(copies_of_a_step(&learned, Memory::Plain), three);
-    // And the tables of the map of pixel values, for the noise and for what it fills.
+    // Also the tables of the equalisation, for the noise and for the preprocessing.
     let equalized = GlowConfig {
         preprocessing: Preprocessing::equalized(&[1; 256], 8),
         ..learned
@@ -80,8 +80,8 @@ fn a_step_makes_three_copies() {
     assert_eq!(copies_of_a_step(&equalized, Memory::Plain), with_tables);
 }
 
-/// By inversion also the matrix and the bias of every step's channel map, which the host inverts,
-/// and how far each level was off.
+/// By inversion also the matrix and bias of every step's channel map, which the host inverts, and
+/// the error of each level.
 #[test]
 fn inversion_copies_the_channel_maps_too() {
     for steps in [1, 3] {
@@ -119,7 +119,7 @@ fn nothing_is_copied_on_the_processor() {
     assert_eq!(transfer::copies(), Copies::default());
 }
 
-/// Composed forms and one run in place of fused ones and several, with the same noise.
+/// Composed forms in one run replace fused forms in several, with the same noise.
 #[test]
 fn training_takes_the_same_course() {
     let config = config(3);

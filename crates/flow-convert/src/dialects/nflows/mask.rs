@@ -66,7 +66,7 @@ const PATTERNS: [Passing; 4] = [
     Passing::Odd,
 ];
 
-/// The channels in the order of the coupling of a step: those that pass first.
+/// The channels in the order of the coupling of a step: the passing ones first.
 pub(super) fn step_order(conventions: &Conventions, step: usize, channels: usize) -> Vec<u32> {
     conventions.passing(step).order(channels)
 }

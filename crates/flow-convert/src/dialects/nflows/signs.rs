@@ -51,7 +51,7 @@ pub(crate) fn turned(model: &Model) -> Result<Model> {
     Ok(turned)
 }
 
-/// A step whose channels come with these signs; those with which they leave.
+/// Applies the signs of the channels to a step; returns those of its output.
 fn turn_step(
     config: &GlowConfig,
     parameters: &mut Parameters,
@@ -72,7 +72,7 @@ fn turn_step(
         None => matrix::zeros_tensor(&[signs.len()])?,
     };
     let (turned, gain) = turn(parameters, &conv1x1, (matrix, bias), signs)?;
-    // ActNorm takes back what keeps the diagonal above the least that nflows has.
+    // ActNorm compensates the factor that keeps the diagonal above nflows' minimum.
     change(parameters, &format!("{from}.actnorm.log_scale"), |scale| {
         Ok((scale - gain.ln())?)
     })?;
@@ -98,8 +98,8 @@ fn turn_step(
     Ok(turned)
 }
 
-/// The 1×1 convolution at a level's end, or in place of none the identity; with `swaps`, what the
-/// split keeps comes to the second half.
+/// The 1×1 convolution at a level's end, or the identity without one. With `swaps`, the half that
+/// the split keeps becomes the second half.
 fn turn_end(
     parameters: &mut Parameters,
     end: &str,

@@ -1,6 +1,6 @@
 //! From a model to its state dict.
 //!
-//! Beside what nflows' own Glows have there may be
+//! Layers that may be added to those of nflows' own Glows:
 //! - `InverseTransform(AffineCouplingTransform(mask, net))` whose scale is e^raw, which shifts
 //!   first: in place of the couplings, and at a level's end for what the prior of a split sees in
 //!   the half that is kept;
@@ -134,7 +134,7 @@ fn write_mask(export: &mut Export, to: &str, order: &[u32]) {
 struct Network {
     width: usize,
     has_gain: bool,
-    /// The couplings are inverses of those that scale first.
+    /// The couplings are inverses of couplings that scale first.
     is_inverse: bool,
     bound: Option<f64>,
 }
@@ -199,7 +199,7 @@ struct Latents {
 }
 
 impl Latents {
-    /// Nothing if all of them are standard normal, but for what the splits predict.
+    /// `None` if all priors but those of the splits are standard normal.
     fn of(config: &GlowConfig, parameters: &Parameters) -> Result<Option<Self>> {
         let rows = config.classes.unwrap_or(1);
         let (mut means, mut log_stds, mut is_standard) = (Vec::new(), Vec::new(), true);

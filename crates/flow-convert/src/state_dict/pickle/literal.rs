@@ -102,7 +102,7 @@ impl TrimQuotes for [u8] {
     }
 }
 
-/// Text, unless it is none.
+/// Text, or an opaque value if the bytes are not UTF-8.
 pub(super) fn text(bytes: &[u8]) -> Value<'_> {
     str::from_utf8(bytes).map_or(Value::Opaque, Value::Text)
 }
@@ -120,7 +120,7 @@ fn digits(line: &[u8]) -> Value<'static> {
     }
 }
 
-/// A whole number of any length, little-endian; those beyond 64 bits mean nothing here.
+/// A whole number of any length, little-endian; those beyond 64 bits become opaque.
 fn long(bytes: &[u8]) -> Value<'static> {
     let negative = bytes.last().is_some_and(|byte| byte & 0x80 != 0);
     let mut padded = [if negative { 0xff } else { 0 }; 8];

@@ -1,18 +1,18 @@
-//! The matrix of a 1×1 convolution, by what it is made of.
+//! Parameterisations of the matrix of a 1×1 convolution.
 
 use crate::ops::channel_map::{Triangles, composed};
 use crate::params::{Init, ParamBuilder};
 use crate::{Result, linalg, transfer};
 use candle_core::{Tensor, bail};
 
-/// Parameterisation of a 1×1 convolution. All can be the same functions; they differ in how they learn
-/// and in what they cost.
+/// Parameterisation of a 1×1 convolution. All represent the same functions; they differ in training
+/// and in cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MatrixForm {
     /// W = Q·L·U.
     #[default]
     RotationLowerUpper,
-    /// W = L·U·Q, and a bias is added: nflows'.
+    /// W = L·U·Q, with a bias: nflows'.
     LowerUpperRotation,
     /// W itself. Its determinant is computed on the host, in O(C³).
     Plain,
@@ -21,7 +21,7 @@ pub enum MatrixForm {
 /// Largest distance of Q·Qᵀ from the identity, in any precision.
 const ROTATION_TOLERANCE: f64 = 1e-3;
 
-/// The parameters of a matrix, all `[C, C]` but `log_scale`, `[C]`.
+/// The parameters of a matrix, all `[C, C]`, except `log_scale`, `[C]`.
 pub(super) enum Matrix {
     Factors(Factors),
     Plain(Tensor),
@@ -33,7 +33,7 @@ pub(super) struct Factors {
     pub(super) upper: Tensor,
     pub(super) log_scale: Tensor,
     pub(super) triangles: Triangles,
-    /// True if the rotation comes after L and U, to the data: W = Q·L·U.
+    /// True if Q is applied last: W = Q·L·U.
     pub(super) rotates_last: bool,
 }
 
@@ -99,13 +99,13 @@ impl Matrix {
         if !weight.track_op() {
             return Ok(value);
         }
-        // What is zero and has the gradient of ln|det W|, which is W⁻ᵀ.
+        // A zero whose gradient is that of ln|det W|, which is W⁻ᵀ.
         let slope = (weight * self.inverse()?.t()?)?.sum_all()?;
         (&slope - slope.detach())? + value
     }
 }
 
-/// The log-determinant counts on it, and a file may hold anything.
+/// The log-determinant assumes an orthogonal Q, but a file may hold any matrix.
 fn check_rotation(rotation: &Tensor, params: &ParamBuilder) -> Result<()> {
     let square = transfer::rows(&rotation.matmul(&rotation.t()?)?)?;
     let off = |(i, row): (usize, Vec<f64>)| {

@@ -1,11 +1,11 @@
-//! Which channels of a coupling pass.
+//! Channels that pass a coupling unchanged.
 
 use crate::Result;
 use crate::bijections::reordering::Reordering;
 use candle_core::Tensor;
 use std::sync::{Arc, OnceLock};
 
-/// Which of C channels pass a coupling unchanged, in their order.
+/// The channels, of C, that pass a coupling unchanged, in order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",
@@ -33,7 +33,7 @@ impl Passing {
         }
     }
 
-    /// The pattern of the others, as far as there are as many.
+    /// The complementary pattern; the two have equal counts where C is even.
     #[must_use]
     pub fn complement(self) -> Self {
         match self {
@@ -44,7 +44,7 @@ impl Passing {
         }
     }
 
-    /// All channels, those that pass first.
+    /// Indices of all channels, the passing ones first.
     pub fn order(self, channels: usize) -> Vec<u32> {
         let count = self.count(channels);
         let passes = |channel: &u32| match self {
@@ -58,11 +58,11 @@ impl Passing {
     }
 }
 
-/// Puts the channels that pass first, and back.
+/// Puts the passing channels first, and back.
 #[derive(Clone)]
 pub(super) struct Arrangement {
     passing: Passing,
-    /// There and back, once the number of channels is known.
+    /// Both reorderings, once the number of channels is known.
     orders: Arc<OnceLock<[Reordering; 2]>>,
 }
 

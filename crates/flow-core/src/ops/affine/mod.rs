@@ -56,7 +56,7 @@ pub fn forward(x: &Tensor, h: &Tensor, map: ScaleMap, order: Order) -> Result<(T
     Ok((y, flat.narrow(0, count, x.dim(0)?)?))
 }
 
-/// The x of which `forward(x, h, map, order)` gives `y`.
+/// The x for which `forward(x, h, map, order)` gives `y`.
 ///
 /// # Errors
 /// If the shapes do not fit.
@@ -65,7 +65,7 @@ pub fn inverse(y: &Tensor, h: &Tensor, map: ScaleMap, order: Order) -> Result<Te
     if y.elem_count() == 0 {
         return Ok(y.clone());
     }
-    // Samples need no graph; who wants gradients of one takes the composed form.
+    // Samples need no graph; gradients of a sample take the composed form.
     if !fusible(y) || y.track_op() || h.track_op() {
         return composed::inverse(y, h, map, order);
     }
@@ -123,8 +123,8 @@ pub mod composed {
 
 struct Affine(ScaleMap, Order);
 
-/// Evaluates `$body` with `$scale` bound to what `$map` and `$order` are on single numbers: a loop is
-/// compiled for each of them.
+/// Evaluates `$body` with `$scale` bound to the scalar form of `$map` and `$order`, so that each
+/// gets its own compiled loop.
 macro_rules! with_scale {
     ($map:expr, $order:expr, $scale:ident => $body:expr) => {
         with_scale!(@maps $map, $order, $scale => $body,
@@ -158,7 +158,7 @@ impl CustomOp2 for Affine {
         "affine"
     }
 
-    /// y and log_det one after the other, since an operation has one result.
+    /// y and log_det in one tensor, since an operation has one result.
     fn cpu_fwd(
         &self,
         x: &CpuStorage,
@@ -267,7 +267,7 @@ impl CustomOp2 for Inverse {
     }
 }
 
-/// Numbers of a sample, and those of them that are transformed.
+/// Sizes of a sample: all its numbers, and the transformed ones.
 #[derive(Clone, Copy)]
 struct Sizes {
     sample: usize,
@@ -295,7 +295,7 @@ fn sizes(x: &Shape, h: &Shape) -> Result<(usize, Sizes)> {
     Ok((x.dims()[0], sizes))
 }
 
-/// Numbers handled at a time, small enough to stay in registers and the first cache.
+/// Numbers per block, small enough to stay in registers and the first-level cache.
 const BLOCK: usize = 64;
 
 /// Writes y of one sample and returns its log_det.
@@ -381,7 +381,7 @@ fn differentiate<S: Scale>(
                 let (log_scale, slope) = scale.at(*raw);
                 let scaled = grad_y * simd::exp(log_scale);
                 *grad_x = scaled;
-                // What is scaled, and by how much the shift moves y.
+                // The scaled number, and the shift's slope in y.
                 let (x, grad) = if S::FIRST {
                     (*x, *grad_y)
                 } else {

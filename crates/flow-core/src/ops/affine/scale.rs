@@ -1,10 +1,10 @@
-//! From what a coupling's network says to a scale: on tensors and on single numbers.
+//! Maps from a network's output to the scale of a coupling, on tensors and on single numbers.
 
 use super::super::elementary::{sigmoid, softplus};
 use super::super::simd;
 use candle_core::{Result, Tensor};
 
-/// From what the network says to the scale s, which is positive.
+/// Map from a network's raw output to the positive scale s.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ScaleMap {
     /// s = σ(raw + 2), in (0, 1): Glow's published code.
@@ -13,7 +13,7 @@ pub enum ScaleMap {
     SigmoidOffset,
     /// s = 1 / σ(raw + 2), above 1.
     SigmoidInverse,
-    /// s = min(ln(1 + e^raw) + 10⁻³, 3): nflows' other one.
+    /// s = min(ln(1 + e^raw) + 10⁻³, 3): nflows' alternative.
     Softplus,
     /// s = ln(1 + e^raw) + 10⁻³: that of nflows' autoregressive flows.
     SoftplusUnbounded,
@@ -57,7 +57,7 @@ pub(super) trait Scale {
     /// True if numbers are scaled before they are shifted.
     const FIRST: bool = false;
 
-    /// ln s, and its derivative in `raw`.
+    /// ln s and its derivative with respect to `raw`.
     fn at(&self, raw: f32) -> (f32, f32);
 }
 

@@ -1,8 +1,8 @@
-//! 3×3 convolutions as matrix products: pixels are rows, and a row of nine neighbours is one row of the
-//! other factor.
+//! 3×3 convolutions as matrix products: each pixel is a row of one factor, made of its nine
+//! neighbours.
 //!
-//! Neighbours are numbered 0 to 8, row by row, so that three of them lie side by side in an image with
-//! a border of zeros whose channels are innermost: `[H + 2, W + 2, C]`.
+//! Neighbours are numbered 0 to 8, row by row. Three of them lie side by side in an image with a
+//! border of zeros and channels innermost: `[H + 2, W + 2, C]`.
 
 use crate::ops::buffer::Buffer;
 use crate::ops::product::{Kernel, padded};
@@ -18,7 +18,7 @@ pub(super) struct Image {
     pub(super) width: usize,
 }
 
-/// Every pixel's neighbours: `planes` `[C, H, W]` → `rows` `[H·W, 9, C]`, a left factor.
+/// Gathers every pixel's neighbours: `planes` `[C, H, W]` → `rows` `[H·W, 9, C]`, a left factor.
 pub(super) fn gather(kernel: Kernel, image: Image, planes: &[f32], rows: &mut [f32]) {
     let mut bordered = Buffer::take(image.bordered().div_ceil(kernel.depth()));
     if kernel.depth() == 1 {
@@ -34,7 +34,7 @@ impl Image {
         self.height * self.width
     }
 
-    /// Numbers in an image with its border.
+    /// Size of an image with its border.
     fn bordered(self) -> usize {
         (self.height + 2) * (self.width + 2) * self.channels
     }
@@ -67,8 +67,8 @@ impl Image {
         }
     }
 
-    /// Adds every pixel's part to its neighbours: `rows` `[H·W, 9, C]`, with room after each → `planes`
-    /// `[C, H, W]`, to which `bias` `[C]` is added.
+    /// Adds every pixel's contributions to its neighbours, and `bias` `[C]`: `rows` `[H·W, 9, C]`,
+    /// each padded → `planes` `[C, H, W]`.
     pub(super) fn scatter(self, rows: &[f32], bias: &[f32], planes: &mut [f32]) {
         let mut bordered = Buffer::take(self.bordered());
         bordered.fill(0.0);

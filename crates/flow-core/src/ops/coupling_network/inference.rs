@@ -1,10 +1,10 @@
-//! The network without a graph: nothing is kept, so a panel of pixels goes through all three layers
-//! while it is in the first-level cache.
+//! The network without a graph. No activations are stored: a panel of pixels passes all three
+//! layers while it is in the first-level cache.
 //!
-//! Channels are rows and pixels lie side by side, as in the tensors themselves. 3×3 convolutions take
-//! pairs of pixels with two thirds of the multiplications; see [`winograd`](super::winograd). The 1×1
-//! convolution multiplies two channels by such a pair with seven products in the place of eight; see
-//! [`strassen`](super::strassen).
+//! Channels are rows and pixels lie side by side, as in the tensors themselves. 3×3 convolutions
+//! process pairs of pixels with two thirds of the multiplications; see
+//! [`winograd`](super::winograd). The 1×1 convolution multiplies two channels by such a pair with
+//! seven products instead of eight; see [`strassen`](super::strassen).
 
 use super::sizes::{Sizes, cut};
 use super::strassen::{self, PRODUCTS};
@@ -14,10 +14,10 @@ use crate::ops::buffer::Buffer;
 use crate::ops::view::Samples;
 use pulp::{Arch, Simd, WithSimd};
 
-/// Vectors of pixels in a panel: one of the first pixels of pairs and one of the second.
+/// Vectors of pixels in a panel: one of the first and one of the second pixels of pairs.
 const PANEL: usize = 2;
 
-/// The network, and the images that it is for.
+/// The network with packed weights, and the images to evaluate.
 pub(super) struct Panels<'a> {
     arch: Arch,
     sizes: Sizes,
@@ -28,7 +28,7 @@ pub(super) struct Panels<'a> {
     /// `[K/2, K/2]`, as the factors of seven products
     w2: Tiles<PRODUCTS>,
     b2: Vec<f32>,
-    /// `[3·O, K]`, at each point: what a pixel adds to its neighbours
+    /// `[3·O, K]`, at each point: a pixel's contributions to its neighbours
     w3: Tiles<POINTS>,
     b3: &'a [f32],
 }
@@ -37,7 +37,7 @@ impl<'a> Panels<'a> {
     pub(super) fn new(arch: Arch, sizes: Sizes, x: Samples<'a>, parameters: &'a [f32]) -> Self {
         let (inputs, hidden, outputs) = (sizes.inputs, sizes.hidden, sizes.outputs);
         let [w1, b1, w2, b2, w3, b3] = cut(parameters, sizes.parameters());
-        // Channels that are missing in a pair are zero.
+        // An odd channel is paired with zeros.
         let even = hidden.next_multiple_of(2);
         let with_room = |bias: &[f32]| {
             let mut bias = bias.to_vec();
@@ -59,7 +59,7 @@ impl<'a> Panels<'a> {
             }
         };
         let in_w3 = |k: usize, column: usize| w3[sizes.in_w3(k, column)];
-        // Of (row of neighbours, channel) and a tap, the (neighbour, channel).
+        // (neighbour, channel) of a tap in a row (row of neighbours, channel).
         let column = |row: usize, tap: usize, channels: usize| {
             (row / channels * 3 + tap) * channels + row % channels
         };
@@ -85,13 +85,13 @@ impl<'a> Panels<'a> {
         }
     }
 
-    /// Writes to `y` what the network makes of the images from `first` on.
+    /// Writes the network's output for the images from `first` on to `y`.
     pub(super) fn run(&self, first: usize, y: &mut [f32]) {
         let network = self;
         self.arch.dispatch(Run { network, first, y });
     }
 
-    /// Gives every channel of the second layer to `finish`, at the pixels of a panel.
+    /// Passes every channel of the second layer to `finish`, at the pixels of a panel.
     #[inline(always)]
     fn second_layer<S: Simd>(
         &self,
@@ -118,8 +118,9 @@ impl<'a> Panels<'a> {
         );
     }
 
-    /// All layers, panel by panel: `neighbours` `[3·I, 4, columns]` → `products` `[3·O, 4, columns]`, as coefficients.
-    /// `seconds` `[columns]` are 1 where a pair has a second pixel, and 0 where that is padding.
+    /// All layers, panel by panel: `neighbours` `[3·I, 4, columns]` → `products` `[3·O, 4,
+    /// columns]`, as coefficients. `seconds` `[columns]` is 1 where a pair has a second pixel, and
+    /// 0 where it is padding.
     #[inline(always)]
     fn layers<S: Simd>(&self, simd: S, seconds: &[f32], neighbours: &[f32], products: &mut [f32]) {
         let columns = seconds.len();
@@ -138,7 +139,8 @@ impl<'a> Panels<'a> {
             self.w1.multiply(
                 simd,
                 #[inline(always)]
-                // The first pixel is the sum of the first three products, the second one is less the last product.
+                // The first pixel is the sum of the first three products; the second pixel also
+                // subtracts the last.
                 |k, point| match point {
                     0 => simd.splat_f32s(self.b1[k]),
                     3 => simd.splat_f32s(-self.b1[k]),
@@ -181,7 +183,8 @@ impl<'a> Panels<'a> {
     }
 }
 
-/// Puts the first layer's channel `k` of a panel into the right factors `h1`: a pair of channels is complete with its second.
+/// Writes the first layer's channel `k` of a panel to the right factors `h1`; a pair of channels is
+/// complete with its second.
 #[inline(always)]
 fn keep<S: Simd>(simd: S, h1: &mut [[S::f32s; PRODUCTS]], k: usize, pixels: [S::f32s; PANEL]) {
     let factors = &mut h1[k / 2];

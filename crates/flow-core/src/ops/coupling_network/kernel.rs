@@ -1,7 +1,7 @@
 //! The network on one group of images, forwards and backwards.
 //!
-//! Inside a group a matrix has one row for each pixel of its images, channels side by side. Then every
-//! product reads its factors in the order in which they lie.
+//! A matrix of a group has one row for each pixel of its images, with channels side by side. Every
+//! product then reads its factors in memory order.
 
 use super::im2col::gather;
 use super::sizes::{Sizes, cut, cut_mut};
@@ -21,7 +21,7 @@ pub(super) struct Forward<'a> {
     /// `[K, K]`
     w2: Packed,
     b2: Vec<f32>,
-    /// `[K, 9·O]`, what a pixel adds to its neighbours
+    /// `[K, 9·O]`, a pixel's contributions to its neighbours
     w3: Packed,
     b3: &'a [f32],
 }
@@ -48,7 +48,7 @@ impl<'a> Forward<'a> {
         }
     }
 
-    /// Images from `first` on: writes h₁ and h₂ to `activations` and the result to `y`.
+    /// Processes images from `first` on: writes h₁ and h₂ to `activations` and the result to `y`.
     pub(super) fn run(&self, first: usize, activations: &mut [f32], y: &mut [f32]) {
         let Self { kernel, sizes, .. } = *self;
         let rows = y.len() / sizes.outputs;
@@ -95,8 +95,8 @@ impl<'a> Backward<'a> {
         }
     }
 
-    /// Images from `first` on: writes ∂L/∂x to `grad_x` and adds to the gradients of the parameters in
-    /// `sums`; see [`Sizes::sums`].
+    /// Processes images from `first` on: writes ∂L/∂x to `grad_x` and adds the gradients of the
+    /// parameters to `sums`; see [`Sizes::sums`].
     pub(super) fn run(
         &self,
         first: usize,
@@ -106,56 +106,66 @@ impl<'a> Backward<'a> {
         sums: &mut [f32],
     ) {
         let Self { kernel, sizes, .. } = *self;
-        let (hidden, output) = (sizes.hidden, sizes.output());
         let rows = grad_y.len() / sizes.outputs;
         let [grad_w1, grad_b1, grad_w2, grad_b2, grad_w3, grad_b3] = cut_mut(sums, sizes.sums());
         let (h1, h2) = activations.split_at(activations.len() / 2);
 
-        let mut grad_products = Buffer::take(kernel.row(9 * sizes.outputs) * rows);
+        let grad_products = self.grad_products(grad_y, rows, grad_b3);
+        self.add_outer(&grad_products, 9 * sizes.outputs, h2, grad_w3);
+        let grad_h2 = self.grad_hidden(&grad_products, &self.w3, h2, grad_b2);
+        self.add_outer(h1, sizes.hidden, &grad_h2, grad_w2);
+        let grad_h1 = self.grad_hidden(&grad_h2, &self.w2, h1, grad_b1);
+        let neighbours = neighbours(kernel, sizes, self.x, first, rows);
+        self.add_outer(&neighbours, 9 * sizes.inputs, &grad_h1, grad_w1);
+        self.scatter(&grad_h1, rows, grad_x);
+    }
+
+    /// The gradient of the last product, from that of y; adds the gradient of b₃ to `grad_b3`.
+    fn grad_products(&self, grad_y: &[f32], rows: usize, grad_b3: &mut [f32]) -> Buffer {
+        let Self { kernel, sizes, .. } = *self;
+        let output = sizes.output();
+        let row = kernel.row(9 * sizes.outputs);
+        let mut grad_products = Buffer::take(row * rows);
         let images = grad_y.chunks_exact(sizes.outputs * output.pixels());
-        let chunks =
-            grad_products.chunks_exact_mut(kernel.row(9 * sizes.outputs) * output.pixels());
+        let chunks = grad_products.chunks_exact_mut(row * output.pixels());
         for (grad_y, grad_products) in images.zip(chunks) {
             for (sum, plane) in grad_b3.iter_mut().zip(grad_y.chunks_exact(output.pixels())) {
                 *sum += simd::sum(plane);
             }
             gather(kernel, output, grad_y, grad_products);
         }
-        let stacked = kernel.stack(&grad_products, 9 * sizes.outputs);
-        kernel.add_outer(
-            &stacked,
-            9 * sizes.outputs,
-            &kernel.stack(h2, hidden),
-            grad_w3,
-        );
+        grad_products
+    }
 
-        let mut grad_h2 = Buffer::take(h2.len());
-        let mask = Finish::MaskAndSum {
-            activations: h2,
-            sums: grad_b2,
-        };
-        kernel.multiply(&grad_products, &self.w3, &mut grad_h2, mask);
-        let stacked = kernel.stack(&grad_h2, hidden);
-        kernel.add_outer(&kernel.stack(h1, hidden), hidden, &stacked, grad_w2);
+    /// sums += aᵀ · b, where `a` has `columns` columns and `b` those of a hidden layer.
+    fn add_outer(&self, a: &[f32], columns: usize, b: &[f32], sums: &mut [f32]) {
+        let [a, b] = [(a, columns), (b, self.sizes.hidden)]
+            .map(|(rows, columns)| self.kernel.stack(rows, columns));
+        self.kernel.add_outer(&a, columns, &b, sums);
+    }
 
-        let mut grad_h1 = Buffer::take(h1.len());
-        let mask = Finish::MaskAndSum {
-            activations: h1,
-            sums: grad_b1,
-        };
-        kernel.multiply(&grad_h2, &self.w2, &mut grad_h1, mask);
-        let neighbours = self::neighbours(kernel, sizes, self.x, first, rows);
-        let stacked = kernel.stack(&neighbours, 9 * sizes.inputs);
-        kernel.add_outer(
-            &stacked,
-            9 * sizes.inputs,
-            &kernel.stack(&grad_h1, hidden),
-            grad_w1,
-        );
+    /// The gradient of a hidden layer before its ReLU, from that of the layer after it; adds the
+    /// gradient of its bias to `sums`.
+    fn grad_hidden(
+        &self,
+        grad: &[f32],
+        weight: &Packed,
+        activations: &[f32],
+        sums: &mut [f32],
+    ) -> Buffer {
+        let mut grad_hidden = Buffer::take(activations.len());
+        let mask = Finish::MaskAndSum { activations, sums };
+        self.kernel.multiply(grad, weight, &mut grad_hidden, mask);
+        grad_hidden
+    }
 
+    /// Writes ∂L/∂x to `grad_x`, from the gradient of the first layer.
+    fn scatter(&self, grad_h1: &[f32], rows: usize, grad_x: &mut [f32]) {
+        let sizes = self.sizes;
         let width = padded(9 * sizes.inputs);
         let mut grad_neighbours = Buffer::take(width * rows);
-        kernel.multiply(&grad_h1, &self.w1, &mut grad_neighbours, Finish::Plain);
+        let out = &mut grad_neighbours;
+        self.kernel.multiply(grad_h1, &self.w1, out, Finish::Plain);
         let input = sizes.input();
         let no_bias = vec![0.0; sizes.inputs];
         let images = grad_x.chunks_exact_mut(sizes.inputs * input.pixels());
@@ -164,7 +174,7 @@ impl<'a> Backward<'a> {
         }
     }
 
-    /// The gradients of the parameters, in their own order, from the sums of all groups.
+    /// The gradients of the parameters, in their order, from the sums of all groups.
     pub(super) fn finish(&self, sums: &[f32]) -> Vec<f32> {
         let sizes = self.sizes;
         let hidden = sizes.hidden;
@@ -189,7 +199,8 @@ impl<'a> Backward<'a> {
     }
 }
 
-/// The neighbours of every pixel of the images from `first` on: `rows` rows of `[9, I]`, a left factor.
+/// The neighbours of every pixel of the images from `first` on: `rows` rows of `[9, I]`, a left
+/// factor.
 fn neighbours(kernel: Kernel, sizes: Sizes, x: Samples, first: usize, rows: usize) -> Buffer {
     let image = sizes.input();
     let row = kernel.row(9 * sizes.inputs);

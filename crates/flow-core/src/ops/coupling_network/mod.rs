@@ -7,10 +7,11 @@
 //! ```
 //!
 //! Nearly all of Glow's arithmetic is here (Kingma & Dhariwal 2018, appendix B, arXiv:1807.03039).
-//! The fused form does it as matrix products on groups of images whose activations stay in the
-//! second-level cache: the first convolution multiplies every pixel's neighbours among the few input
-//! channels, the last one multiplies first, to 9·O numbers a pixel, and adds those to its neighbours.
-//! Without a graph, in f32, another form keeps no activations and multiplies less; the result differs by rounding.
+//! The fused form consists of matrix products on groups of images whose activations stay in the
+//! second-level cache. The first convolution gathers every pixel's neighbours from the few input
+//! channels. The last one multiplies first, to 9·O numbers a pixel, and adds those to the
+//! neighbours. Without a graph, in f32, the form of `inference` stores no activations and
+//! multiplies less; the result differs by rounding.
 
 mod im2col;
 mod inference;
@@ -32,11 +33,12 @@ use rayon::prelude::*;
 use sizes::Sizes;
 use std::sync::OnceLock;
 
-/// Groups are made of whole images, of about so many pixels: many rows for the products, and two
-/// layers of activations that fit into the second-level cache.
+/// Pixels in a group of whole images: many rows for the products, while two layers of activations
+/// fit into the second-level cache.
 const GROUP_PIXELS: usize = 400;
 
-/// The same without activations: few panels are not full, and the neighbours fit into the second-level cache.
+/// Pixels in a group without a graph: most panels are full, and the neighbours fit into the
+/// second-level cache.
 const PANELS_PIXELS: usize = 1600;
 
 /// The parameters of the network, in the shapes of the module's formula.
@@ -51,7 +53,8 @@ pub struct Weights<'a> {
     pub b3: &'a Tensor,
 }
 
-/// `x` `[B, I, H, W]` → `[B, O, H, W]`. The composed form knows no other `precision` than that of x.
+/// `x` `[B, I, H, W]` → `[B, O, H, W]`. The composed form ignores `precision` and computes in the
+/// type of x.
 pub fn coupling_network(x: &Tensor, weights: Weights, precision: Precision) -> Result<Tensor> {
     let (b, _, height, width) = shape::images("coupling network", x, weights.w1.dim(1)?)?;
     if x.elem_count() == 0 {
@@ -119,8 +122,8 @@ fn check(sizes: Sizes, weights: Weights) -> Result<()> {
     Ok(())
 }
 
-/// The specification, in plain candle operations: the three convolutions as matrix products, whose derivatives are
-/// products too, where candle's derivatives of convolutions are slow on every device.
+/// The specification, in plain candle operations: the three convolutions as matrix products, whose
+/// derivatives are products too. candle's derivatives of convolutions are slow on every device.
 pub mod composed {
     use super::Weights;
     use candle_core::{Result, Tensor};
@@ -129,14 +132,14 @@ pub mod composed {
     pub fn coupling_network(x: &Tensor, weights: Weights) -> Result<Tensor> {
         let (b, _, height, width) = x.dims4()?;
         let column = |bias: &Tensor| bias.reshape((bias.elem_count(), 1));
-        // Channels are rows, and the pixels of all images together are columns, in all that follows.
+        // From here on, channels are rows, and the pixels of all images are columns.
         let x = three(&three(&x.transpose(0, 1)?, 2)?, 4)?;
         let w1 = weights.w1.permute((0, 3, 2, 1))?.flatten_from(1)?;
         let h1 = w1.matmul(&x.flatten(0, 2)?.flatten_from(1)?)?;
         let h1 = h1.broadcast_add(&column(weights.b1)?)?.relu()?;
         let h2 = weights.w2.matmul(&h1)?;
         let h2 = h2.broadcast_add(&column(weights.b2)?)?.relu()?;
-        // Few are made of many channels, so here the product comes before the neighbours.
+        // The outputs have few channels, so here the product comes before the neighbours.
         let outputs = weights.w3.dim(0)?;
         let w3 = weights.w3.permute((3, 2, 0, 1))?.flatten(0, 2)?;
         let parts = w3.matmul(&h2)?.reshape((3, 3, outputs, b, height, width))?;
@@ -147,16 +150,16 @@ pub mod composed {
             .contiguous()
     }
 
-    /// Of every pixel the one before along an axis, itself, and the one after, `[…]` → `[3, …]`; beyond the border are
-    /// zeros.
+    /// Each pixel's neighbour before it along an axis, itself, and the neighbour after it, `[…]` →
+    /// `[3, …]`; zeros beyond the border.
     fn three(x: &Tensor, axis: usize) -> Result<Tensor> {
         let (length, framed) = (x.dim(axis)?, x.pad_with_zeros(axis, 1, 1)?);
         let shifted = |shift| framed.narrow(axis, shift, length);
         Tensor::stack(&[shifted(0)?, shifted(1)?, shifted(2)?], 0)
     }
 
-    /// Sum of the parts of the pixel before along an axis, of the pixel itself and of the one after,
-    /// `[3, …]` → `[…]`.
+    /// Transpose of [`three`]: sums the contributions of the pixel before along an axis, of the
+    /// pixel itself and of the one after, `[3, …]` → `[…]`.
     fn sum_of_three(x: &Tensor, axis: usize) -> Result<Tensor> {
         let (length, framed) = (x.dim(axis)?, x.pad_with_zeros(axis, 1, 1)?);
         let shifted = |shift| framed.get(shift)?.narrow(axis - 1, shift, length);
@@ -168,7 +171,7 @@ pub mod composed {
 struct Network {
     kernel: Kernel,
     sizes: Sizes,
-    /// h₁ and h₂ of every group, for `bwd`, unless no graph is recorded.
+    /// h₁ and h₂ of every group, for `bwd`; `None` without a graph.
     kept: Option<OnceLock<Buffer>>,
 }
 
@@ -176,6 +179,43 @@ impl Network {
     /// Words of h₁ and h₂ of one image.
     fn activations(&self) -> usize {
         2 * self.kernel.row(self.sizes.hidden) * self.sizes.pixels()
+    }
+
+    /// Writes ∂L/∂x to `grad_x`, and returns the sums of the gradients of the parameters.
+    fn differentiate(
+        &self,
+        backward: &Backward,
+        activations: &[f32],
+        grad_y: &[f32],
+        grad_x: &mut [f32],
+    ) -> Option<Buffer> {
+        let sizes = self.sizes;
+        let input = sizes.inputs * sizes.pixels();
+        let output = sizes.outputs * sizes.pixels();
+        let activation = self.activations();
+        let images = sizes.images(GROUP_PIXELS);
+        let run = run_length((grad_y.len() / output).div_ceil(images)) * images;
+        let parts = grad_x
+            .par_chunks_mut(run * input)
+            .zip(grad_y.par_chunks(run * output))
+            .zip(activations.par_chunks(run * activation))
+            .enumerate()
+            .map(|(index, ((grad_x, grad_y), activations))| {
+                let mut sums = Buffer::take(sizes.sums().iter().sum());
+                sums.fill(0.0);
+                let groups = grad_x
+                    .chunks_mut(images * input)
+                    .zip(grad_y.chunks(images * output))
+                    .zip(activations.chunks(images * activation))
+                    .enumerate();
+                for (group, ((grad_x, grad_y), activations)) in groups {
+                    let first = index * run + group * images;
+                    backward.run(first, activations, grad_y, grad_x, &mut sums);
+                }
+                sums
+            })
+            .collect::<Vec<_>>();
+        sum_in_order(parts)
     }
 }
 
@@ -255,36 +295,9 @@ impl CustomOp2 for Network {
             contiguous(packed_storage, packed_layout)?,
         );
 
-        let b = x.dim(0)?;
-        let (input, output) = (
-            sizes.inputs * sizes.pixels(),
-            sizes.outputs * sizes.pixels(),
-        );
-        let activation = self.activations();
-        let images = sizes.images(GROUP_PIXELS);
-        let run = run_length(b.div_ceil(images)) * images;
-        let mut grad_x = vec![0.0; b * input];
-        let parts = grad_x
-            .par_chunks_mut(run * input)
-            .zip(contiguous(grad_storage, grad_layout)?.par_chunks(run * output))
-            .zip(activations.par_chunks(run * activation))
-            .enumerate()
-            .map(|(index, ((grad_x, grad_y), activations))| {
-                let mut sums = Buffer::take(sizes.sums().iter().sum());
-                sums.fill(0.0);
-                let groups = grad_x
-                    .chunks_mut(images * input)
-                    .zip(grad_y.chunks(images * output))
-                    .zip(activations.chunks(images * activation))
-                    .enumerate();
-                for (group, ((grad_x, grad_y), activations)) in groups {
-                    let first = index * run + group * images;
-                    backward.run(first, activations, grad_y, grad_x, &mut sums);
-                }
-                sums
-            })
-            .collect::<Vec<_>>();
-        let sums = sum_in_order(parts);
+        let mut grad_x = vec![0.0; x.elem_count()];
+        let grad_y = contiguous(grad_storage, grad_layout)?;
+        let sums = self.differentiate(&backward, activations, grad_y, &mut grad_x);
         let grad_packed = backward.finish(sums.as_deref().unwrap_or_default());
         Ok((
             Some(host(grad_x, x.shape())?),

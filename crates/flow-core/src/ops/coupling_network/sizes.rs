@@ -1,4 +1,4 @@
-//! Sizes of the network and its images, and where its numbers lie.
+//! Sizes of the network and its images, and the layout of its parameters.
 
 use super::im2col::Image;
 use crate::ops::product::padded;
@@ -17,12 +17,12 @@ impl Sizes {
         self.height * self.width
     }
 
-    /// Images in a group of about so many pixels.
+    /// Number of whole images in a group of about `pixels` pixels.
     pub(super) fn images(self, pixels: usize) -> usize {
         (pixels / self.pixels()).max(1)
     }
 
-    /// Numbers in w₁, b₁, w₂, b₂, w₃, b₃, which lie one after the other.
+    /// Lengths of w₁, b₁, w₂, b₂, w₃, b₃, which are contiguous.
     pub(super) fn parameters(self) -> [usize; 6] {
         let (inputs, hidden, outputs) = (self.inputs, self.hidden, self.outputs);
         [
@@ -35,8 +35,8 @@ impl Sizes {
         ]
     }
 
-    /// Numbers in the sums of their gradients: `[9·I, K]`, `[K]`, `[K, K]`, `[K]`, `[9·O, K]`, `[O]`, with
-    /// room after each K.
+    /// Lengths of the sums of their gradients: `[9·I, K]`, `[K]`, `[K, K]`, `[K]`, `[9·O, K]`,
+    /// `[O]`, with each K padded.
     pub(super) fn sums(self) -> [usize; 6] {
         let row = padded(self.hidden);
         [
@@ -49,19 +49,19 @@ impl Sizes {
         ]
     }
 
-    /// Place in w₁ of the weight from the input `column` = (neighbour, channel) to the hidden `k`.
+    /// Index in w₁ of the weight from the input `column` = (neighbour, channel) to the hidden `k`.
     pub(super) fn in_w1(self, column: usize, k: usize) -> usize {
         let (neighbour, input) = (column / self.inputs, column % self.inputs);
         (k * self.inputs + input) * 9 + neighbour
     }
 
-    /// Place in w₂ of the weight from the hidden `from` to the hidden `to`.
+    /// Index in w₂ of the weight from the hidden `from` to the hidden `to`.
     pub(super) fn in_w2(self, from: usize, to: usize) -> usize {
         to * self.hidden + from
     }
 
-    /// Place in w₃ of the weight with which the hidden `k` of a pixel adds to the output `column` =
-    /// (neighbour, channel). For that neighbour, the pixel is the one opposite.
+    /// Index in w₃ of the weight with which the hidden `k` of a pixel adds to the output `column` =
+    /// (neighbour, channel). Seen from that neighbour, the pixel is the opposite one.
     pub(super) fn in_w3(self, k: usize, column: usize) -> usize {
         let (neighbour, output) = (column / self.outputs, column % self.outputs);
         (output * self.hidden + k) * 9 + (8 - neighbour)
@@ -89,7 +89,7 @@ pub(super) fn cut(mut whole: &[f32], lengths: [usize; 6]) -> [&[f32]; 6] {
     lengths.map(|length| whole.split_off(..length).expect("the lengths add up"))
 }
 
-/// As [`cut`], to be written to.
+/// As [`cut`], mutable.
 pub(super) fn cut_mut(mut whole: &mut [f32], lengths: [usize; 6]) -> [&mut [f32]; 6] {
     lengths.map(|length| whole.split_off_mut(..length).expect("the lengths add up"))
 }

@@ -1,19 +1,20 @@
-//! Products of 2×2 matrices with seven multiplications in the place of eight: Strassen 1969 (Gaussian elimination is not
-//! optimal, Numerische Mathematik 13).
+//! Products of 2×2 matrices with seven multiplications instead of eight: Strassen 1969 (Gaussian
+//! elimination is not optimal, Numerische Mathematik 13).
 //!
 //! ```text
 //! c = a·b     a: from two channels to two     b, c: of two channels at two pixels
 //! ```
 //!
-//! All channels are pairs of channels, and a product of matrices is a sum of such products. What is made of `a`
-//! is made once, of `b` and `c` once for all rows: additions, which the processor does beside multiplications.
+//! Channels are paired, and a matrix product becomes a sum of such products. The factors of `a` are
+//! made once, those of `b` and `c` once for all rows. These additions run beside multiplications in
+//! the processor.
 
 use pulp::Simd;
 
-/// The multiplications.
+/// Number of multiplications.
 pub(super) const PRODUCTS: usize = 7;
 
-/// The left factors of the products, of `a` row after row.
+/// The left factors of the products, from `a` row by row.
 pub(super) fn left([[a11, a12], [a21, a22]]: [[f32; 2]; 2]) -> [f32; PRODUCTS] {
     [
         a11 + a22,
@@ -26,7 +27,7 @@ pub(super) fn left([[a11, a12], [a21, a22]]: [[f32; 2]; 2]) -> [f32; PRODUCTS] {
     ]
 }
 
-/// The right factors of the products, of `b` row after row.
+/// The right factors of the products, from `b` row by row.
 #[inline(always)]
 pub(super) fn right<S: Simd>(
     simd: S,
@@ -43,7 +44,7 @@ pub(super) fn right<S: Simd>(
     ]
 }
 
-/// c, row after row, of the products.
+/// c, row by row, from the products.
 #[inline(always)]
 pub(super) fn sums<S: Simd>(
     simd: S,

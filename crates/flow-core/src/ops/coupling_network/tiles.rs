@@ -1,4 +1,4 @@
-//! Left factors of products, cut into tiles whose sums stay in the registers, and rows of vectors.
+//! Left factors of products, cut into tiles whose sums stay in registers, and rows of vectors.
 
 use crate::ops::buffer::Buffer;
 use pulp::Simd;
@@ -6,8 +6,8 @@ use pulp::Simd;
 /// Rows of a tile.
 const ROWS: usize = 4;
 
-/// A left factor `[rows, inner]`, of which a few rows are multiplied at a time. Every place has one number for all vectors of a
-/// row of the right factor, or one for each.
+/// A left factor `[rows, inner]`, multiplied a few rows at a time. Every entry has one number for
+/// all vectors of a row of the right factor, or one for each.
 pub(super) struct Tiles<const NUMBERS: usize> {
     /// `[rows / ROWS, inner, ROWS, NUMBERS]`
     words: Buffer,
@@ -38,7 +38,8 @@ impl<const NUMBERS: usize> Tiles<NUMBERS> {
         Self { words, rows, inner }
     }
 
-    /// Every row of `start` + self · `b` goes to `finish`; both give the vectors of a row one by one.
+    /// Passes every row of `start` + self · `b` to `finish`; both yield the vectors of a row one by
+    /// one.
     #[inline(always)]
     pub(super) fn multiply<S: Simd, const VECTORS: usize>(
         &self,
@@ -50,7 +51,7 @@ impl<const NUMBERS: usize> Tiles<NUMBERS> {
         let places = self.words.as_chunks::<NUMBERS>().0.as_chunks::<ROWS>().0;
         for (index, tile) in places.chunks_exact(self.inner).enumerate() {
             let rows = index * ROWS..self.rows.min((index + 1) * ROWS);
-            // The sums, and what they are made of, fit into the registers.
+            // The sums and their factors fit into the registers.
             let all = ROWS * VECTORS + 2 <= S::REGISTER_COUNT;
             for row in rows.step_by(if all { ROWS } else { ROWS / 2 }) {
                 let finish = &mut finish;
@@ -108,7 +109,7 @@ pub(super) fn vectors<S: Simd, const VECTORS: usize>(numbers: &[f32]) -> &[[S::f
     S::as_simd_f32s(numbers).0.as_chunks().0
 }
 
-/// As [`vectors`], to be written to.
+/// As [`vectors`], mutable.
 #[inline(always)]
 pub(super) fn vectors_mut<S: Simd, const VECTORS: usize>(
     numbers: &mut [f32],

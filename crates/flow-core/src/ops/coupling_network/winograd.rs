@@ -1,17 +1,18 @@
-//! 3×3 convolutions between planes of pixels, as products with matrices whose columns are pairs of pixels.
+//! 3×3 convolutions between planes of pixels, as products with matrices whose columns are pairs of
+//! pixels.
 //!
-//! The nine neighbours of a pixel are three rows of three taps. Weights of the taps are a polynomial g₀ + g₁·x + g₂·x²,
-//! and what two pixels e and o side by side add to the four that they reach are the coefficients of (e + o·x)·g(x). A
-//! polynomial of degree 3 is known by its values at the points 0, 1, −1 and ∞: four products in the place of six (Toom
-//! and Cook). Transposed, that gives two pixels from their four neighbours: F(2, 3) of Lavin & Gray 2016
-//! (arXiv:1509.09308, section 4.1).
+//! The nine neighbours of a pixel are three rows of three taps. The weights of three taps are a
+//! polynomial g₀ + g₁·x + g₂·x². Two adjacent pixels e and o contribute the coefficients of (e +
+//! o·x)·g(x) to four pixels. A polynomial of degree 3 is known by its values at 0, 1, −1 and ∞:
+//! four products instead of six (Toom and Cook). The transpose gives two pixels from their four
+//! neighbours: F(2, 3) of Lavin & Gray 2016 (arXiv:1509.09308, section 4.1).
 //!
-//! A row of odd width ends with a pair whose second pixel is padding. So no pair has pixels of two images, or of two
-//! rows, and an image's numbers do not depend on the batch that it is in.
+//! A row of odd width ends with a pair whose second pixel is padding. So a pair never joins two
+//! images or two rows, and an image's numbers do not depend on its batch.
 
 use crate::ops::buffer::Buffer;
 
-/// Values that stand for a polynomial of degree 3: at 0, 1, −1 and ∞.
+/// Number of values of a polynomial of degree 3: at 0, 1, −1 and ∞.
 pub(super) const POINTS: usize = 4;
 
 /// The pairs of pixels of images of one size, as columns of matrices `[3, C, 4, length]`.
@@ -22,13 +23,14 @@ pub(super) struct Lines {
     length: usize,
 }
 
-/// The value of g at every point, of its three coefficients. Halves at 1 and −1 are what [`coefficients`] would divide by.
+/// The values of g at the four points, from its three coefficients. The halves at 1 and −1 are the
+/// divisions of [`coefficients`].
 pub(super) fn at_points([g0, g1, g2]: [f32; 3]) -> [f32; POINTS] {
     [g0, 0.5 * (g0 + g1 + g2), 0.5 * (g0 - g1 + g2), g2]
 }
 
 impl Lines {
-    /// The columns of so many images, and padding up to a multiple of `lanes`.
+    /// The columns of `images` images, padded to a multiple of `lanes`.
     pub(super) fn new(images: usize, height: usize, width: usize, lanes: usize) -> Self {
         let columns = images * height * width.div_ceil(2);
         Self {
@@ -38,7 +40,7 @@ impl Lines {
         }
     }
 
-    /// All columns, with padding.
+    /// Number of columns, with padding.
     pub(super) fn length(self) -> usize {
         self.length
     }
@@ -58,7 +60,7 @@ impl Lines {
         3 * channels * POINTS
     }
 
-    /// Writes 1 for every column whose second pixel is one, and 0 where that is padding.
+    /// Writes 1 for every column with a second pixel, and 0 where it is padding.
     pub(super) fn mark_seconds(self, columns: &mut [f32]) {
         columns.fill(1.0);
         if !self.width.is_multiple_of(2) {
@@ -67,18 +69,19 @@ impl Lines {
         }
     }
 
-    /// The columns of the image `index`, in one of the rows of a matrix.
+    /// The columns of the image `index`, in one row of a matrix.
     fn in_row(self, index: usize, row: usize) -> std::ops::Range<usize> {
         let start = row * self.length + index * self.of_image();
         start..start + self.of_image()
     }
 
-    /// Distances to the row above (0), a row itself (1), and the row below (2).
+    /// Offset of the row above (0), the row itself (1), or the row below (2).
     fn above_or_below(self, row: usize) -> isize {
         (row as isize - 1) * self.step() as isize
     }
 
-    /// Fills the columns of the image `index` with the neighbours of its pixels in `planes` `[C, H, W]`.
+    /// Fills the columns of the image `index` with the neighbours of its pixels in `planes` `[C, H,
+    /// W]`.
     #[inline(always)]
     pub(super) fn gather(self, index: usize, planes: &[f32], rows: &mut [f32]) {
         let channels = planes.len() / (self.height * self.width);
@@ -101,7 +104,7 @@ impl Lines {
     fn points_of_neighbours(self, plane: &[f32], points: &mut [f32]) {
         let count = self.of_image();
         for (y, line) in plane.chunks_exact(self.width).enumerate() {
-            // Beyond the border are zeros.
+            // Zeros beyond the border.
             let before = |x: usize| line.get(x.wrapping_sub(1)).copied().unwrap_or(0.0);
             for pair in 0..self.step() {
                 let [d0, d1, d2, d3] = [0, 1, 2, 3].map(|tap| before(2 * pair + tap));
@@ -113,11 +116,13 @@ impl Lines {
         }
     }
 
-    /// Adds up what the pixels of the image `index` give their neighbours, and `bias` `[C]`: to `planes` `[C, H, W]`.
-    /// `rows` hold the coefficients of each pair; what goes beyond a border is cleared there.
+    /// Adds the contributions of the image `index` to each pixel's neighbours, and `bias` `[C]`, in
+    /// `planes` `[C, H, W]`. `rows` hold the coefficients of each pair; contributions beyond a
+    /// border are cleared there.
     #[inline(always)]
     pub(super) fn scatter(self, index: usize, rows: &mut [f32], bias: &[f32], planes: &mut [f32]) {
-        // Of each coefficient, which pixel of which pair it belongs to: of the one before, of this one, of the one after.
+        // (pair, pixel) of each coefficient, where pair 0 is the one before, 1 this one, 2 the one
+        // after.
         const REACHED: [(usize, usize); POINTS] = [(0, 1), (1, 0), (1, 1), (2, 0)];
         let channels = bias.len();
         let planes = planes.chunks_exact_mut(self.height * self.width).zip(bias);
@@ -142,7 +147,7 @@ impl Lines {
     #[inline(always)]
     fn interleave(self, pairs: &[f32], plane: &mut [f32]) {
         let (first, second) = pairs.split_at(self.of_image());
-        // Without padding, all rows are one.
+        // Without padding, all rows form one.
         let (width, step) = if self.width.is_multiple_of(2) {
             (plane.len(), self.of_image())
         } else {
@@ -160,8 +165,8 @@ impl Lines {
         }
     }
 
-    /// Clears the first (`tap` 0) or last (2) column of every row of an image: it would be a neighbour of the row before or
-    /// after.
+    /// Clears the first (`tap` 0) or last (2) column of every row of an image, which would
+    /// otherwise be a neighbour of the row before or after.
     #[inline(always)]
     fn clear_edge(self, tap: usize, row: &mut [f32]) {
         let edge = match tap {
@@ -176,7 +181,7 @@ impl Lines {
     }
 }
 
-/// to[q] = from[q + by], or zero where there is none.
+/// to[q] = from[q + by], zero beyond the ends.
 #[inline(always)]
 fn copy_shifted(from: &[f32], by: isize, to: &mut [f32]) {
     let by_abs = by.unsigned_abs().min(from.len());
@@ -190,7 +195,7 @@ fn copy_shifted(from: &[f32], by: isize, to: &mut [f32]) {
     }
 }
 
-/// to[q + by] += from[q], where there is one.
+/// to[q + by] += from[q], ignored beyond the ends.
 #[inline(always)]
 fn add_shifted(from: &[f32], by: isize, to: &mut [f32]) {
     let by_abs = by.unsigned_abs().min(from.len());

@@ -1,6 +1,6 @@
-//! Words that are pairs of numbers in bf16, by AVX512-BF16.
+//! Words of two numbers in bf16, by AVX512-BF16.
 
-// `pulp` has no products of bf16; every block says what it relies on.
+// `pulp` has no bf16 products; every block states its requirements.
 #![allow(unsafe_code)]
 
 use super::{Arithmetic, Job};
@@ -12,11 +12,11 @@ use std::arch::x86_64::{
 };
 use std::mem::transmute;
 
-/// That the processor has AVX512-BF16: there is no value of this type where it has not.
+/// Proof that the processor has AVX512-BF16: only `detect` makes a value.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::ops) struct Bf16(V4);
 
-/// Two numbers, the first in the lower half.
+/// Packs two numbers, the first into the lower half.
 pub(super) fn word(numbers: [f32; 2]) -> f32 {
     let [low, high] = numbers.map(|number| u32::from(bf16::from_f32(number).to_bits()));
     f32::from_bits(low | high << 16)
@@ -34,7 +34,7 @@ impl Bf16 {
         fn enter<J: Job>(bf16: Bf16, job: J) -> J::Output {
             job.run(bf16)
         }
-        // SAFETY: `detect` found AVX512-BF16, and in `V4` all others.
+        // SAFETY: `detect` found AVX512-BF16, and `V4` all the others.
         unsafe { enter(self, job) }
     }
 }
@@ -49,8 +49,8 @@ impl Arithmetic for Bf16 {
 
     #[inline(always)]
     fn multiply_add(self, a: f32x16, b: f32x16, sum: f32x16) -> f32x16 {
-        // SAFETY: `self` proves that the instruction is there; the types are vectors of equal size, of
-        // which every bit pattern is valid.
+        // SAFETY: `self` proves that the instruction exists; the types are vectors of equal size,
+        // of which every bit pattern is valid.
         unsafe {
             let [a, b] = [a, b].map(|words| transmute::<f32x16, __m512bh>(words));
             transmute(_mm512_dpbf16_ps(transmute::<f32x16, __m512>(sum), a, b))
@@ -90,13 +90,14 @@ impl Arithmetic for Bf16 {
     }
 }
 
-/// Sixteen halves of eight words, each in the lower half of a word of its own.
+/// Sixteen halves of eight words, each in the lower half of its own word.
 ///
 /// # Safety
 /// The processor must have AVX-512F.
 #[inline(always)]
 unsafe fn widen(words: &[f32]) -> __m512i {
     let halves: [f32; 8] = words[..8].try_into().expect("eight words were taken");
-    // SAFETY: the caller's; the types are of equal size, and every bit pattern is valid.
+    // SAFETY: as required of the caller; the types are of equal size, and every bit pattern is
+    // valid.
     unsafe { _mm512_cvtepu16_epi32(transmute::<[f32; 8], __m256i>(halves)) }
 }

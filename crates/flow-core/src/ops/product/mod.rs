@@ -1,11 +1,11 @@
-//! Single-threaded matrix products, as a network of convolutions needs them: factors lie row after row,
-//! and what follows a product is done while its numbers are still in registers.
+//! Single-threaded matrix products for a network of convolutions. Factors are row-major, and
+//! operations that follow a product run while its numbers are in registers.
 //!
-//! Factors consist of words of 32 bits. In f32 a word is one number. In bf16 it is two that follow each
-//! other in the inner dimension: the processor multiplies both pairs and adds them to a sum in f32
-//! (AVX512-BF16). All loops are the same; [`Arithmetic`] is the difference.
+//! Factors consist of words of 32 bits. In f32 a word is one number. In bf16 it is two numbers that
+//! are adjacent in the inner dimension: the processor multiplies both pairs and adds them to a sum
+//! in f32 (AVX512-BF16). All loops are the same; [`Arithmetic`] is the difference.
 //!
-//! A row has room for a multiple of [`PADDING`] numbers, so that vectors never end in the middle of it.
+//! Rows are padded to a multiple of [`PADDING`] numbers, so vectors never cross the end of a row.
 
 #[cfg(target_arch = "x86_64")]
 mod bf16;
@@ -17,15 +17,15 @@ use pulp::{Arch, Simd};
 use std::ops::Deref;
 use tile::{AddOuter, Multiply, Stack};
 
-/// Rows have room for a multiple of so many numbers: one of the widest vectors.
+/// Rows are padded to a multiple of this many numbers, one of the widest vectors.
 const PADDING: usize = 16;
 
-/// `columns`, and what is left free after them.
+/// `columns` rounded up to whole vectors.
 pub(super) fn padded(columns: usize) -> usize {
     columns.next_multiple_of(PADDING)
 }
 
-/// In which numbers the products of coupling networks are computed; sums are always in f32.
+/// Number type of the products of coupling networks; sums are always in f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",
@@ -36,12 +36,12 @@ pub enum Precision {
     /// 24 bits of precision.
     #[default]
     F32,
-    /// 8 bits of precision, at twice the speed where the processor has AVX512-BF16 (AMD from Zen 4,
-    /// Intel from Cooper Lake); in f32 everywhere else.
+    /// 8 bits of precision, at twice the speed, on processors with AVX512-BF16 (AMD from Zen 4,
+    /// Intel from Cooper Lake); f32 on others.
     Bf16,
 }
 
-/// The instructions that compute, found at run time.
+/// Instruction set of the products, detected at run time.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kernel {
     Single(Arch),
@@ -76,7 +76,8 @@ impl Kernel {
         padded(columns) / self.depth()
     }
 
-    /// The matrix of `inner` × `columns` numbers `at(row, column)`, as [`multiply`](Self::multiply) takes it.
+    /// Packs the matrix of `inner` × `columns` numbers `at(row, column)` for
+    /// [`multiply`](Self::multiply).
     pub(super) fn pack(
         self,
         inner: usize,
@@ -118,7 +119,7 @@ impl Kernel {
         }
     }
 
-    /// The product of `a`, row after row, and `b`, into `out`, after `finish`.
+    /// Writes the product of `a` (row-major) and `b` to `out`, after `finish`.
     pub(super) fn multiply(self, a: &[f32], b: &Packed, out: &mut [f32], finish: Finish) {
         let rows = match &finish {
             Finish::Plain => out.len() / b.width,
@@ -134,8 +135,8 @@ impl Kernel {
         });
     }
 
-    /// sums += aᵀ · b, of two stacks of as many rows: `a` has `columns` of them, of which `sums` gets one
-    /// row each.
+    /// sums += aᵀ · b, for two stacks with the same rows: `a` has `columns` columns, each a row of
+    /// `sums`.
     pub(super) fn add_outer(self, a: &[f32], columns: usize, b: &[f32], sums: &mut [f32]) {
         let width = sums.len() / columns;
         self.run(AddOuter {
@@ -147,8 +148,8 @@ impl Kernel {
         });
     }
 
-    /// `rows` of `columns` numbers as [`add_outer`](Self::add_outer) takes them: numbers that share a word
-    /// have to follow each other in the inner dimension, which now is the number of the row.
+    /// `rows` of `columns` numbers, in the form that [`add_outer`](Self::add_outer) takes. Its
+    /// inner dimension is the row index, so numbers of adjacent rows share a word.
     pub(super) fn stack(self, rows: &[f32], columns: usize) -> Stacked<'_> {
         if self.depth() == 1 {
             return Stacked::Same(rows);
@@ -164,7 +165,7 @@ impl Kernel {
         Stacked::Other(stack)
     }
 
-    /// Columns of a panel of a packed matrix: as many as a row of tiles has.
+    /// Columns of a panel of a packed matrix, equal to those of a row of tiles.
     fn panel(self) -> usize {
         struct Width;
         impl Job for Width {
@@ -186,23 +187,23 @@ impl Kernel {
     }
 }
 
-/// A right factor: panels of columns one after the other, each `[inner, columns of the panel]`.
+/// A right factor: a sequence of panels of columns, each `[inner, columns of the panel]`.
 pub(super) struct Packed {
     words: Buffer,
     rows: usize,
-    /// Words in which they fit.
+    /// Words of the inner dimension.
     inner: usize,
     width: usize,
 }
 
 /// Operations on a product while it is in registers.
 pub(super) enum Finish<'a> {
-    /// It stays in f32.
+    /// Keeps the product in f32.
     Plain,
-    /// relu(product + bias) becomes a left factor; keeps NaN, so that a broken model shows.
+    /// relu(product + bias), as a left factor; NaN stays NaN, so that a broken model shows.
     BiasRelu(&'a [f32]),
-    /// It is cleared where the activations, a left factor, are not positive, becomes a left factor, and
-    /// its columns are added to the sums.
+    /// Clears the product where the activations, a left factor, are not positive. It becomes a left
+    /// factor, and its columns are added to the sums.
     MaskAndSum {
         activations: &'a [f32],
         sums: &'a mut [f32],
@@ -226,7 +227,7 @@ impl Deref for Stacked<'_> {
     }
 }
 
-/// Something to be compiled for every kind of arithmetic. Must be inlinable.
+/// A generic loop that is compiled for every arithmetic. It must be inlinable.
 trait Job {
     type Output;
     fn run<A: Arithmetic>(self, arithmetic: A) -> Self::Output;
@@ -248,7 +249,7 @@ trait Arithmetic: Copy {
 
     fn store(self, numbers: Vector<Self>, words: &mut [f32]);
 
-    /// Puts the numbers of two rows of words, or of one and zeros, into common words.
+    /// Packs the numbers of two rows of words, or of one row and zeros, into common words.
     fn interleave(self, rows: [&[f32]; 2], stack: &mut [f32]);
 }
 

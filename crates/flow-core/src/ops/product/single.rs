@@ -1,4 +1,4 @@
-//! Words that are numbers in f32: for every instruction set that `pulp` knows.
+//! Words of one f32 each, for every instruction set that `pulp` supports.
 
 use super::{Arithmetic, Job};
 use pulp::{Arch, Simd, WithSimd};

@@ -1,4 +1,4 @@
-//! Every kernel that this machine has, against products in f64 of the same numbers.
+//! Every kernel of this machine, against products in f64 of the same numbers.
 
 #![allow(clippy::float_cmp)] // These results are exact.
 
@@ -19,7 +19,7 @@ pub(in crate::ops) fn architectures() -> Vec<Arch> {
     architectures
 }
 
-/// The code paths: all of them, and bf16 if the machine has it.
+/// All kernels; bf16 only if the machine has it.
 fn kernels() -> Vec<Kernel> {
     let single = architectures().into_iter().map(Kernel::Single);
     single.chain([Kernel::new(Precision::Bf16)]).collect()
@@ -37,7 +37,7 @@ pub(in crate::ops) fn integers(seed: u64, count: usize) -> Vec<f32> {
     (0..count).map(draw).collect()
 }
 
-/// `rows` of `columns` numbers with room after each, as a left factor.
+/// `rows` of `columns` numbers, each padded, as a left factor.
 fn left_factor(kernel: Kernel, numbers: &[f32], columns: usize) -> Vec<f32> {
     let rows = numbers.len() / columns;
     let mut words = vec![0.0; kernel.row(columns) * rows];

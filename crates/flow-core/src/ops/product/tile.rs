@@ -3,8 +3,8 @@
 use super::{Arithmetic, Finish, Job, Packed, Vector};
 use pulp::Simd;
 
-/// Vectors in a row of the largest tile: with its rows, one row of the right factor and one number of
-/// the left one, all registers are used.
+/// Vectors in a row of the largest tile. Its sums, one row of the right factor and one number of
+/// the left one use all registers.
 #[inline(always)]
 pub(super) fn max_vectors<A: Arithmetic>() -> usize {
     if A::Simd::REGISTER_COUNT >= 32 { 4 } else { 2 }
@@ -113,7 +113,7 @@ impl Multiply<'_> {
         let (lanes, words) = (A::Simd::F32_LANES, A::words());
         let zero = simd.splat_f32s(0.0);
         let width = self.b.width;
-        // Where a vector begins in a left factor.
+        // Offset of a vector in a left factor.
         let word = |i: usize, j: usize| ((row + i) * width + column + j * lanes) / lanes * words;
         match &mut self.finish {
             Finish::Plain => {

@@ -23,14 +23,14 @@ pub fn inverse(y: &Tensor, h: &Tensor, spline: Spline) -> Result<Tensor> {
     parts.join(&bin.inverse(&parts.safe)?)
 }
 
-/// Numbers are `[B, C₂, pixels]`; what has a value for each bin has one more axis.
+/// Numbers are `[B, C₂, pixels]`; values per bin have one more axis.
 struct Parts {
     x: Tensor,
     sizes: Sizes,
     bound: f64,
     numbers: Tensor,
     inside: Tensor,
-    /// The numbers, and 0 outside of the interval: there, a spline could overflow.
+    /// The numbers, or 0 outside the interval, where a spline could overflow.
     safe: Tensor,
     widths: Tensor,
     heights: Tensor,
@@ -79,7 +79,7 @@ impl Parts {
         })
     }
 
-    /// The bin of each number, on the axis whose `sides` are given.
+    /// The bin of each number, on the axis with the given `sides`.
     fn bin(&self, sides: &Tensor) -> Result<Bin> {
         let bins = sides.dim(D::Minus1)?;
         let inner = self.knots(sides)?.narrow(D::Minus1, 1, bins - 1)?.detach();
@@ -110,7 +110,7 @@ impl Parts {
         })
     }
 
-    /// The K + 1 ends of bins. The first and the last are those of the interval, whatever rounding says.
+    /// The K + 1 ends of bins. The first and the last are exactly those of the interval.
     fn knots(&self, sides: &Tensor) -> Result<Tensor> {
         let bins = sides.dim(D::Minus1)?;
         let inner = (sides.cumsum(D::Minus1)?.narrow(D::Minus1, 0, bins - 1)? - self.bound)?;
@@ -120,9 +120,10 @@ impl Parts {
         Tensor::cat(&[&first?, &inner, &last?], D::Minus1)
     }
 
-    /// The channels that pass, then the transformed ones where they lie inside, in the shape of x.
+    /// The passing channels, then the transformed ones, in the shape of x. Numbers outside the
+    /// interval stay as they are.
     fn join(&self, transformed: &Tensor) -> Result<Tensor> {
-        // Rounding may lead beyond the interval.
+        // Rounding may exceed the interval.
         let beyond = (transformed - self.bound)?.relu()?.detach();
         let transformed = (transformed - beyond)?;
         let transformed = self.inside.where_cond(&transformed, &self.numbers)?;

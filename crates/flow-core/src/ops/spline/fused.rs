@@ -1,4 +1,4 @@
-//! Splines on the CPU in f32: one pass over the numbers, nothing kept between forward and backward.
+//! Splines on the CPU in f32: one pass over the numbers, without stored activations.
 
 use super::scalar::{Axis, Knots};
 use super::{Sizes, Spline};
@@ -7,10 +7,10 @@ use crate::ops::{MAX_RUNS, simd};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Storage, Tensor, bail};
 use rayon::prelude::*;
 
-/// As many numbers at least are one thread's: a hand-over costs as much as a few of them.
+/// Minimum numbers per thread: handing over costs as much as a few of them.
 const MIN_NUMBERS: usize = 512;
 
-/// y and log_det one after the other, since an operation has one result.
+/// y and log_det in one tensor, since an operation has one result.
 pub(super) struct Forward(pub(super) Spline);
 
 pub(super) struct Inverse(pub(super) Spline);
@@ -155,7 +155,7 @@ impl CustomOp2 for Inverse {
 }
 
 impl Sizes {
-    /// Samples of one thread.
+    /// Samples per thread.
     fn run(self) -> usize {
         let least = MIN_NUMBERS.div_ceil((self.transformed * self.pixels).max(1));
         self.batch.div_ceil(MAX_RUNS).max(least)
@@ -182,7 +182,7 @@ impl Workspace {
         }
     }
 
-    /// The parameters of transformed number `number`, which are a pixel row apart from each other.
+    /// The parameters of transformed number `number`, at a stride of one pixel plane.
     #[inline(always)]
     fn gather(&mut self, sizes: Sizes, h: &[f32], number: usize) {
         let start = start(sizes, number);

@@ -10,11 +10,11 @@
 //!           e = d₀·(1 − ρ) − d₁·ρ,   q = |e| + √(e² + 4ρ·(1 − ρ))
 //! ```
 //!
-//! All of these are sums of positive terms: nothing but e cancels, and neither θ nor ρ leaves [0, 1].
-//! Outside of the interval y = x, and the derivative is 1 at both of its ends. Of every number's 3K − 1 parameters
-//! the first K give widths and the next K heights, by a softmax with a minimum; the others give
-//! the inner derivatives, by a softplus with a minimum.
-//! Gregory & Delbourgo 1982; Durkan, Bekasov, Murray & Papamakarios 2019, sections 3.1 and A.2 (arXiv:1906.04032).
+//! All of these are sums of positive terms: nothing but e cancels, and θ and ρ stay in [0, 1].
+//! Outside the interval y = x, and the derivative at both ends is 1. Each number has 3K − 1
+//! parameters. The first K give widths and the next K heights, by a softmax with a minimum. The
+//! others give the inner derivatives, by a softplus with a minimum. Gregory & Delbourgo 1982;
+//! Durkan, Bekasov, Murray & Papamakarios 2019, sections 3.1 and A.2 (arXiv:1906.04032).
 
 pub mod composed;
 mod fused;
@@ -27,7 +27,7 @@ use candle_core::{Result, Shape, Tensor, bail};
 /// The settings of a spline.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spline {
-    /// K, into how many pieces the interval is cut; at least 2.
+    /// K, the number of bins of the interval; at least 2.
     pub bins: usize,
     /// The interval is [−bound, bound].
     pub bound: f64,
@@ -74,7 +74,7 @@ impl Spline {
         let fits = |minimum: f64| minimum > 0.0 && minimum * (bins as f64) < 1.0;
         if bins < 2 || !fits(min_width) || !fits(min_height) {
             bail!(
-                "spline: {bins} bins of at least {min_width} by {min_height} are not two or more that fit into 1"
+                "spline: {bins} bins of at least {min_width} by {min_height} must be two or more that fit into 1"
             );
         }
         let is_slope = min_derivative > 0.0 && min_derivative < 1.0;
@@ -87,8 +87,8 @@ impl Spline {
     }
 }
 
-/// y and log_det `[B]`, of `x` `[B, C, …]` and the network's `h` `[B, (3K − 1)·C₂, …]`; the last C₂ channels
-/// are transformed.
+/// y and log_det `[B]`, of `x` `[B, C, …]` and the network's `h` `[B, (3K − 1)·C₂, …]`; the last C₂
+/// channels are transformed.
 ///
 /// # Errors
 /// If the shapes do not fit, or the bins do not fit into their interval.
@@ -106,16 +106,16 @@ pub fn forward(x: &Tensor, h: &Tensor, spline: Spline) -> Result<(Tensor, Tensor
     Ok((y, flat.narrow(0, count, x.dim(0)?)?))
 }
 
-/// The x of which `forward(x, h, spline)` gives `y`.
+/// The x for which `forward(x, h, spline)` gives `y`.
 ///
 /// # Errors
-/// As those of `forward`.
+/// As [`forward`].
 pub fn inverse(y: &Tensor, h: &Tensor, spline: Spline) -> Result<Tensor> {
     Sizes::new(y.shape(), h.shape(), spline)?;
     if y.elem_count() == 0 {
         return Ok(y.clone());
     }
-    // Samples need no graph; who wants gradients of one takes the composed form.
+    // Samples need no graph; gradients of a sample take the composed form.
     if !fusible(y) || y.track_op() || h.track_op() {
         return composed::inverse(y, h, spline);
     }

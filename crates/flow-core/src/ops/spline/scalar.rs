@@ -8,12 +8,12 @@ use std::cmp::Ordering;
 pub(super) struct Knots {
     bins: usize,
     pub(super) bound: f32,
-    /// Extent of a share of 1 above the minimum, and the minimum, of widths and of heights.
+    /// Scale and minimum of widths and of heights: a share of 1 above the minimum has the scale.
     scales: [(f32, f32); 2],
     min_derivative: f32,
 }
 
-/// Shares of the interval, by a softmax, and where they come from: reused for every number.
+/// Shares of the interval and their softmax, reused for every number.
 pub(super) struct Shares {
     widths: Vec<f32>,
     heights: Vec<f32>,
@@ -48,10 +48,10 @@ struct Place {
     curve: f32,
 }
 
-/// The square of what is larger has no digit for a number up to 1.
+/// Above this magnitude, adding 1 to the square has no effect in f32.
 const LARGE: f32 = 1e9;
 
-/// On which axis a bin is looked for.
+/// Axis of the search for a bin.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Axis {
     X,
@@ -100,7 +100,7 @@ impl Knots {
             let width = self.scales[0].0 * shares.widths[index] + self.scales[0].1;
             let height = self.scales[1].0 * shares.heights[index] + self.scales[1].1;
             let last = index + 1 == self.bins;
-            // The last bin ends where the interval does, whatever rounding says.
+            // The last bin ends exactly with the interval.
             let (right, top) = if last {
                 (self.bound, self.bound)
             } else {
@@ -127,7 +127,7 @@ impl Knots {
         }
     }
 
-    /// Writes ∂L/∂parameters of one number, given ∂L/∂bin and what [`bin`](Self::bin) left in `shares`.
+    /// Writes ∂L/∂parameters of one number, from ∂L/∂bin and the `shares` of [`bin`](Self::bin).
     #[inline(always)]
     pub(super) fn differentiate(
         &self,
@@ -167,7 +167,7 @@ impl Knots {
     }
 }
 
-/// ∂L of what a bin is made of, with its derivatives as they are, and of the number in it.
+/// Gradients with respect to the sides of a bin, its derivatives, and the number in it.
 pub(super) struct BinGradient {
     pub(super) x: f32,
     left: f32,
@@ -204,7 +204,7 @@ impl Bin {
     #[inline(always)]
     fn at(self, x: f32) -> Place {
         let theta = (x - self.left) * self.per_width;
-        // Rounding may lead beyond the bin.
+        // Rounding may exceed the bin.
         let rest = (1.0 - theta).max(0.0);
         let t = theta * rest;
         let rise = theta * theta + self.d0 * t;
@@ -231,11 +231,11 @@ impl Bin {
     #[inline(always)]
     pub(super) fn inverse(self, y: f32) -> f32 {
         let rho = (y - self.bottom) * self.per_height;
-        // Rounding may lead beyond the bin.
+        // Rounding may exceed the bin.
         let rest = (1.0 - rho).max(0.0);
         let lean = self.d0 * rest - self.d1 * rho;
         let size = lean.abs();
-        // Of large ones, the square may overflow, and nothing else counts.
+        // The square of large ones may overflow, and then no other term matters.
         let root = if size > LARGE {
             size
         } else {
@@ -249,7 +249,7 @@ impl Bin {
         self.left + self.width * (before / (before + after))
     }
 
-    /// Of a loss with the derivatives `grad_y` in y and `grad_log` in ln ∂y/∂x.
+    /// Gradients of a loss with derivatives `grad_y` in y and `grad_log` in ln ∂y/∂x.
     #[inline(always)]
     pub(super) fn backward(self, x: f32, grad_y: f32, grad_log: f32) -> BinGradient {
         let Self { d0, d1, .. } = self;
@@ -273,7 +273,7 @@ impl Bin {
             + grad_t * (1.0 - 2.0 * theta);
         let grad_d0 = grad_rise * t + grad_curve * rest * rest;
         let grad_d1 = grad_fall * t + grad_curve * theta * theta;
-        // Of ln δ.
+        // Gradient of ln δ.
         let grad_slope = grad_log - grad_d0 * d0 - grad_d1 * d1;
         let grad_x = grad_theta * self.per_width;
         let per_slope = self.width * self.per_height;
@@ -303,7 +303,8 @@ fn softmax(raw: &[f32], shares: &mut [f32]) {
     }
 }
 
-/// Of sides scale·shareᵢ + minimum, where ∂L is `before` in those before `index` and `at` in that one.
+/// Gradients of sides scale·shareᵢ + minimum, where ∂L is `before` for those before `index` and
+/// `at` for that one.
 #[inline(always)]
 fn softmax_gradient(
     shares: &[f32],

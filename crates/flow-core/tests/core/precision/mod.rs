@@ -1,4 +1,4 @@
-//! Digits that are left: tails, far points and extreme parameters, in both precisions.
+//! Precision in tails, at far points and at extreme parameters, in f32 and f64.
 
 mod mixture;
 mod pointwise;
@@ -25,7 +25,7 @@ fn gradient(x: &Tensor, f: impl Fn(&Tensor) -> Tensor) -> Vec<f64> {
     numbers(grads.get(&x).unwrap())
 }
 
-/// The distance between 1 and the next number, and twice the smallest one that has all digits.
+/// The machine epsilon, and twice the smallest normal number.
 fn limits(dtype: DType) -> (f64, f64) {
     if dtype == DType::F64 {
         (f64::EPSILON, 2.0 * f64::MIN_POSITIVE)
@@ -34,7 +34,7 @@ fn limits(dtype: DType) -> (f64, f64) {
     }
 }
 
-/// Numbers that every type of float has: small ones, and all quarters from −100 to 100.
+/// Numbers that every float type represents: small ones, and all quarters from −100 to 100.
 fn places() -> Vec<f64> {
     let small = [-100, -66, -30, -20, -10, -5].map(|power| 2_f64.powi(power));
     let quarters = (-400..=400).map(|quarter| f64::from(quarter) / 4.0);
@@ -42,7 +42,7 @@ fn places() -> Vec<f64> {
     small.chain(quarters).collect()
 }
 
-/// Every number within so many roundings of the exact one, relative to it.
+/// Checks every number against the exact one, within a number of relative roundings.
 fn near(name: &str, actual: &[f64], exact: &[f64], at: &[f64], dtype: DType, roundings: f64) {
     let (epsilon, smallest) = limits(dtype);
     assert_eq!(actual.len(), exact.len());

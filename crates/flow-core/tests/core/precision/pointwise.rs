@@ -1,4 +1,4 @@
-//! Functions of every number, their inverses, slopes and gradients, beside the exact ones.
+//! Functions of every number, their inverses, slopes and gradients, against exact values.
 
 use super::{column, gradient, limits, near, numbers, places};
 use candle_core::{DType, Tensor};
@@ -51,7 +51,7 @@ fn exact(function: Pointwise, x: f64) -> [f64; 4] {
     }
 }
 
-/// Of 50 digits (mpmath), so that the formulas of this test are not only compared with themselves.
+/// Values of 50 digits (mpmath), so that the formulas of this test are checked independently.
 #[test]
 fn the_reference_is_right() {
     for (found, expected) in [
@@ -75,7 +75,7 @@ fn values_slopes_and_gradients_keep_their_digits_in_both_tails() {
         .into_iter()
         .flat_map(|f| [(f, DType::F32), (f, DType::F64)])
     {
-        // e¹⁰⁰ is no f32.
+        // e¹⁰⁰ exceeds f32.
         let reached = |x: &f64| function != Pointwise::Exp || *x < 88.0;
         let at: Vec<_> = places().into_iter().filter(reached).collect();
         let x = column(&at, dtype);
@@ -147,7 +147,7 @@ fn inverses_keep_their_digits() {
             );
         }
         let back = numbers(&function.forward(&x).unwrap().0);
-        // An error of x is one of y, relative to y, where y is like eˣ.
+        // An error of x is a relative error of y where y is like eˣ.
         for ((y, back), x) in ys.iter().zip(back).zip(exact) {
             let bound = 4.0 * epsilon * (1.0 + x.abs()) * y;
             assert!(

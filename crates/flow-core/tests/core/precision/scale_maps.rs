@@ -1,4 +1,4 @@
-//! The scales of affine transforms over all that a network may say, in every form.
+//! Scales of affine transforms over the range of network outputs, in every form.
 
 use super::{column, gradient, near, numbers, places};
 use candle_core::{DType, Tensor};

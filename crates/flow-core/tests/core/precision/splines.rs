@@ -1,4 +1,4 @@
-//! Splines whose raw parameters are as large as numbers can be.
+//! Splines with extreme raw parameters.
 
 use super::{column, gradient, limits, numbers};
 use candle_core::{DType, Device, Result, Tensor};
@@ -24,8 +24,8 @@ const FORMS: [(&str, DType, Forward, Inverse); 3] = [
     ),
 ];
 
-/// Raw parameters of single numbers: random ones, large ones of random signs, all equal, all but one
-/// zero.
+/// Raw parameters of single numbers: random ones, large ones of random signs, all equal, all but
+/// one zero.
 fn raw_parameters(count: usize) -> Vec<Vec<f64>> {
     let normal = |seed| numbers(&random::normal(seed, count, DType::F32, &Device::Cpu).unwrap());
     let sizes = [1.0, 10.0, 1e2, 1e4, 1e6, 1e30];
@@ -55,7 +55,8 @@ fn grid(bound: f64) -> Vec<f64> {
     ends.chain(inner).chain([last, bound]).collect()
 }
 
-/// Errors of x and of y of at most `reach` explain how far `y` is from the exact function of `x`.
+/// Checks that errors of x and y of at most `reach` explain the distance of `y` from the exact
+/// function of `x`.
 fn explained(name: &str, x: &[f64], y: &[f64], exact: impl Fn(&[f64]) -> Vec<f64>, reach: f64) {
     let moved = |by: f64| exact(&x.iter().map(|x| x + by).collect::<Vec<_>>());
     let (low, high) = (moved(-reach), moved(reach));
@@ -68,6 +69,11 @@ fn explained(name: &str, x: &[f64], y: &[f64], exact: impl Fn(&[f64]) -> Vec<f64
             high[i]
         );
     }
+}
+
+fn assert_finite(name: &str, values: &[f64]) {
+    let finite = values.iter().all(|value| value.is_finite());
+    assert!(finite, "{name}: {values:?}");
 }
 
 #[test]
@@ -100,41 +106,43 @@ fn extreme_parameters_stay_in_their_bins() {
                 let (x, h) = (column(&places, dtype), h(dtype));
                 let (y, log_det) = forward(&x, &h, spline).unwrap();
                 let (y, back) = (numbers(&y), numbers(&inverse(&x, &h, spline).unwrap()));
-                assert!(
-                    numbers(&log_det).iter().all(|l| l.is_finite()),
-                    "{name}: {log_det}"
-                );
+                assert_finite(&name, &numbers(&log_det));
                 for values in [&y, &back] {
-                    assert!(
-                        values.iter().all(|value| value.abs() <= bound),
-                        "{name}: {values:?}"
-                    );
-                    assert!(
-                        values.is_sorted_by(|a, b| *b >= a - reach),
-                        "{name}: {values:?}"
-                    );
+                    let inside = values.iter().all(|value| value.abs() <= bound);
+                    let sorted = values.is_sorted_by(|a, b| *b >= a - reach);
+                    assert!(inside && sorted, "{name}: {values:?}");
                 }
                 explained(&name, &places, &y, exact, reach);
                 explained(&name, &back, &places, exact, reach);
-                // What comes back of what went.
+                // The inverse of the result.
                 let again = numbers(&inverse(&column(&y, dtype), &h, spline).unwrap());
                 explained(&name, &again, &y, exact, reach);
 
                 let ends = gradient(&x, |x| forward(x, &h, spline).unwrap().0);
                 let bends = gradient(&h, |h| forward(&x, h, spline).unwrap().1);
                 let back = gradient(&h, |h| inverse(&x, h, spline).unwrap());
-                let all = [ends, bends, back].concat();
-                assert!(
-                    all.iter().all(|grad| grad.is_finite()),
-                    "{name}: gradients {all:?}"
-                );
+                assert_finite(&name, &[ends, bends, back].concat());
             }
         }
     }
 }
 
-/// On a knot, rounding decides in which bin a number lies: values do not show it, and the gradient of
-/// ln ∂y/∂x, which jumps there, is that of one of the two bins.
+/// Inner knots on [−1, 1] of five bins with a least width of 0.1, by raw widths, rounded to f32.
+fn inner_knots(raw: &[f64]) -> Vec<f64> {
+    let weights = raw.iter().map(|raw| raw.exp()).collect::<Vec<_>>();
+    let total = weights.iter().sum::<f64>();
+    let widths = weights
+        .iter()
+        .map(|weight| 2.0 * (0.1 + 0.5 * weight / total));
+    let knots = widths.take(4).scan(-1.0, |left, width| {
+        *left += width;
+        Some(f64::from(*left as f32))
+    });
+    knots.collect()
+}
+
+/// On a knot, rounding decides in which bin a number lies. Values do not show it. The gradient of
+/// ln ∂y/∂x jumps there, and must equal that of one of the two bins.
 #[test]
 fn on_a_knot_both_bins_are_right() {
     let spline = Spline {
@@ -148,19 +156,8 @@ fn on_a_knot_both_bins_are_right() {
     for seed in 0..40 {
         let raw = random::normal(seed, (1, count), DType::F32, &Device::Cpu).unwrap();
         let raw = (raw * 0.5).unwrap();
-        let weights = numbers(&raw)[..5]
-            .iter()
-            .map(|raw| raw.exp())
-            .collect::<Vec<_>>();
-        let total = weights.iter().sum::<f64>();
-        let widths = weights
-            .iter()
-            .map(|weight| 2.0 * (0.1 + 0.5 * weight / total));
-        let knots = widths.take(4).scan(-1.0, |left, width| {
-            *left += width;
-            Some(f64::from(*left as f32))
-        });
-        let places: Vec<_> = knots
+        let places: Vec<_> = inner_knots(&numbers(&raw)[..5])
+            .into_iter()
             .flat_map(|knot| [-2.0, -1.0, 0.0, 1.0, 2.0].map(|step| knot + step * 2_f64.powi(-25)))
             .collect();
         let h = |dtype| {

@@ -35,7 +35,7 @@ pub(super) struct Column {
     pub(super) level: u8,
 }
 
-/// The part of a column in a group of rows, as the footer tells; −1 is what it leaves out.
+/// A column chunk of a row group, as in the footer; −1 marks an absent field.
 #[derive(Clone, Copy)]
 pub(super) struct Chunk {
     pub(super) codec: i64,
@@ -89,7 +89,7 @@ impl Chunk {
 
     /// Its pages.
     pub(super) fn pages<'a>(&self, content: &'a [u8]) -> Result<&'a [u8], Malformed> {
-        // Where there is a dictionary, it stands before the data.
+        // A dictionary comes before the data.
         let start = if self.dictionary > 0 {
             self.dictionary
         } else {

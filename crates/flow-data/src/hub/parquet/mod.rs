@@ -23,12 +23,12 @@ pub use png::decode as decode_png;
 
 /// The pixels of every image (channel, row, column) and the labels, in the order of the rows.
 ///
-/// `image_column` holds the images, `label` the labels; number and shape of the images are those of
-/// `part`.
+/// `image_column` holds the images, `label` the labels. Number and shape of the images must be
+/// those of `part`.
 ///
 /// # Errors
 ///
-/// The file is damaged, or its columns or images are not those that are expected.
+/// The file is damaged, or has other columns or images than expected.
 pub fn read(
     content: &[u8],
     image_column: &str,

@@ -28,7 +28,7 @@ pub(super) struct Page<'a> {
     pub(super) level_encoding: i64,
 }
 
-/// Fields of a header, and −1 for those that it leaves out.
+/// Fields of a header; −1 marks an absent field.
 struct Header {
     kind: i64,
     /// Bytes of the page when it is not compressed.
@@ -86,7 +86,7 @@ pub(super) fn next<'a>(
 }
 
 impl Header {
-    /// Reads a header from the beginning of `bytes`; `None` if it is none.
+    /// Reads a header from the beginning of `bytes`; `None` if it is malformed.
     fn read(bytes: &mut &[u8]) -> Option<Self> {
         let mut header = Self {
             kind: -1,
@@ -102,7 +102,7 @@ impl Header {
                 [1] => header.kind = number,
                 [2] => header.size = number,
                 [3] => header.stored = number,
-                // Those of a page of data, and of a dictionary.
+                // Fields of a data page, and of a dictionary page.
                 [5 | 7, 1] => header.values = number,
                 [5 | 7, 2] => header.encoding = number,
                 [5, 3] => header.level_encoding = number,

@@ -6,7 +6,7 @@ use image::{ColorType, ImageDecoder, Limits, codecs::png::PngDecoder};
 
 use super::{Malformed, ensure};
 
-/// Bytes that the decoder may take: those of an image, and of what may stand before it.
+/// Memory limit of the decoder in bytes: that of an image and of the chunks before it.
 const MEMORY: u64 = 1 << 18;
 
 /// The bytes of an image of exactly this shape, row by row, the channels of a pixel side by side.

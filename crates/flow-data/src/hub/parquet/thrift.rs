@@ -21,12 +21,12 @@ pub(super) enum Value<'a> {
     End,
 }
 
-/// Who is told the numbers of the fields that lead to a value, and the value. The values of a list
-/// have the numbers of the list.
+/// A callback with the numbers of the fields that lead to a value, and the value. The values of a
+/// list have the numbers of the list.
 pub(super) type Visitor<'a, 'v> = &'v mut dyn FnMut(&[i16], Value<'a>);
 
 /// Reads a struct from the beginning of `bytes`, in time proportional to its bytes and without
-/// memory; `None` if there is none.
+/// memory; `None` if it is malformed.
 pub(super) fn read<'a>(bytes: &mut &'a [u8], see: Visitor<'a, '_>) -> Option<()> {
     fields(bytes, &mut Vec::with_capacity(MAX_DEPTH), see)
 }

@@ -1,10 +1,10 @@
 //! The values of a column, from its pages.
 //!
 //! ```text
-//! data         length of levels in 4 bytes, levels (of columns with nulls); then plain values, or a
-//!              byte for the bits of an index, and indices into the dictionary
-//! levels,      runs: a count 2n and a value in whole bytes, n times; or a count 2n + 1 and 8n values,
-//! indices      bit by bit, least significant first
+//! data         length of levels in 4 bytes, levels (of columns with nulls); then plain values,
+//!              or a byte for the bits of an index, and indices into the dictionary
+//! levels,      runs: a count 2n and a value in whole bytes, n times;
+//! indices      or a count 2n + 1 and 8n values, bit by bit, least significant first
 //! ```
 //!
 //! Numbers are little-endian.

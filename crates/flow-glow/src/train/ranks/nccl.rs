@@ -110,7 +110,7 @@ impl InplaceOp1 for Collective<'_> {
     }
 
     fn cpu_fwd(&self, _: &mut CpuStorage, _: &Layout) -> candle_core::Result<()> {
-        candle_core::bail!("NCCL knows CUDA devices only")
+        candle_core::bail!("NCCL needs a CUDA device")
     }
 
     fn cuda_fwd(&self, storage: &mut CudaStorage, layout: &Layout) -> candle_core::Result<()> {

@@ -1,4 +1,4 @@
-//! On small integers all sums are exact in f32, also those of the halves at two points.
+//! All sums of small integers are exact in f32, and so are the halves at two points.
 #![allow(clippy::float_cmp)]
 
 use super::*;
@@ -6,7 +6,7 @@ use crate::ops::product::tests::{architectures, integers};
 use candle_core::{CpuStorage, Layout};
 use proptest::prelude::*;
 
-/// The three layers, number by number.
+/// The three layers in plain loops.
 fn specified(sizes: Sizes, x: &[f32], parameters: &[f32]) -> Vec<f32> {
     let [w1, b1, w2, b2, w3, b3] = cut(parameters, sizes.parameters());
     let (height, width) = (sizes.height, sizes.width);
@@ -72,7 +72,7 @@ proptest! {
             let mut y = vec![f32::NAN; images * image];
             panels.run(0, &mut y);
             prop_assert_eq!(&y, &expected, "{:?}", arch);
-            // Another cut of the batch.
+            // The batch cut in another way.
             panels.run(images - 1, &mut y[..image]);
             prop_assert_eq!(&y[..image], &expected[expected.len() - image..]);
         }
