@@ -264,10 +264,10 @@ pub fn log_sum_exp(x: &Tensor) -> Result<Tensor> {
     let finite = largest.abs()?.lt(f64::INFINITY)?;
     let largest = finite.where_cond(&largest, &largest.zeros_like()?)?;
     let sum = x.broadcast_sub(&largest)?.exp()?.sum_keepdim(D::Minus1)?;
-    let nothing = sum.eq(0.0)?;
+    let is_zero = sum.eq(0.0)?;
     // The gradient of ln 0 would be infinite.
-    let log = nothing.where_cond(&sum.ones_like()?, &sum)?.log()?;
-    let log = nothing.where_cond(&log.affine(0.0, f64::NEG_INFINITY)?, &log)?;
+    let log = is_zero.where_cond(&sum.ones_like()?, &sum)?.log()?;
+    let log = is_zero.where_cond(&log.affine(0.0, f64::NEG_INFINITY)?, &log)?;
     (log + largest)?.squeeze(D::Minus1)
 }
 

@@ -35,8 +35,8 @@ pub fn linear(
 ) -> Result<Tensor> {
     if x.elem_count() == 0 {
         let sizes = Sizes::new(x.shape(), weight.shape())?;
-        let nothing = Tensor::zeros((sizes.rows, sizes.outputs), x.dtype(), x.device())?;
-        return nothing.broadcast_add(bias);
+        let zeros = Tensor::zeros((sizes.rows, sizes.outputs), x.dtype(), x.device())?;
+        return zeros.broadcast_add(bias);
     }
     if fusible(x) && fusible(weight) {
         x.contiguous()?.apply_op3(

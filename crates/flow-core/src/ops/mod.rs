@@ -43,7 +43,7 @@ fn fusible(tensor: &Tensor) -> bool {
 }
 
 /// Result of a shape-preserving map on an empty batch: itself, and its log_det.
-pub(crate) fn nothing(x: &Tensor) -> Result<(Tensor, Tensor)> {
+pub(crate) fn empty_output(x: &Tensor) -> Result<(Tensor, Tensor)> {
     Ok((x.clone(), Tensor::zeros(x.dim(0)?, x.dtype(), x.device())?))
 }
 
@@ -52,7 +52,12 @@ pub(crate) fn nothing(x: &Tensor) -> Result<(Tensor, Tensor)> {
 ///
 /// # Errors
 /// If the shapes do not fit.
-pub(crate) fn moving(who: &str, x: &Shape, h: &Shape, parameters: usize) -> Result<[usize; 2]> {
+pub(crate) fn channel_split(
+    who: &str,
+    x: &Shape,
+    h: &Shape,
+    parameters: usize,
+) -> Result<[usize; 2]> {
     if let ([batch, channels, space @ ..], [rows, found, places @ ..]) = (x.dims(), h.dims()) {
         let moved = found.checked_div(parameters).unwrap_or(0);
         let fits = rows == batch && places == space && moved * parameters == *found;

@@ -115,9 +115,9 @@ impl<'a, B: Bijection> Fitting<'a, B> {
         loop {
             state.epoch += 1;
             state.unsound_inversions = 0;
-            let moving = self.epoch(state)?;
+            let running_loss = self.epoch(state)?;
             state.store.swap_averages(self.params)?;
-            let report = self.measure(state, moving)?;
+            let report = self.measure(state, running_loss)?;
             let best = match state.best {
                 Some(best) if !report.best => best,
                 _ => report,
@@ -179,15 +179,15 @@ impl<'a, B: Bijection> Fitting<'a, B> {
         Ok(loss)
     }
 
-    /// The report of an epoch whose steps had the mean loss `moving`.
-    fn measure(&self, state: &State, moving: f64) -> Result<Epoch> {
+    /// The report of an epoch whose steps had the mean loss `running_loss`.
+    fn measure(&self, state: &State, running_loss: f64) -> Result<Epoch> {
         let data = self.held_out.as_ref().unwrap_or(&self.measured);
         let loss = self.finite_loss(data, state)?;
         let held_out = self.held_out.is_some();
         Ok(Epoch {
             epoch: state.epoch,
             steps: state.steps.updates as usize,
-            train: if held_out { moving } else { loss },
+            train: if held_out { running_loss } else { loss },
             validation: held_out.then_some(loss),
             unsound_inversions: state.unsound_inversions,
             best: state.best.is_none_or(|best| loss < best.loss()),

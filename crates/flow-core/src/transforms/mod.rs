@@ -8,7 +8,7 @@ pub use additive::Additive;
 pub use affine::Affine;
 
 use crate::Result;
-use crate::ops::{moving, nothing};
+use crate::ops::{channel_split, empty_output};
 use candle_core::Tensor;
 use std::ops::Deref;
 
@@ -43,13 +43,13 @@ pub trait Transform: Send + Sync {
     /// # Errors
     /// If the shapes do not fit.
     fn forward_last(&self, x: &Tensor, h: &Tensor) -> Result<(Tensor, Tensor)> {
-        let [passing, moved] = moving("transform", x.shape(), h.shape(), self.parameters())?;
+        let [passing, moved] = channel_split("transform", x.shape(), h.shape(), self.parameters())?;
         if x.elem_count() == 0 {
-            return nothing(x);
+            return empty_output(x);
         }
         let h = self.layout().unpack(h, self.parameters())?;
         let (y, log_det) = self.forward(&x.narrow(1, passing, moved)?, &h)?;
-        Ok((beside(x, passing, y)?, log_det))
+        Ok((join(x, passing, y)?, log_det))
     }
 
     /// [`inverse`](Self::inverse) of the last C₂ channels of `y` `[B, C, …]`.
@@ -57,17 +57,17 @@ pub trait Transform: Send + Sync {
     /// # Errors
     /// If the shapes do not fit.
     fn inverse_last(&self, y: &Tensor, h: &Tensor) -> Result<Tensor> {
-        let [passing, moved] = moving("transform", y.shape(), h.shape(), self.parameters())?;
+        let [passing, moved] = channel_split("transform", y.shape(), h.shape(), self.parameters())?;
         if y.elem_count() == 0 {
             return Ok(y.clone());
         }
         let h = self.layout().unpack(h, self.parameters())?;
-        beside(y, passing, self.inverse(&y.narrow(1, passing, moved)?, &h)?)
+        join(y, passing, self.inverse(&y.narrow(1, passing, moved)?, &h)?)
     }
 }
 
 /// The first `passing` channels of `x`, then `moved`.
-fn beside(x: &Tensor, passing: usize, moved: Tensor) -> Result<Tensor> {
+fn join(x: &Tensor, passing: usize, moved: Tensor) -> Result<Tensor> {
     if passing == 0 {
         return Ok(moved);
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// Number of bytes that suffice to detect a format.
-pub(super) const ENOUGH: u64 = 512;
+pub(super) const PREFIX_LENGTH: u64 = 512;
 
 /// Offsets in a zip archive of the name of the first entry, and of its length.
 const ZIP_NAME: usize = 30;

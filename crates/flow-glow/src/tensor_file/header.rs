@@ -20,10 +20,10 @@ const MAX_RANK: usize = 4;
 /// Longest name of a tensor, in bytes; those of parameters have about fifty.
 const MAX_NAME: usize = 200;
 
-/// File bytes required per tensor beyond the first [`FEW`]. A tensor costs about 400 bytes of
-/// memory beside its numbers; this keeps the total within four times the file's size.
+/// File bytes required per tensor beyond the first [`FREE_TENSORS`]. A tensor costs about 400 bytes
+/// of memory beside its numbers; this keeps the total within four times the file's size.
 const BYTES_PER_TENSOR: u64 = 160;
-const FEW: u64 = 4096;
+const FREE_TENSORS: u64 = 4096;
 
 /// The parsed header, in at most three times the memory of its text.
 pub(super) struct Header<'a> {
@@ -51,7 +51,7 @@ pub(super) struct Shape {
 impl<'a> Header<'a> {
     /// Reads the header of a file of `size` bytes.
     pub(super) fn parse(text: &'a str, size: u64) -> Result<Self, String> {
-        let most = (FEW + size / BYTES_PER_TENSOR) as usize;
+        let most = (FREE_TENSORS + size / BYTES_PER_TENSOR) as usize;
         let mut json = serde_json::Deserializer::from_str(text);
         let header = json.deserialize_map(HeaderVisitor { most });
         header

@@ -171,7 +171,7 @@ fn header_text(
     if length > size - PREFIX {
         let more = source
             .by_ref()
-            .take(foreign::ENOUGH)
+            .take(foreign::PREFIX_LENGTH)
             .read_to_end(&mut start);
         more.map_err(Fault::Io)?;
         let reason = format!("it announces a header of {length} bytes but holds {size}");
@@ -180,7 +180,10 @@ fn header_text(
     let mut text = vec![0; length as usize];
     source.read_exact(&mut text).map_err(Fault::Io)?;
     String::from_utf8(text).map_err(|error| {
-        let rest = error.as_bytes().iter().take(foreign::ENOUGH as usize);
+        let rest = error
+            .as_bytes()
+            .iter()
+            .take(foreign::PREFIX_LENGTH as usize);
         start.extend(rest);
         Fault::unreadable(&start, path, "its header is not UTF-8 text".to_owned())
     })

@@ -13,7 +13,7 @@ pub(super) struct OptimizerState {
     /// Averages and moments by the parameter's name.
     named: BTreeMap<String, ParameterPieces>,
     /// The file that holds them if they are not in memory, and its end.
-    shelf: Option<(Scratch, u64)>,
+    file: Option<(Scratch, u64)>,
 }
 
 /// Average and moments of one parameter.
@@ -33,13 +33,13 @@ impl OptimizerState {
         };
         Self {
             named: averages.into_iter().map(new).collect(),
-            shelf: None,
+            file: None,
         }
     }
 
     /// Moves them into a file.
     pub(super) fn store_in(&mut self, scratch: Scratch) -> Result<()> {
-        self.shelf = Some((scratch, 0));
+        self.file = Some((scratch, 0));
         for (name, ParameterPieces { average, moments }) in std::mem::take(&mut self.named) {
             let state = ParameterPieces {
                 average: self.keep(&average.get()?)?,
@@ -56,7 +56,7 @@ impl OptimizerState {
 
     /// A separate tensor, equal to `tensor`.
     fn keep(&mut self, tensor: &Tensor) -> Result<Piece> {
-        Ok(match &mut self.shelf {
+        Ok(match &mut self.file {
             Some((scratch, end)) => Piece::Stored(scratch.put(end, tensor)?),
             None => Piece::Held(Var::from_tensor(tensor)?.into_inner()),
         })

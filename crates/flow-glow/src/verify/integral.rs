@@ -18,7 +18,7 @@ const NODES: [f64; 13] = [
 const STEP: f64 = 1e-6;
 
 /// Above this number of dimensions one latent is integrated over instead of two.
-const MOST_FOR_A_PLANE: usize = 48;
+const MAX_PLANE_DIMENSIONS: usize = 48;
 
 /// |∫ − 1|, where ∫ should be 1:
 ///
@@ -41,7 +41,7 @@ pub(super) fn measure(model: &Model, data: &Data) -> Result<Measured> {
     let x = model.crop(data.samples(), image)?;
     let z = bijection.forward(&x)?.0.squeeze(0)?.to_vec1::<f64>()?;
     let last = z.len() - 1;
-    let plane = z.len() <= MOST_FOR_A_PLANE;
+    let plane = z.len() <= MAX_PLANE_DIMENSIONS;
 
     let fixed = if plane { &z[1..last] } else { &z[1..] };
     let fixed = Tensor::new(fixed, &Device::Cpu)?.unsqueeze(0)?;

@@ -13,7 +13,7 @@ use flow_core::{Bijection, check, linalg};
 const BUDGET: f64 = 5e10;
 
 /// Largest number of images to differentiate.
-const MOST_IMAGES: usize = 4;
+const MAX_IMAGES: usize = 4;
 
 /// Copies of an image differentiated at a time: enough to fill the cores. The activations of the
 /// small preset then take 200 MB.
@@ -37,7 +37,7 @@ pub(super) fn measure(model: &Model, data: &Data, whole: bool) -> Result<Measure
     let glow = model.in_f64(image)?;
     let affordable = (BUDGET / cost(config, image)) as usize;
     let batch = data.samples().dim(0)?;
-    let images = affordable.clamp(1, MOST_IMAGES).min(batch);
+    let images = affordable.clamp(1, MAX_IMAGES).min(batch);
     let dimensions = image.dimensions() as f64;
     let rotations = rotations(&glow)?;
     let (mut total, mut rest) = (Vec::new(), Vec::new());

@@ -16,7 +16,7 @@ mod scale;
 pub use scale::ScaleMap;
 
 use super::view::{Samples, contiguous, dense_samples, host};
-use super::{fusible, moving, nothing, run_length, simd};
+use super::{channel_split, empty_output, fusible, run_length, simd};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Storage, Tensor, bail};
 use rayon::prelude::*;
 use scale::{
@@ -43,9 +43,9 @@ pub enum Order {
 /// # Errors
 /// If the shapes do not fit.
 pub fn forward(x: &Tensor, h: &Tensor, map: ScaleMap, order: Order) -> Result<(Tensor, Tensor)> {
-    moving("affine", x.shape(), h.shape(), 2)?;
+    channel_split("affine", x.shape(), h.shape(), 2)?;
     if x.elem_count() == 0 {
-        return nothing(x);
+        return empty_output(x);
     }
     if !fusible(x) {
         return composed::forward(x, h, map, order);
@@ -61,7 +61,7 @@ pub fn forward(x: &Tensor, h: &Tensor, map: ScaleMap, order: Order) -> Result<(T
 /// # Errors
 /// If the shapes do not fit.
 pub fn inverse(y: &Tensor, h: &Tensor, map: ScaleMap, order: Order) -> Result<Tensor> {
-    moving("affine", y.shape(), h.shape(), 2)?;
+    channel_split("affine", y.shape(), h.shape(), 2)?;
     if y.elem_count() == 0 {
         return Ok(y.clone());
     }
@@ -286,7 +286,7 @@ impl Sizes {
 
 /// Batch size and sizes of x `[B, C, …]` and h `[B, 2·C₂, …]`.
 fn sizes(x: &Shape, h: &Shape) -> Result<(usize, Sizes)> {
-    let [passing, moved] = moving("affine", x, h, 2)?;
+    let [passing, moved] = channel_split("affine", x, h, 2)?;
     let pixels = x.dims()[2..].iter().product::<usize>();
     let sizes = Sizes {
         sample: (passing + moved) * pixels,

@@ -21,7 +21,7 @@ mod fused;
 mod scalar;
 
 use super::view::dense_samples;
-use super::{fusible, moving, nothing};
+use super::{channel_split, empty_output, fusible};
 use candle_core::{Result, Shape, Tensor, bail};
 
 /// The settings of a spline.
@@ -95,7 +95,7 @@ impl Spline {
 pub fn forward(x: &Tensor, h: &Tensor, spline: Spline) -> Result<(Tensor, Tensor)> {
     Sizes::new(x.shape(), h.shape(), spline)?;
     if x.elem_count() == 0 {
-        return nothing(x);
+        return empty_output(x);
     }
     if !fusible(x) {
         return composed::forward(x, h, spline);
@@ -137,7 +137,7 @@ impl Sizes {
     fn new(x: &Shape, h: &Shape, spline: Spline) -> Result<Self> {
         spline.check()?;
         let parameters = spline.parameters();
-        let [passing, transformed] = moving("spline", x, h, parameters)?;
+        let [passing, transformed] = channel_split("spline", x, h, parameters)?;
         Ok(Self {
             batch: x.dims()[0],
             pixels: x.dims()[2..].iter().product(),

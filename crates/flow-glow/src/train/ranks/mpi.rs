@@ -17,21 +17,21 @@ use std::time::{Duration, Instant};
 use std::{mem, slice, thread};
 
 /// Time that a rank polls without a pause: most answers come sooner.
-const EAGER: Duration = Duration::from_micros(200);
+const SPIN_TIME: Duration = Duration::from_micros(200);
 
 /// Shortest and longest pause between two polls after that, which leaves the processor to ranks
 /// that compute. Between them, the pause is a fraction of the time waited so far.
-const NAPS: [Duration; 2] = [Duration::from_micros(50), Duration::from_millis(2)];
-const NAP_SHARE: u32 = 8;
+const PAUSES: [Duration; 2] = [Duration::from_micros(50), Duration::from_millis(2)];
+const PAUSE_SHARE: u32 = 8;
 
 /// A process that stood still for longer than this between two polls was stopped, not waiting.
-const LONGEST_TURN: Duration = Duration::from_millis(20);
+const MAX_POLL_TIME: Duration = Duration::from_millis(20);
 
 /// Time that rank 0 waits for others after a request to stop: launchers kill a second later.
-const LAST_WAIT: Duration = Duration::from_millis(300);
+const STOP_PATIENCE: Duration = Duration::from_millis(300);
 
 /// Extra patience of the other ranks, so that rank 0 can save the training first.
-const AFTER_YOU: Duration = Duration::from_secs(5);
+const EXTRA_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The processes that `mpirun` or `srun` started.
 pub struct Mpi {
@@ -79,7 +79,7 @@ impl Mpi {
         patience: Option<Duration>,
     ) -> Result<()> {
         let leads = self.leads();
-        let patience = patience.map(|limit| if leads { limit } else { limit + AFTER_YOU });
+        let patience = patience.map(|limit| if leads { limit } else { limit + EXTRA_PATIENCE });
         let (mut waited, mut since_stop) = (Duration::ZERO, Duration::ZERO);
         let mut last = Instant::now();
         loop {
@@ -87,13 +87,13 @@ impl Mpi {
                 Ok(_) => return Ok(()),
                 Err(unfinished) => unfinished,
             };
-            let turn = last.elapsed().min(LONGEST_TURN);
+            let turn = last.elapsed().min(MAX_POLL_TIME);
             last = Instant::now();
             waited += turn;
             if leads && self.stop.load(Ordering::Relaxed) {
                 since_stop += turn;
             }
-            let stopped = since_stop >= LAST_WAIT;
+            let stopped = since_stop >= STOP_PATIENCE;
             if stopped || patience.is_some_and(|limit| waited >= limit) {
                 mem::forget(request);
                 return Err(Error::Ranks(if stopped {
@@ -105,11 +105,11 @@ impl Mpi {
                     )
                 }));
             }
-            if waited < EAGER {
+            if waited < SPIN_TIME {
                 thread::yield_now();
             } else {
-                let [least, most] = NAPS;
-                thread::sleep((waited / NAP_SHARE).clamp(least, most));
+                let [least, most] = PAUSES;
+                thread::sleep((waited / PAUSE_SHARE).clamp(least, most));
             }
         }
     }
