@@ -127,7 +127,9 @@ fn stop_again_and_again(stops: usize, seed: u64, kinds: &[Stop]) {
 /// Stops a training at a moment that two numbers in 0..1 choose. Whether it was writing a file.
 fn stop(child: &mut Child, kind: Stop, folder: &Path, moment: &[f64]) -> bool {
     let file = folder.join("training.safetensors");
-    let steps = step(&file).unwrap_or(0) + (moment[0] * 5.0) as u64;
+    // Signals go to a program that listens to them, as one that has taken a step does.
+    let least = u64::from(matches!(kind, Stop::Interrupt | Stop::Terminate));
+    let steps = step(&file).unwrap_or(0) + least.max((moment[0] * 5.0) as u64);
     let mut over = |seen: bool| seen || child.try_wait().unwrap().is_some();
     wait_for("a step", || over(step(&file) >= Some(steps)));
     match kind {
