@@ -60,7 +60,7 @@ fn samples_have_the_numbers_that_are_asked_for() {
         )
     };
     let (one, condition) = sample("a.csv");
-    assert_eq!(condition.to_vec2::<f32>().unwrap(), [[-0.5, 1971.0]]);
+    assert_eq!(condition.to_vec2::<f64>().unwrap(), [[-0.5, 1971.0]]);
     assert_eq!(one.len(), 784);
     assert_eq!(sample("turned.csv").0, one);
     assert_ne!(sample("b.csv").0, one);
