@@ -577,7 +577,7 @@ fn what_does_not_fit_is_named() {
         Permutation::new(vec![0, 0])
             .unwrap_err()
             .to_string()
-            .contains("each of 0..2 once")
+            .contains("is not a permutation of 0..2")
     );
     assert!(
         message(Reshape::new(4, (2, 2)).unwrap().forward(&x))

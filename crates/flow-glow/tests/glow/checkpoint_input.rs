@@ -226,22 +226,22 @@ fn texts_that_deceive() {
         ),
         (
             format!("{{{}}}", metadata.replace("mnist", r"m\\u000anist")),
-            "is no name",
+            "is not a valid name",
         ),
         (
             format!("{{{}}}", metadata.replace("mnist", &"m".repeat(1000))),
-            "is no name",
+            "is not a valid name",
         ),
         (
             format!("{{{}}}", metadata.replace("mnist", &"m".repeat(1 << 17))),
-            "longer than any",
+            "too long for a checkpoint",
         ),
         (
             format!("{{{}}}", metadata.replace("levels", &"l".repeat(1 << 12))),
             "unknown field",
         ),
         (String::new(), "EOF"),
-        ("{}".to_owned(), "written by another"),
+        ("{}".to_owned(), "another program wrote it"),
     ] {
         let error = load("deceit", &with_header(&header, 0))
             .unwrap()
@@ -316,6 +316,9 @@ fn a_file_with_holes() {
     let error = damage::within(LOADING, || {
         Checkpoint::load(&path, &Device::Cpu).err().unwrap()
     });
-    assert!(error.to_string().contains("written by another"), "{error}");
+    assert!(
+        error.to_string().contains("another program wrote it"),
+        "{error}"
+    );
     fs::remove_file(path).unwrap();
 }

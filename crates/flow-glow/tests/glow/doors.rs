@@ -171,7 +171,7 @@ fn what_does_not_fit_a_model_is_refused() {
     let x = zeros(&[5, 1, 8, 8], DType::F32);
     for labels in [zeros(&[5], DType::U32), zeros(&[0], DType::U32)] {
         let message = message(plain.given(&labels));
-        assert!(message.contains("has no classes"), "{message}");
+        assert!(message.contains("takes no condition"), "{message}");
     }
     for message in [
         conditional.log_prob(&x).err().unwrap().to_string(),

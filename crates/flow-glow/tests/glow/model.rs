@@ -234,7 +234,7 @@ fn conditional_density_depends_on_the_label_and_unconditional_takes_none() {
             .err()
             .unwrap()
             .to_string()
-            .contains("no classes")
+            .contains("takes no condition")
     );
 }
 
