@@ -27,8 +27,8 @@ pub(crate) struct EncodeArgs {
     pub(crate) model: CheckpointArgs,
 
     /// The images: a PNG or JPEG, read as `flow density --help` says and cut row by row into images
-    /// of the model's size. Or a safetensors file with x [N, C, H, W], pixels in u8, and labels [N]
-    /// if the model has classes
+    /// of the model's size. Or a safetensors file with x [N, C, H, W], pixels in u8, and a label of
+    /// each if the model has classes
     #[arg(long, value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,
 
