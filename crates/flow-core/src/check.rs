@@ -177,6 +177,36 @@ pub fn condition(bijection: &dyn Bijection, x: &Tensor) -> Result<f64> {
     Ok(worst)
 }
 
+/// The condition number of the gradient that [`gradients`] compares: the factor by which it
+/// enlarges the relative rounding of `x`. Splines bend within a small part of a bin, so it can be
+/// large where [`condition`] is small.
+pub fn gradient_condition(bijection: &dyn Bijection, x: &Tensor) -> Result<f64> {
+    let gradient = |x: &Tensor| {
+        let x = Var::from_tensor(&x.detach().copy()?)?;
+        let (y, log_det) = bijection.forward(x.as_tensor())?;
+        let [grad_y, grad_log_det] = loss_gradients(&y, &log_det)?;
+        let outputs = [(&y, &grad_y), (&log_det, &grad_log_det)];
+        let [grad_x] = Gradients::new(&ParamStore::new(0)).pull_back(&outputs, [&x])?;
+        Ok::<_, candle_core::Error>(grad_x)
+    };
+    let step = match x.dtype() {
+        DType::F64 => f64::EPSILON.sqrt(),
+        _ => f64::from(f32::EPSILON).sqrt(),
+    };
+    let [size] = largest([&widened(x)?])?;
+    let signs = random::normal(3, x.shape(), x.dtype(), x.device())?.sign()?;
+    let beside = (x + (signs * (step * (1.0 + size)))?)?;
+    Ok(distance(&gradient(&beside)?, &gradient(x)?)? / step)
+}
+
+/// Gradients of a random linear loss with respect to y and the log-determinant.
+fn loss_gradients(y: &Tensor, log_det: &Tensor) -> Result<[Tensor; 2]> {
+    Ok([
+        random::normal(1, y.shape(), y.dtype(), y.device())?,
+        random::normal(2, log_det.shape(), y.dtype(), y.device())?,
+    ])
+}
+
 /// ∂f/∂x of one sample `x` `[1, …]`, in f64 on the host, by automatic differentiation, with a row
 /// for each number of f(x).
 ///
@@ -219,8 +249,7 @@ pub fn gradients(
 ) -> Result<()> {
     let x = Var::from_tensor(&x.detach().copy()?)?;
     let (y, log_det) = bijection.forward(x.as_tensor())?;
-    let grad_y = random::normal(1, y.shape(), y.dtype(), y.device())?;
-    let grad_log_det = random::normal(2, log_det.shape(), y.dtype(), y.device())?;
+    let [grad_y, grad_log_det] = loss_gradients(&y, &log_det)?;
     let loss = ((&y * &grad_y)?.sum_all()? + (&log_det * &grad_log_det)?.sum_all()?)?;
     let store = loss.backward()?;
     let mut expected = Gradients::new(params);

@@ -207,7 +207,8 @@ fn well_conditioned(
         let bijection = build(x.dim(1)?, &params.builder(x.dtype(), x.device()))?;
         let spread = 0.3 * 0.9_f64.powi(draw);
         check::randomize(&params, random::derive(seed, &draw.to_string()), spread)?;
-        let mut condition = check::condition(&bijection, x)?;
+        let of_gradient = check::gradient_condition(&bijection, x)?;
+        let mut condition = check::condition(&bijection, x)?.max(of_gradient);
         if bijection.forward(x)?.0.shape() == x.shape() {
             condition = condition.max(check::condition(&bijection, &bijection.inverse(x)?)?);
         }

@@ -264,11 +264,10 @@ fn check_table(tolerances: &Tolerances, b: usize, d: usize, seed: u64) -> TestCa
         check::randomize(&params, seed, 0.3).unwrap();
         let places = [x.clone(), bijection.inverse(&x).unwrap()];
         let condition = |x| check::condition(&bijection, x).unwrap();
+        let of_gradient = || check::gradient_condition(&bijection, &x).unwrap();
+        let is_good = |found| found < tolerances.condition;
         if tolerances.dtype == DType::F64
-            || places
-                .iter()
-                .map(condition)
-                .all(|found| found < tolerances.condition)
+            || places.iter().map(condition).all(is_good) && is_good(of_gradient())
         {
             all_checks_on(tolerances, name, &bijection, &params, &x)?;
         }
