@@ -83,16 +83,12 @@ fn by_inversion<B: Bijection>(
             .base()
             .add_log_prob(log_det.as_tensor(), z.as_tensor())?;
         let loss = (log_prob.sum_all()? * (-1.0 / count as f64))?;
-        let store = loss.backward()?;
-        let grad = |leaf: &Var| match store.get(leaf) {
-            Some(grad) => Ok(grad.detach()),
-            None => leaf.zeros_like(),
-        };
         let mut of_base = none.none();
-        of_base.add(&store)?;
+        let one = loss.ones_like()?;
+        let [grad, grad_log_det] = of_base.pull_back(&[(&loss, &one)], [&z, &log_det])?;
         let returning = Returning {
-            grad: grad(&z)?,
-            grad_log_det: grad(&log_det)?,
+            grad,
+            grad_log_det,
             x: z.as_detached_tensor(),
         };
         Result::Ok((transfer::scalar(&loss)?, of_base, returning))

@@ -76,16 +76,16 @@ pub(super) fn gradient(
         runs_residuals.push(residuals);
     }
     sums.send(&sum)?;
+    let none = sum.none();
     let mut take = |parts: Vec<Gradients>| {
-        let mut part = sum.none();
+        let mut part = none.none();
         part.append(parts)?;
         sums.send(&part)?;
         Result::Ok(sum.append([part])?)
     };
-    let (inversion, grads) = backward(model, &runs_residuals, &mut take)?;
+    let (inversion, grads) = backward(model, &runs_residuals, &none, &mut take)?;
     if trainable.dequantizer.is_some() {
         let work = runs_residuals.iter().zip(grads).collect();
-        let none = Gradients::new(model.params);
         take(side_by_side(
             device,
             work,
@@ -106,9 +106,9 @@ pub(super) fn gradient(
 fn backward(
     model: &Fitted,
     runs: &[Residuals],
+    none: &Gradients,
     take: &mut impl FnMut(Vec<Gradients>) -> Result<()>,
 ) -> Result<(Inversion, Vec<Tensor>)> {
-    let none = Gradients::new(model.params);
     let mut inversion = Inversion::default();
     let mut above: Vec<Option<Returning>> = runs.iter().map(|_| None).collect();
     for (l, level) in model.trainable.levels().levels().iter().enumerate().rev() {
@@ -118,7 +118,7 @@ fn backward(
         let outputs = runs.iter().zip(above);
         let outputs = outputs.map(|(run, above)| run.output(l, above));
         let outputs = outputs.collect::<candle_core::Result<Vec<_>>>()?;
-        let inputs = backward_in_step(model.device, &maps, outputs, &none, take)?;
+        let inputs = backward_in_step(model.device, &maps, outputs, none, take)?;
         for (run, input) in runs.iter().zip(&inputs) {
             inversion.compare(&input.x, &run.inputs[l], l)?;
         }
@@ -156,16 +156,12 @@ fn forward(
         model
             .objective
             .share(model.trainable, &data, y.as_tensor(), log_det.as_tensor())?;
-    let store = share.loss.backward()?;
-    grads.add(&store)?;
-    let grad_of = |leaf: &Var| match store.get(leaf) {
-        Some(grad) => Ok(grad.detach()),
-        None => leaf.zeros_like(),
-    };
+    let one = share.loss.ones_like()?;
+    let [grad_y, grad_log_det] = grads.pull_back(&[(&share.loss, &one)], [&y, &log_det])?;
     let residuals = Residuals {
-        grads: shapes.split(&grad_of(&y)?)?,
-        grad_log_det: grad_of(&log_det)?,
-        data: data.clone(),
+        grads: shapes.split(&grad_y)?,
+        grad_log_det,
+        data,
         noise,
         inputs,
         latents,
