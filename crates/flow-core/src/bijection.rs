@@ -52,6 +52,21 @@ pub trait Bijection: Send + Sync {
         shape::refuse_context(context)
     }
 
+    /// The bijection that `context` selects, or the same one if it takes no context: so a
+    /// composition binds its parts.
+    ///
+    /// # Errors
+    /// As [`given`](Self::given).
+    fn given_if_taken(&self, context: &Tensor) -> Result<Box<dyn Bijection + '_>>
+    where
+        Self: Sized,
+    {
+        match self.context() {
+            Some(_) => self.given(context),
+            None => Ok(Box::new(self)),
+        }
+    }
+
     /// The same map for some rows of a batch, without a graph. Scoring and sampling use it run by
     /// run.
     ///

@@ -155,11 +155,15 @@ impl Glow {
     /// # Errors
     /// If the conditions are missing, or do not fit the model.
     pub(crate) fn with_contexts(&self, data: Data) -> Result<Data> {
-        let data = data.map_context(|condition| self.config.context(condition, self.dtype))?;
         if !data.has_context() {
             self.config.check_unconditional()?;
         }
-        Ok(data)
+        self.map_contexts(data)
+    }
+
+    /// As [`with_contexts`](Self::with_contexts), of conditions that may be missing.
+    pub(crate) fn map_contexts(&self, data: Data) -> Result<Data> {
+        data.map_context(|condition| self.config.context(condition, self.dtype))
     }
 
     fn stages(&self) -> (&Levels, &Priors) {

@@ -337,10 +337,7 @@ impl<P: Bijection> Bijection for Priors<P> {
     }
 
     fn given(&self, context: &Tensor) -> candle_core::Result<Box<dyn Bijection + '_>> {
-        Ok(Box::new(self.with(|prior| match prior.context() {
-            Some(_) => prior.given(context),
-            None => Ok(Box::new(prior)),
-        })?))
+        Ok(Box::new(self.with(|prior| prior.given_if_taken(context))?))
     }
 
     fn frozen(&self, rows: &Rows) -> candle_core::Result<Box<dyn Bijection + '_>> {

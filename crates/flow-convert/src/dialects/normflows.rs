@@ -50,7 +50,8 @@ impl Dialect for Normflows {
         let [width, inputs, ..] = source.shape::<4>(&format!("{network}.0.weight"))?;
         ensure!(
             2 * inputs == channels,
-            "its networks see {inputs} of {channels} channels: only the split modes `channel` and `channel_inv` are read"
+            "its networks see {inputs} of {channels} channels: only the split modes `channel` and \
+             `channel_inv` are read"
         );
         let layers = Layers::of(source, &network);
         let [outputs, ..] = source.shape::<4>(&format!("{network}.{}.weight", layers.last))?;

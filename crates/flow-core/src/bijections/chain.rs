@@ -69,10 +69,7 @@ impl<B: Bijection> Bijection for Chain<B> {
         if self.context().is_none() {
             return shape::refuse_context(context);
         }
-        let parts = self.0.iter().map(|part| match part.context() {
-            Some(_) => part.given(context),
-            None => Ok(Box::new(part) as Box<dyn Bijection + '_>),
-        });
+        let parts = self.0.iter().map(|part| part.given_if_taken(context));
         Ok(Box::new(Chain(parts.collect::<Result<Vec<_>>>()?)))
     }
 

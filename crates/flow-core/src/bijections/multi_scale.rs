@@ -74,31 +74,27 @@ impl<L: Bijection> MultiScale<L> {
         for (l, level) in self.levels.iter().enumerate() {
             let (y, level_log_det) = level.forward(&x)?;
             log_det = (log_det + level_log_det)?;
-            let output = self.output(l, y, log_det.clone())?;
-            if let Some(passed_on) = &output.passed_on {
+            let (passed_on, latent) = self.factor_out(l, y)?;
+            if let Some(passed_on) = &passed_on {
                 x = passed_on.clone();
             }
-            outputs.push(output);
+            outputs.push(LevelOutput {
+                passed_on,
+                latent,
+                log_det: log_det.clone(),
+            });
         }
         Ok(outputs)
     }
 
-    /// The two halves of the output of level `l`.
-    fn output(&self, l: usize, y: Tensor, log_det: Tensor) -> Result<LevelOutput> {
-        let (passed_on, latent) = if l + 1 < self.levels.len() {
-            let half = y.dim(1)? / 2;
-            (
-                Some(part(&y, 0, half)?),
-                part(&y, half, half)?.contiguous()?,
-            )
-        } else {
-            (None, y)
-        };
-        Ok(LevelOutput {
-            passed_on,
-            latent,
-            log_det,
-        })
+    /// The half of the output of level `l` that goes on, if any does, and the one that leaves.
+    fn factor_out(&self, l: usize, y: Tensor) -> Result<(Option<Tensor>, Tensor)> {
+        if l + 1 == self.levels.len() {
+            return Ok((None, y));
+        }
+        let half = y.dim(1)? / 2;
+        let latent = part(&y, half, half)?.contiguous()?;
+        Ok((Some(part(&y, 0, half)?), latent))
     }
 
     /// The images of latents `z`; `step` maps the output of a level back to its input.
@@ -167,8 +163,14 @@ impl<L: Bijection> Bijection for MultiScale<L> {
         self.levels.iter().find_map(Bijection::context)
     }
 
+    /// Binds the levels that take a context.
     fn given(&self, context: &Tensor) -> Result<Box<dyn Bijection + '_>> {
-        Ok(Box::new(self.map_levels(|level| level.given(context))?))
+        if self.context().is_none() {
+            return shape::refuse_context(context);
+        }
+        Ok(Box::new(
+            self.map_levels(|level| level.given_if_taken(context))?,
+        ))
     }
 
     fn frozen(&self, rows: &Rows) -> Result<Box<dyn Bijection + '_>> {
@@ -179,11 +181,9 @@ impl<L: Bijection> Bijection for MultiScale<L> {
         shape::samples("multi-scale", x, &self.image)?;
         let (mut x, mut latents) = (x.clone(), Vec::with_capacity(self.levels.len()));
         for (l, level) in self.levels.iter().enumerate() {
-            let y = level.initialize(&x)?;
-            let log_det = Tensor::zeros(y.dim(0)?, y.dtype(), y.device())?;
-            let output = self.output(l, y, log_det)?;
-            latents.push(output.latent);
-            if let Some(passed_on) = output.passed_on {
+            let (passed_on, latent) = self.factor_out(l, level.initialize(&x)?)?;
+            latents.push(latent);
+            if let Some(passed_on) = passed_on {
                 x = passed_on;
             }
         }

@@ -6,7 +6,7 @@
 //! x       = y / (1 − |y/B|)
 //! ```
 //!
-//! Where |x| > B, y is computed as ±(B − B/(1 + |x/B|)), whose gradient does not cancel.
+//! For |x| > B, y is computed as ±(B − B/(1 + |x/B|)), whose gradient does not cancel.
 
 use crate::ops::elementary::log_1p;
 use crate::{Bijection, Result, shape};

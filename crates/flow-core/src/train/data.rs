@@ -109,9 +109,9 @@ impl Data {
     /// # Errors
     /// If the contexts do not fit the bijection.
     pub fn given<'a, B: Bijection>(&self, bijection: &'a B) -> Result<Box<dyn Bijection + 'a>> {
-        match (&self.context, bijection.context()) {
-            (Some(context), Some(_)) => bijection.given(context),
-            _ => Ok(Box::new(bijection)),
+        match &self.context {
+            Some(context) => bijection.given_if_taken(context),
+            None => Ok(Box::new(bijection)),
         }
     }
 

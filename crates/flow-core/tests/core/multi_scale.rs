@@ -1,10 +1,11 @@
 //! Multi-scale flows against the Jacobian, level by level, and with a context.
 
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor, bail};
 use flow_core::params::{ParamBuilder, ParamStore};
 use flow_core::runs::Rows;
 use flow_core::{
-    ActNorm, Bijection, Chain, InvertibleConv1x1, MultiScale, Squeeze, check, device, random,
+    ActNorm, Bijection, Chain, InvertibleConv1x1, MultiScale, Squeeze, Whiten, check, device,
+    random,
 };
 
 /// Two levels for images of two channels, 4×8.
@@ -98,4 +99,49 @@ fn images_of_another_size_are_refused() {
         assert!(MultiScale::new(levels, image).is_err(), "{image:?}");
     }
     assert!(MultiScale::<Squeeze>::new(Vec::new(), IMAGE).is_err());
+}
+
+/// x + c, with the context c `[B, C, 1, 1]`.
+struct Shift(usize);
+
+impl Bijection for Shift {
+    fn forward(&self, _: &Tensor) -> Result<(Tensor, Tensor)> {
+        bail!("shift: needs a context")
+    }
+
+    fn inverse(&self, _: &Tensor) -> Result<Tensor> {
+        bail!("shift: needs a context")
+    }
+
+    fn context(&self) -> Option<usize> {
+        Some(self.0)
+    }
+
+    fn given(&self, context: &Tensor) -> Result<Box<dyn Bijection + '_>> {
+        let scale = Tensor::zeros(1, context.dtype(), context.device())?;
+        Ok(Box::new(Whiten::new(context.neg()?, scale)))
+    }
+}
+
+/// Levels and parts without a context stay as they are beside those with one.
+#[test]
+fn a_context_binds_the_levels_that_take_one() {
+    let level = |shift: Option<Shift>| {
+        let mut parts: Vec<Box<dyn Bijection>> = vec![Box::new(Squeeze)];
+        parts.extend(shift.map(|shift| Box::new(shift) as Box<dyn Bijection>));
+        Chain::new(parts).unwrap()
+    };
+    let plain = MultiScale::new(vec![level(None), level(None)], IMAGE).unwrap();
+    let flow = MultiScale::new(vec![level(None), level(Some(Shift(16)))], IMAGE).unwrap();
+    let x = image(2, 5);
+    let context = random::normal(6, (2, 16, 1, 1), DType::F64, &Device::Cpu).unwrap();
+    assert!(flow.forward(&x).is_err());
+    let given = flow.given(&context).unwrap();
+    let split = |rows: &Tensor| flow.latent_shapes().split(rows).unwrap();
+    let found = split(&given.forward(&x).unwrap().0);
+    let expected = split(&plain.forward(&x).unwrap().0);
+    check::close(&found[0], &expected[0], 0.0).unwrap();
+    let shifted = expected[1].broadcast_add(&context).unwrap();
+    check::close(&found[1], &shifted, 1e-15).unwrap();
+    assert!(plain.given(&context).is_err());
 }

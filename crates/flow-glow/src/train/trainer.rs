@@ -125,9 +125,7 @@ impl Trainer {
     /// # Errors
     /// If there are no images, or images or conditions do not fit the model.
     pub fn initialize(&self, data: impl Into<Data>) -> Result<()> {
-        let dtype = self.state.trainable.dtype();
-        let data = data.into();
-        let data = data.map_context(|condition| self.config.context(condition, dtype))?;
+        let data = self.state.trainable.map_contexts(data.into())?;
         let data = data.on(&self.device)?;
         if data.samples().elem_count() == 0 {
             let reason = "initialisation needs at least one image";

@@ -119,11 +119,17 @@ proptest! {
         let x = image(seed, b, shape);
         let params = ParamStore::new(seed);
         let p = params.builder(DType::F64, &Device::Cpu);
-        let parts: [(Box<dyn Bijection>, Tensor); 4] = [
-            (Box::new(Part::step(&config, Precision::F32, place(4 * c), p.pp("step")).unwrap()), image(!seed, b, ImageShape::new(4 * c, h, w))),
-            (Box::new(SplitPrior::new(&config.conventions, 4 * c, p.pp("split")).unwrap()), image(!seed, b, ImageShape::new(4 * c, h, w))),
-            (Box::new(Part::level(&config, Precision::F32, c, false, p.pp("inner")).unwrap()), x.clone()),
-            (Box::new(Part::level(&config, Precision::F32, c, true, p.pp("last")).unwrap()), x),
+        let squeezed = image(!seed, b, ImageShape::new(4 * c, h, w));
+        let (precision, step) = (Precision::F32, place(4 * c));
+        let level = |last, params| Part::level(&config, precision, c, last, params).unwrap();
+        let parts: [(Box<dyn Bijection>, &Tensor); 4] = [
+            (Box::new(Part::step(&config, precision, step, p.pp("step")).unwrap()), &squeezed),
+            (
+                Box::new(SplitPrior::new(&config.conventions, 4 * c, p.pp("split")).unwrap()),
+                &squeezed,
+            ),
+            (Box::new(level(false, p.pp("inner"))), &x),
+            (Box::new(level(true, p.pp("last"))), &x),
         ];
         check::randomize(&params, seed, 0.2).unwrap();
         for (part, x) in &parts {
