@@ -38,8 +38,8 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-// Most changes to the length of the header make everything behind it worthless, so half of the changes
-// are to the header alone, and its length is made right.
+// Most changes to the length of the header make everything behind it worthless, so half of the
+// changes are to the header alone, and its length is made right.
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     let Some((length, rest)) = data[..size].split_first_chunk::<8>() else {
         return fuzzer_mutate(data, size, max_size);

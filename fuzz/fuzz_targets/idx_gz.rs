@@ -1,5 +1,5 @@
-//! IDX files under gzip, which may unfold to a thousand times their size: the limit is what the data set
-//! holds when it is unfolded.
+//! IDX files under gzip, which may unfold to a thousand times their size: the limit is what the
+//! data set holds when it is unfolded.
 
 #![no_main]
 

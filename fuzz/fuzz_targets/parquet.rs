@@ -1,26 +1,28 @@
-//! Parquet files of a few digits or photographs, as a download is read.
+//! Parquet files of a few pictures: every column, page by page.
 
 #![no_main]
 
-use flow_data::{DatasetName, Split, hub::parquet, source::Part};
+use std::io::Cursor;
+
+use flow_data::parquet::{Table, Values};
 use libfuzzer_sys::fuzz_target;
 
-/// As many as the seeds hold.
-const IMAGES: usize = 6;
+/// Memory for each byte of a file: pages unfold up to 64 times, and a row may take one byte.
+const UNFOLDING: usize = 256;
 
-/// What the decoder of an image takes by itself.
-const DECODER: usize = 1 << 19;
+/// Memory of unpacking itself.
+const UNPACKING: usize = 1 << 17;
 
 fuzz_target!(|data: &[u8]| {
-    for name in [DatasetName::Mnist, DatasetName::Cifar10] {
-        let source = name.source();
-        let part = Part {
-            images: IMAGES,
-            ..*source.part(Split::Test)
+    flow_testing::damage::within(UNFOLDING * data.len() + UNPACKING, || {
+        let Ok(table) = Table::read(Cursor::new(data)) else {
+            return;
         };
-        let (c, h, w) = part.files.shape();
-        flow_testing::damage::within(4 * (data.len() + IMAGES * c * h * w) + DECODER, || {
-            let _ = parquet::read(data, source.image_column, &part, &mut |_| {});
-        });
-    }
+        for column in table.columns() {
+            if let Ok(values) = Values::new(&table, column, Cursor::new(data)) {
+                assert_eq!(values.count(), table.rows());
+            }
+        }
+        let _ = table.metadata("huggingface");
+    });
 });

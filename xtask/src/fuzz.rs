@@ -7,12 +7,16 @@ use anyhow::{Context, Result, ensure};
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// The fuzzers in `fuzz/fuzz_targets`.
-const TARGETS: [&str; 7] = [
+const TARGETS: [&str; 11] = [
     "idx",
     "idx_gz",
     "cifar10",
+    "picture",
     "png",
     "parquet",
+    "tar",
+    "zip",
+    "arrays",
     "checkpoint",
     "state_dict",
 ];

@@ -47,8 +47,8 @@ pub struct Accuracy {
 
 /// Measures the images of all `batches`: for each, the bits per dimension of the mean of its
 /// likelihoods under the draws of `noise`, an upper bound
-/// ([`quantize::importance_weighted`]). A batch is u8 images `[B, C, H, W]` and their conditions, as
-/// [`Glow::given`] takes them, on any device.
+/// ([`quantize::importance_weighted`]). A batch is u8 images `[B, C, H, W]` and their conditions,
+/// as [`Glow::given`] takes them, on any device.
 ///
 /// `go_on` gets the number of images before each batch of this process; if it returns false, there
 /// is no result. All `ranks` call this with the same batches.

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use candle_core::{Device, Tensor};
-use flow_analysis::attribute::Measure;
+use flow_analysis::attribute::{Measure, mostly, on_black_ground};
 
 const SIDE: usize = 64;
 
@@ -113,4 +113,16 @@ fn every_image_is_measured_for_itself_and_darkness_has_no_shape() {
         1e-12,
     );
     assert!("color".parse::<Measure>().is_err());
+}
+
+#[test]
+fn a_ground_is_black_where_half_of_the_border_is() {
+    let shape = draw(|x, y| (x - 32.0).hypot(y - 32.0) < 20.0);
+    let touching = draw(|x, _| x < 30.0);
+    let filled = draw(|x, _| x < 60.0);
+    let negative = shape.affine(-1.0, 255.0).unwrap();
+    let images = Tensor::cat(&[shape, touching, filled, negative], 0).unwrap();
+    let grounds = on_black_ground(&images).unwrap();
+    assert_eq!(grounds, [true, true, false, false]);
+    assert!(mostly(&grounds) && !mostly(&grounds[1..]) && mostly(&[]));
 }

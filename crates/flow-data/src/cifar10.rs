@@ -16,7 +16,8 @@ pub const CHANNELS: usize = 3;
 /// Height and width of an image, in pixels.
 pub const SIDE: usize = 32;
 
-const IMAGE: usize = CHANNELS * SIDE * SIDE;
+/// Bytes of an image.
+pub(crate) const IMAGE: usize = CHANNELS * SIDE * SIDE;
 const RECORD: usize = 1 + IMAGE;
 
 /// Reads a batch of at most `most` records into pixels and labels. Errors name `path`. Memory is at

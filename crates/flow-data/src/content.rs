@@ -37,12 +37,24 @@ pub fn open(path: &Path) -> Result<Box<dyn Read>> {
 /// `content`, uncompressed if it starts like gzip. The output may be a thousand times as large: the
 /// reader sets the limit.
 pub fn uncompressed<'a>(mut content: impl BufRead + 'a) -> io::Result<Box<dyn Read + 'a>> {
-    let gzip = content.fill_buf()?.starts_with(&GZIP_MAGIC);
-    Ok(if gzip {
+    Ok(if is_gzip(&mut content)? {
         Box::new(Gzip::new(content))
     } else {
         Box::new(content)
     })
+}
+
+/// True if `content` starts like gzip.
+pub(crate) fn is_gzip(content: &mut impl BufRead) -> io::Result<bool> {
+    Ok(content.fill_buf()?.starts_with(&GZIP_MAGIC))
+}
+
+/// Passes over the next `bytes` of `content`.
+pub(crate) fn skip(content: &mut impl Read, bytes: u64) -> io::Result<()> {
+    match io::copy(&mut content.take(bytes), &mut io::sink())? {
+        passed if passed == bytes => Ok(()),
+        _ => Err(ErrorKind::UnexpectedEof.into()),
+    }
 }
 
 /// The content of gzip members one after the other. Zeros behind a member are skipped: tapes and

@@ -1,8 +1,9 @@
-//! One split of a data set, in memory.
+//! One split of a data set, in memory or in a file.
 
 use std::{
     io::Read,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use candle_core::{Device, Tensor};
@@ -12,10 +13,11 @@ use crate::{
     DatasetName, Error, Result, Split, cifar10,
     content::Gzip,
     idx,
+    pixels::Pixels,
     source::{Files, Part, open, owner_of_labels, sha256},
 };
 
-/// Number of classes of every data set here.
+/// Number of classes of every published data set.
 const CLASSES: usize = 10;
 
 const BUNDLED: [&[u8]; 4] = [
@@ -25,14 +27,29 @@ const BUNDLED: [&[u8]; 4] = [
     include_bytes!("../../../assets/mnist/t10k-labels-idx1-ubyte.gz"),
 ];
 
-/// The images of one split and their labels. Images stay u8, 0–255, on the host.
+/// The images of one split and their labels. Images stay u8, 0–255, in memory or in a file.
 #[derive(Clone, Debug)]
 pub struct Dataset {
-    name: DatasetName,
+    name: String,
     folder: Option<PathBuf>,
-    shape: (usize, usize, usize),
-    pixels: Vec<u8>,
-    labels: Vec<u8>,
+    classes: Arc<[String]>,
+    /// Channels, height and width of an image as it is stored.
+    stored: (usize, usize, usize),
+    /// Height and width of an image as it is handed out.
+    canvas: (usize, usize),
+    pixels: Pixels,
+    labels: Arc<[u32]>,
+    /// The places of the images that are left, if not all are.
+    kept: Option<Arc<[usize]>>,
+    /// Facts of all stored images, where they were noted when these were written.
+    summary: Option<Summary>,
+}
+
+/// Facts that take a look at every pixel.
+#[derive(Clone, Debug)]
+pub(crate) struct Summary {
+    pub(crate) digest: [u8; 32],
+    pub(crate) histogram: Vec<u64>,
 }
 
 /// Some images of a data set and their labels, both on the CPU.
@@ -40,7 +57,7 @@ pub struct Dataset {
 pub struct Batch {
     /// u8, 0–255, `[B, C, H, W]`.
     pub images: Tensor,
-    /// u32, 0–9, `[B]`.
+    /// u32, the classes from 0, `[B]`.
     pub labels: Tensor,
     /// Places of the images in the data set, from 0.
     pub indices: Vec<usize>,
@@ -87,9 +104,79 @@ impl Dataset {
         read_idx(DatasetName::Mnist, content(images), content(labels), most)
     }
 
-    /// The data set.
-    pub fn name(&self) -> DatasetName {
-        self.name
+    /// Images `[N, C, H, W]` in memory, with a class of each: 0 for all, where there are no classes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Content`] if the number of pixels or labels is not that of whole images, or a label
+    /// is not a class.
+    pub fn new(
+        name: &str,
+        classes: Vec<String>,
+        shape: (usize, usize, usize),
+        pixels: Vec<u8>,
+        labels: Vec<u32>,
+    ) -> Result<Self> {
+        let (c, h, w) = shape;
+        let refuse = |reason| {
+            let name = name.to_owned();
+            Err(Error::Content { name, reason })
+        };
+        if pixels.len() != labels.len() * c * h * w {
+            let found = pixels.len();
+            return refuse(format!(
+                "{found} pixel values are not {} images of {c}×{h}×{w}",
+                labels.len()
+            ));
+        }
+        if let Some(label) = labels
+            .iter()
+            .find(|label| **label as usize >= classes.len().max(1))
+        {
+            return refuse(format!("there is no class {label} of {}", classes.len()));
+        }
+        let pixels = Pixels::Memory(pixels.into());
+        Ok(Self::of(name, classes, shape, pixels, labels))
+    }
+
+    /// The same of pixels anywhere.
+    pub(crate) fn of(
+        name: &str,
+        classes: Vec<String>,
+        shape: (usize, usize, usize),
+        pixels: Pixels,
+        labels: Vec<u32>,
+    ) -> Self {
+        Self {
+            name: name.to_owned(),
+            folder: None,
+            classes: classes.into(),
+            stored: shape,
+            canvas: (shape.1, shape.2),
+            pixels,
+            labels: labels.into(),
+            kept: None,
+            summary: None,
+        }
+    }
+
+    /// With facts that were noted before.
+    pub(crate) fn with_summary(mut self, summary: Summary) -> Self {
+        self.summary = Some(summary);
+        self
+    }
+
+    /// Images of another height and width: cut off or filled up with black on opposite sides
+    /// alike. The larger half of an odd difference is at the bottom or on the right.
+    #[must_use]
+    pub fn on_canvas(mut self, height: usize, width: usize) -> Self {
+        self.canvas = (height, width);
+        self
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The folder that was read; nothing for the bundled subset.
@@ -99,43 +186,76 @@ impl Dataset {
 
     /// Number of images.
     pub fn len(&self) -> usize {
-        self.labels.len()
+        match &self.kept {
+            Some(kept) => kept.len(),
+            None => self.labels.len(),
+        }
     }
 
     /// True if it holds no image.
     pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
+        self.len() == 0
     }
 
     /// Channels, height and width of an image.
     pub fn shape(&self) -> (usize, usize, usize) {
-        self.shape
+        (self.stored.0, self.canvas.0, self.canvas.1)
     }
 
-    /// Number of classes: labels are below this.
+    /// The number of classes: labels are below this. Images of unknown class are all of one.
     pub fn classes(&self) -> usize {
-        CLASSES
+        self.classes.len()
+    }
+
+    /// The names of its classes.
+    pub fn class_names(&self) -> &[String] {
+        &self.classes
+    }
+
+    /// The class of each image; 0 where classes are unknown.
+    pub fn labels(&self) -> Vec<u32> {
+        (0..self.len()).map(|index| self.label(index)).collect()
     }
 
     /// Counts of each of the 256 values among all pixels of all channels.
-    pub fn histogram(&self) -> [u64; 256] {
-        let mut counts = [0; 256];
-        for &pixel in &self.pixels {
-            counts[usize::from(pixel)] += 1;
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the images cannot be read.
+    pub fn histogram(&self) -> Result<[u64; 256]> {
+        let is_stored = self.canvas == (self.stored.1, self.stored.2);
+        if let Some(summary) = self
+            .summary
+            .as_ref()
+            .filter(|_| is_stored && self.kept.is_none())
+            && let Ok(histogram) = summary.histogram.as_slice().try_into()
+        {
+            return Ok(histogram);
         }
-        counts
+        let mut counts = [0; 256];
+        self.each(|image| {
+            for &value in image {
+                counts[usize::from(value)] += 1;
+            }
+        })?;
+        Ok(counts)
     }
 
-    /// SHA-256 of the size of an image, all labels and all pixels, in their order.
-    pub fn digest(&self) -> [u8; 32] {
-        let (c, h, w) = self.shape;
-        let mut hash = Sha256::new();
-        for size in [c, h, w, self.len()] {
-            hash.update((size as u64).to_le_bytes());
+    /// SHA-256 of the size of an image, all labels and all pixels, in their order, as they are
+    /// stored.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the images cannot be read.
+    pub fn digest(&self) -> Result<[u8; 32]> {
+        if let Some(summary) = self.summary.as_ref().filter(|_| self.kept.is_none()) {
+            return Ok(summary.digest);
         }
-        hash.update(&self.labels);
-        hash.update(&self.pixels);
-        hash.finalize().into()
+        let plain = self.clone().on_canvas(self.stored.1, self.stored.2);
+        let labels = (0..self.len()).map(|i| self.label(i));
+        let mut hash = digest_of_labels(self.stored, labels);
+        plain.each(|image| hash.update(image))?;
+        Ok(hash.finalize().into())
     }
 
     /// The images and labels at `indices`, in that order.
@@ -145,6 +265,15 @@ impl Dataset {
     /// [`Error::Index`] if an index is not below [`len`](Self::len).
     pub fn batch(&self, indices: &[usize]) -> Result<Batch> {
         self.batch_mirrored(indices, &[])
+    }
+
+    /// All images and labels, in their own order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the images cannot be read.
+    pub fn all(&self) -> Result<Batch> {
+        self.batch(&(0..self.len()).collect::<Vec<_>>())
     }
 
     /// The images in their own order, for evaluation. The last batch may be smaller.
@@ -168,25 +297,18 @@ impl Dataset {
         if limit >= len {
             return (0..len).collect();
         }
-        let (c, h, w) = self.shape;
-        let image = c * h * w;
         let kept: Vec<_> = (0..limit).map(|i| i * len / limit).collect();
-        for (to, &from) in kept.iter().enumerate() {
-            self.labels[to] = self.labels[from];
-            self.pixels
-                .copy_within(from * image..(from + 1) * image, to * image);
-        }
-        self.labels.truncate(limit);
-        self.pixels.truncate(limit * image);
+        self.kept = Some(kept.iter().map(|&i| self.place(i)).collect());
         kept
     }
 
     /// An error if the labels, from the file at `path`, belong to another data set: files of MNIST
     /// and Fashion-MNIST have the same names.
     fn ensure_own_labels(&self, split: Split, path: &Path) -> Result<()> {
-        let digest = sha256(&idx::encode_labels(&self.labels));
+        let labels = self.labels.iter().map(|&label| label as u8);
+        let digest = sha256(&idx::encode_labels(&labels.collect::<Vec<_>>()));
         match owner_of_labels(split, &digest) {
-            Some(other) if other != self.name => Err(Error::Format {
+            Some(other) if other.as_str() != self.name => Err(Error::Format {
                 path: path.to_owned(),
                 reason: format!("belongs to {other}, not to {}", self.name),
             }),
@@ -197,21 +319,20 @@ impl Dataset {
     /// As [`batch`](Self::batch), with left and right swapped in image `i` of the batch where
     /// `mirrored[i]`; an empty `mirrored` swaps none.
     pub(crate) fn batch_mirrored(&self, indices: &[usize], mirrored: &[bool]) -> Result<Batch> {
-        let (c, h, w) = self.shape;
+        let (c, h, w) = self.shape();
         let image = c * h * w;
-        let mut pixels = Vec::with_capacity(indices.len() * image);
+        let mut pixels = vec![0; indices.len() * image];
         let mut labels = Vec::with_capacity(indices.len());
         for (i, &index) in indices.iter().enumerate() {
-            let label = self.labels.get(index).ok_or(Error::Index {
-                index,
-                len: self.len(),
-            })?;
-            labels.push(u32::from(*label));
-            pixels.extend_from_slice(&self.pixels[index * image..][..image]);
+            let len = self.len();
+            if index >= len {
+                return Err(Error::Index { index, len });
+            }
+            labels.push(self.label(index));
+            let pixels = &mut pixels[i * image..][..image];
+            self.read(index, pixels)?;
             if mirrored.get(i) == Some(&true) {
-                pixels[i * image..]
-                    .chunks_exact_mut(w)
-                    .for_each(<[u8]>::reverse);
+                pixels.chunks_exact_mut(w).for_each(<[u8]>::reverse);
             }
         }
         let b = indices.len();
@@ -221,6 +342,73 @@ impl Dataset {
             indices: indices.to_vec(),
         })
     }
+
+    /// The place of image `index` among the stored ones.
+    fn place(&self, index: usize) -> usize {
+        self.kept.as_ref().map_or(index, |kept| kept[index])
+    }
+
+    fn label(&self, index: usize) -> u32 {
+        self.labels[self.place(index)]
+    }
+
+    /// Fills `pixels`, which are black, with an image.
+    fn read(&self, index: usize, pixels: &mut [u8]) -> Result<()> {
+        let (c, h, w) = self.stored;
+        let start = self.place(index) * c * h * w;
+        let (height, width) = self.canvas;
+        if (height, width) == (h, w) {
+            return self.pixels.read(start, pixels);
+        }
+        let mut image = vec![0; c * h * w];
+        self.pixels.read(start, &mut image)?;
+        let [(from_y, to_y), (from_x, to_x)] = [(h, height), (w, width)]
+            .map(|(from, to)| (from.saturating_sub(to) / 2, to.saturating_sub(from) / 2));
+        let (rows, columns) = (h.min(height), w.min(width));
+        for (channel, to) in image
+            .chunks_exact(h * w)
+            .zip(pixels.chunks_exact_mut(height * width))
+        {
+            for row in 0..rows {
+                let from = &channel[(from_y + row) * w + from_x..][..columns];
+                to[(to_y + row) * width + to_x..][..columns].copy_from_slice(from);
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands every image to `see`, in order.
+    fn each(&self, mut see: impl FnMut(&[u8])) -> Result<()> {
+        let (c, h, w) = self.shape();
+        let mut image = vec![0; c * h * w];
+        for index in 0..self.len() {
+            image.fill(0);
+            self.read(index, &mut image)?;
+            see(&image);
+        }
+        Ok(())
+    }
+}
+
+/// The part of a data set's digest that comes before the pixels. Files of early versions hold
+/// digests of labels of one byte.
+pub(crate) fn digest_of_labels(
+    (c, h, w): (usize, usize, usize),
+    labels: impl ExactSizeIterator<Item = u32> + Clone,
+) -> Sha256 {
+    let mut hash = Sha256::new();
+    for size in [c, h, w, labels.len()] {
+        hash.update((size as u64).to_le_bytes());
+    }
+    let is_wide = labels.clone().any(|label| label > u32::from(u8::MAX));
+    for label in labels {
+        if is_wide {
+            hash.update(label.to_le_bytes());
+        } else {
+            hash.update([label as u8]);
+        }
+    }
+    hash
 }
 
 /// An error if a label is not a class.
@@ -263,14 +451,7 @@ fn read_idx(
             reason,
         });
     }
-    let shape = (1, idx::SIDE, idx::SIDE);
-    Ok(Dataset {
-        name,
-        folder: None,
-        shape,
-        pixels,
-        labels,
-    })
+    published(name, (1, idx::SIDE, idx::SIDE), pixels, &labels)
 }
 
 fn read_cifar10(name: DatasetName, files: &[PathBuf], most: usize) -> Result<Dataset> {
@@ -281,11 +462,16 @@ fn read_cifar10(name: DatasetName, files: &[PathBuf], most: usize) -> Result<Dat
         labels.extend(batch_labels);
     }
     let shape = (cifar10::CHANNELS, cifar10::SIDE, cifar10::SIDE);
-    Ok(Dataset {
-        name,
-        folder: None,
-        shape,
-        pixels,
-        labels,
-    })
+    published(name, shape, pixels, &labels)
+}
+
+fn published(
+    name: DatasetName,
+    shape: (usize, usize, usize),
+    pixels: Vec<u8>,
+    labels: &[u8],
+) -> Result<Dataset> {
+    let classes = name.classes().map(str::to_owned).to_vec();
+    let labels = labels.iter().copied().map(u32::from).collect();
+    Dataset::new(name.as_str(), classes, shape, pixels, labels)
 }

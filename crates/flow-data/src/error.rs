@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{DatasetName, source::File};
+use crate::{DatasetName, Malformed, source::File};
 
 /// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -71,6 +71,14 @@ pub enum Error {
         /// The names there are.
         expected: &'static str,
     },
+    /// Pixels and labels that do not make up a data set.
+    #[error("`{name}` is no data set: {reason}")]
+    Content {
+        /// The name that it was to have.
+        name: String,
+        /// The fault.
+        reason: String,
+    },
     /// An image was asked for that the data set does not have.
     #[error("no image {index} in a data set of {len}")]
     Index {
@@ -85,24 +93,33 @@ pub enum Error {
     Endpoint(String),
     /// A file of the hub could not be downloaded: try again.
     #[cfg(feature = "hub")]
-    #[error("cannot download `{file}` of `{repository}`: {reason}")]
+    #[error("cannot download {} of `{repository}`: {reason}", download(file.as_deref()))]
     Download {
         /// Owner and name of the repository.
         repository: String,
-        /// Path of the file in it.
-        file: String,
+        /// Path of the file in it; nothing for the list of its files.
+        file: Option<String>,
         /// The innermost cause.
         reason: String,
     },
     /// The hub wants a token that may read a file: set `HF_TOKEN`.
     #[cfg(feature = "hub")]
-    #[error("cannot download `{file}` of `{repository}`: {reason}")]
+    #[error("cannot download {} of `{repository}`: {reason}", download(file.as_deref()))]
     Denied {
         /// Owner and name of the repository.
         repository: String,
-        /// Path of the file in it.
-        file: String,
+        /// Path of the file in it; nothing for the list of its files.
+        file: Option<String>,
         /// The hub's answer.
+        reason: String,
+    },
+    /// A repository of the hub does not hold what was asked for.
+    #[cfg(feature = "hub")]
+    #[error("`hub:{repository}` {reason}")]
+    Repository {
+        /// Owner and name of the repository.
+        repository: String,
+        /// The reason, as the rest of a sentence.
         reason: String,
     },
     /// A download differs from what the hub announced, or from what is published; it is removed
@@ -126,8 +143,23 @@ pub enum Error {
         /// The reason why it could not be deleted.
         kept: io::Error,
     },
+    /// A picture of a collection cannot be read.
+    #[error("cannot read the image `{name}`: {reason}")]
+    Damaged {
+        /// Its name in the collection.
+        name: String,
+        /// The reason.
+        reason: Malformed,
+    },
+    /// A picture of a collection does not go with the others.
+    #[error("the image `{name}` {reason}")]
+    Misplaced {
+        /// Its name in the collection.
+        name: String,
+        /// The rest of the sentence, with what to do.
+        reason: String,
+    },
     /// A folder could not be written to.
-    #[cfg(feature = "hub")]
     #[error("cannot write to `{path}`")]
     Write {
         /// The folder.
@@ -135,9 +167,42 @@ pub enum Error {
         /// The reason.
         source: io::Error,
     },
+    /// The disk has no room for the prepared images: free some, or choose another folder.
+    #[error(
+        "no room in `{path}`: the prepared images take {} MB, and {} MB are free",
+        bytes.div_ceil(1_000_000), left / 1_000_000
+    )]
+    NoRoom {
+        /// The folder of prepared images.
+        path: PathBuf,
+        /// Bytes that are needed.
+        bytes: u64,
+        /// Bytes that are free.
+        left: u64,
+    },
     /// A tensor could not be made.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),
+}
+
+impl Error {
+    /// A file whose fault is `reason`, the rest of a sentence that starts with its path.
+    pub(crate) fn format(path: &Path, reason: impl Into<String>) -> Self {
+        let (path, reason) = (path.to_owned(), reason.into());
+        Self::Format { path, reason }
+    }
+
+    /// A file that cannot be read.
+    pub(crate) fn io(path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        Self::Io { path, source }
+    }
+}
+
+/// A file of the hub, or the list of files.
+#[cfg(feature = "hub")]
+fn download(file: Option<&str>) -> String {
+    file.map_or_else(|| "the list of files".into(), |file| format!("`{file}`"))
 }
 
 /// Everything that was looked for, in one line.

@@ -8,7 +8,10 @@
 //!
 //! Described by the authors of MNIST beside the data set.
 
-use std::{io::Read, path::Path};
+use std::{
+    io::{self, Read},
+    path::Path,
+};
 
 use crate::{Error, Result, dataset::check_labels};
 
@@ -58,13 +61,8 @@ fn read(path: &Path, mut content: impl Read, item: &[usize], most: usize) -> Res
         source,
     };
 
-    let mut header = Vec::new();
-    content
-        .by_ref()
-        .take(header_bytes(item) as u64)
-        .read_to_end(&mut header)
-        .map_err(io)?;
-    let count = parse_header(&header, item, most).map_err(format)?;
+    let shape = read_shape(&mut content).map_err(io)?;
+    let count = check_shape(shape.as_deref(), item, most).map_err(format)?;
 
     // Grows with the bytes read, so a header cannot make it allocate more than the file holds.
     let mut bytes = Vec::new();
@@ -88,21 +86,33 @@ fn read(path: &Path, mut content: impl Read, item: &[usize], most: usize) -> Res
     Ok(bytes)
 }
 
-/// The number of items that a header announces, or why it is not that of such items.
-fn parse_header(header: &[u8], item: &[usize], most: usize) -> Result<usize, String> {
-    let (words, _) = header.as_chunks::<4>();
-    if words.first() != Some(&magic(item)) || header.len() < header_bytes(item) {
+/// The dimensions that a header announces; nothing if it is not that of an IDX file of bytes.
+pub(crate) fn read_shape(content: &mut impl Read) -> io::Result<Option<Vec<usize>>> {
+    let mut header = Vec::new();
+    content.by_ref().take(4).read_to_end(&mut header)?;
+    let [0, 0, 8, rank] = *header else {
+        return Ok(None);
+    };
+    let mut sizes = Vec::new();
+    content
+        .by_ref()
+        .take(4 * u64::from(rank))
+        .read_to_end(&mut sizes)?;
+    let (sizes, _) = sizes.as_chunks();
+    let sizes = sizes.iter().map(|&size| u32::from_be_bytes(size) as usize);
+    Ok(Some(sizes.collect()).filter(|shape: &Vec<_>| shape.len() == usize::from(rank)))
+}
+
+/// The number of items, or why a header is not that of such items.
+fn check_shape(shape: Option<&[usize]>, item: &[usize], most: usize) -> Result<usize, String> {
+    let Some((&count, found)) = shape
+        .and_then(<[_]>::split_first)
+        .filter(|(_, found)| found.len() == item.len())
+    else {
         return Err(format!("is not an IDX file of {}", kind(item)));
-    }
-    let mut dimensions = words[1..]
-        .iter()
-        .map(|&word| u32::from_be_bytes(word) as usize);
-    let count = dimensions
-        .next()
-        .expect("the header has at least one dimension");
-    let shape: Vec<usize> = dimensions.collect();
-    if shape != item {
-        return Err(format!("holds images of {shape:?} pixels, not {item:?}"));
+    };
+    if found != item {
+        return Err(format!("holds images of {found:?} pixels, not {item:?}"));
     }
     if count == 0 || count > most {
         return Err(format!("announces {count} {}, not 1 to {most}", kind(item)));
@@ -119,9 +129,9 @@ fn encode(bytes: &[u8], item: &[usize]) -> Vec<u8> {
     content
 }
 
-/// Bytes of a header: the magic number, the number of items, and the dimensions of one.
-fn header_bytes(item: &[usize]) -> usize {
-    4 * (2 + item.len())
+/// Bytes of a header: the magic number and the dimensions.
+pub(crate) fn header_bytes(rank: usize) -> u64 {
+    4 * (1 + rank as u64)
 }
 
 fn magic(item: &[usize]) -> [u8; 4] {

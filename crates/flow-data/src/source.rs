@@ -65,8 +65,12 @@ pub struct File {
 
 /// SHA-256 of `content`, in lower-case hexadecimal digits.
 pub fn sha256(content: &[u8]) -> String {
-    let digest = Sha256::digest(content);
-    digest.iter().fold(String::new(), |mut digits, byte| {
+    hex(&Sha256::digest(content))
+}
+
+/// Lower-case hexadecimal digits of bytes.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut digits, byte| {
         let _ = write!(digits, "{byte:02x}");
         digits
     })

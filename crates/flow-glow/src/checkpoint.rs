@@ -21,8 +21,8 @@ const VERSION: u32 = 2;
 /// The metadata key of the header.
 const KEY: &str = "flow";
 
-/// The header's largest size in bytes: many times what it takes.
-const MAX_HEADER: usize = 1 << 16;
+/// The header's largest size in bytes: many times what it takes, with names of all classes.
+const MAX_HEADER: usize = 1 << 22;
 
 /// Metadata of a checkpoint, beside its tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,6 +34,9 @@ pub struct Header {
     pub model: GlowConfig,
     /// Name of the training data.
     pub dataset: String,
+    /// Description of the training data, in the form of the program that trained.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub data: serde_json::Value,
     /// Record of the training; `None` for a model that another program has trained.
     pub training: Option<TrainingRecord>,
     /// The model that the training began with; `None` for a fresh one.
@@ -64,6 +67,7 @@ impl Header {
             version: VERSION,
             model,
             dataset,
+            data: serde_json::Value::Null,
             training,
             origin: None,
             resume: None,

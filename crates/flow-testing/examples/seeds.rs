@@ -6,7 +6,7 @@
 
 use std::{
     env, fs,
-    io::Write,
+    io::{Cursor, Write},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -15,6 +15,7 @@ use anyhow::{Context, Result, ensure};
 use flate2::{Compression, write::GzEncoder};
 use flow_data::{Dataset, Split, cifar10, idx};
 use flow_testing::parquet_file::{self, Images, Pages};
+use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
 /// The root of the repository.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
@@ -44,6 +45,7 @@ fn main() -> Result<()> {
     put(corpus.join("idx/labels"), &labels)?;
     let batch = cifar10::encode(&photographs.pixels, &photographs.labels);
     put(corpus.join("cifar10/batch"), &batch)?;
+    arrays(&corpus.join("arrays"), &images, &batch, &digits)?;
     let side = cifar10::SIDE;
     downloads(
         corpus,
@@ -59,6 +61,9 @@ fn main() -> Result<()> {
         "img",
         (cifar10::CHANNELS, side, side),
     )?;
+    parquet_files(&corpus.join("parquet"))?;
+    let png = parquet_file::png(&digits.pixels[..49], (1, 7, 7));
+    archives(corpus, &png)?;
     for (name, options) in [
         ("plain", "--levels 1"),
         (
@@ -68,7 +73,18 @@ fn main() -> Result<()> {
     ] {
         checkpoints(&corpus.join("checkpoint"), name, options)?;
     }
+    pictures(&corpus.join("picture"))?;
     state_dicts(&corpus.join("state_dict"))
+}
+
+/// Those that the tests of decoding read.
+fn pictures(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder)?;
+    for entry in fs::read_dir(Path::new(ROOT).join("crates/flow-data/tests/data/pictures"))? {
+        let entry = entry?;
+        fs::copy(entry.path(), folder.join(entry.file_name()))?;
+    }
+    Ok(())
 }
 
 /// Parquet files of these images, and the first of them as PNG.
@@ -85,6 +101,90 @@ fn downloads(
     }
     let png = parquet_file::png(&images.pixels[..c * h * w], shape);
     put(corpus.join("png").join(name), &png)
+}
+
+/// Those of another writer that the tests read.
+fn parquet_files(folder: &Path) -> Result<()> {
+    for entry in fs::read_dir(Path::new(ROOT).join("crates/flow-data/tests/data/parquet"))? {
+        let path = entry?.path();
+        if let Some(name) = path
+            .file_name()
+            .filter(|_| path.extension() == Some("parquet".as_ref()))
+        {
+            fs::copy(&path, folder.join(name))?;
+        }
+    }
+    Ok(())
+}
+
+/// Archives of a picture and its class, and of folders.
+fn archives(corpus: &Path, png: &[u8]) -> Result<()> {
+    let sample = [
+        ("0.png", png),
+        ("0.cls", b"7"),
+        ("1.png", png),
+        ("1.json", br#"{"label": 2}"#),
+    ];
+    let long = format!("{}/0.png", "x".repeat(120));
+    let folder = [("train/cat/0.png", png), (&*long, png)];
+    for (name, files) in [("sample", &sample[..]), ("folder", &folder)] {
+        let mut archive = tar::Builder::new(Vec::new());
+        for (path, content) in files {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(content.len() as u64);
+            archive.append_data(&mut header, path, *content)?;
+        }
+        let archive = archive.into_inner()?;
+        put(corpus.join("tar").join(name), &archive)?;
+        put(
+            corpus.join("tar").join(format!("{name}-gz")),
+            &gzip(&archive)?,
+        )?;
+        for method in [CompressionMethod::Stored, CompressionMethod::Deflated] {
+            let path = corpus.join(format!("zip/{name}-{method}"));
+            put(path, &zip_of(files, method)?)?;
+        }
+    }
+    Ok(())
+}
+
+fn zip_of(files: &[(&str, &[u8])], method: CompressionMethod) -> Result<Vec<u8>> {
+    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    let options = SimpleFileOptions::default().compression_method(method);
+    for (path, content) in files {
+        archive.start_file(*path, options)?;
+        archive.write_all(content)?;
+    }
+    Ok(archive.finish()?.into_inner())
+}
+
+/// Arrays, each behind the byte that tells the fuzzer of which kind it is.
+fn arrays(folder: &Path, idx: &[u8], batch: &[u8], digits: &Images) -> Result<()> {
+    let npy = |dtype: &str, shape: &str, elements: &[u8]| {
+        let header = format!("{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}");
+        let header = format!("{header:<117}\n");
+        [b"\x93NUMPY\x01\x00\x76\x00", header.as_bytes(), elements].concat()
+    };
+    let pixels = &digits.pixels[..150];
+    let images = npy("|u1", "(2, 5, 5, 3)", pixels);
+    let labels = npy("<i2", "(2,)", &[1, 0, 2, 0]);
+    for method in [CompressionMethod::Stored, CompressionMethod::Deflated] {
+        let files = [("x_train.npy", &*images), ("y_train.npy", &*labels)];
+        let seed = [&[0], &*zip_of(&files, method)?].concat();
+        put(folder.join(format!("npz-{method}")), &seed)?;
+    }
+    let header = r#"{"images":{"dtype":"U8","shape":[2,3,5,5],"data_offsets":[0,150]},"labels":{"dtype":"I8","shape":[2],"data_offsets":[150,152]}}"#;
+    let length = (header.len() as u64).to_le_bytes();
+    let tensors = [&length, header.as_bytes(), pixels, &[1, 2]].concat();
+    for (kind, name, content) in [
+        (1, "npy", &*images),
+        (2, "safetensors", &tensors),
+        (3, "idx", idx),
+        (4, "cifar", batch),
+    ] {
+        put(folder.join(name), &[&[kind], content].concat())?;
+    }
+    Ok(())
 }
 
 /// The small ones of those that the tests of conversion read.

@@ -85,6 +85,19 @@ pub fn within<T>(limit: usize, read: impl FnOnce() -> T) -> T {
     result.unwrap()
 }
 
+/// The bytes of memory that a decoder may take for a picture of so many pixels, however damaged.
+pub fn picture_limit(content: &[u8], pixels: usize) -> usize {
+    /// Bytes of a pixel in all of its forms at the same time: as it is decoded, turned, on its
+    /// background and scaled.
+    const FORMS: usize = 32;
+    // Tables and color profiles. The decoder of TIFF has a limit of its own for lists in a header.
+    let is_tiff = [b"II*\0", b"MM\0*"]
+        .iter()
+        .any(|mark| content.starts_with(*mark));
+    let others = if is_tiff { 5 << 26 } else { 1 << 26 };
+    others + 4 * content.len() + FORMS * pixels
+}
+
 /// Asserts that an error, with all of its causes, is one line that a person can read and that holds
 /// `name`.
 pub fn check_text(error: &dyn Error, name: &str) {

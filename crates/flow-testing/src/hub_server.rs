@@ -13,6 +13,11 @@ use sha2::{Digest, Sha256};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
+/// The commit of the branch of converted files, and the end of the name of a repository that holds
+/// them.
+const CONVERTED: &str = "89abcdef0123456789abcdef0123456789abcdef";
+const CONVERTED_END: &str = "@converted";
+
 /// The end of the other address.
 const MOVED: &str = "?moved";
 
@@ -41,7 +46,8 @@ pub struct HubServer {
 }
 
 impl HubServer {
-    /// Serves `files`: contents by `<owner>/<name>/<path>`.
+    /// Serves `files`: contents by `<owner>/<name>/<path>`, and those that the hub converts by
+    /// `<owner>/<name>@converted/<path>`.
     pub fn start(files: HashMap<String, Vec<u8>>, fault: Fault) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -86,7 +92,7 @@ fn answer(
     let token = fields.find(|(name, _)| name.eq_ignore_ascii_case("authorization"));
     let token = token.map(|(_, value)| value);
     if let Some(file) = path.strip_prefix("/blobs/") {
-        return store(stream, &files[file], token, fault);
+        return store(stream, &files[&file.replace("%20", " ")], token, fault);
     }
     if matches!(fault, Fault::Moved) && !path.ends_with(MOVED) {
         let status = "307 Temporary Redirect";
@@ -103,22 +109,60 @@ fn answer(
         Fault::Token(right) if token != Some(&format!("Bearer {right}")) => "401 Unauthorized",
         _ => "302 Found",
     };
+    if let Some(listed) = path
+        .strip_prefix("/api/datasets/")
+        .filter(|_| status.starts_with("302"))
+    {
+        return list(stream, files, listed.trim_end_matches(MOVED));
+    }
     let file = path
         .trim_start_matches("/datasets/")
         .trim_end_matches(MOVED);
-    let file = file.replace("/resolve/main", "");
+    let file = file.replace("/resolve/main", "").replace("%20", " ");
+    let file = file.replace(&format!("/resolve/{COMMIT}"), "");
+    let file = file.replace(&format!("/resolve/{CONVERTED}"), CONVERTED_END);
     let Some(content) = files.get(&file).filter(|_| status.starts_with("302")) else {
         return write!(
             stream,
             "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
         );
     };
+    let file = file.replace(' ', "%20");
     write!(
         stream,
         "HTTP/1.1 {status}\r\nLocation: {storage}/blobs/{file}\r\nX-Repo-Commit: {COMMIT}\r\n\
          X-Linked-Etag: \"{}\"\r\nX-Linked-Size: {}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
         sha256(content),
         content.len(),
+    )
+}
+
+/// The files of a revision of a repository.
+fn list(mut stream: TcpStream, files: &HashMap<String, Vec<u8>>, listed: &str) -> io::Result<()> {
+    let (repository, revision) = listed.split_once("/revision/").unwrap();
+    let (folder, commit) = match revision {
+        "main" => (format!("{repository}/"), COMMIT),
+        "refs%2Fconvert%2Fparquet" => (format!("{repository}{CONVERTED_END}/"), CONVERTED),
+        other => panic!("{other}"),
+    };
+    let files = files.keys().filter_map(|file| file.strip_prefix(&folder));
+    let mut files: Vec<_> = files
+        .map(|file| format!(r#"{{"rfilename": "{file}"}}"#))
+        .collect();
+    files.sort();
+    let status = if files.is_empty() {
+        "404 Not Found"
+    } else {
+        "200 OK"
+    };
+    let body = format!(
+        r#"{{"id": "{repository}", "sha": "{commit}", "private": false, "siblings": [{}]}}"#,
+        files.join(", ")
+    );
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
     )
 }
 

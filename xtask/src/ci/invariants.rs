@@ -22,17 +22,7 @@ const FORBIDDEN: [(&str, &[&str]); 7] = [
             "ureq",
         ],
     ),
-    (
-        "flow-data",
-        &[
-            "anyhow",
-            "clap",
-            "flow-core",
-            "flow-glow",
-            "serde",
-            "serde_json",
-        ],
-    ),
+    ("flow-data", &["anyhow", "clap", "flow-core", "flow-glow"]),
     (
         "flow-glow",
         &[

@@ -7,7 +7,7 @@ use clap::{
     builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
 };
 use flow_analysis::clusters::Method;
-use flow_data::{DatasetName, Split};
+use flow_data::{Location, Split};
 
 use super::{CheckpointArgs, DataDirArgs, DeviceArgs, values};
 
@@ -27,8 +27,8 @@ pub(crate) struct ClusterArgs {
     pub(crate) model: CheckpointArgs,
 
     /// The data set [default: the one the model was trained on]
-    #[arg(long, value_parser = values::dataset())]
-    pub(crate) dataset: Option<DatasetName>,
+    #[arg(long, value_name = "DATASET", value_parser = values::dataset)]
+    pub(crate) dataset: Option<Location>,
 
     /// The part of the data set
     #[arg(long, default_value = "test", value_parser = values::split())]

@@ -12,22 +12,22 @@ pub(crate) struct DecodeArgs {
     #[command(flatten)]
     pub(crate) model: CheckpointArgs,
 
-    /// The latents: a safetensors file with z.0, z.1, …, as `flow encode` writes it; where they
-    /// have more digits than f32, in f64, they are decoded in f64
+    /// The latents: a .safetensors or .npz file with z.0, z.1, …, as `flow encode` writes it; where
+    /// they have more digits than f32, in f64, they are decoded in f64
     #[arg(long, value_name = "FILE")]
     pub(crate) input: PathBuf,
 
-    /// Write the numbers that the model itself sees, not pixels; to a safetensors file only
+    /// Write the numbers that the model itself sees, not pixels; to any file but a .png
     #[arg(long)]
     pub(crate) raw: bool,
 
-    /// The class of all images, counted from 0; for models with classes [default: the labels in the
-    /// file]
-    #[arg(long, value_name = "K")]
-    pub(crate) class: Option<u32>,
+    /// The class of all images, by name or number, counted from 0; for models with classes
+    /// [default: the labels in the file]
+    #[arg(long, value_name = "CLASS")]
+    pub(crate) class: Option<String>,
 
-    /// File to write: a .png, the images side by side without gaps; or a .safetensors file with x
-    /// [N, C, H, W]
+    /// File to write: a .png, the images side by side without gaps; a .safetensors or .npz file
+    /// with x [N, C, H, W]; or a .npy file of that array
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
 

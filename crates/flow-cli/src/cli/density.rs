@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{CheckpointArgs, DeviceArgs, values};
+use super::{CheckpointArgs, DeviceArgs, FittingArgs, values};
 
 /// Options of `flow density`.
 #[derive(Debug, Args)]
@@ -19,12 +19,14 @@ With --json each line is an object with these fields. All files get the same noi
 a file depend on the file, the model and the options alone. Numbers that are not finite are NaN, inf
 or -inf in CSV, null in JSON. They are counted on stderr, and the exit status is 1.
 
-Files are PNG or JPEG of the size of the model's images, and are turned by their EXIF orientation.
+Files are pictures of any format (PNG, JPEG, WebP, BMP, TIFF, the first frame of a GIF), turned by
+their EXIF orientation and fitted to the size of the model's images as the training data were.
 Colors become grey, or grey becomes colors, as the model needs: grey is 0.299 red + 0.587 green +
-0.114 blue (ITU-R BT.601), as in Pillow and torchvision. Opaque alpha is left out; a picture with a
-transparent pixel is refused. Folders are searched with all folders below them for files that end in
-.png, .jpg or .jpeg, except for names that begin with a dot. A warning names each file that cannot be
-read, the others are measured, and the exit status is 1.
+0.114 blue (ITU-R BT.601), as in Pillow and torchvision. Transparent pixels are laid on the
+background of the training data. Where these were not fitted, or had no background, --fit and
+--background say it, or such pictures are refused. Folders are searched with all folders below them
+for files with the extension of such a format, except for names that begin with a dot. A warning
+names each file that cannot be read, the others are measured, and the exit status is 1.
 
 For a model with classes, each class counts as equally likely unless --class names one."
 )]
@@ -36,9 +38,10 @@ pub(crate) struct DensityArgs {
     #[command(flatten)]
     pub(crate) model: CheckpointArgs,
 
-    /// The class of all images, counted from 0; for models trained with --classes [default: any]
-    #[arg(long, value_name = "K", value_parser = values::whole::<0, u32>)]
-    pub(crate) class: Option<u32>,
+    /// The class of all images, by name or number, counted from 0; for models trained with --classes
+    /// [default: any]
+    #[arg(long, value_name = "CLASS")]
+    pub(crate) class: Option<String>,
 
     /// Draws of dequantization noise for each image; the result is the mean of their likelihoods
     #[arg(long, value_name = "K", default_value_t = 1, value_parser = values::count_up_to::<10_000>)]
@@ -55,6 +58,9 @@ pub(crate) struct DensityArgs {
     /// The file to write [default: stdout]
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) fitting: FittingArgs,
 
     #[command(flatten)]
     pub(crate) device: DeviceArgs,

@@ -3,9 +3,9 @@
 use std::{path::PathBuf, str::FromStr};
 
 use clap::{ArgGroup, Args};
-use flow_data::{DatasetName, Split};
+use flow_data::{Location, Split};
 
-use super::{CheckpointArgs, DataDirArgs, DeviceArgs, values};
+use super::{CheckpointArgs, DataDirArgs, DeviceArgs, FittingArgs, values};
 
 /// Options of `flow edit`.
 #[derive(Debug, Args)]
@@ -39,25 +39,26 @@ pub(crate) struct EditArgs {
     #[arg(long, value_name = "I,…", value_delimiter = ',', value_parser = values::whole::<0, usize>)]
     pub(crate) index: Vec<usize>,
 
-    /// The images to change: PNG or JPEG files of the model's size, read as `flow density --help`
-    /// says
+    /// The images to change: pictures of any format, fitted as the training data were, read as `flow
+    /// density --help` says
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(crate) images: Vec<PathBuf>,
 
     /// The data set [default: the one the model was trained on]
-    #[arg(long, value_parser = values::dataset())]
-    pub(crate) dataset: Option<DatasetName>,
+    #[arg(long, value_name = "DATASET", value_parser = values::dataset)]
+    pub(crate) dataset: Option<Location>,
 
     /// The part of the data set from which images are changed
     #[arg(long, default_value = "test", value_parser = values::split())]
     pub(crate) split: Split,
 
     /// Amount of the attribute to add, from the first column to the last: 1 is the distance between
-    /// the means of both sets, 0 gives the image back
+    /// the means of both sets, 0 gives the image back. The default is about half a standard deviation
+    /// of training images
     #[arg(
         long,
         value_name = "A..B",
-        default_value = "-2..2",
+        default_value = "-0.25..0.25",
         allow_hyphen_values = true
     )]
     pub(crate) strength: Strengths,
@@ -75,10 +76,10 @@ pub(crate) struct EditArgs {
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = values::count)]
     pub(crate) examples: usize,
 
-    /// The class as which all images are encoded, counted from 0; for models trained with --classes
-    /// [default: 0]
-    #[arg(long, value_name = "K", value_parser = values::whole::<0, u32>)]
-    pub(crate) class: Option<u32>,
+    /// The class as which all images are encoded, by name or number, counted from 0; for models
+    /// trained with --classes [default: 0]
+    #[arg(long, value_name = "CLASS")]
+    pub(crate) class: Option<String>,
 
     /// The picture to write: a .png, .jpg or .gif; `-` is stdout, a PNG
     #[arg(long, value_name = "FILE", default_value = "edit.png")]
@@ -86,6 +87,9 @@ pub(crate) struct EditArgs {
 
     #[command(flatten)]
     pub(crate) data_dir: DataDirArgs,
+
+    #[command(flatten)]
+    pub(crate) fitting: FittingArgs,
 
     #[command(flatten)]
     pub(crate) device: DeviceArgs,

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
-use flow_data::{DatasetName, Split};
+use flow_data::{Location, Split};
 
-use super::{CheckpointArgs, DataDirArgs, DeviceArgs, values};
+use super::{CheckpointArgs, DataDirArgs, DeviceArgs, FittingArgs, values};
 
 /// Options of `flow encode`.
 #[derive(Debug, Args)]
@@ -26,16 +26,17 @@ pub(crate) struct EncodeArgs {
     #[command(flatten)]
     pub(crate) model: CheckpointArgs,
 
-    /// The images: a PNG or JPEG, read as `flow density --help` says and cut row by row into images
-    /// of the model's size. Or a safetensors file with x [N, C, H, W], pixels in u8, and a label of
-    /// each if the model has classes
+    /// The images: a picture, read as `flow density --help` says and cut row by row into images of
+    /// the model's size; with --fit, or in a folder, each picture is one image. Or a file of the
+    /// model's images in u8, and of their labels if it has classes: a .safetensors with x
+    /// [N, C, H, W] and labels, or a .npy or .npz of [N, H, W], [N, H, W, C] or [N, C, H, W]
     #[arg(long, value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,
 
     /// The data set whose images to take [default: the one the model was trained on, if there is no
     /// --input]
-    #[arg(long, value_parser = values::dataset())]
-    pub(crate) dataset: Option<DatasetName>,
+    #[arg(long, value_name = "DATASET", value_parser = values::dataset)]
+    pub(crate) dataset: Option<Location>,
 
     /// The part of the data set
     #[arg(long, default_value = "test", value_parser = values::split(), conflicts_with = "input")]
@@ -45,24 +46,29 @@ pub(crate) struct EncodeArgs {
     #[arg(long, value_name = "N", value_parser = values::count, conflicts_with = "input")]
     pub(crate) limit: Option<usize>,
 
-    /// Take x as the numbers that the model itself sees, without added noise or scaling
+    /// Take x [N, C, H, W] of a .safetensors or .npz, or the array of a .npy, as the numbers that the
+    /// model itself sees, without added noise or scaling
     #[arg(long, requires = "input")]
     pub(crate) raw: bool,
 
-    /// The class of all images, counted from 0; for models with classes [default: their labels]
-    #[arg(long, value_name = "K")]
-    pub(crate) class: Option<u32>,
+    /// The class of all images, by name or number, counted from 0; for models with classes
+    /// [default: their labels]
+    #[arg(long, value_name = "CLASS")]
+    pub(crate) class: Option<String>,
 
     /// Seed of the dequantization noise
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
 
-    /// The .safetensors file to write; `-` is stdout
+    /// The .safetensors or .npz file to write; `-` is stdout, safetensors
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
 
     #[command(flatten)]
     pub(crate) data_dir: DataDirArgs,
+
+    #[command(flatten)]
+    pub(crate) fitting: FittingArgs,
 
     #[command(flatten)]
     pub(crate) device: DeviceArgs,

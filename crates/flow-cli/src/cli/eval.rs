@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use flow_data::{DatasetName, Split};
+use flow_data::{Location, Split};
 
 use super::{CheckpointArgs, DataDirArgs, DeviceArgs, DistributedArgs, values};
 
@@ -31,8 +31,8 @@ pub(crate) struct EvalArgs {
     pub(crate) model: CheckpointArgs,
 
     /// The data set [default: the one the model was trained on]
-    #[arg(long, value_parser = values::dataset())]
-    pub(crate) dataset: Option<DatasetName>,
+    #[arg(long, value_name = "DATASET", value_parser = values::dataset)]
+    pub(crate) dataset: Option<Location>,
 
     /// The part of the data set
     #[arg(long, default_value = "test", value_parser = values::split())]

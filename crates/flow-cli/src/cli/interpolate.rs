@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
-use flow_data::{DatasetName, Split};
+use flow_data::{Location, Split};
 
-use super::{CheckpointArgs, DataDirArgs, DeviceArgs, values};
+use super::{CheckpointArgs, DataDirArgs, DeviceArgs, FittingArgs, values};
 
 /// Options of `flow interpolate`.
 #[derive(Debug, Args)]
@@ -32,14 +32,14 @@ pub(crate) struct InterpolateArgs {
     #[arg(long, value_name = "J,…", value_delimiter = ',', requires = "from", value_parser = values::whole::<0, usize>)]
     pub(crate) to: Vec<usize>,
 
-    /// The first and the last image of each row: PNG or JPEG files of the model's size, read as
-    /// `flow density --help` says
+    /// The first and the last image of each row: pictures of any format, fitted as the training data
+    /// were, read as `flow density --help` says
     #[arg(long, value_name = "FILE", num_args = 2.., conflicts_with_all = ["from", "dataset", "data_dir"])]
     pub(crate) images: Vec<PathBuf>,
 
     /// The data set [default: the one the model was trained on]
-    #[arg(long, value_parser = values::dataset())]
-    pub(crate) dataset: Option<DatasetName>,
+    #[arg(long, value_name = "DATASET", value_parser = values::dataset)]
+    pub(crate) dataset: Option<Location>,
 
     /// The part of the data set
     #[arg(long, default_value = "test", value_parser = values::split())]
@@ -53,10 +53,10 @@ pub(crate) struct InterpolateArgs {
     #[arg(long)]
     pub(crate) spherical: bool,
 
-    /// The class as which all images are encoded, counted from 0; for models trained with --classes
-    /// [default: 0]
-    #[arg(long, value_name = "K", value_parser = values::whole::<0, u32>)]
-    pub(crate) class: Option<u32>,
+    /// The class as which all images are encoded, by name or number, counted from 0; for models
+    /// trained with --classes [default: 0]
+    #[arg(long, value_name = "CLASS")]
+    pub(crate) class: Option<String>,
 
     /// The picture to write: a .png, .jpg or .gif; `-` is stdout, a PNG
     #[arg(long, value_name = "FILE", default_value = "interpolation.png")]
@@ -64,6 +64,9 @@ pub(crate) struct InterpolateArgs {
 
     #[command(flatten)]
     pub(crate) data_dir: DataDirArgs,
+
+    #[command(flatten)]
+    pub(crate) fitting: FittingArgs,
 
     #[command(flatten)]
     pub(crate) device: DeviceArgs,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use flow_data::{DatasetName, Split};
+use flow_data::{Location, Split};
 
 use super::{DataDirArgs, values};
 
@@ -16,22 +16,23 @@ Each image gets a line, in CSV below a header:
   slant       columns by which the shape leans to the right for each row up
   width       of the shape, in pixels
   brightness  from 0 to 1
-An image that is black all over has empty fields.
+An image that is black all over has empty fields, and all but brightness are empty where most images
+have no black ground.
 
 Examples
   flow measure --split train --out train.csv      what `flow train --condition` takes
   flow sample --checkpoint F --condition wanted.csv --out-tensor s.safetensors
   flow measure s.safetensors                      whether samples have what was wanted")]
 pub(crate) struct MeasureArgs {
-    /// PNG and JPEG files, folders of them, and safetensors files with x [N, C, H, W], pixels in u8
-    /// [default: the images of a data set]
+    /// Pictures, folders of them, and files of images in u8: a .safetensors with x [N, C, H, W], or a
+    /// .npy or .npz as `flow encode` takes them [default: the images of a data set]
     #[arg(value_name = "IMAGES", conflicts_with_all = ["dataset", "split", "data_dir"])]
     pub(crate) images: Vec<PathBuf>,
 
     /// The data set [default: mnist; its bundled images if it was not fetched and no --data-dir is
     /// given]
-    #[arg(long, value_parser = values::dataset())]
-    pub(crate) dataset: Option<DatasetName>,
+    #[arg(long, value_name = "DATASET", value_parser = values::dataset)]
+    pub(crate) dataset: Option<Location>,
 
     /// The part of the data set
     #[arg(long, default_value = "test", value_parser = values::split())]

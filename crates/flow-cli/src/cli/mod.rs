@@ -3,6 +3,7 @@
 mod bench;
 mod cluster;
 mod convert;
+mod data;
 mod decode;
 mod density;
 mod edit;
@@ -24,6 +25,7 @@ use clap::{ArgAction, CommandFactory, Parser, Subcommand, error::ErrorKind};
 pub(crate) use bench::BenchArgs;
 pub(crate) use cluster::ClusterArgs;
 pub(crate) use convert::ConvertArgs;
+pub(crate) use data::SurveyArgs;
 pub(crate) use decode::DecodeArgs;
 pub(crate) use density::DensityArgs;
 pub(crate) use edit::EditArgs;
@@ -35,7 +37,9 @@ pub(crate) use interpolate::InterpolateArgs;
 pub(crate) use measure::MeasureArgs;
 pub(crate) use outliers::OutliersArgs;
 pub(crate) use sample::{Motion, SampleArgs};
-pub(crate) use shared::{CheckpointArgs, DataDirArgs, DeviceArgs, DistributedArgs};
+pub(crate) use shared::{
+    CheckpointArgs, DataDirArgs, DeviceArgs, DistributedArgs, FittingArgs, PictureArgs,
+};
 pub(crate) use train::{
     DataArgs, LimitArgs, ModelArgs, OptimizationArgs, OutputArgs, PreprocessingChoice, Preset,
     TrainArgs,
@@ -78,12 +82,13 @@ impl Cli {
     /// The command that was typed. Ends the program with status 2 if it is missing.
     pub(crate) fn read() -> Self {
         let cli = Self::parse();
-        let model = match &cli.command {
-            Command::Train(args) => Some(&args.model),
-            Command::Bench(args) => Some(&args.model),
-            _ => None,
+        let checked = match &cli.command {
+            Command::Train(args) => training::check_peer(&args.model),
+            Command::Bench(args) => training::check_peer(&args.model),
+            Command::Fetch(args) => args.location().map(drop),
+            _ => Ok(()),
         };
-        if let Some(Err(reason)) = model.map(training::check_peer) {
+        if let Err(reason) = checked {
             let mut command = Self::command();
             command.error(ErrorKind::ArgumentConflict, reason).exit();
         }
@@ -96,6 +101,8 @@ impl Cli {
 pub(crate) enum Command {
     /// Get a data set from the Hugging Face hub or from files you have
     Fetch(FetchArgs),
+    /// Look at the images of a data set: sizes, colors, classes, damaged and duplicate ones
+    Data(SurveyArgs),
     /// Train a model on images; can be stopped with Ctrl-C and resumed
     Train(Box<TrainArgs>),
     /// Measure bits per dimension of a trained model on a data set

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, builder::TypedValueParser};
 use flow_analysis::outliers::{Compressor, Score};
-use flow_data::{DatasetName, Split};
+use flow_data::{
+    Location, Split,
+    picture::{Fit, parse_background},
+};
 
 use super::{CheckpointArgs, DataDirArgs, DeviceArgs, DistributedArgs, values};
 
@@ -50,12 +53,12 @@ pub(crate) struct OutliersArgs {
     pub(crate) model: CheckpointArgs,
 
     /// The data set of normal images [default: the one the model was trained on]
-    #[arg(long, value_parser = values::dataset())]
-    pub(crate) dataset: Option<DatasetName>,
+    #[arg(long, value_name = "DATASET", value_parser = values::dataset)]
+    pub(crate) dataset: Option<Location>,
 
     /// The data set in question
-    #[arg(long, value_name = "DATASET", value_parser = values::dataset())]
-    pub(crate) against: Option<DatasetName>,
+    #[arg(long, value_name = "DATASET", value_parser = values::dataset)]
+    pub(crate) against: Option<Location>,
 
     /// The part of both data sets
     #[arg(long, default_value = "test", value_parser = values::split())]
@@ -81,6 +84,17 @@ pub(crate) struct OutliersArgs {
     /// The background model that likelihood-ratio needs, trained with `flow train --mutate`
     #[arg(long, value_name = "FILE")]
     pub(crate) background: Option<PathBuf>,
+
+    /// Scaling of pictures in question that are of another size than the model's images: crop, pad
+    /// or stretch [default: as the training data were fitted; if they were not, other sizes are
+    /// refused]
+    #[arg(long, value_name = "FIT")]
+    pub(crate) fit: Option<Fit>,
+
+    /// The color behind transparent pictures and beside padded ones: white, black or #RRGGBB
+    /// [default: that of the training data; if they had none, transparent pictures are refused]
+    #[arg(long, value_name = "COLOR", value_parser = parse_background)]
+    pub(crate) background_color: Option<[u8; 3]>,
 
     /// Compressor of the score complexity: png, deflate or zstd
     #[arg(long, default_value = "png", hide_possible_values = true, value_parser = values::choice(

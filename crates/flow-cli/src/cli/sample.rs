@@ -14,6 +14,7 @@ use super::{CheckpointArgs, DeviceArgs, values};
 Examples
   flow sample --checkpoint F --temperature 0.3,0.7,1 --count 8     eight images in three rows
   flow sample --checkpoint F --condition wanted.csv                an image for each row of numbers
+  flow sample --checkpoint F --count 100 --out-folder samples      a file for each image
   flow sample --checkpoint F --animate walk --out walk.gif         a walk that ends at its start
   flow sample --checkpoint F --animate training --out training.gif the samples of every epoch"
 )]
@@ -42,10 +43,10 @@ pub(crate) struct SampleArgs {
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = values::whole::<0, u64>)]
     pub(crate) seed: u64,
 
-    /// Draw this class only, counted from 0; for models trained with --classes [default: each in
-    /// turn]
-    #[arg(long, value_name = "K", value_parser = values::whole::<0, u32>)]
-    pub(crate) class: Option<u32>,
+    /// Draw this class only, by name or number, counted from 0; for models trained with --classes
+    /// [default: each in turn]
+    #[arg(long, value_name = "CLASS")]
+    pub(crate) class: Option<String>,
 
     /// The numbers that images are to have, for a model trained with --condition: a CSV file with a
     /// first line of the columns' names, in any order, and a row for each image; of one row,
@@ -62,14 +63,19 @@ pub(crate) struct SampleArgs {
     pub(crate) frames: usize,
 
     /// The picture to write: a .png, .jpg or .gif, with --animate a .gif; `-` is stdout [default:
-    /// samples.png or samples.gif]
+    /// samples.png or samples.gif; none with --out-folder]
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 
-    /// Also write a .safetensors file with x [N, C, H, W], pixels in u8, and labels, one each, if
-    /// the model has classes, or condition [N, K]
+    /// Also write a .safetensors or .npz file with x [N, C, H, W], pixels in u8, and labels, one
+    /// each, if the model has classes, or condition [N, K]
     #[arg(long, value_name = "FILE", conflicts_with = "animate")]
     pub(crate) out_tensor: Option<PathBuf>,
+
+    /// Write each image as a .png into this folder, which is new or empty: 000.png, 001.png, … or, if
+    /// the model has classes, such as cat-000.png, dog-001.png
+    #[arg(long, value_name = "DIR", conflicts_with = "animate")]
+    pub(crate) out_folder: Option<PathBuf>,
 
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
@@ -85,12 +91,15 @@ pub(crate) enum Motion {
 }
 
 impl SampleArgs {
-    /// The file to write.
-    pub(crate) fn out(&self) -> &Path {
-        match (&self.out, self.animate) {
-            (Some(path), _) => path,
-            (None, None) => Path::new("samples.png"),
-            (None, Some(_)) => Path::new("samples.gif"),
-        }
+    /// The GIF to write.
+    pub(crate) fn gif(&self) -> &Path {
+        self.out.as_deref().unwrap_or(Path::new("samples.gif"))
+    }
+
+    /// The picture of all images to write, if there is to be one.
+    pub(crate) fn grid(&self) -> Option<&Path> {
+        let default = self.out_folder.is_none();
+        let default = default.then_some(Path::new("samples.png"));
+        self.out.as_deref().or(default)
     }
 }

@@ -3,12 +3,38 @@
 use std::{str::FromStr, time::Duration};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use flow_data::{DatasetName, Split};
+use flow_data::{DatasetName, Location, Split};
 
-/// The name of a data set.
-pub(super) fn dataset() -> impl TypedValueParser<Value = DatasetName> {
-    PossibleValuesParser::new(DatasetName::ALL.map(DatasetName::as_str))
-        .map(|name| name.parse().expect("it is one of the names"))
+/// The place of a data set, which is there if it is a path.
+pub(super) fn dataset(text: &str) -> Result<Location, String> {
+    let location = text
+        .parse::<Location>()
+        .map_err(|error| error.to_string())?;
+    match &location {
+        // Braces number the files of a range.
+        Location::Path(path) if !path.exists() && !text.contains('{') => Err(format!(
+            "there is no such path, and the names are {}",
+            names()
+        )),
+        _ => Ok(location),
+    }
+}
+
+/// A data set that can be fetched: a published one, or one of the hub.
+pub(super) fn fetched(text: &str) -> Result<Location, String> {
+    let location = text
+        .parse::<Location>()
+        .map_err(|error| error.to_string())?;
+    match location {
+        Location::Path(_) => Err(format!("the names are {}", names())),
+        _ => Ok(location),
+    }
+}
+
+/// The names of data sets.
+fn names() -> String {
+    let published = DatasetName::ALL.map(DatasetName::as_str).join(", ");
+    format!("{published} and hub:OWNER/NAME")
 }
 
 /// The name of a split.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use flow_data::DatasetName;
+use flow_data::Location;
 
 use super::{DataDirArgs, values};
 
@@ -28,8 +28,8 @@ pub(crate) struct VerifyArgs {
     pub(crate) checkpoint: PathBuf,
 
     /// The data set [default: the one the model was trained on]
-    #[arg(long, value_parser = values::dataset())]
-    pub(crate) dataset: Option<DatasetName>,
+    #[arg(long, value_name = "DATASET", value_parser = values::dataset)]
+    pub(crate) dataset: Option<Location>,
 
     /// Measure on N test images, evenly spread over the split
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = values::count_up_to::<10_000>)]

@@ -50,7 +50,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
         device::allow_tf32();
     }
     let image = ImageShape::new(args.channels, args.size, args.size);
-    let config = training::config_of(&args.model, image, CLASSES, || [1; 256]);
+    let config = training::config_of(&args.model, image, CLASSES, &[1; 256]);
     let times = Times::measure(args, &config, &device)?;
     let result = Benchmark::new(args, &config, &device, &times);
     if args.json {

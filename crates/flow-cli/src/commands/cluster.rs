@@ -1,6 +1,6 @@
 //! `flow cluster`: groups of images by their latents.
 
-use anyhow::{Error, Result, anyhow, ensure};
+use anyhow::{Error, Result, anyhow, bail, ensure};
 use candle_core::Tensor;
 use flow_analysis::{
     Error as AnalysisError,
@@ -11,15 +11,22 @@ use serde::Serialize;
 use crate::{
     cli::ClusterArgs,
     input::{
+        classes,
         data::{self, Choice},
         select,
     },
-    output::{picture_file::PictureFile, report, scatter, words::count},
+    output::{
+        console::Console,
+        picture_file::PictureFile,
+        report,
+        scatter::{self, Panel},
+        words::count,
+    },
 };
 
 /// Clusters and their agreement with labels.
 #[derive(Serialize)]
-struct Clustering {
+struct Clustering<'a> {
     #[serde(flatten)]
     latents: Agreement,
     /// Share of the variance of the latents in the components.
@@ -30,21 +37,21 @@ struct Clustering {
     components: usize,
     method: &'static str,
     images: usize,
-    dataset: &'static str,
+    dataset: &'a str,
     split: &'static str,
 }
 
 /// Finds clusters and judges them.
-pub(crate) fn run(args: &ClusterArgs) -> Result<()> {
+pub(crate) fn run(args: &ClusterArgs, console: &Console) -> Result<()> {
     let device = args.device.device.open()?;
-    let checkpoint = args.model.load(false, None, &device)?;
+    let checkpoint = args.model.load(false, &device)?;
     let model = &checkpoint.model;
     let config = model.config();
-    let choice = Choice::of(args.dataset, &checkpoint.header.dataset)?;
-    let [mut dataset] = data::open(choice, [args.split], &args.data_dir)?;
-    data::check_fit(config, &dataset)?;
+    let choice = Choice::of(args.dataset.as_ref(), &checkpoint.header)?;
+    let [mut dataset] = data::open(&choice, [args.split], &args.data_dir, console)?;
+    data::check_fit(&checkpoint.header, &dataset)?;
     dataset.thin_out(args.limit.unwrap_or(usize::MAX));
-    let batch = dataset.batch(&(0..dataset.len()).collect::<Vec<_>>())?;
+    let batch = dataset.all()?;
     let labels = batch.labels.to_vec1::<u32>()?;
     let labels = labels.into_iter().map(|label| label as usize);
     let labels = labels.collect::<Vec<_>>();
@@ -54,13 +61,28 @@ pub(crate) fn run(args: &ClusterArgs) -> Result<()> {
     let latents = model.conditioned_on(&data)?.encode_images(&batch.images)?;
     let latents = model.latent_shapes().join(&latents.0)?;
 
-    let clusters = args.clusters.unwrap_or(dataset.classes());
+    let clusters = match (args.clusters, dataset.classes()) {
+        (Some(clusters), _) => clusters,
+        (None, 0 | 1) => bail!(
+            "the images of `{}` have no classes to count; give `--clusters`",
+            dataset.name()
+        ),
+        (None, classes) => classes,
+    };
     let (components, found) = group(args, clusters, &latents)?;
     let (_, found_in_pixels) = group(args, clusters, &batch.images)?;
     if let Some(output) = output {
         let panels = [
-            ("latents, colored by label", &labels[..]),
-            ("latents, colored by cluster", &found),
+            Panel {
+                title: "latents, colored by label",
+                groups: &labels,
+                names: classes::telling(dataset.class_names()),
+            },
+            Panel {
+                title: "latents, colored by cluster",
+                groups: &found,
+                names: &[],
+            },
         ];
         output.write(&scatter::picture(&components.plane(), panels)?.into())?;
     }
@@ -75,7 +97,7 @@ pub(crate) fn run(args: &ClusterArgs) -> Result<()> {
             Method::Gaussians => "gaussians",
         },
         images: labels.len(),
-        dataset: dataset.name().as_str(),
+        dataset: dataset.name(),
         split: args.split.as_str(),
     };
     if args.json {
@@ -115,7 +137,7 @@ fn advise(error: AnalysisError) -> Error {
     }
 }
 
-fn print(result: &Clustering) -> Result<()> {
+fn print(result: &Clustering<'_>) -> Result<()> {
     let agreement = |agreement: Agreement| {
         let Agreement { purity, nmi } = agreement;
         format!("purity {purity:.3}, NMI {nmi:.3}")

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::{
     cli::DensityArgs,
-    input::named_images::NamedImages,
+    input::{classes, image_files::PictureReader, named_images::NamedImages},
     output::{
         console::Console,
         files::Output,
@@ -28,17 +28,20 @@ struct Density<'a> {
 /// Measures image files.
 pub(crate) fn run(args: &DensityArgs, console: &Console) -> Result<()> {
     let device = args.device.device.open()?;
-    let checkpoint = args.model.load(false, args.class, &device)?;
+    let checkpoint = args.model.load(args.class.is_some(), &device)?;
+    let class = classes::asked(&checkpoint.header, args.class.as_deref())?;
     let model = &checkpoint.model;
     let config = model.config();
-    let collection = NamedImages::of_files(&args.images, config)?;
+    let fitting = &args.fitting;
+    let reader = PictureReader::of(&checkpoint.header, fitting.fit, fitting.background)?;
+    let collection = NamedImages::of_files(&args.images, &reader)?;
     let output = args.out.as_deref().map(Output::create).transpose()?;
 
     let mut draws = vec![Vec::new(); collection.len()];
     for draw in 0..args.importance_samples as u64 {
         let mut progress = console.progress(0.0);
         let seed = args.seed.wrapping_add(draw);
-        let found = collection.observe(model, args.class, seed, &Alone, &mut progress)?;
+        let found = collection.observe(model, class, seed, &Alone, &mut progress)?;
         for (draws, one) in draws.iter_mut().zip(found) {
             draws.push(one.bits_per_dim);
         }

@@ -10,27 +10,31 @@ use crate::{
     cli::EditArgs,
     input::{
         attribute::Attribute,
+        classes,
         data::{self, Choice},
-        exact, image_files, select,
+        exact,
+        image_files::PictureReader,
+        select,
     },
-    output::{image_grid, picture_file::PictureFile, words},
+    output::{console::Console, image_grid, picture_file::PictureFile, words},
 };
 
 /// Draws a grid: a row for each image, a column for each strength.
-pub(crate) fn run(args: &EditArgs) -> Result<()> {
+pub(crate) fn run(args: &EditArgs, console: &Console) -> Result<()> {
     let device = args.device.device.open()?;
-    let checkpoint = args.model.load(false, args.class, &device)?;
+    let checkpoint = args.model.load(args.class.is_some(), &device)?;
+    let class = classes::asked(&checkpoint.header, args.class.as_deref())?;
     let model = &checkpoint.model;
     let config = model.config();
     let attribute = Attribute::named(&args.attribute, args.labels.as_deref())?;
-    let (images, mut examples) = images(args, &checkpoint, &attribute)?;
+    let (images, mut examples) = images(args, &checkpoint, &attribute, console)?;
     let count = images.dim(0)?;
     if let Some(examples) = &mut examples
         && attribute.needs_dataset()
     {
         examples.thin_out(args.examples);
     }
-    let contrast = attribute.contrast(examples.as_ref(), config)?;
+    let contrast = attribute.contrast(examples.as_ref(), || reader(args, &checkpoint))?;
     let output = PictureFile::create(&args.out)?;
 
     tracing::info!(
@@ -39,7 +43,7 @@ pub(crate) fn run(args: &EditArgs) -> Result<()> {
         words::count(contrast.from.dim(0)?, "image"),
         words::count(contrast.to.dim(0)?, "image")
     );
-    let images = select::of_common_class(&images, config, args.class)?;
+    let images = select::of_common_class(&images, config, class)?;
     let bound = model.conditioned_on(&images)?;
     let direction = Direction::between(&bound, &contrast.from, &contrast.to)?;
     ensure!(
@@ -72,23 +76,32 @@ fn images(
     args: &EditArgs,
     checkpoint: &Checkpoint,
     attribute: &Attribute,
+    console: &Console,
 ) -> Result<(Tensor, Option<Dataset>)> {
-    let config = checkpoint.model.config();
-    let choice = || Choice::of(args.dataset, &checkpoint.header.dataset);
+    let choice = || Choice::of(args.dataset.as_ref(), &checkpoint.header);
     let needs_examples = !matches!(attribute, Attribute::Files(..));
     if args.index.is_empty() {
-        let images = image_files::read(&args.images, config.image)?;
+        let images = reader(args, checkpoint)?.read(&args.images)?;
         if !needs_examples {
             return Ok((images, None));
         }
-        let [examples] = data::open(choice()?, [Split::Train], &args.data_dir)?;
-        data::check_fit(config, &examples)?;
+        let [examples] = data::open(&choice()?, [Split::Train], &args.data_dir, console)?;
+        data::check_fit(&checkpoint.header, &examples)?;
         return Ok((images, Some(examples)));
     }
-    let [examples, shown] = data::open(choice()?, [Split::Train, args.split], &args.data_dir)?;
-    data::check_fit(config, &shown)?;
+    let splits = [Split::Train, args.split];
+    let [examples, shown] = data::open(&choice()?, splits, &args.data_dir, console)?;
+    data::check_fit(&checkpoint.header, &shown)?;
     let images = select::by_index(&shown, &args.index)?;
     Ok((images, needs_examples.then_some(examples)))
+}
+
+fn reader(args: &EditArgs, checkpoint: &Checkpoint) -> Result<PictureReader> {
+    PictureReader::of(
+        &checkpoint.header,
+        args.fitting.fit,
+        args.fitting.background,
+    )
 }
 
 /// Reports the measured attribute of the edited images.

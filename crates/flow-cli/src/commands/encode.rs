@@ -6,8 +6,9 @@ use anyhow::{Result, ensure};
 use candle_core::{DType, Device, Tensor};
 use flow_analysis::likelihood::{BATCH_SIZE, batch_seed};
 use flow_core::{random, train::Data};
+use flow_data::picture;
 use flow_glow::{
-    Checkpoint, Glow, GlowConfig, Header, ImageShape, finite,
+    Checkpoint, Glow, Header, ImageShape, finite,
     quantize::{self, Change},
 };
 
@@ -15,11 +16,18 @@ use super::decode;
 use crate::{
     cli::EncodeArgs,
     input::{
+        classes,
         data::{self, Choice},
-        exact, image_files,
-        tensors::{self, Tensors},
+        exact,
+        image_files::PictureReader,
+        tensors::{self, FORMATS, Tensors},
     },
-    output::{report, tiles},
+    output::{
+        console::Console,
+        report,
+        tensor_file::{self, TensorFile},
+        tiles,
+    },
 };
 
 /// Images to encode: u8 or numbers of the model `[N, C, H, W]`, labels `[N]` if it has classes, and
@@ -30,17 +38,16 @@ struct Images {
 }
 
 /// Writes latents.
-pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
+pub(crate) fn run(args: &EncodeArgs, console: &Console) -> Result<()> {
     let device = args.device.device.open()?;
-    let checkpoint = args.model.load(false, args.class, &device)?;
-    let config = checkpoint.model.config();
+    let checkpoint = args.model.load(args.class.is_some(), &device)?;
+    let class = classes::asked(&checkpoint.header, args.class.as_deref())?;
     let data = if let Some(path) = &args.input {
-        from_file(args, path, &checkpoint.header)?
+        from_file(args, path, &checkpoint.header, class)?
     } else {
-        let choice = Choice::of(args.dataset, &checkpoint.header.dataset)?;
-        from_dataset(args, choice, config)?
+        from_dataset(args, &checkpoint.header, class, console)?
     };
-    let output = tensors::create(&args.out)?;
+    let output = TensorFile::create(&args.out, &tensor_file::SEVERAL)?;
 
     let found = if args.raw {
         of_numbers(
@@ -72,13 +79,13 @@ pub(crate) fn run(args: &EncodeArgs) -> Result<()> {
         .context()
         .map(|labels| ("labels".to_owned(), labels.clone()));
     tensors.extend(labels);
-    output.write(&tensors::serialize(tensors)?)?;
+    output.write(tensors)?;
     let unlikely = "images have latents or a likelihood that is not finite";
     report::ensure_finite(bad, z.dim(0)?, unlikely)
 }
 
-/// The latents `[N, D]` of numbers of the model and their log-likelihoods in nats `[N]`, in the precision of
-/// the numbers.
+/// The latents `[N, D]` of numbers of the model and their log-likelihoods in nats `[N]`, in the
+/// precision of the numbers.
 fn of_numbers(checkpoint: &Checkpoint, images: &Images, device: &Device) -> Result<[Tensor; 2]> {
     if images.data.samples().dtype() == DType::F64 {
         encode(&checkpoint.in_f64()?, images, &Device::Cpu)
@@ -180,39 +187,54 @@ fn encode(model: &Glow, images: &Images, device: &Device) -> Result<[Tensor; 2]>
     })
 }
 
-fn from_dataset(args: &EncodeArgs, choice: Choice, config: &GlowConfig) -> Result<Data> {
-    let [mut dataset] = data::open(choice, [args.split], &args.data_dir)?;
-    data::check_fit(config, &dataset)?;
+fn from_dataset(
+    args: &EncodeArgs,
+    header: &Header,
+    class: Option<u32>,
+    console: &Console,
+) -> Result<Data> {
+    let choice = Choice::of(args.dataset.as_ref(), header)?;
+    let [mut dataset] = data::open(&choice, [args.split], &args.data_dir, console)?;
+    data::check_fit(header, &dataset)?;
     dataset.thin_out(args.limit.unwrap_or(usize::MAX));
-    let batch = dataset.batch(&(0..dataset.len()).collect::<Vec<_>>())?;
-    match (config.classes, args.class) {
+    let batch = dataset.all()?;
+    match (header.model.classes, class) {
         (Some(_), None) => Ok((&batch.images, &batch.labels).into()),
-        (_, class) => tensors::of_class(&batch.images, config, class),
+        (_, class) => tensors::of_class(&batch.images, &header.model, class),
     }
 }
 
-fn from_file(args: &EncodeArgs, path: &Path, header: &Header) -> Result<Data> {
+fn from_file(args: &EncodeArgs, path: &Path, header: &Header, class: Option<u32>) -> Result<Data> {
     let config = &header.model;
-    if image_files::has_extension(path) {
-        ensure!(
-            !args.raw,
-            "a picture holds pixels; `--raw` takes a safetensors file"
-        );
-        let x = tiles::read(path, config.image)?;
-        return tensors::of_class(&x, config, args.class);
+    if path.is_dir() || picture::has_extension(path) {
+        ensure!(!args.raw, "a picture holds pixels; `--raw` takes {FORMATS}");
+        let (fit, background) = (args.fitting.fit, args.fitting.background);
+        let x = if path.is_dir() || fit.is_some() {
+            let reader = PictureReader::of(header, fit, background)?;
+            reader.read(&[path.to_owned()])?
+        } else {
+            ensure!(
+                background.is_none(),
+                "`--background` goes with `--fit`, or with a folder"
+            );
+            tiles::read(path, config.image)?
+        };
+        return tensors::of_class(&x, config, class);
     }
-    let tensors = Tensors::read(path)?;
-    let x = if args.raw {
-        tensors.numbers("x")?
+    let (tensors, x) = if args.raw {
+        let tensors = Tensors::read(path)?;
+        let x = tensors.numbers("x")?;
+        (tensors, x)
     } else {
-        let x = tensors.get("x")?;
+        let tensors = Tensors::of_pixels(path)?;
+        let x = tensors.get("x")?.clone();
         ensure!(
             x.dtype() == DType::U8,
             "tensor `x` of `{}` holds {:?}, but pixels are u8; `--raw` takes numbers of the model",
             path.display(),
             x.dtype()
         );
-        x.clone()
+        (tensors, x)
     };
     let ImageShape {
         channels,
@@ -222,9 +244,9 @@ fn from_file(args: &EncodeArgs, path: &Path, header: &Header) -> Result<Data> {
     let fits = matches!(*x.dims(), [_, c, h, w] if [c, h, w] == [channels, height, width]);
     ensure!(
         fits,
-        "tensor `x` of `{}` has shape {:?}, but should have [N, {channels}, {height}, {width}]",
+        "the images of `{}` have shape {:?}, but should have [N, {channels}, {height}, {width}]",
         path.display(),
         x.dims()
     );
-    tensors.labelled(&x, header, args.class)
+    tensors.labelled(&x, header, class)
 }

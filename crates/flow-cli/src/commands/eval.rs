@@ -5,7 +5,6 @@ use std::sync::Arc;
 use anyhow::Result;
 use candle_core::Device;
 use flow_analysis::likelihood::{self, Accuracy, Measurement, Noise};
-use flow_data::DatasetName;
 use flow_glow::Checkpoint;
 use indicatif::HumanCount;
 use serde::Serialize;
@@ -23,7 +22,7 @@ use crate::{
 
 /// Numbers that are not finite are `null`.
 #[derive(Serialize)]
-struct Evaluation {
+struct Evaluation<'a> {
     bits_per_dim: f64,
     standard_error: Option<f64>,
     images: usize,
@@ -32,7 +31,7 @@ struct Evaluation {
     /// Share of images whose class is found; for models with classes.
     #[serde(skip_serializing_if = "Option::is_none")]
     accuracy: Option<f64>,
-    dataset: &'static str,
+    dataset: &'a str,
     split: &'static str,
 }
 
@@ -44,7 +43,7 @@ pub(crate) fn run(args: &EvalArgs, console: &Console) -> Result<()> {
 }
 
 fn evaluate(args: &EvalArgs, console: &Console, group: &ProcessGroup) -> Result<()> {
-    let (checkpoint, examples) = group.agree(open(args, &group.device))?;
+    let (checkpoint, examples) = group.agree(open(args, &group.device, console))?;
     let total = examples.len() as u64;
     let mut progress = console.progress(0.0);
     let go_on = |images| {
@@ -78,11 +77,11 @@ fn evaluate(args: &EvalArgs, console: &Console, group: &ProcessGroup) -> Result<
     })
 }
 
-fn open(args: &EvalArgs, device: &Device) -> Result<(Checkpoint, Examples)> {
-    let checkpoint = args.model.load_conditional(false, None, device)?;
-    let choice = Choice::of(args.dataset, &checkpoint.header.dataset)?;
-    let [dataset] = data::open(choice, [args.split], &args.data_dir)?;
-    data::check_fit(checkpoint.model.config(), &dataset)?;
+fn open(args: &EvalArgs, device: &Device, console: &Console) -> Result<(Checkpoint, Examples)> {
+    let checkpoint = args.model.load_conditional(false, device)?;
+    let choice = Choice::of(args.dataset.as_ref(), &checkpoint.header)?;
+    let [dataset] = data::open(&choice, [args.split], &args.data_dir, console)?;
+    data::check_fit(&checkpoint.header, &dataset)?;
     let rows = condition::asked(args.condition.as_deref(), checkpoint.model.config())?;
     let such = format!("{} image", args.split);
     let numbers = rows.map(|(rows, of)| rows.of_images(dataset.len(), &such)?.numbers(of));
@@ -93,7 +92,7 @@ fn open(args: &EvalArgs, device: &Device) -> Result<(Checkpoint, Examples)> {
 
 fn print(
     args: &EvalArgs,
-    name: DatasetName,
+    name: &str,
     measured: &Measurement,
     accuracy: Option<Accuracy>,
 ) -> Result<()> {
@@ -105,7 +104,7 @@ fn print(
             non_finite: measured.non_finite,
             importance_samples: args.importance_samples,
             accuracy: accuracy.map(|accuracy| accuracy.share),
-            dataset: name.as_str(),
+            dataset: name,
             split: args.split.as_str(),
         });
     }

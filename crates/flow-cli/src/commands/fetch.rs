@@ -1,9 +1,9 @@
-//! `flow fetch`: a published data set, from the hub or from files at hand.
+//! `flow fetch`: a published data set, from the hub or from files at hand, or any of the hub's.
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use flow_data::{
-    Error,
-    hub::{self, Fetched, Progress, Stage},
+    Error, Location, Progress, Stage,
+    hub::{self, ColumnNames, Fetched},
 };
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -23,15 +23,26 @@ pub(crate) fn run(args: &FetchArgs, console: &Console) -> Result<()> {
         }
         bar.set_position(progress.done);
     };
-    let fetched = match &args.from {
-        Some(from) => hub::take(args.dataset, from, &args.data_dir, watch),
-        None => hub::fetch(args.dataset, &args.data_dir, watch),
+    let dataset = args.location().map_err(anyhow::Error::msg)?;
+    let data_dir = &args.data_dir;
+    let fetched = match (&dataset, &args.from) {
+        (Location::Published(name), Some(from)) => hub::take(*name, from, data_dir, watch),
+        (Location::Published(name), None) => hub::fetch(*name, data_dir, watch),
+        (Location::Hub(name), _) => {
+            let columns = ColumnNames {
+                image: args.image_column.clone(),
+                label: args.label_column.clone(),
+            };
+            hub::fetch_repository(name, &columns, data_dir, watch)
+        }
+        (Location::Path(path), _) => {
+            bail!("`{}` is a path, which needs no fetching", path.display())
+        }
     };
     bar.finish_and_clear();
-    let dataset = args.dataset;
     let fetched = fetched
         .map_err(|error| {
-            let advice = advice(&error, args);
+            let advice = advice(&error, args, &dataset);
             anyhow!("{:#}{advice}", anyhow::Error::new(error))
         })
         .with_context(|| format!("cannot fetch {dataset}"))?;
@@ -43,9 +54,10 @@ pub(crate) fn run(args: &FetchArgs, console: &Console) -> Result<()> {
 }
 
 /// Advice at the end of an error.
-fn advice(error: &Error, args: &FetchArgs) -> String {
-    let fetch = format!("run `flow fetch {}`", args.dataset);
+fn advice(error: &Error, args: &FetchArgs, dataset: &Location) -> String {
+    let fetch = format!("run `flow fetch {dataset}`");
     match error {
+        Error::Download { .. } if matches!(dataset, Location::Hub(_)) => format!("; {fetch} again"),
         Error::Download { .. } => {
             format!("; {fetch} again, or with `--from DIR` if you have the files")
         }
@@ -65,6 +77,7 @@ fn stage_bar(progress: &Progress<'_>) -> ProgressBar {
     let (message, counts) = match progress.stage {
         Stage::Downloading(file) => (file, "{bytes}/{total_bytes} {bytes_per_sec}"),
         Stage::Decoding => ("decoding images", "{pos}/{len}"),
+        Stage::Preparing => ("preparing images", "{pos}/{len}"),
         Stage::Reading => ("reading", "{bytes}/{total_bytes}"),
         Stage::Writing => ("writing", "{bytes}/{total_bytes}"),
     };

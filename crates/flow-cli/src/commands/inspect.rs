@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::{
     cli::InspectArgs,
-    input::condition,
+    input::{classes, condition, data_record::DataRecord},
     output::{report, words::count},
 };
 
@@ -37,6 +37,15 @@ pub(crate) fn run(args: &InspectArgs) -> Result<()> {
         ("parameters", HumanCount(parameters as u64).to_string()),
         ("trained on", header.dataset.clone()),
     ]);
+    if let Some(record) = DataRecord::read(&header.data)? {
+        rows.extend(data_rows(&record));
+    }
+    let names = classes::names(header)?;
+    if let Some(row) = rows.iter_mut().find(|row| row.0 == "classes")
+        && !names.is_empty()
+    {
+        row.1 = format!("{}: {}", names.len(), names.join(", "));
+    }
     if let Some(origin) = &header.origin {
         rows.push(("began with", name_of(origin)));
     }
@@ -103,6 +112,21 @@ fn model_rows(model: &GlowConfig) -> Result<[(&'static str, String); 10]> {
         ("classes", classes),
         ("condition", condition),
     ])
+}
+
+/// The place and the form of the training data.
+fn data_rows(record: &DataRecord) -> Vec<(&'static str, String)> {
+    let mut rows = vec![("data from", record.location.clone())];
+    if let (Some(fitting), Some(preparation)) = (&record.fitting, &record.preparation) {
+        let fitted = format!(
+            "{} to {}×{}, {}",
+            fitting.fit, fitting.width, fitting.height, fitting.color
+        );
+        rows.push(("fitted by", fitted));
+        rows.push(("test share", preparation.test_share.to_string()));
+    }
+    rows.push(("fingerprint", record.digest.chars().take(12).collect()));
+    rows
 }
 
 /// The model that a training began with.

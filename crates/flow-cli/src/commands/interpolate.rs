@@ -8,18 +8,22 @@ use flow_glow::{Checkpoint, Latents};
 use crate::{
     cli::InterpolateArgs,
     input::{
+        classes,
         data::{self, Choice},
-        exact, image_files, select,
+        exact,
+        image_files::PictureReader,
+        select,
     },
-    output::{image_grid, picture_file::PictureFile, words::count},
+    output::{console::Console, image_grid, picture_file::PictureFile, words::count},
 };
 
 /// Draws rows.
-pub(crate) fn run(args: &InterpolateArgs) -> Result<()> {
+pub(crate) fn run(args: &InterpolateArgs, console: &Console) -> Result<()> {
     let device = args.device.device.open()?;
-    let checkpoint = args.model.load(false, args.class, &device)?;
+    let checkpoint = args.model.load(args.class.is_some(), &device)?;
+    let class = classes::asked(&checkpoint.header, args.class.as_deref())?;
     let config = checkpoint.model.config();
-    let ends = select::of_common_class(&ends(args, &checkpoint)?, config, args.class)?;
+    let ends = select::of_common_class(&ends(args, &checkpoint, console)?, config, class)?;
     let output = PictureFile::create(&args.out)?;
 
     let ends = exact::encode(&checkpoint, &ends)?;
@@ -46,16 +50,18 @@ pub(crate) fn run(args: &InterpolateArgs) -> Result<()> {
 }
 
 /// u8 images: the first of every row, then the last of every row.
-fn ends(args: &InterpolateArgs, checkpoint: &Checkpoint) -> Result<Tensor> {
-    let config = checkpoint.model.config();
+fn ends(args: &InterpolateArgs, checkpoint: &Checkpoint, console: &Console) -> Result<Tensor> {
     if !args.images.is_empty() {
+        let fitting = &args.fitting;
+        let reader = PictureReader::of(&checkpoint.header, fitting.fit, fitting.background)?;
+        let images = reader.read(&args.images)?;
+        let ends = images.dim(0)?;
         ensure!(
-            args.images.len().is_multiple_of(2),
+            ends.is_multiple_of(2),
             "`--images` names {}, but a row has two ends",
-            count(args.images.len(), "file")
+            count(ends, "file")
         );
-        let images = image_files::read(&args.images, config.image)?;
-        let ends = args.images.len() as u32;
+        let ends = ends as u32;
         let order = (0..ends).step_by(2).chain((1..ends).step_by(2));
         return Ok(images.index_select(&Tensor::from_iter(order, images.device())?, 0)?);
     }
@@ -65,8 +71,8 @@ fn ends(args: &InterpolateArgs, checkpoint: &Checkpoint) -> Result<Tensor> {
         count(args.from.len(), "image"),
         args.to.len()
     );
-    let choice = Choice::of(args.dataset, &checkpoint.header.dataset)?;
-    let [dataset] = data::open(choice, [args.split], &args.data_dir)?;
-    data::check_fit(config, &dataset)?;
+    let choice = Choice::of(args.dataset.as_ref(), &checkpoint.header)?;
+    let [dataset] = data::open(&choice, [args.split], &args.data_dir, console)?;
+    data::check_fit(&checkpoint.header, &dataset)?;
     select::by_index(&dataset, &[&args.from[..], &args.to].concat())
 }

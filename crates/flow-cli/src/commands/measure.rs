@@ -4,8 +4,10 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 use candle_core::{DType, Tensor};
-use flow_analysis::attribute::Measure;
-use flow_data::DatasetName;
+use flow_analysis::{
+    attribute::{Measure, mostly, on_black_ground},
+    likelihood::BATCH_SIZE,
+};
 use serde::Serialize;
 
 use crate::{
@@ -13,16 +15,18 @@ use crate::{
     input::{
         data::{self, Choice},
         image_files,
-        tensors::Tensors,
+        tensors::{self, Tensors},
     },
     output::{
+        console::Console,
         files::Output,
         records::{self, Format},
         report,
     },
 };
 
-/// A line; the fields of a measure are empty where an image is black all over.
+/// A line; the fields of a measure are empty where an image is black all over, and those of strokes
+/// where images have no black ground.
 #[derive(Serialize)]
 struct Line {
     index: usize,
@@ -33,20 +37,27 @@ struct Line {
 }
 
 /// Measures images.
-pub(crate) fn run(args: &MeasureArgs) -> Result<()> {
-    let mut lines = Vec::new();
+pub(crate) fn run(args: &MeasureArgs, console: &Console) -> Result<()> {
+    let (mut lines, mut on_black) = (Vec::new(), Vec::new());
     if args.images.is_empty() {
-        let choice = match args.dataset {
-            Some(name) => Choice::Named(name),
-            None => Choice::Default(DatasetName::Mnist),
-        };
-        let [dataset] = data::open(choice, [args.split], &args.data_dir)?;
-        let all = (0..dataset.len()).collect::<Vec<_>>();
-        measure(&dataset.batch(&all)?.images, &mut lines)?;
+        let choice = Choice::without_model(args.dataset.as_ref());
+        let [dataset] = data::open(&choice, [args.split], &args.data_dir, console)?;
+        for batch in dataset.in_order(BATCH_SIZE) {
+            measure(&batch?.images, &mut lines, &mut on_black)?;
+        }
     }
     for file in image_files::files(&args.images)? {
         let file = file?;
-        measure(&images(&file)?, &mut lines)?;
+        measure(&images(&file)?, &mut lines, &mut on_black)?;
+    }
+    if !mostly(&on_black) {
+        tracing::warn!(
+            "thickness, slant and width measure bright strokes on black, and the images have no black \
+             ground; these columns are left empty"
+        );
+        for line in &mut lines {
+            (line.thickness, line.slant, line.width) = (None, None, None);
+        }
     }
     let content = records::lines(&lines, Format::Csv)?;
     match &args.out {
@@ -57,13 +68,10 @@ pub(crate) fn run(args: &MeasureArgs) -> Result<()> {
 
 /// The u8 images `[N, C, H, W]` in a picture or a file of tensors.
 fn images(file: &Path) -> Result<Tensor> {
-    if file
-        .extension()
-        .is_none_or(|extension| extension != "safetensors")
-    {
-        return image_files::read_any(file);
+    if !tensors::is_one(file) {
+        return image_files::read_any(file, None);
     }
-    let tensors = Tensors::read(file)?;
+    let tensors = Tensors::of_pixels(file)?;
     let x = tensors.get("x")?;
     ensure!(
         x.dtype() == DType::U8 && x.rank() == 4,
@@ -75,7 +83,8 @@ fn images(file: &Path) -> Result<Tensor> {
     Ok(x.clone())
 }
 
-fn measure(images: &Tensor, lines: &mut Vec<Line>) -> Result<()> {
+fn measure(images: &Tensor, lines: &mut Vec<Line>, on_black: &mut Vec<bool>) -> Result<()> {
+    on_black.extend(on_black_ground(images)?);
     let of = |measure: Measure| measure.of(images);
     let thickness = of(Measure::Thickness)?.into_iter();
     let others = of(Measure::Slant)?.into_iter().zip(of(Measure::Width)?);

@@ -3,6 +3,7 @@
 mod bench;
 mod cluster;
 mod convert;
+mod data;
 mod decode;
 mod density;
 mod edit;
@@ -38,20 +39,21 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
     }
     match cli.command {
         Command::Fetch(args) => fetch::run(&args, &console),
+        Command::Data(args) => data::run(&args, &console),
         Command::Train(args) => train::run(&args, console),
         Command::Eval(args) => eval::run(&args, &console),
         Command::Sample(args) => sample::run(&args),
-        Command::Interpolate(args) => interpolate::run(&args),
-        Command::Edit(args) => edit::run(&args),
-        Command::Cluster(args) => cluster::run(&args),
-        Command::Encode(args) => encode::run(&args),
+        Command::Interpolate(args) => interpolate::run(&args, &console),
+        Command::Edit(args) => edit::run(&args, &console),
+        Command::Cluster(args) => cluster::run(&args, &console),
+        Command::Encode(args) => encode::run(&args, &console),
         Command::Decode(args) => decode::run(&args),
         Command::Density(args) => density::run(&args, &console),
         Command::Outliers(args) => outliers::run(&args, &console),
-        Command::Measure(args) => measure::run(&args),
+        Command::Measure(args) => measure::run(&args, &console),
         Command::Convert(args) => convert::run(&args),
         Command::Inspect(args) => inspect::run(&args),
-        Command::Verify(args) => verify::run(&args),
+        Command::Verify(args) => verify::run(&args, &console),
         Command::Bench(args) => bench::run(&args),
     }
 }

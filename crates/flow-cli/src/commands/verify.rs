@@ -18,7 +18,7 @@ use crate::{
         data::{self, Choice},
         examples::Examples,
     },
-    output::report,
+    output::{console::Console, report},
 };
 
 #[derive(Serialize)]
@@ -26,7 +26,7 @@ struct Verification<'a> {
     passed: bool,
     verdicts: Vec<VerdictRecord<'a>>,
     layers: Vec<LayerRecord<'a>>,
-    dataset: &'static str,
+    dataset: &'a str,
     images: usize,
 }
 
@@ -51,15 +51,15 @@ struct LayerRecord<'a> {
 }
 
 /// Checks a model.
-pub(crate) fn run(args: &VerifyArgs) -> Result<()> {
+pub(crate) fn run(args: &VerifyArgs, console: &Console) -> Result<()> {
     // Only the CPU computes in double precision everywhere.
     let checkpoint = Checkpoint::load(&args.checkpoint, &Device::Cpu)?;
     let config = checkpoint.model.config();
-    let choice = Choice::of(args.dataset, &checkpoint.header.dataset)?;
-    let [mut dataset] = data::open(choice, [Split::Test], &args.data_dir)?;
-    data::check_fit(config, &dataset)?;
+    let choice = Choice::of(args.dataset.as_ref(), &checkpoint.header)?;
+    let [mut dataset] = data::open(&choice, [Split::Test], &args.data_dir, console)?;
+    data::check_fit(&checkpoint.header, &dataset)?;
     dataset.thin_out(args.limit);
-    let batch = dataset.batch(&(0..dataset.len()).collect::<Vec<_>>())?;
+    let batch = dataset.all()?;
     // The mathematics is judged, which is the same under any condition.
     let examples = Examples::new(dataset, condition::means(config, batch.indices.len())?);
     let data = examples.data(&batch, config, &Device::Cpu)?;
@@ -72,7 +72,7 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<()> {
             passed: failed == 0,
             verdicts: found.verdicts.iter().map(VerdictRecord::from).collect(),
             layers: found.layers.iter().map(LayerRecord::from).collect(),
-            dataset: examples.name().as_str(),
+            dataset: examples.name(),
             images: examples.len(),
         })?;
     } else {

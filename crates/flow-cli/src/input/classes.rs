@@ -1,38 +1,106 @@
 //! The classes that a model knows.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use flow_data::DatasetName;
 use flow_glow::Header;
 
-/// Checks that the model of this header knows `class`.
-pub(crate) fn check(header: &Header, class: u32) -> Result<()> {
-    match header.model.classes {
-        None => {
-            bail!("the model knows no classes; leave out `--class`, or train one with `--classes`")
-        }
-        Some(count) if class as usize >= count => bail!(
-            "there is no class {class}: the model knows the classes {}",
-            in_words(count, &header.dataset)
-        ),
-        Some(_) => Ok(()),
+use super::data_record::DataRecord;
+
+/// Names that a message lists at most.
+const MOST_SHOWN: usize = 20;
+
+/// The names of the classes of a model, where it has classes and they are known for more than
+/// numbers; otherwise none.
+pub(crate) fn names(header: &Header) -> Result<Vec<String>> {
+    let Some(count) = header.model.classes else {
+        return Ok(Vec::new());
+    };
+    let record = DataRecord::read(&header.data)?;
+    let published = header.dataset.parse().map(DatasetName::classes);
+    let names = match (record, published) {
+        (Some(record), _) => record.classes,
+        (None, Ok(names)) => names.map(str::to_owned).to_vec(),
+        (None, Err(_)) => Vec::new(),
+    };
+    Ok(telling(if names.len() == count { &names } else { &[] }).to_vec())
+}
+
+/// The names where they tell more than numbers from 0 do; otherwise none.
+pub(crate) fn telling(names: &[String]) -> &[String] {
+    let numbers = (0..names.len()).map(|class| class.to_string());
+    if names.iter().cloned().eq(numbers) {
+        return &[];
+    }
+    names
+}
+
+/// Number and name of a class, as `3 cat`, or its number where it has no name.
+pub(crate) fn label(names: &[String], class: usize) -> String {
+    match names.get(class) {
+        Some(name) => format!("{class} {name}"),
+        None => class.to_string(),
     }
 }
 
-/// Such as `0 to 9`, with what they show where a data set is known for more than numbers.
-fn in_words(count: usize, dataset: &str) -> String {
+/// The number of a class from its name, or from its number.
+///
+/// # Errors
+/// If the model of this header does not know it.
+pub(crate) fn number(header: &Header, class: &str) -> Result<u32> {
+    if header.model.classes.is_none() {
+        bail!("the model knows no classes; leave out `--class`, or train one with `--classes`");
+    }
+    let names = names(header)?;
+    if let Some(number) = names.iter().position(|name| name == class) {
+        return Ok(number as u32);
+    }
+    let number = class.parse();
+    let Ok(number) = number else {
+        return Err(unknown(header, class)?);
+    };
+    check(header, number)?;
+    Ok(number)
+}
+
+/// The number of the class of `--class`, if it is given.
+///
+/// # Errors
+/// As those of [`number`].
+pub(crate) fn asked(header: &Header, class: Option<&str>) -> Result<Option<u32>> {
+    class.map(|class| number(header, class)).transpose()
+}
+
+/// Checks that the model of this header knows class number `class`.
+pub(crate) fn check(header: &Header, class: u32) -> Result<()> {
+    match header.model.classes {
+        Some(count) if (class as usize) < count => Ok(()),
+        _ => Err(unknown(header, &class.to_string())?),
+    }
+}
+
+fn unknown(header: &Header, class: &str) -> Result<anyhow::Error> {
+    let count = header.model.classes.unwrap_or(0);
+    let known = in_words(count, &names(header)?);
+    Ok(anyhow!(
+        "there is no class {class}: the model knows the classes {known}"
+    ))
+}
+
+/// Such as `0 to 9`, with what they show where that is known.
+pub(crate) fn in_words(count: usize, names: &[String]) -> String {
+    let names = telling(names);
     let range = match count {
         1 => "0 alone".to_owned(),
-        _ => format!("0 to {}", count - 1),
+        _ => format!("0 to {}", count.saturating_sub(1)),
     };
-    let names = dataset.parse().map(DatasetName::classes);
-    match names {
-        Ok(names) if names.len() == count && names[0] != "0" => {
-            let pairs = names.iter().enumerate();
-            let pairs = pairs.map(|(class, name)| format!("{class} {name}"));
-            format!("{range} ({})", pairs.collect::<Vec<_>>().join(", "))
-        }
-        _ => range,
+    let shown = 0..names.len().min(MOST_SHOWN);
+    let mut pairs = shown.map(|class| label(names, class)).collect::<Vec<_>>();
+    match names.len() {
+        0 => return range,
+        all if all > MOST_SHOWN => pairs.push("…".to_owned()),
+        _ => {}
     }
+    format!("{range} ({})", pairs.join(", "))
 }
 
 #[cfg(test)]
@@ -41,15 +109,11 @@ mod tests {
 
     #[test]
     fn classes_are_named_where_names_are_known() {
-        assert_eq!(in_words(10, "mnist"), "0 to 9");
-        assert_eq!(in_words(10, "faces"), "0 to 9");
-        assert_eq!(in_words(4, "cifar10"), "0 to 3");
-        assert_eq!(in_words(1, "faces"), "0 alone");
-        let fashion = in_words(10, "fashion-mnist");
-        assert!(
-            fashion.starts_with("0 to 9 (0 T-shirt/top, 1 trouser, "),
-            "{fashion}"
-        );
-        assert!(fashion.ends_with(", 9 ankle boot)"), "{fashion}");
+        assert_eq!(in_words(10, &[]), "0 to 9");
+        assert_eq!(in_words(1, &[]), "0 alone");
+        let names = ["cat", "dog"].map(str::to_owned);
+        assert_eq!(in_words(2, &names), "0 to 1 (0 cat, 1 dog)");
+        let many = vec!["x".to_owned(); 1000];
+        assert!(in_words(1000, &many).ends_with(", 19 x, …)"));
     }
 }

@@ -6,8 +6,8 @@ use flow_analysis::exact::Exact;
 use flow_core::train::Data;
 use flow_glow::{Checkpoint, Glow, quantize::Change};
 
-/// Encodes u8 images `[N, C, H, W]`, of one class if the model has classes. Warns of images that do not come
-/// back even in double precision.
+/// Encodes u8 images `[N, C, H, W]`, of one class if the model has classes. Warns of images that do
+/// not come back even in double precision.
 ///
 /// # Errors
 /// If the latents of an image are not finite even then.

@@ -12,11 +12,15 @@ use indicatif::HumanCount;
 use crate::{
     cli::DataDirArgs,
     input::{
+        classes,
         data::{self, Choice},
-        image_files::{self, Found},
+        image_files::{Found, PictureReader},
         tensors,
     },
-    output::{console::Progress, words::count},
+    output::{
+        console::{Console, Progress},
+        words::count,
+    },
 };
 
 /// Images with names.
@@ -29,6 +33,8 @@ pub(crate) struct NamedImages {
     pub(crate) ids: Vec<String>,
     /// The class of each, if known.
     pub(crate) labels: Option<Vec<u32>>,
+    /// The names of classes, where they tell more than numbers.
+    pub(crate) classes: Vec<String>,
     /// The number of files that could not be read.
     unread: usize,
     /// The dequantization noise of each, drawn from a seed.
@@ -38,33 +44,35 @@ pub(crate) struct NamedImages {
 impl NamedImages {
     /// Opens a split of a data set, evenly thinned out to `limit` images; `option` named it.
     pub(crate) fn of_dataset(
-        (choice, option): (Choice, &str),
+        (choice, option): (&Choice, &str),
         split: Split,
         limit: Option<usize>,
         config: &GlowConfig,
         data_dir: &DataDirArgs,
+        console: &Console,
     ) -> Result<Self> {
-        let [mut dataset] = data::open(choice, [split], data_dir)?;
+        let [mut dataset] = data::open(choice, [split], data_dir, console)?;
         data::check_shape(config, &dataset, option)?;
         let places = dataset.thin_out(limit.unwrap_or(usize::MAX));
-        let batch = dataset.batch(&(0..dataset.len()).collect::<Vec<_>>())?;
+        let batch = dataset.all()?;
         Ok(Self {
             name: format!("{} {split}", dataset.name()),
             images: batch.images,
             ids: places.iter().map(ToString::to_string).collect(),
             labels: Some(batch.labels.to_vec1()?),
+            classes: classes::telling(dataset.class_names()).to_vec(),
             unread: 0,
             noise: Noise::OfBatch,
         })
     }
 
     /// Reads image files, and those in folders; warns of those that cannot be read.
-    pub(crate) fn of_files(paths: &[PathBuf], config: &GlowConfig) -> Result<Self> {
+    pub(crate) fn of_files(paths: &[PathBuf], reader: &PictureReader) -> Result<Self> {
         let Found {
             files,
             images,
             unread,
-        } = image_files::find(paths, config.image)?;
+        } = reader.find(paths)?;
         Ok(Self {
             name: count(files.len(), "image file"),
             images,
@@ -73,6 +81,7 @@ impl NamedImages {
                 .map(|file| file.display().to_string())
                 .collect(),
             labels: None,
+            classes: Vec::new(),
             unread,
             noise: Noise::Same,
         })

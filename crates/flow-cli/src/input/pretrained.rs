@@ -6,10 +6,7 @@ use anyhow::{Context, Result};
 use candle_core::Device;
 use flow_glow::Checkpoint;
 
-use crate::{
-    cli::CheckpointArgs,
-    input::{classes, condition},
-};
+use crate::{cli::CheckpointArgs, input::condition};
 
 const NAME: &str = "the model of MNIST that ships with this program";
 const MNIST: &[u8] = include_bytes!("../../../../assets/models/mnist.safetensors");
@@ -29,18 +26,12 @@ pub(crate) fn shipped(with_classes: bool, device: &Device) -> Result<(&'static s
 }
 
 impl CheckpointArgs {
-    /// The model of the file, or one that ships: with classes if `with_classes` is set or `class`
-    /// is given.
+    /// The model of the file, or one that ships: with classes if `with_classes` is set.
     ///
     /// # Errors
-    /// If it cannot be read, does not know `class`, or is conditional on numbers.
-    pub(crate) fn load(
-        &self,
-        with_classes: bool,
-        class: Option<u32>,
-        device: &Device,
-    ) -> Result<Checkpoint> {
-        let checkpoint = self.load_conditional(with_classes, class, device)?;
+    /// If it cannot be read, or is conditional on numbers.
+    pub(crate) fn load(&self, with_classes: bool, device: &Device) -> Result<Checkpoint> {
+        let checkpoint = self.load_conditional(with_classes, device)?;
         condition::refuse(&checkpoint.header.model)?;
         Ok(checkpoint)
     }
@@ -48,21 +39,12 @@ impl CheckpointArgs {
     /// As [`load`](Self::load), for a command that can give numbers.
     ///
     /// # Errors
-    /// If it cannot be read, or does not know `class`.
+    /// If it cannot be read.
     pub(crate) fn load_conditional(
         &self,
         with_classes: bool,
-        class: Option<u32>,
         device: &Device,
     ) -> Result<Checkpoint> {
-        let checkpoint = self.open(with_classes || class.is_some(), device)?;
-        if let Some(class) = class {
-            classes::check(&checkpoint.header, class)?;
-        }
-        Ok(checkpoint)
-    }
-
-    fn open(&self, with_classes: bool, device: &Device) -> Result<Checkpoint> {
         if let Some(path) = &self.checkpoint {
             return Ok(Checkpoint::load(path, device)?);
         }

@@ -18,8 +18,8 @@ pub(crate) fn by_index(dataset: &Dataset, indices: &[usize]) -> Result<Tensor> {
     Ok(dataset.batch(indices)?.images)
 }
 
-/// Images as of the one class as which a model with classes takes them all, so that their latents can be
-/// compared: `class` or the first.
+/// Images as of the one class as which a model with classes takes them all, so that their latents
+/// can be compared: `class` or the first.
 pub(crate) fn of_common_class(
     images: &Tensor,
     config: &GlowConfig,

@@ -1,4 +1,4 @@
-//! Files of tensors, which `encode` and `decode` read and write.
+//! Files of tensors.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -6,27 +6,42 @@ use anyhow::{Context, Result, bail, ensure};
 use candle_core::{DType, Device, Tensor};
 use flow_analysis::likelihood::BATCH_SIZE;
 use flow_core::{runs::Rows, train::Data};
+use flow_data::numpy;
 use flow_glow::{Glow, GlowConfig, Header, finite};
 
-use crate::{
-    input::classes,
-    output::files::{self, Output},
-};
+use crate::input::{classes, numpy_images};
 
 /// Said where a class is missing.
 const NEEDS_CLASS: &str = "the model has classes: give `--class`";
 
-/// Tensors by name, from a safetensors file.
+/// Formats that are read, in words.
+pub(crate) const FORMATS: &str = "a .safetensors, .npy or .npz file";
+
+/// Tensors by name, from a safetensors file or one of NumPy's.
 pub(crate) struct Tensors<'a> {
     path: &'a Path,
     tensors: BTreeMap<String, Tensor>,
 }
 
 impl<'a> Tensors<'a> {
-    /// Reads a file.
+    /// Reads a file. The array in a `.npy` is called `x`.
     pub(crate) fn read(path: &'a Path) -> Result<Self> {
-        let tensors = flow_glow::read_tensors(path, &Device::Cpu)?;
+        let tensors = if is_of_numpy(path) {
+            numpy::read(path)?
+        } else {
+            flow_glow::read_tensors(path, &Device::Cpu)?
+        };
         Ok(Self { path, tensors })
+    }
+
+    /// Reads a file of images `x`, with their `labels` if there are some. In those of NumPy they may
+    /// have the names and axes of data sets, and are u8.
+    pub(crate) fn of_pixels(path: &'a Path) -> Result<Self> {
+        if is_of_numpy(path) {
+            let tensors = numpy_images::read(path)?;
+            return Ok(Self { path, tensors });
+        }
+        Self::read(path)
     }
 
     /// A tensor.
@@ -52,8 +67,8 @@ impl<'a> Tensors<'a> {
         Ok(tensor.to_dtype(DType::F32)?)
     }
 
-    /// Images or latents `[N, …]` with their labels `[N]`, if the model has classes: those in the file, or
-    /// `class` for all.
+    /// Images or latents `[N, …]` with their labels `[N]`, if the model has classes: those in the
+    /// file, or `class` for all.
     pub(crate) fn labelled(
         &self,
         samples: &Tensor,
@@ -78,6 +93,20 @@ impl<'a> Tensors<'a> {
         }
         Ok((samples, &labels).into())
     }
+}
+
+/// True if the name is that of a file of tensors.
+pub(crate) fn is_one(path: &Path) -> bool {
+    has_extension(path, &["safetensors"]) || is_of_numpy(path)
+}
+
+fn is_of_numpy(path: &Path) -> bool {
+    has_extension(path, &["npy", "npz"])
+}
+
+fn has_extension(path: &Path, names: &[&str]) -> bool {
+    let found = path.extension();
+    found.is_some_and(|found| names.iter().any(|name| found.eq_ignore_ascii_case(name)))
 }
 
 /// Images or latents `[N, …]`, all of `class`, which the model knows, if it has classes.
@@ -149,12 +178,6 @@ pub(crate) fn latents(tensors: &Tensors, model: &Glow) -> Result<Tensor> {
     Ok(shapes.join(&latents)?)
 }
 
-/// Prepares to write a file with the extension `.safetensors` or without one.
-pub(crate) fn create(path: &Path) -> Result<Output> {
-    files::extension(path, &["safetensors"])?;
-    Output::create(path)
-}
-
 /// The images of which latents `[N, D]` have more digits than single precision.
 pub(crate) fn beyond_single(latents: &Tensor) -> Result<Vec<u32>> {
     let rounded = latents.to_dtype(DType::F32)?.to_dtype(latents.dtype())?;
@@ -172,9 +195,4 @@ pub(crate) fn with_rows(all: &Tensor, rows: &[u32], others: &Tensor) -> Result<T
     }
     let both = Tensor::cat(&[&all.to_dtype(others.dtype())?, others], 0)?;
     Ok(both.index_select(&Tensor::new(places, &Device::Cpu)?, 0)?)
-}
-
-/// The bytes of a safetensors file.
-pub(crate) fn serialize(tensors: Vec<(String, Tensor)>) -> Result<Vec<u8>> {
-    Ok(safetensors::serialize(tensors, None)?)
 }

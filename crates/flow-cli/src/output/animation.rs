@@ -6,9 +6,10 @@ use anyhow::{Context, Result, ensure};
 use candle_core::Device;
 use flow_analysis::latent_space::Path;
 use flow_core::{Bijection, random};
+use flow_data::picture;
 use flow_glow::Glow;
 
-use crate::{input::image_files, output::image_grid, training::RunFolder};
+use crate::{output::image_grid, training::RunFolder};
 
 /// The time that a picture stays.
 const STEP: Duration = Duration::from_millis(80);
@@ -65,13 +66,13 @@ pub(crate) fn of_training(checkpoint: &FilePath) -> Result<Vec<u8>> {
     let mut size = None;
     let pictures = pictures.into_iter().map(|path| {
         let mut read = || -> Result<_> {
-            image_files::open(&path, |width, height| {
-                ensure!(
-                    *size.get_or_insert((width, height)) == (width, height),
-                    "it is not as large as the samples of earlier epochs"
-                );
-                Ok(())
-            })
+            let picture = picture::decode(&picture::read(&path)?)?;
+            let own = (picture.width(), picture.height());
+            ensure!(
+                *size.get_or_insert(own) == own,
+                "it is not as large as the samples of earlier epochs"
+            );
+            Ok(picture)
         };
         read().with_context(|| format!("cannot use `{}`", path.display()))
     });

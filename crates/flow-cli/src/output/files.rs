@@ -72,14 +72,19 @@ pub(crate) fn extension(path: &Path, known: &[&'static str]) -> Result<Option<&'
     };
     let mut matching = known.iter().filter(|name| found.eq_ignore_ascii_case(name));
     let extension = matching.next().copied().with_context(|| {
-        let known = known.iter().map(|name| format!("`.{name}`"));
-        let known = known.collect::<Vec<_>>().join(", ");
         format!(
-            "cannot write `{}`: its name may end in {known}",
-            path.display()
+            "cannot write `{}`: its name may end in {}",
+            path.display(),
+            listed(known)
         )
     });
     extension.map(Some)
+}
+
+/// Extensions in a sentence, such as `.png`, `.npy`.
+pub(crate) fn listed(extensions: &[&str]) -> String {
+    let extensions = extensions.iter().map(|name| format!("`.{name}`"));
+    extensions.collect::<Vec<_>>().join(", ")
 }
 
 /// Replaces the file at `path`, or makes it.

@@ -20,7 +20,7 @@ const PICTURE: usize = 4096;
 const GAP: usize = 4;
 
 /// Lighter than the background of digits, darker than that of most photographs.
-const GAP_VALUE: u8 = 96;
+pub(crate) const GAP_VALUE: u8 = 96;
 
 /// u8 images `[N, C, H, W]` (C is 1 or 3) in a square grid, row by row.
 pub(crate) fn square(images: &Tensor) -> Result<DynamicImage> {

@@ -24,23 +24,35 @@ const COLORS: [Color; 10] = [
 /// This share of the points on each side does not stretch the scale.
 const OUTLIERS: f64 = 0.002;
 
-/// Draws the same points twice, once for each title and grouping.
-pub(crate) fn picture(points: &[(f64, f64)], panels: [(&str, &[usize]); 2]) -> Result<RgbImage> {
+/// Names listed at most.
+const MOST_NAMED: usize = 20;
+
+/// A grouping of points.
+pub(crate) struct Panel<'a> {
+    pub(crate) title: &'a str,
+    /// The group of each point.
+    pub(crate) groups: &'a [usize],
+    /// Names of the groups, where they have some.
+    pub(crate) names: &'a [String],
+}
+
+/// Draws the same points twice, once for each grouping.
+pub(crate) fn picture(points: &[(f64, f64)], panels: [Panel; 2]) -> Result<RgbImage> {
     let picture = flow_plot::picture(SIZE, |canvas| {
-        for (area, (title, groups)) in canvas.split_evenly(1, 2).iter().zip(panels) {
-            draw(area, title, points, groups)?;
+        for (area, panel) in canvas.split_evenly(1, 2).iter().zip(&panels) {
+            draw(area, points, panel)?;
         }
         Ok(())
     });
     Ok(picture?)
 }
 
-fn draw(
-    area: &Canvas,
-    title: &str,
-    points: &[(f64, f64)],
-    groups: &[usize],
-) -> flow_plot::Result<()> {
+fn draw(area: &Canvas, points: &[(f64, f64)], panel: &Panel) -> flow_plot::Result<()> {
+    let Panel {
+        title,
+        groups,
+        names,
+    } = *panel;
     let across = range(points.iter().map(|point| point.0));
     let up = range(points.iter().map(|point| point.1));
     let x = Axis::new(across.clone(), "first component", 6);
@@ -50,10 +62,15 @@ fn draw(
     let seen = seen.filter(|((x, y), _)| across.contains(x) && up.contains(y));
     plot.dots(seen.map(|(&point, group)| (point, color(*group))), 1)?;
 
-    // A row of numbers in the colors of the groups.
-    for group in 0..groups.iter().max().map_or(0, |most| most + 1).min(30) {
-        let corner = (80 + group as u32 * 15, 52);
-        area.text(corner, &group.to_string(), 15, color(group))?;
+    // A row of numbers in the colors of the groups, or a column of names.
+    let used = groups.iter().max().map_or(0, |most| most + 1);
+    let most = if names.is_empty() { 30 } else { MOST_NAMED };
+    for group in 0..used.min(most) {
+        let (corner, text) = match names.get(group) {
+            Some(name) => ((84, 52 + group as u32 * 16), name.clone()),
+            None => ((80 + group as u32 * 15, 52), group.to_string()),
+        };
+        area.text(corner, &text, 15, color(group))?;
     }
     Ok(())
 }
@@ -85,7 +102,12 @@ mod tests {
         let points = points.collect::<Vec<_>>();
         let by_column = (0..200).map(|i| i % 20 / 10).collect::<Vec<_>>();
         let one = vec![3; 200];
-        let picture = picture(&points, [("by column", &by_column), ("one", &one)]).unwrap();
+        let panels = [("by column", &by_column), ("one", &one)].map(|(title, groups)| Panel {
+            title,
+            groups,
+            names: &[],
+        });
+        let picture = picture(&points, panels).unwrap();
         assert_eq!(picture.dimensions(), SIZE);
         let count = |color: Color, right: bool| {
             let is = |(x, y, pixel): &(u32, u32, &image::Rgb<u8>)| {

@@ -3,39 +3,29 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use flow_glow::ImageShape;
-use image::{DynamicImage, ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
+use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 
-use crate::input::image_files;
+use crate::input::{data, image_files};
 
-/// Cuts the picture in a PNG or JPEG file into u8 images `[N, C, H, W]` of `shape`, row by row.
+/// Cuts the picture in a file of any format into u8 images `[N, C, H, W]` of `shape`, row by row.
 pub(crate) fn read(path: &Path, shape: ImageShape) -> Result<Tensor> {
-    let fits = |width: u32, height: u32| {
-        let (w, h) = (shape.width, shape.height);
-        ensure!(
-            (width as usize).is_multiple_of(w) && (height as usize).is_multiple_of(h),
-            "its {width}×{height} pixels are no multiple of the model's {w}×{h}"
-        );
-        Ok(())
-    };
-    let read = || cut(image_files::open(path, fits)?, shape);
-    read().with_context(|| format!("cannot read `{}`", path.display()))
+    let picture = image_files::read_any(path, Some(data::color(shape)?))?;
+    cut(&picture, shape).with_context(|| format!("cannot use `{}`", path.display()))
 }
 
-fn cut(picture: DynamicImage, shape: ImageShape) -> Result<Tensor> {
-    let ImageShape {
-        channels: c,
-        height: h,
-        width: w,
-    } = shape;
-    image_files::check_channels(shape)?;
-    let rows = picture.height() as usize / h;
-    let columns = picture.width() as usize / w;
-    let pixels = image_files::values(picture, c);
-    let pixels = Tensor::from_vec(pixels, &[rows, h, columns, w, c][..], &Device::Cpu)?;
-    let images = pixels
-        .permute([0, 2, 4, 1, 3])?
+fn cut(picture: &Tensor, shape: ImageShape) -> Result<Tensor> {
+    let (_, c, height, width) = picture.dims4()?;
+    let (h, w) = (shape.height, shape.width);
+    ensure!(
+        height.is_multiple_of(h) && width.is_multiple_of(w),
+        "its {width}×{height} pixels are no multiple of the model's {w}×{h}"
+    );
+    let (rows, columns) = (height / h, width / w);
+    let images = picture
+        .reshape(&[c, rows, h, columns, w][..])?
+        .permute([1, 3, 0, 2, 4])?
         .reshape((rows * columns, c, h, w))?;
     Ok(images.contiguous()?)
 }
@@ -47,7 +37,7 @@ pub(crate) fn png(images: &Tensor) -> Result<Vec<u8>> {
     let color = match c {
         1 => ExtendedColorType::L8,
         3 => ExtendedColorType::Rgb8,
-        _ => bail!("images of {c} channels cannot be shown; write a safetensors file"),
+        _ => bail!("images of {c} channels cannot be shown; write a file of tensors"),
     };
     let rows = (1..=n.isqrt())
         .rev()
@@ -67,6 +57,8 @@ pub(crate) fn png(images: &Tensor) -> Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use candle_core::Device;
+
     use super::*;
 
     #[test]

@@ -23,10 +23,13 @@ pub(crate) fn resumed_settings(
 ) -> Result<TrainSettings> {
     let mut config = trainer.config().clone();
     let mut settings = trainer.settings().clone();
-    let preprocessing = args.model.preprocessing.is_some_and(|choice| {
-        let asked = preprocessing(choice, config.bits, || dataset.histogram());
-        asked != config.preprocessing
-    });
+    let preprocessing = match args.model.preprocessing {
+        None => false,
+        Some(choice) => {
+            let asked = preprocessing(choice, config.bits, &dataset.histogram()?);
+            asked != config.preprocessing
+        }
+    };
     let different = [
         apply_form(&args.model, &mut config),
         preprocessing

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{Journal, Limits, Notes};
-use crate::input::examples::Examples;
+use crate::input::{data_record::DataRecord, examples::Examples};
 
 /// At most this many test images are measured after each epoch.
 const PROBE_IMAGES: usize = 1000;
@@ -21,6 +21,8 @@ pub(crate) struct Images {
     pub(crate) test: Examples,
     /// Images that it is measured on after each epoch.
     pub(crate) probe: Examples,
+    /// The description of the data, for the header of checkpoints.
+    pub(crate) record: DataRecord,
     /// The model's condition, beside its images.
     pub(crate) condition: Option<Condition>,
     /// Digests of all training and test images.
@@ -46,17 +48,16 @@ pub(crate) struct Digests {
 impl Digests {
     /// Digests of these images.
     fn of(train: &Examples, test: &Examples) -> Result<Self> {
-        let images = [train, test].map(|images| BASE64_STANDARD.encode(images.digest()));
+        let digest = |images: &Examples| anyhow::Ok(BASE64_STANDARD.encode(images.digest()?));
         let mut numbers = train.condition_bytes()?;
         numbers.extend(test.condition_bytes()?);
         let condition = match &*numbers {
             [] => String::new(),
             numbers => BASE64_STANDARD.encode(Sha256::digest(numbers)),
         };
-        let [train, test] = images;
         Ok(Self {
-            train,
-            test,
+            train: digest(train)?,
+            test: digest(test)?,
             condition,
         })
     }
@@ -87,8 +88,8 @@ impl Digests {
 impl Images {
     /// Training images, changed at random as asked, and the test images to measure.
     pub(crate) fn new(
-        train: Examples,
-        mut test: Examples,
+        (train, mut test): (Examples, Examples),
+        record: DataRecord,
         condition: Option<Condition>,
         (flip, mutate): (bool, f64),
         measured: Option<usize>,
@@ -101,6 +102,7 @@ impl Images {
             train,
             test,
             probe,
+            record,
             condition,
             digests,
             flip,
@@ -178,7 +180,7 @@ mod tests {
     use std::time::Duration;
 
     use candle_core::{Device, Tensor};
-    use flow_data::{Dataset, Split};
+    use flow_data::{Dataset, DatasetName, Location, Split};
 
     use super::*;
 
@@ -230,7 +232,9 @@ mod tests {
             let [train, mut test] = [Split::Train, Split::Test]
                 .map(|split| Examples::new(Dataset::bundled(split).unwrap(), None));
             test.thin_out(count).unwrap();
-            Images::new(train, test, None, (false, 0.0), None).unwrap()
+            let mnist = Location::Published(DatasetName::Mnist);
+            let record = DataRecord::of(&mnist, &train, None).unwrap();
+            Images::new((train, test), record, None, (false, 0.0), None).unwrap()
         };
         let [own, other] = [30, 31].map(images);
         own.check_united(&Second(own.digests.bytes())).unwrap();

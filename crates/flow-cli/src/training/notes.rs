@@ -48,8 +48,8 @@ impl Notes {
         let (count, name) = (images.train.len(), images.train.name());
         if count != self.images {
             bail!(
-                "the training to resume was begun on {} of `{name}`, and here are {count}; name the folder \
-                 of those with `--data-dir`",
+                "the training to resume was begun on {} of `{name}`, and here are {count}; bring those \
+                 back, or name their folder with `--data-dir`",
                 words::count(self.images, "image")
             );
         }
@@ -69,7 +69,8 @@ impl Notes {
         if let Some(part) = digests.differ(&images.digests) {
             bail!(
                 "the training to resume was begun with other {part} images of `{name}`: pixels, labels \
-                 or their order differ; name the folder of those with `--data-dir`"
+                 or their order differ; bring those back, or name their \
+                 folder with `--data-dir`"
             );
         }
         Ok(())

@@ -1,12 +1,16 @@
 //! Configurations of a model and of its training, from options.
 
+use anyhow::Result;
 use flow_data::Dataset;
 use flow_glow::{
     Dequantization, GlowConfig, Header, ImageShape, Peer, Preprocessing, ScaleMap, TrainSettings,
 };
 
 use super::options::{apply_additions, apply_form, apply_optimization};
-use crate::cli::{ModelArgs, OptimizationArgs, PreprocessingChoice, Preset, TrainArgs};
+use crate::{
+    cli::{ModelArgs, OptimizationArgs, PreprocessingChoice, Preset, TrainArgs},
+    input::data::halvable,
+};
 
 /// The value of `--scale-map exp-tanh`: scales between e⁻² and e².
 pub(crate) const EXP_TANH: ScaleMap = ScaleMap::ExpTanh { bound: 2.0 };
@@ -24,19 +28,56 @@ pub(crate) const VARIATIONAL: Dequantization = Dequantization::Variational {
 /// likelihood.
 const CLASSIFICATION: f64 = 5.0;
 
+/// The side of images on which every preset has all its levels.
+const ROOMY: usize = 1 << 10;
+
 /// The model that options ask for, on the images of `dataset`.
-pub(crate) fn config(args: &ModelArgs, dataset: &Dataset) -> GlowConfig {
-    let (channels, height, width) = dataset.shape();
-    let image = ImageShape::new(channels, height, width);
-    let config = config_of(args, image, dataset.classes(), || dataset.histogram());
+///
+/// # Errors
+/// The images cannot be read.
+pub(crate) fn config(args: &ModelArgs, dataset: &Dataset) -> Result<GlowConfig> {
+    let histogram = dataset.histogram()?;
+    let config = config_of(args, shape(dataset), dataset.classes(), &histogram);
     let preset = match args.peer {
         Some(_) => config.dequantization,
         None => args.preset.unwrap_or_default().dequantization(),
     };
-    GlowConfig {
+    Ok(GlowConfig {
         dequantization: args.dequantization.unwrap_or(preset),
         ..config
+    })
+}
+
+/// The shape of images that levels can halve, nearest to that of `image`, and the levels of the
+/// model that options ask for on such images.
+pub(crate) fn canvas(args: &ModelArgs, image: ImageShape) -> (ImageShape, usize) {
+    halvable_by(image, |image| {
+        let mut config = preset(args.preset.unwrap_or_default(), args.peer, image);
+        apply_form(args, &mut config);
+        config.levels
+    })
+}
+
+/// The same shape for the model of a training without options.
+pub(crate) fn default_canvas(image: ImageShape) -> ImageShape {
+    halvable_by(image, |image| preset(Preset::default(), None, image).levels).0
+}
+
+fn halvable_by(image: ImageShape, levels: impl Fn(ImageShape) -> usize) -> (ImageShape, usize) {
+    let size = (image.height, image.width);
+    let own = levels(image);
+    if own > 0 && halvable(size, own) == size {
+        return (image, own);
     }
+    let wanted = levels(ImageShape::new(image.channels, ROOMY, ROOMY));
+    let (height, width) = halvable(size, wanted);
+    (ImageShape::new(image.channels, height, width), wanted)
+}
+
+/// The shape of the images of a data set.
+pub(crate) fn shape(dataset: &Dataset) -> ImageShape {
+    let (channels, height, width) = dataset.shape();
+    ImageShape::new(channels, height, width)
 }
 
 /// The model that options ask for, on images of this shape and histogram of pixel values. Noise is
@@ -45,7 +86,7 @@ pub(crate) fn config_of(
     args: &ModelArgs,
     image: ImageShape,
     classes: usize,
-    histogram: impl Fn() -> [u64; 256],
+    histogram: &[u64; 256],
 ) -> GlowConfig {
     let name = args.preset.unwrap_or_default();
     let mut config = preset(name, args.peer, image);
@@ -67,7 +108,7 @@ pub(crate) fn config_of(
 pub(crate) fn check_peer(args: &ModelArgs) -> Result<(), String> {
     let Some(peer) = args.peer else { return Ok(()) };
     // Size and data make no difference.
-    let config = config_of(args, ImageShape::new(1, 32, 32), 10, || [1; 256]);
+    let config = config_of(args, ImageShape::new(1, 32, 32), 10, &[1; 256]);
     let foreign = peer.differences(&config).into_iter();
     let options: Vec<_> = foreign
         .map(|(setting, _)| format!("`--{}`", setting.name().replace('_', "-")))
@@ -100,13 +141,20 @@ pub(crate) fn settings(args: &TrainArgs) -> TrainSettings {
 
 /// The model of a checkpoint with the additions of options: classes, learned noise, another
 /// preprocessing.
-pub(crate) fn config_from(args: &ModelArgs, source: &GlowConfig, dataset: &Dataset) -> GlowConfig {
+///
+/// # Errors
+/// The images cannot be read.
+pub(crate) fn config_from(
+    args: &ModelArgs,
+    source: &GlowConfig,
+    dataset: &Dataset,
+) -> Result<GlowConfig> {
     let mut asked = source.clone();
     apply_additions(args, dataset.classes(), &mut asked);
     if let Some(choice) = args.preprocessing {
-        asked.preprocessing = preprocessing(choice, source.bits, || dataset.histogram());
+        asked.preprocessing = preprocessing(choice, source.bits, &dataset.histogram()?);
     }
-    source.extended(&asked)
+    Ok(source.extended(&asked))
 }
 
 /// The training that options ask for, of a model with the weights of a checkpoint. Other settings
@@ -148,11 +196,11 @@ pub(super) fn preset(preset: Preset, peer: Option<Peer>, image: ImageShape) -> G
 pub(super) fn preprocessing(
     choice: PreprocessingChoice,
     bits: u32,
-    histogram: impl Fn() -> [u64; 256],
+    histogram: &[u64; 256],
 ) -> Preprocessing {
     match choice {
         PreprocessingChoice::Centered => Preprocessing::Centered,
         PreprocessingChoice::Logit => LOGIT,
-        PreprocessingChoice::Equalized => Preprocessing::equalized(&histogram(), bits),
+        PreprocessingChoice::Equalized => Preprocessing::equalized(histogram, bits),
     }
 }

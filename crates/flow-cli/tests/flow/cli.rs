@@ -13,6 +13,7 @@ fn help_and_errors_read_well() {
     insta::assert_snapshot!("help", sandbox.ok("--help"));
     let commands = [
         "fetch",
+        "data",
         "train",
         "eval",
         "sample",

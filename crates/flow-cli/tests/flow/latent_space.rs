@@ -153,6 +153,56 @@ fn an_edit_of_strength_0_gives_the_image_back() {
     assert_eq!(sandbox.tile("edit.png", 0, 1), digit(Split::Train, 11));
 }
 
+/// Bright noise: photographs have no black ground either.
+#[test]
+fn measures_of_strokes_are_refused_without_a_black_ground() {
+    let sandbox = Sandbox::with_digit_model(None);
+    let noise = |count: usize| (0..count * 784).map(|i| 100 + (i * 7919 % 101) as u8);
+    for (split, count) in [("train", 40), ("t10k", 4)] {
+        let labels = (0..count).map(|i| (i % 10) as u8).collect::<Vec<_>>();
+        let name = format!("data/fashion-mnist/{split}");
+        sandbox.write_split(&name, &noise(count).collect::<Vec<_>>(), &labels);
+    }
+    let edit = "edit --checkpoint model.safetensors --dataset fashion-mnist --index 0 --attribute";
+    let error = sandbox.refused(&format!("{edit} thickness"));
+    assert!(
+        error.contains("the images of `fashion-mnist` have no black ground; choose brightness"),
+        "{error}"
+    );
+    assert!(error.contains("such as T-shirt/top:trouser"), "{error}");
+    let error = sandbox.refused(&format!("{edit} trouser:skirt"));
+    assert!(
+        error.contains(
+            "no class skirt in `fashion-mnist`: its classes are 0 to 9 (0 T-shirt/top, 1 trouser"
+        ),
+        "{error}"
+    );
+    sandbox.ok(&format!("{edit} trouser:dress --out e.png"));
+    assert_eq!(sandbox.size("e.png"), (9, 1));
+
+    let report = sandbox.run("measure --dataset fashion-mnist").succeeded();
+    assert_eq!(report.stderr.matches("have no black ground").count(), 1);
+    let lines = report.stdout.lines().skip(1).collect::<Vec<_>>();
+    assert!(lines.len() == 4 && lines.iter().all(|line| line.contains(",,,,0.")));
+
+    let outliers = "outliers --checkpoint model.safetensors --dataset fashion-mnist --rank 4";
+    let ranking: Value = serde_json::from_str(&sandbox.ok(&format!("{outliers} --json"))).unwrap();
+    let strangest = ranking["strangest"].as_array().unwrap();
+    let second = strangest.iter().find(|one| one["label"] == 1).unwrap();
+    assert_eq!(second["class"], "trouser");
+    assert!(sandbox.ok(outliers).contains("1 trouser"));
+    let columns = sandbox
+        .run(&format!("{edit} brightness"))
+        .succeeded()
+        .stderr;
+    for strength in ["-0.25", "0.00", "0.25"] {
+        assert!(
+            columns.contains(&format!("strength {strength:>6}:")),
+            "{columns}"
+        );
+    }
+}
+
 #[test]
 fn every_temperature_has_its_row_of_the_same_noise() {
     let sandbox = Sandbox::with_digit_model(Some(10));

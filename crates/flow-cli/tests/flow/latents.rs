@@ -241,7 +241,7 @@ fn what_does_not_fit_is_refused_and_nothing_is_written() {
     fails(
         &sandbox,
         "decode --input half.safetensors --raw --out out.png",
-        "`--raw` writes a safetensors file",
+        "`--raw` writes a file of tensors",
     );
     fails(
         &sandbox,

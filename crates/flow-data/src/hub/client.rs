@@ -1,7 +1,9 @@
 //! Downloads from the hub into the cache that Hugging Face's programs share.
 
 use std::{
-    fs, io,
+    fmt::Write,
+    fs,
+    io::{self, Read},
     path::{Path, PathBuf},
     thread,
     time::Duration,
@@ -12,11 +14,11 @@ use ureq::{
     http::{HeaderMap, HeaderValue, Response, Uri},
 };
 
-use super::{
-    environment,
-    progress::{Counter, Stage, Watch},
+use super::environment;
+use crate::{
+    Error, Result, Watch,
+    progress::{Counter, Stage},
 };
-use crate::{Error, Result};
 
 const USER_AGENT: &str = concat!("flow-data/", env!("CARGO_PKG_VERSION"));
 
@@ -31,6 +33,9 @@ const FIRST_WAIT: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_mins(1);
 
 const MAX_REDIRECTS: usize = 10;
+
+/// Bytes of an answer that lists files.
+const LARGEST_ANSWER: u64 = 1 << 26;
 
 /// A hub and the cache of its files.
 pub(super) struct Client {
@@ -47,7 +52,28 @@ pub(super) struct Client {
 enum Failure {
     /// The hub wants a token, or another one.
     Denied(String),
+    /// The hub has no such thing.
+    Missing(String),
     Other(String),
+}
+
+impl Failure {
+    /// The error of a file of a repository, or of the list of its files.
+    fn of(self, repository: String, file: Option<&str>) -> Error {
+        let file = file.map(str::to_owned);
+        match self {
+            Self::Denied(reason) => Error::Denied {
+                repository,
+                file,
+                reason,
+            },
+            Self::Missing(reason) | Self::Other(reason) => Error::Download {
+                repository,
+                file,
+                reason,
+            },
+        }
+    }
 }
 
 impl Client {
@@ -85,34 +111,57 @@ impl Client {
         })
     }
 
-    /// The path in the cache of a file of a data set's repository, downloaded if it is not there.
-    /// The cache's name of a file in large-file storage is its SHA-256, which is for the caller to
-    /// check.
+    /// The path in the cache of a file of a data set's repository at a revision, downloaded if it
+    /// is not there. The cache's name of a file in large-file storage is its SHA-256, which is for
+    /// the caller to check.
     pub(super) fn get(
         &self,
         (owner, name): (&str, &str),
+        revision: &str,
         file: &str,
         watch: Watch<'_>,
     ) -> Result<PathBuf> {
         let repository = format!("{owner}/{name}");
         let blobs = format!("datasets--{owner}--{name}/blobs");
-        let address = format!("{}/datasets/{repository}/resolve/main/{file}", self.base());
+        let (base, path) = (self.base(), escaped(file));
+        let address = format!("{base}/datasets/{repository}/resolve/{revision}/{path}");
         let found = self.follow(&address, &self.cache.join(blobs), file, watch);
-        found.map_err(|failure| {
-            let file = file.to_owned();
-            match failure {
-                Failure::Denied(reason) => Error::Denied {
-                    repository,
-                    file,
-                    reason,
-                },
-                Failure::Other(reason) => Error::Download {
-                    repository,
-                    file,
-                    reason,
-                },
+        found.map_err(|failure| failure.of(repository, Some(file)))
+    }
+
+    /// The hub's answer about a revision of a data set's repository, as JSON; nothing if there is
+    /// no such revision.
+    pub(super) fn describe(
+        &self,
+        (owner, name): (&str, &str),
+        revision: &str,
+    ) -> Result<Option<Vec<u8>>> {
+        let repository = format!("{owner}/{name}");
+        let revision = escaped(revision).replace('/', "%2F");
+        let base = self.base();
+        let address = format!("{base}/api/datasets/{repository}/revision/{revision}");
+        match self.read(&address) {
+            Ok(json) => Ok(Some(json)),
+            Err(Failure::Missing(_)) => Ok(None),
+            Err(failure) => Err(failure.of(repository, None)),
+        }
+    }
+
+    /// The content at an address, or at that to which it redirects.
+    fn read(&self, address: &str) -> Result<Vec<u8>, Failure> {
+        let mut address = address.parse::<Uri>()?;
+        for _ in 0..=MAX_REDIRECTS {
+            let answer = self.ask(&address)?;
+            if !answer.status().is_redirection() {
+                let mut content = Vec::new();
+                let body = answer.into_body().into_reader();
+                body.take(LARGEST_ANSWER).read_to_end(&mut content)?;
+                return Ok(content);
             }
-        })
+            let location = answer.headers().get("location");
+            address = target(&address, location.ok_or("a redirect leads nowhere")?)?;
+        }
+        Err("it is redirected without end".into())
     }
 
     /// Follows redirects from `address` until the file's ETag is that of a blob in the cache, or
@@ -169,6 +218,7 @@ impl Client {
         };
         Err(match status.as_u16() {
             401 | 403 => Failure::Denied(reason),
+            404 => Failure::Missing(reason),
             _ => Failure::Other(reason),
         })
     }
@@ -208,6 +258,19 @@ fn etag(headers: &HeaderMap, redirects: bool) -> Option<&str> {
     let tag = tag.trim_start_matches("W/").trim_matches('"');
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     Some(tag).filter(|tag| !tag.is_empty() && tag.bytes().all(is_name))
+}
+
+/// A path as part of an address.
+fn escaped(path: &str) -> String {
+    let mut address = String::new();
+    for byte in path.bytes() {
+        match byte {
+            b'-' | b'.' | b'_' | b'~' | b'/' => address.push(byte.into()),
+            _ if byte.is_ascii_alphanumeric() => address.push(byte.into()),
+            _ => drop(write!(address, "%{byte:02X}")),
+        }
+    }
+    address
 }
 
 /// The address to which a redirect leads.

@@ -8,7 +8,7 @@ use std::{
 
 use flate2::{Compression, GzBuilder};
 
-use super::progress::{Counter, Stage, Watch};
+use crate::progress::{Counter, Stage, Watch};
 use crate::{
     Error, Result,
     source::{self, File, Source, sha256},

@@ -2,7 +2,7 @@
 //! publish them.
 //!
 //! Reading order: [`fetch`] and [`take`], then [`folder`] (checks and writes a data set's own
-//! files) and [`parquet`] (reads the hub's).
+//! files); [`fetch_repository`] for data sets of anybody.
 //!
 //! ```no_run
 //! use std::path::Path;
@@ -18,24 +18,28 @@
 mod client;
 mod environment;
 pub mod folder;
-pub mod parquet;
-mod progress;
+mod listing;
+mod published;
+mod repository;
 #[cfg(test)]
 mod tests;
 
 use std::{
     fs,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
+use sha2::{Digest, Sha256};
+
 use client::Client;
 use folder::Content;
-use parquet::Malformed;
-pub use progress::{Progress, Stage, Watch};
+pub use repository::{ColumnNames, fetch_repository};
 
 use crate::{
-    DatasetName, Error, Result, Split, cifar10, idx,
-    source::{Files, Part, Source, sha256},
+    DatasetName, Error, Malformed, Result, Split, Watch, cifar10, idx, malformed,
+    progress::{Counter, Stage},
+    source::{Files, Part, Source, hex},
 };
 
 /// The folder of a data set of which every file is there, as published.
@@ -102,7 +106,7 @@ fn fill(
 fn download(client: &Client, source: &Source, watch: Watch<'_>) -> Result<Vec<Content>> {
     let mut contents = Vec::new();
     for part in [Split::Train, Split::Test].map(|split| source.part(split)) {
-        let path = client.get(source.repository, part.parquet, watch)?;
+        let path = client.get(source.repository, "main", part.parquet, watch)?;
         let split = decode(&path, source, part, watch);
         contents.extend(split.map_err(|Malformed(reason)| discard(&path, part.parquet, reason))?);
     }
@@ -116,9 +120,9 @@ fn decode(
     part: &Part,
     watch: Watch<'_>,
 ) -> Result<Vec<Content>, Malformed> {
-    let content = fs::read(path).map_err(Malformed::new)?;
-    check_transfer(path, &content)?;
-    let (pixels, labels) = parquet::read(&content, source.image_column, part, watch)?;
+    check_transfer(path, watch)?;
+    let file = fs::File::open(path).map_err(Malformed::new)?;
+    let (pixels, labels) = published::read(file, source.image_column, part, watch)?;
     let contents = match part.files {
         Files::Idx {
             images,
@@ -146,16 +150,31 @@ fn decode(
 
 /// The cache names a file after its `ETag`, which for a large file is its SHA-256. Checked before
 /// any of it is decoded.
-fn check_transfer(path: &Path, content: &[u8]) -> Result<(), Malformed> {
+fn check_transfer(path: &Path, watch: Watch<'_>) -> Result<(), Malformed> {
     let etag = path.file_name().and_then(|name| name.to_str());
     if let Some(etag) = etag.filter(|etag| etag.len() == 64) {
-        let found = sha256(content);
-        parquet::ensure!(
+        let found = digest(path, watch).map_err(Malformed::new)?;
+        malformed::ensure!(
             found == etag,
             "its SHA-256 is {found}, but the hub announced {etag}"
         );
     }
     Ok(())
+}
+
+/// SHA-256 of a file.
+fn digest(path: &Path, watch: Watch<'_>) -> io::Result<String> {
+    let mut file = fs::File::open(path)?;
+    let mut counter = Counter::start(Stage::Reading, file.metadata()?.len(), watch);
+    let (mut hash, mut piece) = (Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        let length = file.read(&mut piece)?;
+        if length == 0 {
+            return Ok(hex(&hash.finalize()));
+        }
+        hash.update(&piece[..length]);
+        counter.add(length as u64);
+    }
 }
 
 /// Removes a wrong file from the cache: the next try would take it from there.

@@ -3,6 +3,13 @@
 #![allow(clippy::unwrap_used)]
 
 mod batches;
+mod broken_pictures;
+mod collections;
 mod damaged;
 mod files;
+mod fitting;
 mod layouts;
+mod numpy;
+mod orientation;
+mod parquet;
+mod pictures;

@@ -65,6 +65,7 @@ impl Trainer {
         Ok(Self {
             progress,
             notes: record.notes,
+            data: header.data,
             config: header.model,
             settings,
             dataset: header.dataset,
@@ -104,6 +105,7 @@ impl Trainer {
         let header = Header::new(self.config.clone(), self.dataset.clone(), Some(training));
         Header {
             resume,
+            data: self.data.clone(),
             origin: self.origin.clone(),
             ..header
         }

@@ -31,6 +31,8 @@ pub struct Trainer {
     pub progress: Progress,
     /// The caller's notes, which a resumed training restores.
     pub notes: serde_json::Value,
+    /// The caller's description of the training data, which stands in the header of every file.
+    pub data: serde_json::Value,
     pub(super) config: GlowConfig,
     pub(super) settings: TrainSettings,
     pub(super) dataset: String,
@@ -108,6 +110,7 @@ impl Trainer {
         Ok(Self {
             progress: Progress::default(),
             notes: serde_json::Value::Null,
+            data: serde_json::Value::Null,
             state: State::new(config, settings.precision, settings.seed, device)?,
             good: None,
             scratch: None,

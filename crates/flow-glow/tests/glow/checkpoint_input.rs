@@ -233,7 +233,7 @@ fn texts_that_deceive() {
             "is not a valid name",
         ),
         (
-            format!("{{{}}}", metadata.replace("mnist", &"m".repeat(1 << 17))),
+            format!("{{{}}}", metadata.replace("mnist", &"m".repeat(1 << 23))),
             "too long for a checkpoint",
         ),
         (

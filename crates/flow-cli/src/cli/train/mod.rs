@@ -6,9 +6,9 @@ mod optimization;
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
-use flow_data::DatasetName;
+use flow_data::Location;
 
-use super::{DataDirArgs, DeviceArgs, DistributedArgs, values};
+use super::{DataDirArgs, DeviceArgs, DistributedArgs, PictureArgs, values};
 use crate::training::DEFAULT_EPOCHS;
 
 pub(crate) use model::{ModelArgs, PreprocessingChoice, Preset};
@@ -76,13 +76,17 @@ pub(crate) struct TrainArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Data")]
 pub(crate) struct DataArgs {
-    /// The data set, which `flow fetch NAME` gets [default: with --from that of the model, else
-    /// mnist; its 10,000 bundled images if it was not fetched and no --data-dir is given]
-    #[arg(long, value_parser = values::dataset())]
-    pub(crate) dataset: Option<DatasetName>,
+    /// The data set: mnist, fashion-mnist, cifar10 or hub:OWNER/NAME, which `flow fetch` gets; or
+    /// the path of your own images, see below [default: with --from that of the model, else mnist;
+    /// its 10,000 bundled images if it was not fetched and no --data-dir is given]
+    #[arg(long, value_name = "DATASET", value_parser = values::dataset)]
+    pub(crate) dataset: Option<Location>,
 
     #[command(flatten)]
     pub(crate) data_dir: DataDirArgs,
+
+    #[command(flatten)]
+    pub(crate) pictures: PictureArgs,
 
     /// Measure N test images only, evenly spread, at the end of the training [default: all], and no
     /// more than 1,000 of them after each epoch
@@ -132,7 +136,7 @@ pub(crate) struct OutputArgs {
     /// --classes, the one with classes). Size, form and preprocessing are its own, and so are data
     /// set and optimization where no others are given; `--classes` and `--dequantization
     /// variational` can be added
-    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["resume", "size", "color"])]
     #[allow(
         clippy::option_option,
         reason = "clap's form of an option whose value may be left out"
@@ -142,7 +146,7 @@ pub(crate) struct OutputArgs {
     /// Go on with the training in the folder: model and optimization are the saved ones, and so are
     /// the limits if no others are given. Without --time-limit, the result is the same, bit for
     /// bit, as if the training had never stopped
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["size", "fit", "color", "background", "test_share"])]
     pub(crate) resume: bool,
 
     /// Replace the training in the folder

@@ -18,7 +18,7 @@ use flow_glow::{Checkpoint, ImageShape};
 use self::observed::Observers;
 use crate::{
     cli::OutliersArgs,
-    input::{condition, data::Choice, named_images::NamedImages},
+    input::{condition, data::Choice, image_files::PictureReader, named_images::NamedImages},
     output::{
         console::Console,
         files::{self, Output},
@@ -62,7 +62,7 @@ fn observe_and_report(
     console: &Console,
     group: &ProcessGroup,
 ) -> Result<()> {
-    let inputs = group.agree(Inputs::of(args, task, scores, group))?;
+    let inputs = group.agree(Inputs::of(args, task, scores, group, console))?;
     let observers = Observers {
         model: &inputs.checkpoint.model,
         background: inputs
@@ -122,24 +122,38 @@ struct Inputs {
 }
 
 impl Inputs {
-    fn of(args: &OutliersArgs, task: Task, scores: &[Score], group: &ProcessGroup) -> Result<Self> {
-        let checkpoint = args.model.load(false, None, &group.device)?;
+    fn of(
+        args: &OutliersArgs,
+        task: Task,
+        scores: &[Score],
+        group: &ProcessGroup,
+        console: &Console,
+    ) -> Result<Self> {
+        let checkpoint = args.model.load(false, &group.device)?;
         let config = checkpoint.model.config();
         let background = args.background.as_deref();
         let background = background
             .map(|path| open_background(path, &group.device, config.image))
             .transpose()?;
-        let open = |choice, option, split, limit| {
-            NamedImages::of_dataset((choice, option), split, limit, config, &args.data_dir)
+        let open = |choice: &Choice, option, split, limit| {
+            let dirs = &args.data_dir;
+            NamedImages::of_dataset((choice, option), split, limit, config, dirs, console)
         };
         let open_normal = |split, limit| {
-            let choice = Choice::of(args.dataset, &checkpoint.header.dataset)?;
-            open(choice, "--dataset", split, limit)
+            let choice = Choice::of(args.dataset.as_ref(), &checkpoint.header)?;
+            open(&choice, "--dataset", split, limit)
         };
-        let questioned = match args.against.map(Choice::Named) {
-            Some(choice) => Some(open(choice, "--against", args.split, args.limit)?),
+        let questioned = match &args.against {
+            Some(other) => {
+                let choice = Choice::of(Some(other), &checkpoint.header)?;
+                Some(open(&choice, "--against", args.split, args.limit)?)
+            }
             None if args.images.is_empty() => None,
-            None => Some(NamedImages::of_files(&args.images, config)?),
+            None => {
+                let (fit, background) = (args.fit, args.background_color);
+                let reader = PictureReader::of(&checkpoint.header, fit, background)?;
+                Some(NamedImages::of_files(&args.images, &reader)?)
+            }
         };
         let normal = match (task, &questioned) {
             (Task::Rank(_), Some(_)) => None,

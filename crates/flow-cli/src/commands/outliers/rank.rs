@@ -27,6 +27,8 @@ struct Ranking<'a> {
 struct Ranked<'a> {
     image: &'a str,
     label: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    class: Option<&'a str>,
     score: f64,
     bits_per_dim: f64,
 }
@@ -43,11 +45,16 @@ pub(super) fn run(
     let mut places = by_strangeness(&scores);
     places.truncate(count);
     let images = &observed.images;
-    let ranked = |&place: &usize| Ranked {
-        image: &images.ids[place],
-        label: images.labels.as_ref().map(|labels| labels[place]),
-        score: scores[place],
-        bits_per_dim: observed.evidence[place].bits_per_dim,
+    let ranked = |&place: &usize| {
+        let label = images.labels.as_ref().map(|labels| labels[place]);
+        let class = label.and_then(|label| images.classes.get(label as usize));
+        Ranked {
+            image: &images.ids[place],
+            label,
+            class: class.map(String::as_str),
+            score: scores[place],
+            bits_per_dim: observed.evidence[place].bits_per_dim,
+        }
     };
     let ranking = Ranking {
         images_of: &images.name,
@@ -99,9 +106,10 @@ impl Ranked<'_> {
     fn cells(&self) -> [String; 4] {
         [
             self.image.to_owned(),
-            self.label
-                .map(|label| label.to_string())
-                .unwrap_or_default(),
+            match (self.label, self.class) {
+                (Some(label), Some(class)) => format!("{label} {class}"),
+                (label, _) => label.map(|label| label.to_string()).unwrap_or_default(),
+            },
             format!("{:.4}", self.score),
             format!("{:.4}", self.bits_per_dim),
         ]

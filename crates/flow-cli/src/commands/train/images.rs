@@ -2,40 +2,49 @@
 
 use anyhow::{Result, ensure};
 use candle_core::Tensor;
-use flow_data::{DatasetName, Split};
+use flow_data::{DatasetName, Location};
 use flow_glow::{Condition, GlowConfig};
 
+use super::data::Chosen;
 use crate::{
     cli::{DataArgs, TrainArgs},
     input::{
         condition::{self, Rows},
-        data::{self, Choice},
         examples::Examples,
     },
+    output::console::Console,
     training::Images,
 };
 
 /// The images to train on and to measure, for a fresh model or the one given.
 pub(super) fn open_images(
     args: &TrainArgs,
-    name: DatasetName,
+    chosen: &Chosen,
     model: Option<&GlowConfig>,
     (flip, mutate): (bool, f64),
     eval_images: Option<usize>,
+    console: &Console,
 ) -> Result<Images> {
+    let has_sides = [DatasetName::Mnist, DatasetName::FashionMnist].map(Location::Published);
     ensure!(
-        !(args.data.flip || flip) || name == DatasetName::Cifar10,
-        "`--flip` is for `cifar10`: images of `{name}` have a left and a right"
+        !(args.data.flip || flip) || !has_sides.contains(&chosen.location),
+        "`--flip` is not for `{}`: its images have a left and a right",
+        chosen.location
     );
-    let choice = Choice::of(args.data.dataset, name.as_str())?;
-    let [train, test] = data::open(choice, [Split::Train, Split::Test], &args.data.data_dir)?;
+    let ([train, test], record) = chosen.open(args, model, console)?;
     let (condition, numbers) = match conditions(&args.data, model, [train.len(), test.len()])? {
         Some((condition, numbers)) => (Some(condition), numbers.map(Some)),
         None => (None, [None, None]),
     };
     let [of_train, of_test] = numbers;
     let (train, test) = (Examples::new(train, of_train), Examples::new(test, of_test));
-    Images::new(train, test, condition, (flip, mutate), eval_images)
+    Images::new(
+        (train, test),
+        record,
+        condition,
+        (flip, mutate),
+        eval_images,
+    )
 }
 
 /// The condition of the model, and the numbers of so many training and test images.

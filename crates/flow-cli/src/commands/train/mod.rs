@@ -1,5 +1,6 @@
 //! `flow train`: images in; a model, its measurements and its pictures out.
 
+mod data;
 mod images;
 mod start;
 
@@ -38,7 +39,7 @@ fn train(
         images,
         notes,
         folder,
-    } = group.agree(Start::of(args, group))?;
+    } = group.agree(Start::of(args, group, &console))?;
     group.agree(images.check_united(ranks))?;
     trainer.unite(ranks)?;
     let all_reduce = AllReduce::new(group.ranks.clone(), trainer.parameters());

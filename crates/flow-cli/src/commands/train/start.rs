@@ -2,17 +2,17 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use candle_core::Device;
-use flow_data::{Batches, Dataset, DatasetName};
+use flow_data::{Batches, Dataset};
 use flow_glow::{Checkpoint, GlowConfig, Trainer};
 use indicatif::HumanCount;
 
-use super::images::open_images;
+use super::{data::Chosen, images::open_images};
 use crate::{
     cli::TrainArgs,
     input::{data, pretrained},
-    output::words,
+    output::{console::Console, words},
     process_group::ProcessGroup,
     training::{self, Images, Journal, Limits, Notes, RunFolder},
 };
@@ -38,20 +38,22 @@ struct Source {
 }
 
 impl Start {
-    pub(super) fn of(args: &TrainArgs, group: &ProcessGroup) -> Result<Self> {
+    pub(super) fn of(args: &TrainArgs, group: &ProcessGroup, console: &Console) -> Result<Self> {
         let leads = group.ranks.leads();
         let source = Source::of(args, &group.device)?;
-        let name = dataset(args, source.as_ref())?;
-        let default = default_folder(args, name);
+        let model = source.as_ref();
+        let model = model.map(|source| (&source.checkpoint.header, &*source.shown));
+        let chosen = Chosen::fresh(&args.data, model)?;
+        let default = default_folder(args, &chosen.location.name());
         let mut folder = if leads {
             RunFolder::open(&args.output, default)?
         } else {
             RunFolder::of_leader(&args.output, default)
         };
         let (trainer, images, notes) = if args.output.resume {
-            resume(args, &folder, &group.device)?
+            resume(args, &folder, &group.device, console)?
         } else {
-            begin(args, name, source, &group.device)?
+            begin(args, &chosen, source, &group.device, console)?
         };
         let (batch_size, size) = (trainer.settings().batch_size, group.ranks.size());
         ensure!(
@@ -98,14 +100,15 @@ impl Source {
     fn trainer(&self, args: &TrainArgs, images: &Images, device: &Device) -> Result<Trainer> {
         let header = &self.checkpoint.header;
         training::check_form(&args.model, &header.model, &self.shown)?;
-        data::check_fit(&header.model, &images.train)?;
-        let config = training::config_from(&args.model, &header.model, &images.train);
+        data::check_form(&header.model, &images.train)?;
+        let config = training::config_from(&args.model, &header.model, &images.train)?;
         config
             .validate()
             .with_context(|| format!("cannot begin with {}", self.shown))?;
         let settings = training::settings_from(args, header, &config);
         check_batch_size(settings.batch_size, &images.train)?;
-        let mut trainer = Trainer::new(&config, settings, images.train.name().as_str(), device)?;
+        let mut trainer = Trainer::new(&config, settings, images.train.name(), device)?;
+        trainer.data = serde_json::to_value(&images.record)?;
         trainer.begin_with(&self.checkpoint, &self.name)?;
         tracing::info!(
             "beginning with the weights of {}, {}",
@@ -128,16 +131,18 @@ impl Source {
 /// A fresh training.
 fn begin(
     args: &TrainArgs,
-    name: DatasetName,
+    chosen: &Chosen,
     source: Option<Source>,
     device: &Device,
+    console: &Console,
 ) -> Result<(Trainer, Images, Notes)> {
     let data = &args.data;
     let mutate = data.mutate.unwrap_or(0.0);
     let model = source
         .as_ref()
         .map(|source| &source.checkpoint.header.model);
-    let images = open_images(args, name, model, (data.flip, mutate), data.eval_images)?;
+    let changes = (data.flip, mutate);
+    let images = open_images(args, chosen, model, changes, data.eval_images, console)?;
     let trainer = match source {
         None => fresh(args, &images, device)?,
         Some(source) => source.trainer(args, &images, device)?,
@@ -150,14 +155,15 @@ fn begin(
 fn fresh(args: &TrainArgs, images: &Images, device: &Device) -> Result<Trainer> {
     let config = GlowConfig {
         condition: images.condition.clone(),
-        ..training::config(&args.model, &images.train)
+        ..training::config(&args.model, &images.train)?
     };
     config.validate()?;
     let settings = training::settings(args);
     let (batch_size, seed) = (settings.batch_size, settings.seed);
     check_batch_size(batch_size, &images.train)?;
 
-    let trainer = Trainer::new(&config, settings, images.train.name().as_str(), device)?;
+    let mut trainer = Trainer::new(&config, settings, images.train.name(), device)?;
+    trainer.data = serde_json::to_value(&images.record)?;
     let count = FIRST_IMAGES.min(images.train.len());
     let mut first = Batches::new(&images.train, count, seed, 0).mutated(images.mutate);
     let first = first
@@ -172,19 +178,16 @@ fn resume(
     args: &TrainArgs,
     folder: &RunFolder,
     device: &Device,
+    console: &Console,
 ) -> Result<(Trainer, Images, Notes)> {
     let mut trainer = Trainer::resume(&folder.training(), device)?;
     let notes = Notes::read(&trainer)?;
-    let name = trainer.dataset().parse::<DatasetName>()?;
-    if let Some(other) = args.data.dataset
-        && other != name
-    {
-        bail!("the training to resume was begun on `{name}`, not `{other}`; leave out `--dataset`");
-    }
+    let chosen = Chosen::resumed(&args.data, &trainer)?;
     let eval_images = args.data.eval_images.or(notes.eval_images);
     let mutation = (notes.flip, notes.mutate);
-    let images = open_images(args, name, Some(trainer.config()), mutation, eval_images)?;
-    data::check_fit(trainer.config(), &images.train)?;
+    let model = Some(trainer.config());
+    let images = open_images(args, &chosen, model, mutation, eval_images, console)?;
+    data::check_form(trainer.config(), &images.train)?;
     notes.check_images(&images)?;
     let settings = training::resumed_settings(args, &trainer, &notes, &images.train)?;
     let batch_size = trainer.settings().batch_size;
@@ -209,27 +212,10 @@ fn check_batch_size(batch_size: usize, train: &Dataset) -> Result<()> {
     Ok(())
 }
 
-/// The data set of a new training.
-fn dataset(args: &TrainArgs, source: Option<&Source>) -> Result<DatasetName> {
-    match (args.data.dataset, source) {
-        (Some(name), _) => Ok(name),
-        (None, None) => Ok(DatasetName::Mnist),
-        (
-            None,
-            Some(Source {
-                checkpoint, shown, ..
-            }),
-        ) => {
-            let name = checkpoint.header.dataset.parse::<DatasetName>();
-            name.with_context(|| format!("name a `--dataset`, since that of {shown} is unknown"))
-        }
-    }
-}
-
-fn default_folder(args: &TrainArgs, dataset: DatasetName) -> PathBuf {
+fn default_folder(args: &TrainArgs, dataset: &str) -> PathBuf {
     let kind = match &args.output.from {
         Some(_) => "fine-tuned",
         None => args.model.preset.unwrap_or_default().as_str(),
     };
-    PathBuf::from("runs").join(format!("{dataset}-{kind}"))
+    PathBuf::from("runs").join(format!("{}-{kind}", dataset.replace('/', "-")))
 }

@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::Tensor;
-use flow_analysis::attribute::{Measure, split};
+use flow_analysis::attribute::{Measure, mostly, on_black_ground, split};
 use flow_data::Dataset;
-use flow_glow::GlowConfig;
 
-use crate::input::{image_files, select};
+use crate::input::{image_files::PictureReader, select};
 
 /// A property by which two sets of images differ.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,7 +17,7 @@ pub(crate) enum Attribute {
     /// A number that can be measured.
     Measured(Measure),
     /// Two classes.
-    Classes(u32, u32),
+    Classes(String, String),
     /// Files with less of the attribute and with more.
     Files(Vec<PathBuf>, Vec<PathBuf>),
     /// Places in a data set of images with less of it and with more.
@@ -42,11 +41,11 @@ impl Attribute {
         if let Ok(measure) = name.parse() {
             return Ok(Self::Measured(measure));
         }
-        let classes = name.split_once(':');
-        let classes = classes.and_then(|(from, to)| Some((from.parse().ok()?, to.parse().ok()?)));
-        match classes {
-            Some((from, to)) => Ok(Self::Classes(from, to)),
-            None => bail!(
+        match name.split_once(':') {
+            Some((from, to)) if !from.is_empty() && !to.is_empty() => {
+                Ok(Self::Classes(from.to_owned(), to.to_owned()))
+            }
+            _ => bail!(
                 "there is no attribute `{name}`: choose thickness, slant, width, brightness or two classes \
                  such as 4:9, or give `--labels` with a column of that name"
             ),
@@ -62,16 +61,17 @@ impl Attribute {
     pub(crate) fn contrast(
         &self,
         examples: Option<&Dataset>,
-        config: &GlowConfig,
+        reader: impl FnOnce() -> Result<PictureReader>,
     ) -> Result<Contrast> {
         let examples = || examples.context("an attribute without files needs a data set");
         match self {
             Self::Measured(measure) => measured(examples()?, *measure),
-            Self::Classes(from, to) => classes(examples()?, *from, *to),
-            Self::Files(from, to) => Ok(Contrast {
-                from: image_files::read(from, config.image)?,
-                to: image_files::read(to, config.image)?,
-            }),
+            Self::Classes(from, to) => classes(examples()?, from, to),
+            Self::Files(from, to) => {
+                let reader = reader()?;
+                let (from, to) = (reader.read(from)?, reader.read(to)?);
+                Ok(Contrast { from, to })
+            }
             Self::Places(from, to) => Ok(Contrast {
                 from: select::by_index(examples()?, from)?,
                 to: select::by_index(examples()?, to)?,
@@ -81,8 +81,19 @@ impl Attribute {
 }
 
 fn measured(examples: &Dataset, measure: Measure) -> Result<Contrast> {
-    let all = (0..examples.len()).collect::<Vec<_>>();
-    let values = measure.of(&examples.batch(&all)?.images)?;
+    let images = examples.all()?.images;
+    ensure!(
+        !measure.needs_black_ground() || mostly(&on_black_ground(&images)?),
+        "{measure} measures bright strokes on black, and the images of `{}` have no black ground; \
+         choose brightness, two classes{}, or `--labels`",
+        examples.name(),
+        examples
+            .class_names()
+            .get(..2)
+            .map(|names| format!(" such as {}", names.join(":")))
+            .unwrap_or_default()
+    );
+    let values = measure.of(&images)?;
     let values = values.into_iter().enumerate();
     let values = values.filter_map(|(image, value)| Some((image, value?)));
     let (from, to) = split(&values.collect::<Vec<_>>(), measure.as_str())?;
@@ -92,18 +103,30 @@ fn measured(examples: &Dataset, measure: Measure) -> Result<Contrast> {
     })
 }
 
-fn classes(examples: &Dataset, from: u32, to: u32) -> Result<Contrast> {
+fn classes(examples: &Dataset, from: &str, to: &str) -> Result<Contrast> {
     ensure!(from != to, "class {from} appears twice; name two classes");
-    let all = (0..examples.len()).collect::<Vec<_>>();
-    let labels = examples.batch(&all)?.labels.to_vec1::<u32>()?;
-    let of = |class: u32| {
-        let images = all.iter().copied();
-        let images = images.filter(|&image| labels[image] == class);
+    ensure!(
+        examples.classes() > 0,
+        "the images of `{}` have no classes; name another attribute",
+        examples.name()
+    );
+    let names = examples.class_names();
+    let labels = examples.labels();
+    let of = |class: &str| {
+        let named = names.iter().position(|name| name == class);
+        let number = named.or_else(|| class.parse().ok());
+        ensure!(
+            number.is_some_and(|number| number < names.len()),
+            "there is no class {class} in `{}`: its classes are {}",
+            examples.name(),
+            crate::input::classes::in_words(names.len(), names)
+        );
+        let images = (0..labels.len()).filter(|&image| Some(labels[image] as usize) == number);
         let images = images.collect::<Vec<_>>();
         ensure!(
             !images.is_empty(),
             "there is no image of class {class} among {} training images of `{}`",
-            all.len(),
+            labels.len(),
             examples.name()
         );
         select::by_index(examples, &images)
@@ -122,8 +145,9 @@ mod tests {
     fn names_are_understood() {
         let named = |name| Attribute::named(name, None).ok();
         assert_eq!(named("slant"), Some(Attribute::Measured(Measure::Slant)));
-        assert_eq!(named("4:9"), Some(Attribute::Classes(4, 9)));
-        assert!(named("4:").is_none() && named("smile").is_none() && named("-1:2").is_none());
+        let classes = Attribute::Classes("4".to_owned(), "ankle boot".to_owned());
+        assert_eq!(named("4:ankle boot"), Some(classes));
+        assert!(named("4:").is_none() && named("smile").is_none());
 
         // A column comes before a measure of the same name.
         let folder = tempfile::tempdir().unwrap();

@@ -1,16 +1,20 @@
-//! Image files and folders of them, as images that a model takes.
+//! Picture files and folders of them, as images that a model takes.
 
 mod folder;
-mod picture;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use candle_core::{Device, Tensor};
-use flow_glow::ImageShape;
+use candle_core::Tensor;
+use flow_data::{
+    Dataset,
+    picture::{self, Color, Fit, Fitting},
+};
+use flow_glow::{Header, ImageShape};
+use image::DynamicImage;
 use rayon::prelude::*;
 
-pub(crate) use picture::{has_extension, open, values};
+use super::{data, data_record::DataRecord};
 
 /// Images of named files and of all files in named folders.
 pub(crate) struct Found {
@@ -22,40 +26,119 @@ pub(crate) struct Found {
     pub(crate) unread: usize,
 }
 
-/// Reads the image [`files`] at `paths`. Warns of each unreadable file and goes on.
-///
-/// # Errors
-/// If a folder holds no image file, or no file can be read.
-pub(crate) fn find(paths: &[PathBuf], shape: ImageShape) -> Result<Found> {
-    check_channels(shape)?;
-    let candidates = files(paths)?;
-    let read = |candidate: Result<PathBuf>| {
-        let file = candidate?;
-        let pixels = pixels(&file, shape)?;
-        Ok((file, pixels))
-    };
-    let results = candidates.into_par_iter().map(read);
-    let results = results.collect::<Vec<Result<_>>>();
-    let total = results.len();
-    let (mut files, mut images) = (Vec::new(), Vec::new());
-    for result in results {
-        match result {
-            Ok((file, pixels)) => {
-                files.push(file);
-                images.push(pixels);
+/// Reader of picture files for a model: fits them as its training data were fitted.
+pub(crate) struct PictureReader {
+    fitting: Fitting,
+    /// Pictures of another size are scaled rather than refused.
+    scales: bool,
+    image: ImageShape,
+    levels: usize,
+}
+
+impl PictureReader {
+    /// A reader for the model of a header, which does as options say, and as the training data were
+    /// fitted where they say nothing. Without either, pictures have the size of images and are
+    /// opaque.
+    ///
+    /// # Errors
+    /// If pictures cannot hold images of the model.
+    pub(crate) fn of(
+        header: &Header,
+        fit: Option<Fit>,
+        background: Option<[u8; 3]>,
+    ) -> Result<Self> {
+        let image = header.model.image;
+        let known = DataRecord::read(&header.data)?.and_then(|record| record.fitting);
+        let fallback = Fitting {
+            height: image.height,
+            width: image.width,
+            fit: Fit::default(),
+            color: data::color(image)?,
+            background: None,
+        };
+        let fitting = known.unwrap_or(fallback);
+        Ok(Self {
+            fitting: Fitting {
+                fit: fit.unwrap_or(fitting.fit),
+                background: background.or(fitting.background),
+                ..fitting
+            },
+            scales: known.is_some() || fit.is_some(),
+            image,
+            levels: header.model.levels,
+        })
+    }
+
+    /// Reads the image [`files`] at `paths`. Warns of each unreadable file and goes on.
+    ///
+    /// # Errors
+    /// If a folder holds no image file, or no file can be read.
+    pub(crate) fn find(&self, paths: &[PathBuf]) -> Result<Found> {
+        let candidates = files(paths)?;
+        let read = |candidate: Result<PathBuf>| {
+            let file = candidate?;
+            let pixels = self.pixels(&file)?;
+            Ok((file, pixels))
+        };
+        let results = candidates.into_par_iter().map(read);
+        let results = results.collect::<Vec<Result<_>>>();
+        let total = results.len();
+        let (mut files, mut images) = (Vec::new(), Vec::new());
+        for result in results {
+            match result {
+                Ok((file, pixels)) => {
+                    files.push(file);
+                    images.push(pixels);
+                }
+                Err(error) if total == 1 => return Err(error),
+                Err(error) => tracing::warn!("{error:#}"),
             }
-            Err(error) if total == 1 => return Err(error),
-            Err(error) => tracing::warn!("{error:#}"),
         }
+        if files.is_empty() {
+            bail!("none of the {total} image files can be read");
+        }
+        Ok(Found {
+            unread: total - files.len(),
+            images: self.stack(&images)?,
+            files,
+        })
     }
-    if files.is_empty() {
-        bail!("none of the {total} image files can be read");
+
+    /// Reads the image [`files`] at `paths` as u8 images `[N, C, H, W]`. All are read, or it is an
+    /// error.
+    pub(crate) fn read(&self, paths: &[PathBuf]) -> Result<Tensor> {
+        let files = files(paths)?.into_par_iter();
+        let images = files.map(|file| self.pixels(&file?));
+        self.stack(&images.collect::<Result<Vec<_>>>()?)
     }
-    Ok(Found {
-        unread: total - files.len(),
-        images: stack(&images, shape)?,
-        files,
-    })
+
+    /// The pixels `[C, H, W]` of a file.
+    fn pixels(&self, path: &Path) -> Result<Vec<u8>> {
+        let read = || {
+            let picture = picture::decode(&picture::read(path)?)?;
+            let (width, height) = (picture.width(), picture.height());
+            let fits =
+                (height as usize, width as usize) == (self.fitting.height, self.fitting.width);
+            ensure!(
+                fits || self.scales,
+                "it is {width}×{height} pixels, the model takes {}×{}; scale it by `--fit crop`, \
+                 pad or stretch",
+                self.fitting.width,
+                self.fitting.height
+            );
+            Ok(self.fitting.apply(picture)?)
+        };
+        read().with_context(|| cannot_read(path))
+    }
+
+    /// u8 images `[N, C, H, W]` of the model.
+    fn stack(&self, images: &[Vec<u8>]) -> Result<Tensor> {
+        let labels = vec![0; images.len()];
+        let shape = self.fitting.shape();
+        let images = Dataset::new("pictures", Vec::new(), shape, images.concat(), labels)?;
+        let images = data::on_canvas(images, self.image, self.levels);
+        Ok(images.all()?.images)
+    }
 }
 
 /// The files that `paths` mean: a file is itself, a folder all image files below it, by name.
@@ -74,65 +157,63 @@ pub(crate) fn files(paths: &[PathBuf]) -> Result<Vec<Result<PathBuf>>> {
     Ok(files)
 }
 
-/// Reads a picture of any size as a u8 image `[1, C, H, W]`, of one channel if it is grey.
-pub(crate) fn read_any(path: &Path) -> Result<Tensor> {
-    let picture = open(path, |_, _| Ok(()));
-    let picture = picture.with_context(|| format!("cannot read `{}`", path.display()))?;
-    let channels = if picture.color().has_color() { 3 } else { 1 };
-    let shape = ImageShape::new(
-        channels,
-        picture.height() as usize,
-        picture.width() as usize,
-    );
-    stack(&[values(picture, channels)], shape)
-}
-
-/// Reads `files` as u8 images `[N, C, H, W]` of `shape`, where C is 1 or 3: colors become grey or
-/// grey becomes colors, whichever it takes. All are read, or it is an error.
-pub(crate) fn read(files: &[PathBuf], shape: ImageShape) -> Result<Tensor> {
-    check_channels(shape)?;
-    let images = files.par_iter().map(|file| pixels(file, shape));
-    stack(&images.collect::<Result<Vec<_>>>()?, shape)
-}
-
-/// Checks that image files can hold images of this shape.
-pub(crate) fn check_channels(shape: ImageShape) -> Result<()> {
-    ensure!(
-        [1, 3].contains(&shape.channels),
-        "the model takes images of {} channels, and image files have 1 or 3",
-        shape.channels
-    );
-    Ok(())
-}
-
-/// The pixels of a file, row by row, the channels of a pixel side by side.
-fn pixels(path: &Path, shape: ImageShape) -> Result<Vec<u8>> {
-    let fits = |width: u32, height: u32| {
-        ensure!(
-            (height as usize, width as usize) == (shape.height, shape.width),
-            "it is {width}×{height} pixels, the model takes {}×{}; resize it first",
-            shape.width,
-            shape.height
-        );
-        Ok(())
+/// Reads an opaque picture of any size as a u8 image `[1, C, H, W]`: of one channel if it is grey,
+/// or of the channels of `color`.
+pub(crate) fn read_any(path: &Path, color: Option<Color>) -> Result<Tensor> {
+    let read = || {
+        let picture = picture::decode(&picture::read(path)?)?;
+        let fitting = unscaled(&picture, color);
+        let pixels = fitting.apply(picture)?;
+        let image = Dataset::new("picture", Vec::new(), fitting.shape(), pixels, vec![0])?;
+        anyhow::Ok(image.all()?.images)
     };
-    let picture = open(path, fits).with_context(|| format!("cannot read `{}`", path.display()))?;
-    Ok(values(picture, shape.channels))
+    read().with_context(|| cannot_read(path))
 }
 
-fn stack(images: &[Vec<u8>], shape: ImageShape) -> Result<Tensor> {
-    let dimensions = (images.len(), shape.height, shape.width, shape.channels);
-    let images = Tensor::from_vec(images.concat(), dimensions, &Device::Cpu)?;
-    Ok(images.permute((0, 3, 1, 2))?.contiguous()?)
+/// The fitting that leaves an opaque picture its size: of one channel if it is grey, or of the
+/// channels of `color`.
+pub(super) fn unscaled(picture: &DynamicImage, color: Option<Color>) -> Fitting {
+    let own = if picture.color().has_color() {
+        Color::Rgb
+    } else {
+        Color::Grey
+    };
+    Fitting {
+        height: picture.height() as usize,
+        width: picture.width() as usize,
+        fit: Fit::default(),
+        color: color.unwrap_or(own),
+        background: None,
+    }
+}
+
+fn cannot_read(path: &Path) -> String {
+    format!("cannot read `{}`", path.display())
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
 
-    use image::{GrayImage, ImageFormat, RgbImage, RgbaImage};
+    use image::{GrayImage, ImageFormat, RgbImage};
 
     use super::*;
+
+    /// A reader of a model of this shape, whose training data were not fitted.
+    fn reader(image: ImageShape) -> PictureReader {
+        PictureReader {
+            fitting: Fitting {
+                height: image.height,
+                width: image.width,
+                fit: Fit::default(),
+                color: data::color(image).unwrap(),
+                background: None,
+            },
+            scales: false,
+            image,
+            levels: 1,
+        }
+    }
 
     fn values(images: &Tensor) -> Vec<u8> {
         images.flatten_all().unwrap().to_vec1().unwrap()
@@ -152,7 +233,7 @@ mod tests {
         fs::write(path("notes.txt"), "no image").unwrap();
 
         let paths = [folder.path().to_owned(), path("b.png")];
-        let found = find(&paths, ImageShape::new(3, 2, 3)).unwrap();
+        let found = reader(ImageShape::new(3, 2, 3)).find(&paths).unwrap();
         let names: Vec<_> = found
             .files
             .iter()
@@ -171,7 +252,9 @@ mod tests {
             [0, 1, 2, 10, 11, 12].repeat(3)
         );
 
-        let images = read(&found.files[1..], ImageShape::new(1, 2, 3)).unwrap();
+        let images = reader(ImageShape::new(1, 2, 3))
+            .read(&found.files[1..])
+            .unwrap();
         assert_eq!(images.dims(), [3, 1, 2, 3]);
         assert_eq!(values(&images), [0, 1, 2, 10, 11, 12].repeat(3));
     }
@@ -182,54 +265,10 @@ mod tests {
         let path = folder.path().join("a.JPEG");
         let plain = RgbImage::from_pixel(16, 8, image::Rgb([200, 100, 50]));
         plain.save_with_format(&path, ImageFormat::Jpeg).unwrap();
-        let found = find(&[folder.path().to_owned()], ImageShape::new(3, 8, 16));
+        let found = reader(ImageShape::new(3, 8, 16)).find(&[folder.path().to_owned()]);
         let images = found.unwrap().images;
         let expected = [[200; 128], [100; 128], [50; 128]].concat();
         let near = |(a, b): (u8, u8)| a.abs_diff(b) <= 4;
         assert!(values(&images).into_iter().zip(expected).all(near));
-    }
-
-    /// Whatever a file holds, it is an image or an error.
-    #[test]
-    fn damaged_files_are_errors() {
-        let folder = tempfile::tempdir().unwrap();
-        let shape = ImageShape::new(3, 16, 16);
-        let picture = RgbImage::from_fn(16, 16, |x, y| {
-            image::Rgb([(x * 16) as u8, (y * 16) as u8, (x ^ y) as u8])
-        });
-        let mut refused = 0;
-        for format in [ImageFormat::Png, ImageFormat::Jpeg] {
-            let path = folder.path().join("image");
-            picture.save_with_format(&path, format).unwrap();
-            let good = fs::read(&path).unwrap();
-            assert!(read(std::slice::from_ref(&path), shape).is_ok());
-            let draws =
-                flow_core::random::uniform(7, (1000, 3), candle_core::DType::F64, &Device::Cpu);
-            for draw in draws.unwrap().to_vec2::<f64>().unwrap() {
-                let mut bytes = good.clone();
-                let at = (draw[0] * good.len() as f64) as usize;
-                bytes[at] = (draw[1] * 256.0) as u8;
-                if draw[2] < 0.3 {
-                    bytes.truncate(at);
-                }
-                fs::write(&path, bytes).unwrap();
-                refused += usize::from(read(std::slice::from_ref(&path), shape).is_err());
-            }
-        }
-        assert!((600..2000).contains(&refused), "{refused} of 2000");
-    }
-
-    #[test]
-    fn opaque_is_not_transparent() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.png");
-        let shape = ImageShape::new(3, 2, 2);
-        for (alpha, fits) in [(255, true), (254, false)] {
-            let image = RgbaImage::from_fn(2, 2, |x, _| {
-                image::Rgba([1, 2, 3, if x == 1 { alpha } else { 255 }])
-            });
-            image.save(&path).unwrap();
-            assert_eq!(read(std::slice::from_ref(&path), shape).is_ok(), fits);
-        }
     }
 }

@@ -8,9 +8,36 @@ use super::fails;
 use crate::sandbox::Sandbox;
 
 /// Arguments, the status they end with, and a part of the error.
-const ROWS: [(&str, i32, &str); 16] = [
+const ROWS: [(&str, i32, &str); 23] = [
     ("", 2, "required arguments were not provided"),
     ("imagenet", 2, "invalid value 'imagenet' for '<NAME>'"),
+    ("hub:owner", 2, "unknown data set of the hub `owner`"),
+    ("hub:a/../b", 2, "unknown data set of the hub `a/../b`"),
+    (
+        "mnist --config big",
+        2,
+        "`--config` is for data sets `hub:OWNER/NAME`",
+    ),
+    (
+        "mnist --label-column label",
+        2,
+        "`--label-column` is for data sets `hub:OWNER/NAME`",
+    ),
+    (
+        "hub:owner/pets --from other",
+        2,
+        "`--from` is for published data sets, not for those of the hub",
+    ),
+    (
+        "hub:owner/pets/small --config big",
+        2,
+        "`small` and `--config big` are two configurations",
+    ),
+    (
+        "hub:owner/pets --config a/b",
+        2,
+        "unknown data set of the hub `owner/pets/a/b`",
+    ),
     ("mnist cifar10", 2, "unexpected argument 'cifar10'"),
     ("mnist --from", 2, "a value is required for '--from <DIR>'"),
     ("mnist --to data", 2, "unexpected argument '--to'"),
@@ -156,4 +183,55 @@ fn faults_of_the_hub() {
         "{text}"
     );
     assert!(text.ends_with(&format!("; {again}\n")), "{text}");
+}
+
+/// A data set of the hub, of one configuration, that the commands find again by its name.
+#[test]
+fn a_data_set_of_anybody() {
+    let (sandbox, cache) = (Sandbox::new(), Sandbox::new());
+    let pets = include_bytes!("../../../../flow-data/tests/data/parquet/train-snappy.parquet");
+    let files = HashMap::from([
+        ("owner/pets/cats/train.parquet".to_owned(), pets.to_vec()),
+        ("owner/pets/dogs/train.parquet".to_owned(), pets.to_vec()),
+    ]);
+    let server = HubServer::start(files, Fault::None);
+    let fetch = |words: &str| {
+        let mut command = sandbox.fetch(&cache, words);
+        command.env("HF_ENDPOINT", &server.endpoint);
+        command
+    };
+    let error = fails(&sandbox, 1, &mut fetch("hub:owner/pets"));
+    assert_eq!(
+        error,
+        "error: cannot fetch hub:owner/pets: `hub:owner/pets` has several configurations: `cats`, \
+         `dogs`; name one with `--config`\n"
+    );
+    for (words, start) in [
+        (
+            "hub:owner/pets --config cats",
+            "wrote hub:owner/pets/cats to `data",
+        ),
+        (
+            "hub:owner/pets/cats",
+            "hub:owner/pets/cats is complete in `data",
+        ),
+    ] {
+        let output = fetch(words).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.starts_with(start), "{text}");
+    }
+    assert!(
+        sandbox
+            .path("data/hub/owner/pets@cats/train.parquet")
+            .is_file()
+    );
+    let error = fails(
+        &sandbox,
+        1,
+        &mut fetch("hub:owner/pets/cats --image-column photo"),
+    );
+    assert!(
+        error.contains("has no column `photo` of images; it has `image`, `label`"),
+        "{error}"
+    );
 }

@@ -14,7 +14,8 @@ fn pictures_that_cannot_be_drawn() {
         sample --animate training
         sample --checkpoint run/model.safetensors --class 1
         sample --checkpoint classes/model.safetensors --class 10
-        sample --checkpoint classes/model.safetensors --class 4294967295
+        sample --checkpoint classes/model.safetensors --class 4294967296
+        sample --checkpoint classes/model.safetensors --class seven
         sample --checkpoint run/model.safetensors --out folder
         sample --checkpoint run/model.safetensors --out nowhere/a.png
         sample --checkpoint run/model.safetensors --out text/a.png

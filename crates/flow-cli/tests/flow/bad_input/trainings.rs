@@ -34,7 +34,7 @@ fn trainings_that_cannot_be() {
         train --out /dev/full
         train --out /dev/null/new
         train --out file-as-samples
-        train --out new --levels 3
+        train --out new --levels 7
         train --out new --steps 256 --width 8192
         train --out new --flip
         train --out new --batch-size 20000

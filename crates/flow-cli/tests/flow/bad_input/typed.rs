@@ -74,9 +74,6 @@ const TYPED: &str = "
     sample --checkpoint run/model.safetensors --temperature -0.5
     sample --checkpoint run/model.safetensors --temperature nan
     sample --checkpoint run/model.safetensors --temperature warm
-    sample --checkpoint run/model.safetensors --class -1
-    sample --checkpoint run/model.safetensors --class seven
-    sample --checkpoint run/model.safetensors --class 4294967296
     sample --checkpoint run/model.safetensors --temperature 0.5,
     sample --checkpoint run/model.safetensors --temperature 0.5,-1
     sample --checkpoint run/model.safetensors --animate dance
@@ -114,7 +111,6 @@ fn what_is_typed_wrong_about_outliers() {
         train --mutate nan
         density
         density --checkpoint run/model.safetensors
-        density --checkpoint run/model.safetensors grey.png --class -1
         density --checkpoint run/model.safetensors grey.png --importance-samples 0
         density --checkpoint run/model.safetensors grey.png --seed x
         density --checkpoint run/model.safetensors grey.png --dataset mnist

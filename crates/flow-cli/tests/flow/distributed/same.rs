@@ -1,6 +1,6 @@
 //! Several processes get what one gets.
 
-use std::{collections::HashMap, path::Path};
+use std::{collections::HashMap, fs, path::Path};
 
 use candle_core::{DType, Device, Tensor};
 use flow_core::check;
@@ -58,6 +58,22 @@ fn two_ranks_train_as_one_process_does() {
         assert_eq!(metrics, other_metrics, "{memory}");
         assert!(distance(&weights, &others) == 0.0, "{memory}");
     }
+}
+
+/// The first rank prepares the pictures, the other finds them.
+#[test]
+fn ranks_share_the_pictures_that_one_prepares() {
+    let sandbox = Sandbox::new();
+    sandbox.write_pictures("pets", 30);
+    let options = format!("{MODEL} --size 8 --dataset pets --max-steps 5");
+    let (weights, metrics) = trained(&sandbox, "one", 0, &format!("{options} --threads 1"));
+    fs::remove_dir_all(sandbox.path("data/cache")).unwrap();
+    let (others, other_metrics) = trained(&sandbox, "two", 2, &options);
+    assert_eq!(metrics, other_metrics);
+    assert!(distance(&weights, &others) == 0.0);
+    let files = fs::read_dir(sandbox.path("data/cache")).unwrap();
+    // A file for each split, and the lock.
+    assert_eq!(files.count(), 3);
 }
 
 /// Three ranks cut 64 images into 21, 21 and 22, and add them up in another order.

@@ -15,10 +15,11 @@ mod rollback;
 use crate::sandbox::Sandbox;
 
 /// The smallest model, and 24 batches an epoch.
-const TINY: &str = "--levels 1 --steps 1 --width 8 --dequantization uniform --batch-size 16";
+pub(crate) const TINY: &str =
+    "--levels 1 --steps 1 --width 8 --dequantization uniform --batch-size 16";
 
 /// Saves the training after every step.
-const EACH_STEP: &str = "--save-interval 1ns";
+pub(crate) const EACH_STEP: &str = "--save-interval 1ns";
 
 impl Sandbox {
     /// Bits per dimension of the test images of a data folder under the model of a checkpoint.

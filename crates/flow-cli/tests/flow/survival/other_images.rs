@@ -43,7 +43,8 @@ fn as_many_other_images_are_refused() {
         let error = sandbox.refused("train --out run --resume");
         let expected = format!(
             "error: the training to resume was begun with other {part} images of `mnist`: pixels, labels or \
-             their order differ; name the folder of those with `--data-dir`"
+             their order differ; bring those back, or name their folder with \
+             `--data-dir`"
         );
         assert_eq!(error, expected);
         let after = sandbox.read("run/training.safetensors");

@@ -1,6 +1,6 @@
 //! Parquet files damaged at random, and one written as the hub's are.
 
-use std::sync::LazyLock;
+use std::{io::Cursor, sync::LazyLock};
 
 use flow_testing::{
     damage::{self, damage, damaged},
@@ -9,11 +9,7 @@ use flow_testing::{
 use proptest::prelude::*;
 
 use super::{CIFAR10, MNIST, tiny};
-use crate::{
-    Dataset, DatasetName, Split,
-    hub::parquet::{self, Malformed},
-    source::Part,
-};
+use crate::{Dataset, DatasetName, Malformed, Split, hub::published, source::Part};
 
 /// Images of the files.
 const IMAGES: usize = 6;
@@ -49,7 +45,7 @@ fn part(name: DatasetName) -> Part {
 }
 
 fn read(file: &[u8], column: &str, part: &Part) -> Result<(Vec<u8>, Vec<u8>), Malformed> {
-    parquet::read(file, column, part, &mut |_| {})
+    published::read(Cursor::new(file), column, part, &mut |_| {})
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod damaged;
+mod repository;
 mod tiny;
 
 use std::{
@@ -236,11 +237,11 @@ fn parquet_of_another_form_is_an_error() {
         ),
         (
             tiny::parquet(&colour, "image", (3, 28, 28)),
-            "image 0: 28×28 Rgb8 instead of 28×28 L8",
+            "image 0: 28×28 in color instead of 28×28 grey",
         ),
         (
             tiny::parquet(&wide, "image", (1, 28, 56)),
-            "image 0: 28×56 L8 instead of 28×28 L8",
+            "image 0: 28×56 grey instead of 28×28 grey",
         ),
     ];
     for (parquet, reason) in cases {
