@@ -4,7 +4,7 @@
     python3 -m venv peers && peers/bin/pip install torch nflows numpy
     peers/bin/python train.py [--data-dir data] [--minutes 20] [--every 2] [--samples FILE] …
 
-The model is that of `bench.py`: σ(s + 2) scales, priors that are not learned. Pixels become
+Images are those of MNIST or CIFAR-10. The model is that of `bench.py`: σ(s + 2) scales, priors that are not learned. Pixels become
 (v + u)/256 − ½ with u uniform in [0, 1); Adam, one rate. At every mark it is measured on test images spread evenly
 over the split, as `flow eval --limit` spreads them; neither measuring nor sampling counts as training.
 Prints one JSON object.
@@ -24,7 +24,7 @@ import torch
 
 from bench import NflowsGlow
 
-MAGIC = 0x803  # an IDX file of bytes in three dimensions
+MAGIC = 0x800  # an IDX file of bytes, with its number of dimensions added
 AT_ONCE = 100
 
 
@@ -34,15 +34,27 @@ def read_images(folder, name):
         sys.exit(f"there is no `{folder / name}`; `cargo xtask fetch-mnist` gets it")
     content = (gzip.open if path.suffix == ".gz" else open)(path, "rb").read()
     magic, count, height, width = struct.unpack_from(">4I", content)
-    if magic != MAGIC or len(content) != 16 + count * height * width:
+    if magic != MAGIC + 3 or len(content) != 16 + count * height * width:
         sys.exit(f"`{path}` is no IDX file of images")
     pixels = np.frombuffer(content, np.uint8, offset=16).reshape(count, 1, height, width)
     return torch.from_numpy(pixels.copy())
 
 
+def read_mnist(folder):
+    return [read_images(folder, f"{part}-images-idx3-ubyte") for part in ("train", "t10k")]
+
+
+def read_cifar10(folder):
+    def read(names):
+        rows = np.concatenate([np.fromfile(folder / name, np.uint8) for name in names]).reshape(-1, 1 + 3 * 32 * 32)
+        return torch.from_numpy(rows[:, 1:].reshape(-1, 3, 32, 32).copy())
+
+    return read([f"data_batch_{i}.bin" for i in range(1, 6)]), read(["test_batch.bin"])
+
+
 def write_images(path, images):
-    count, _, height, width = images.shape
-    path.write_bytes(struct.pack(">4I", MAGIC, count, height, width) + images.numpy().tobytes())
+    shape = [size for axis, size in enumerate(images.shape) if axis != 1 or size > 1]
+    path.write_bytes(struct.pack(f">{1 + len(shape)}I", MAGIC + len(shape), *shape) + images.numpy().tobytes())
 
 
 def dequantize(pixels, generator=None):
@@ -77,6 +89,8 @@ def sample(model, count):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    readers = dict(mnist=read_mnist, cifar10=read_cifar10)
+    parser.add_argument("--dataset", choices=readers, default="mnist")
     parser.add_argument("--data-dir", type=pathlib.Path, default=pathlib.Path("data"))
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--every", type=float, default=2, help="minutes from mark to mark")
@@ -86,12 +100,10 @@ def main():
     for name, value in defaults.items():
         parser.add_argument("--" + name.replace("_", "-"), type=int, default=value)
     options = parser.parse_args()
-    options.size, options.channels = 28, 1
 
     torch.manual_seed(options.seed)
-    folder = options.data_dir / "mnist"
-    train = read_images(folder, "train-images-idx3-ubyte")
-    test = read_images(folder, "t10k-images-idx3-ubyte")
+    train, test = readers[options.dataset](options.data_dir / options.dataset)
+    options.channels, options.size = train.shape[1:3]
     limit = min(options.test_images, len(test))
     test = test[[i * len(test) // limit for i in range(limit)]]
 

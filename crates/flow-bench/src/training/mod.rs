@@ -20,7 +20,7 @@ use serde::Deserialize;
 
 use crate::tools::{Flow, Python, json, number, table};
 
-/// Both are measured on these, evenly spread over the test images of MNIST.
+/// Both are measured on these, evenly spread over the test images.
 const TEST_IMAGES: &str = "2000";
 
 #[derive(clap::Args)]
@@ -30,6 +30,10 @@ pub(crate) struct Options {
     /// The Python with `torch`, `nflows` and `numpy`
     #[arg(long, default_value = "peers/bin/python")]
     python: PathBuf,
+
+    /// The data set, which `flow fetch` gets
+    #[arg(long, default_value = "mnist", value_parser = ["mnist", "cifar10"])]
+    dataset: String,
 
     /// Minutes of training, of each
     #[arg(long, default_value_t = 20.0, value_parser = minutes)]
@@ -92,7 +96,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let peer = theirs(&python, options)?;
     let ours = ours(&flow, options)?;
     print(&peer, &ours);
-    let png = picture::png(&[("nflows", &peer.marks), ("flow", &ours.marks)])?;
+    let curves = [("nflows", &*peer.marks), ("flow", &*ours.marks)];
+    let png = picture::png(&options.dataset, &curves)?;
     fs::write(&options.out, png)
         .with_context(|| format!("cannot write `{}`", options.out.display()))
 }
@@ -101,6 +106,7 @@ fn theirs(python: &Python, options: &Options) -> Result<TrainingCurve> {
     eprintln!("training in nflows for {} minutes", options.minutes);
     let mut command = python.script("train.py");
     command
+        .args(["--dataset", &options.dataset])
         .args(["--minutes", &options.minutes.to_string()])
         .args(["--every", &options.every.to_string()])
         .args(["--test-images", TEST_IMAGES])
@@ -118,7 +124,7 @@ fn ours(flow: &Flow, options: &Options) -> Result<TrainingCurve> {
     let time = |minutes: f64| format!("{}ms", (60e3 * minutes).round());
     let trained = flow
         .command("train")
-        .args(["--dataset", "mnist", "--overwrite"])
+        .args(["--dataset", &options.dataset, "--overwrite"])
         .args(["--time-limit", &time(options.minutes)])
         .args(["--keep-interval", &time(options.every)])
         .arg("--data-dir")

@@ -14,7 +14,7 @@ const COLORS: [Color; 2] = [[120, 160, 200], [200, 80, 40]];
 type Point = (f64, f64);
 
 /// Draws two courses by name as a PNG; marks that are not finite are left out.
-pub(super) fn png(courses: &[(&str, &[CurvePoint]); 2]) -> Result<Vec<u8>> {
+pub(super) fn png(dataset: &str, courses: &[(&str, &[CurvePoint]); 2]) -> Result<Vec<u8>> {
     let courses = courses.map(|(name, marks)| (name, points(marks)));
     let all = || courses.iter().flat_map(|(_, points)| points);
     let last = all().map(|point| point.0).fold(0.0, f64::max);
@@ -26,8 +26,8 @@ pub(super) fn png(courses: &[(&str, &[CurvePoint]); 2]) -> Result<Vec<u8>> {
     let bits = least - margin..most + margin;
     let bits = Axis::new(bits, "bits per dimension, test images", 8);
     let bits = bits.format(|bits| format!("{bits:.2}"));
-    let title = "MNIST, the same time on the same machine";
-    let chart = Chart::new(title, Layout::PAGE, minutes, bits);
+    let title = format!("{dataset}, the same time on the same machine");
+    let chart = Chart::new(&title, Layout::PAGE, minutes, bits);
     let encoded = flow_plot::png(SIZE, |canvas| {
         let mut plot = canvas.chart(&chart)?;
         for ((name, points), color) in courses.iter().zip(COLORS) {
@@ -60,7 +60,7 @@ mod tests {
     fn both_curves_are_seen() {
         let peer = course(|i| (i < 7.0).then_some(1.5 + 4.0 / i));
         let ours = course(|i| Some(1.1 + 0.5 / i));
-        let encoded = png(&[("nflows", &peer), ("flow", &ours)]).unwrap();
+        let encoded = png("mnist", &[("nflows", &peer), ("flow", &ours)]).unwrap();
         let picture = image::load_from_memory(&encoded).unwrap().to_rgb8();
         assert_eq!(picture.dimensions(), SIZE);
         for color in COLORS {
@@ -75,6 +75,6 @@ mod tests {
     #[test]
     fn nothing_finite_is_an_error() {
         let nothing = course(|_| None);
-        assert!(png(&[("nflows", &nothing), ("flow", &nothing)]).is_err());
+        assert!(png("mnist", &[("nflows", &nothing), ("flow", &nothing)]).is_err());
     }
 }
