@@ -173,7 +173,10 @@ fn arrays(folder: &Path, idx: &[u8], batch: &[u8], digits: &Images) -> Result<()
         let seed = [&[0], &*zip_of(&files, method)?].concat();
         put(folder.join(format!("npz-{method}")), &seed)?;
     }
-    let header = r#"{"images":{"dtype":"U8","shape":[2,3,5,5],"data_offsets":[0,150]},"labels":{"dtype":"I8","shape":[2],"data_offsets":[150,152]}}"#;
+    let header = concat!(
+        r#"{"images":{"dtype":"U8","shape":[2,3,5,5],"data_offsets":[0,150]},"#,
+        r#""labels":{"dtype":"I8","shape":[2],"data_offsets":[150,152]}}"#,
+    );
     let length = (header.len() as u64).to_le_bytes();
     let tensors = [&length, header.as_bytes(), pixels, &[1, 2]].concat();
     for (kind, name, content) in [

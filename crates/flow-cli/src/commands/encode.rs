@@ -49,25 +49,12 @@ pub(crate) fn run(args: &EncodeArgs, console: &Console) -> Result<()> {
     };
     let output = TensorFile::create(&args.out, &tensor_file::SEVERAL)?;
 
+    let noise = (!args.raw).then(|| noise(args.seed, &data)).transpose()?;
+    let images = Images { data, noise };
     let found = if args.raw {
-        of_numbers(
-            &checkpoint,
-            &Images {
-                data: data.clone(),
-                noise: None,
-            },
-            &device,
-        )?
+        of_numbers(&checkpoint, &images, &device)?
     } else {
-        let noise = Some(noise(args.seed, &data)?);
-        of_pixels(
-            &checkpoint,
-            &Images {
-                data: data.clone(),
-                noise,
-            },
-            &device,
-        )?
+        of_pixels(&checkpoint, &images, &device)?
     };
     let bad = finite::bad_rows(&found)?;
     let [z, log_prob] = found;
@@ -75,7 +62,8 @@ pub(crate) fn run(args: &EncodeArgs, console: &Console) -> Result<()> {
     let latents = latents.map(|(level, z)| (format!("z.{level}"), z));
     let mut tensors: Vec<_> = latents.collect();
     tensors.push(("log_prob".to_owned(), log_prob));
-    let labels = data
+    let labels = images
+        .data
         .context()
         .map(|labels| ("labels".to_owned(), labels.clone()));
     tensors.extend(labels);

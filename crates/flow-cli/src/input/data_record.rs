@@ -5,6 +5,8 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use flow_data::{Dataset, Location, Preparation, picture::Fitting};
 use serde::{Deserialize, Serialize};
 
+use super::data;
+
 /// The data that a model was trained on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,13 +32,9 @@ impl DataRecord {
         train: &Dataset,
         prepared: Option<(Preparation, Fitting)>,
     ) -> Result<Self> {
-        let location = match location {
-            Location::Path(path) => Location::Path(std::path::absolute(path)?),
-            other => other.clone(),
-        };
         let (preparation, fitting) = prepared.unzip();
         Ok(Self {
-            location: location.to_string(),
+            location: data::absolute(location)?.to_string(),
             digest: digest(train)?,
             classes: train.class_names().to_vec(),
             preparation,

@@ -4,27 +4,10 @@ use candle_core::{DType, Device, Tensor};
 use flow_core::{check, random, train::Data};
 use flow_glow::{GlowConfig, ImageShape};
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, small};
 
 const MODEL: &str = "model.safetensors";
 const OF_MODEL: &str = "--checkpoint model.safetensors";
-
-/// A small model.
-fn small(image: ImageShape, classes: Option<usize>) -> GlowConfig {
-    GlowConfig {
-        steps: 2,
-        width: 6,
-        classes,
-        ..GlowConfig::small(image)
-    }
-}
-
-impl Sandbox {
-    /// A folder with a small model for `image`.
-    fn with_small_model(image: ImageShape, classes: Option<usize>) -> Self {
-        Self::with_model(&small(image, classes))
-    }
-}
 
 #[track_caller]
 fn fails(sandbox: &Sandbox, words: &str, reason: &str) {

@@ -5,23 +5,14 @@ use std::{collections::BTreeMap, fs};
 use candle_core::{DType, Device, Tensor};
 use flow_core::{check, random};
 use flow_data::numpy;
-use flow_glow::{GlowConfig, ImageShape};
+
+use flow_glow::ImageShape;
 
 use crate::sandbox::Sandbox;
 
 /// `numpy.savez_compressed(FILE, images=(numpy.arange(128) * 37 % 256).astype(numpy.uint8)
 /// .reshape(2, 8, 8, 1), labels=numpy.array([2, 0]))` of NumPy 2.4.6.
 const COMPRESSED: &[u8] = include_bytes!("from-numpy.npz");
-
-/// A folder with a small model of 8×8 images.
-fn sandbox(channels: usize, classes: Option<usize>) -> Sandbox {
-    Sandbox::with_model(&GlowConfig {
-        steps: 2,
-        width: 6,
-        classes,
-        ..GlowConfig::small(ImageShape::new(channels, 8, 8))
-    })
-}
 
 impl Sandbox {
     fn arrays(&self, name: &str) -> BTreeMap<String, Tensor> {
@@ -59,7 +50,7 @@ fn same(a: &BTreeMap<String, Tensor>, b: &BTreeMap<String, Tensor>) {
 
 #[test]
 fn latents_are_those_of_safetensors() {
-    let sandbox = sandbox(3, Some(4));
+    let sandbox = Sandbox::with_small_model(ImageShape::new(3, 8, 8), Some(4));
     let (x, labels) = (
         images(5, 3),
         Tensor::new(&[3_u32, 0, 1, 2, 2], &Device::Cpu),
@@ -93,7 +84,7 @@ fn latents_are_those_of_safetensors() {
 
 #[test]
 fn images_are_taken_in_every_layout() {
-    let sandbox = sandbox(1, Some(3));
+    let sandbox = Sandbox::with_small_model(ImageShape::new(1, 8, 8), Some(3));
     let (x, labels) = (
         images(2, 1),
         Tensor::new(&[2_u32, 0], &Device::Cpu).unwrap(),
@@ -116,7 +107,7 @@ fn images_are_taken_in_every_layout() {
 
 #[test]
 fn colors_lie_first_or_last() {
-    let sandbox = sandbox(3, None);
+    let sandbox = Sandbox::with_small_model(ImageShape::new(3, 8, 8), None);
     let x = images(2, 3);
     let last = x.permute((0, 2, 3, 1)).unwrap();
     sandbox.write("first.npy", npy("|u1", "(2, 3, 8, 8)", &bytes(&x)));
@@ -134,7 +125,7 @@ fn colors_lie_first_or_last() {
 
 #[test]
 fn raw_numbers_keep_their_precision() {
-    let sandbox = sandbox(1, None);
+    let sandbox = Sandbox::with_small_model(ImageShape::new(1, 8, 8), None);
     for dtype in [DType::F32, DType::F64] {
         let x = random::normal(2, (3, 1, 8, 8), dtype, &Device::Cpu).unwrap();
         sandbox.write_tensors("x.safetensors", &[("x", &x)]);
@@ -194,7 +185,7 @@ const REFUSED: [(&str, &str); 13] = [
 
 #[test]
 fn what_does_not_fit_is_refused_in_one_line() {
-    let sandbox = sandbox(1, None);
+    let sandbox = Sandbox::with_small_model(ImageShape::new(1, 8, 8), None);
     sandbox.write("floats.npy", npy("<f4", "(2, 1, 8, 8)", &[0; 512]));
     sandbox.write("large.npy", npy("|u1", "(2, 8, 9)", &[0; 144]));
     sandbox.write("colors.npy", npy("|u1", "(1, 8, 8, 3)", &[0; 192]));
@@ -229,7 +220,7 @@ fn what_does_not_fit_is_refused_in_one_line() {
 
 #[test]
 fn samples_are_written_for_numpy() {
-    let sandbox = sandbox(1, Some(3));
+    let sandbox = Sandbox::with_small_model(ImageShape::new(1, 8, 8), Some(3));
     sandbox.of_model("sample --count 4 --out-tensor x.npz");
     sandbox.of_model("sample --count 4 --out-tensor x.safetensors");
     same(

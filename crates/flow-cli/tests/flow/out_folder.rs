@@ -2,19 +2,10 @@
 
 use std::fs;
 
-use flow_glow::{GlowConfig, ImageShape};
+use flow_glow::ImageShape;
 use image::ColorType;
 
 use crate::sandbox::{Sandbox, header, pixels, with_header};
-
-fn sandbox(channels: usize, classes: Option<usize>) -> Sandbox {
-    Sandbox::with_model(&GlowConfig {
-        steps: 2,
-        width: 6,
-        classes,
-        ..GlowConfig::small(ImageShape::new(channels, 8, 8))
-    })
-}
 
 impl Sandbox {
     /// The names of the files in a folder, sorted.
@@ -39,7 +30,7 @@ impl Sandbox {
 #[test]
 fn every_image_has_its_file() {
     for (channels, color) in [(1, ColorType::L8), (3, ColorType::Rgb8)] {
-        let sandbox = sandbox(channels, None);
+        let sandbox = Sandbox::with_small_model(ImageShape::new(channels, 8, 8), None);
         // Of the images that stand in one picture and in a file of tensors.
         sandbox.of_model("sample --temperature 0,1 --count 2 --out-folder new --out-tensor x.npz");
         assert!(!sandbox.path("samples.png").exists());
@@ -69,7 +60,7 @@ fn every_image_has_its_file() {
 
 #[test]
 fn names_begin_with_classes() {
-    let sandbox = sandbox(1, Some(10));
+    let sandbox = Sandbox::with_small_model(ImageShape::new(1, 8, 8), Some(10));
     sandbox.of_model("sample --count 3 --out-folder numbers");
     assert_eq!(
         sandbox.names("numbers"),
@@ -88,7 +79,7 @@ fn names_begin_with_classes() {
 
 #[test]
 fn folders_with_something_in_them_stay_as_they_are() {
-    let sandbox = sandbox(1, None);
+    let sandbox = Sandbox::with_small_model(ImageShape::new(1, 8, 8), None);
     sandbox.write("full/000.png", "mine");
     sandbox.sample_fails("--out-folder full", "the folder `full` is not empty");
     assert_eq!(sandbox.read("full/000.png"), b"mine");

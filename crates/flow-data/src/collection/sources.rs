@@ -61,9 +61,11 @@ impl Sources {
         }
         if files.is_empty() {
             let reason = if asked.is_dir() {
-                "holds no images: neither image files nor .tar, .zip, .parquet, .npy, .npz, .safetensors, IDX or CIFAR files"
+                "holds no images: neither image files nor .tar, .zip, .parquet, .npy, .npz, \
+                 .safetensors, IDX or CIFAR files"
             } else {
-                "is no data set: neither a folder of images nor a .tar, .zip, .parquet, .npy, .npz, .safetensors, IDX or CIFAR file"
+                "is no data set: neither a folder of images nor a .tar, .zip, .parquet, .npy, .npz, \
+                 .safetensors, IDX or CIFAR file"
             };
             return Err(Error::format(asked, reason));
         }

@@ -33,7 +33,7 @@ pub enum Value {
     Bytes(Vec<u8>),
 }
 
-/// What is left of a page.
+/// The rest of a page.
 #[derive(Default)]
 pub(super) struct Data {
     /// Values that are still to come, nulls included.

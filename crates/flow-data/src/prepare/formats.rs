@@ -115,7 +115,7 @@ fn facts(stored: Stored) -> Result<Facts, Malformed> {
     }
 }
 
-/// The facts of a picture that has no header.
+/// The facts of a picture from its pixels.
 pub(super) fn facts_of_pixels(pixels: &DynamicImage) -> Facts {
     let (width, height) = pixels.dimensions();
     let color = pixels.color();

@@ -244,8 +244,11 @@ fn look(stored: Result<Stored, Malformed>) -> (Option<Facts>, Result<Seen, Malfo
         Ok(content) => content,
         Err(reason) => return (None, Err(reason)),
     };
-    let facts = picture::facts(Cursor::new(&content)).ok();
-    (facts, picture::decode(&content).map(Seen::of))
+    match picture::decode(&content) {
+        Ok(pixels) => (Some(facts_of_pixels(&pixels)), Ok(Seen::of(pixels))),
+        // The header of a damaged picture may be whole.
+        Err(reason) => (picture::facts(Cursor::new(&content)).ok(), Err(reason)),
+    }
 }
 
 impl Seen {

@@ -3,11 +3,14 @@
 use std::io::Cursor;
 
 use flow_data::picture::{self, Color, Fit, Fitting, decode};
-use flow_testing::damage::{check_text, damage, damaged, picture_limit, within};
+use flow_testing::{
+    damage::{check_text, damage, damaged, picture_limit, within},
+    turned::with_app1,
+};
 use image::{DynamicImage, ImageFormat};
 use proptest::prelude::*;
 
-use crate::{orientation::with_app1, pictures};
+use crate::pictures;
 
 /// The first bytes of files that announce pictures of this size, as far as decoders look before
 /// they see that it is too large.

@@ -173,8 +173,8 @@ fn transparency_is_laid_on_the_background() {
     assert_eq!(fitting.apply(opaque.into()).unwrap(), [1, 2, 3]);
 }
 
-/// Where nothing is scaled, the middle is cut out or laid down, to the left and above if it cannot
-/// be halved.
+/// The middle is cut out or laid down if nothing is scaled, to the left and above where it cannot be
+/// halved.
 #[test]
 fn pixels_that_are_not_scaled_stay() {
     let picture = GrayImage::from_fn(5, 2, |x, y| Luma([(10 * y + x) as u8]));

@@ -18,7 +18,7 @@ pub(super) struct Findings {
     pub(super) colored: usize,
     pub(super) with_alpha: usize,
     pub(super) beyond_8_bits: usize,
-    /// How many of the 256 values occur.
+    /// The number of the 256 values that occur.
     pub(super) values: usize,
     /// Bits that tell so many values apart.
     pub(super) bits: u32,

@@ -16,7 +16,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub(crate) use data::{digit, pixels};
-pub(crate) use model::{header, tensors, with_header, with_tensor};
+pub(crate) use model::{header, small, tensors, with_header, with_tensor};
 pub(crate) use report::Report;
 pub(crate) use run::{metrics, signal, step, wait_for};
 

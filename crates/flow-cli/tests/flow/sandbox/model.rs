@@ -4,10 +4,20 @@ use std::collections::{BTreeMap, HashMap};
 
 use candle_core::{DType, Device, Tensor};
 use flow_core::{check, params::ParamStore};
-use flow_glow::{Checkpoint, Glow, GlowConfig, read_tensors};
+use flow_glow::{Checkpoint, Glow, GlowConfig, ImageShape, read_tensors};
 use serde_json::Value;
 
 use super::Sandbox;
+
+/// A small model.
+pub(crate) fn small(image: ImageShape, classes: Option<usize>) -> GlowConfig {
+    GlowConfig {
+        steps: 2,
+        width: 6,
+        classes,
+        ..GlowConfig::small(image)
+    }
+}
 
 impl Sandbox {
     /// A folder with a model of random weights, `model.safetensors`.
@@ -15,6 +25,11 @@ impl Sandbox {
         let sandbox = Self::new();
         sandbox.write_model("model.safetensors", config, 0.05);
         sandbox
+    }
+
+    /// A folder with a small model for `image`.
+    pub(crate) fn with_small_model(image: ImageShape, classes: Option<usize>) -> Self {
+        Self::with_model(&small(image, classes))
     }
 
     /// stdout of a command with that model, which must succeed.
