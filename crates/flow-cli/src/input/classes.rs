@@ -51,15 +51,17 @@ pub(crate) fn number(header: &Header, class: &str) -> Result<u32> {
         bail!("the model knows no classes; leave out `--class`, or train one with `--classes`");
     }
     let names = names(header)?;
-    if let Some(number) = names.iter().position(|name| name == class) {
-        return Ok(number as u32);
-    }
-    let number = class.parse();
-    let Ok(number) = number else {
+    let Some(number) = place(&names, class) else {
         return Err(unknown(header, class)?);
     };
     check(header, number)?;
     Ok(number)
+}
+
+/// The number of a class among `names`, from its name or from its number.
+pub(crate) fn place(names: &[String], class: &str) -> Option<u32> {
+    let named = names.iter().position(|name| name == class);
+    named.map_or_else(|| class.parse().ok(), |number| Some(number as u32))
 }
 
 /// The number of the class of `--class`, if it is given.

@@ -46,9 +46,8 @@ pub(crate) struct Digests {
 }
 
 impl Digests {
-    /// Digests of these images.
-    fn of(train: &Examples, test: &Examples) -> Result<Self> {
-        let digest = |images: &Examples| anyhow::Ok(BASE64_STANDARD.encode(images.digest()?));
+    /// Digests of these images; their record holds that of the training images.
+    fn of(train: &Examples, test: &Examples, record: &DataRecord) -> Result<Self> {
         let mut numbers = train.condition_bytes()?;
         numbers.extend(test.condition_bytes()?);
         let condition = match &*numbers {
@@ -56,8 +55,8 @@ impl Digests {
             numbers => BASE64_STANDARD.encode(Sha256::digest(numbers)),
         };
         Ok(Self {
-            train: digest(train)?,
-            test: digest(test)?,
+            train: record.digest.clone(),
+            test: BASE64_STANDARD.encode(test.digest()?),
             condition,
         })
     }
@@ -94,7 +93,7 @@ impl Images {
         (flip, mutate): (bool, f64),
         measured: Option<usize>,
     ) -> Result<Self> {
-        let digests = Digests::of(&train, &test)?;
+        let digests = Digests::of(&train, &test, &record)?;
         test.thin_out(measured.unwrap_or(usize::MAX))?;
         let mut probe = test.clone();
         probe.thin_out(PROBE_IMAGES)?;

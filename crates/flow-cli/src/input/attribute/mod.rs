@@ -9,7 +9,11 @@ use candle_core::Tensor;
 use flow_analysis::attribute::{Measure, mostly, on_black_ground, split};
 use flow_data::Dataset;
 
-use crate::input::{image_files::PictureReader, select};
+use crate::input::{
+    classes::{in_words, place},
+    image_files::PictureReader,
+    select,
+};
 
 /// A property by which two sets of images differ.
 #[derive(Clone, Debug, PartialEq)]
@@ -113,15 +117,14 @@ fn classes(examples: &Dataset, from: &str, to: &str) -> Result<Contrast> {
     let names = examples.class_names();
     let labels = examples.labels();
     let of = |class: &str| {
-        let named = names.iter().position(|name| name == class);
-        let number = named.or_else(|| class.parse().ok());
+        let number = place(names, class);
         ensure!(
-            number.is_some_and(|number| number < names.len()),
+            number.is_some_and(|number| (number as usize) < names.len()),
             "there is no class {class} in `{}`: its classes are {}",
             examples.name(),
-            crate::input::classes::in_words(names.len(), names)
+            in_words(names.len(), names)
         );
-        let images = (0..labels.len()).filter(|&image| Some(labels[image] as usize) == number);
+        let images = (0..labels.len()).filter(|&image| Some(labels[image]) == number);
         let images = images.collect::<Vec<_>>();
         ensure!(
             !images.is_empty(),
