@@ -4,7 +4,8 @@
     python3 -m venv peers && peers/bin/pip install torch nflows numpy
     peers/bin/python train.py [--data-dir data] [--minutes 20] [--every 2] [--samples FILE] …
 
-Images are those of MNIST or CIFAR-10. The model is that of `bench.py`: σ(s + 2) scales, priors that are not learned. Pixels become
+Images are those of MNIST or CIFAR-10. The model is that of `bench.py`: σ(s + 2) scales, priors that are not
+learned. Pixels become
 (v + u)/256 − ½ with u uniform in [0, 1); Adam, one rate. At every mark it is measured on test images spread evenly
 over the split, as `flow eval --limit` spreads them; neither measuring nor sampling counts as training.
 Prints one JSON object.

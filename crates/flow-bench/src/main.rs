@@ -28,7 +28,7 @@ enum Command {
     Memory,
     /// Measure how fast two processes train beside one, by MPI.
     Ranks,
-    /// Train nflows and `flow` on MNIST for the same time, draw both courses and print every mark.
+    /// Train nflows and `flow` for the same time, draw both courses and print every mark.
     Training(training::Options),
     /// Compare samples with images of digits in the features of a classifier, which is trained if
     /// need be.

@@ -35,6 +35,10 @@ pub(crate) struct Options {
     #[arg(long, default_value = "mnist", value_parser = ["mnist", "cifar10"])]
     dataset: String,
 
+    /// Levels of both models
+    #[arg(long, default_value_t = 2)]
+    levels: usize,
+
     /// Minutes of training, of each
     #[arg(long, default_value_t = 20.0, value_parser = minutes)]
     minutes: f64,
@@ -107,6 +111,7 @@ fn theirs(python: &Python, options: &Options) -> Result<TrainingCurve> {
     let mut command = python.script("train.py");
     command
         .args(["--dataset", &options.dataset])
+        .args(["--levels", &options.levels.to_string()])
         .args(["--minutes", &options.minutes.to_string()])
         .args(["--every", &options.every.to_string()])
         .args(["--test-images", TEST_IMAGES])
@@ -125,6 +130,7 @@ fn ours(flow: &Flow, options: &Options) -> Result<TrainingCurve> {
     let trained = flow
         .command("train")
         .args(["--dataset", &options.dataset, "--overwrite"])
+        .args(["--levels", &options.levels.to_string()])
         .args(["--time-limit", &time(options.minutes)])
         .args(["--keep-interval", &time(options.every)])
         .arg("--data-dir")

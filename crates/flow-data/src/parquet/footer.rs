@@ -102,6 +102,9 @@ impl Table {
     /// The parts of a column, group by group.
     pub(super) fn chunks(&self, column: &Column) -> Result<Vec<Chunk>, Malformed> {
         let groups = groups(&self.footer, column).ok_or("its footer is broken")?;
+        // A damaged group can give its number of rows twice.
+        let rows = groups.iter().map(|(_, rows)| rows).sum::<usize>();
+        ensure!(rows == self.rows, "its footer is broken");
         let groups = groups.into_iter().filter(|(_, rows)| *rows > 0);
         let chunk = |(place, rows): (Option<Place>, usize)| {
             let place = place.ok_or("a group of rows lacks a column")?;

@@ -89,6 +89,21 @@ fn too_large_and_empty_pictures_are_named() {
     }
 }
 
+/// The decoder of GIF keeps two copies of a frame, and counts one.
+#[test]
+fn a_frame_larger_than_its_picture_takes_no_more_memory_than_allowed() {
+    let small = DynamicImage::new_rgba8(16, 16);
+    let mut content = pictures::encoded(&small, ImageFormat::Gif);
+    let frame = content
+        .windows(9)
+        .position(|part| part == [0x2c, 0, 0, 0, 0, 16, 0, 16, 0]);
+    let sizes = frame.unwrap() + 5;
+    content[sizes..sizes + 4].copy_from_slice(&[0xff, 0xff, 0xfa, 0]);
+    let decoded = within(picture_limit(&content, 16 * 16), || decode(&content));
+    let expected = "it takes more memory than an image of its size should";
+    assert_eq!(decoded.unwrap_err().to_string(), expected);
+}
+
 /// Whole pictures of all formats, among them a JPEG with a thumbnail that has an end of its own.
 fn whole() -> Vec<(String, Vec<u8>)> {
     let written = pictures::kinds().into_iter().map(|(format, picture)| {

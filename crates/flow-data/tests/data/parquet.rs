@@ -1,13 +1,14 @@
 //! Parquet files of another writer: PyArrow's, in `parquet/`, where the script is.
 
 use std::{
-    fs,
+    fs::{self, File},
     path::{Path, PathBuf},
 };
 
 use flow_data::{
     Malformed,
     collection::{Class, Collection, Part, Sources, Stored},
+    parquet::{Table, Values},
     picture,
 };
 use tempfile::TempDir;
@@ -233,4 +234,14 @@ fn pictures_after_a_damaged_page_are_read() {
         }
     }
     assert!(some > 100, "{some} {none}");
+}
+
+/// A damaged footer can give the rows of a group twice, so that fewer follow than it announces.
+#[test]
+fn rows_of_groups_are_as_many_as_announced() {
+    let file = File::open(fixture("twice-counted")).unwrap();
+    let table = Table::read(&file).unwrap();
+    let column = &table.columns()[0];
+    let error = Values::new(&table, column, &file).err().unwrap();
+    assert_eq!(error.to_string(), "its footer is broken");
 }
