@@ -4,11 +4,10 @@
 #![allow(clippy::print_stdout)]
 
 use candle_core::{DType, Device, Result, Tensor};
-use flow_core::params::ParamStore;
+use flow_core::Model;
 use flow_core::random;
-use flow_core::recipes::{self, Recipe};
-use flow_core::train::{FitSettings, Optimization, fit};
-use flow_core::{Chain, Flow};
+use flow_core::recipes;
+use flow_core::train::{FitSettings, Optimization};
 use image::{Rgb, RgbImage};
 use std::f32::consts::PI;
 use std::ops::ControlFlow;
@@ -60,16 +59,10 @@ fn paint(picture: &mut RgbImage, column: u32, row: u32, lights: &[f32]) {
     }
 }
 
-type Trained = Flow<Chain>;
-
 /// A spline flow of `points`, whose likelihoods it prints while it learns.
-fn learn(name: &str, points: &Tensor) -> Result<Trained> {
-    let params = ParamStore::new(0);
-    let recipe = Recipe {
-        layers: 4,
-        ..Recipe::default()
-    };
-    let flow = recipes::neural_spline_flow(2, &recipe, params.builder(DType::F32, &Device::Cpu))?;
+fn learn(name: &str, points: &Tensor) -> Result<Model> {
+    let recipe = recipes::neural_spline_flow(2).layers(4);
+    let model = recipe.build(0, DType::F32, &Device::Cpu)?;
     let settings = FitSettings {
         max_steps: 800,
         optimization: Optimization {
@@ -78,7 +71,7 @@ fn learn(name: &str, points: &Tensor) -> Result<Trained> {
         },
         ..FitSettings::default()
     };
-    let fitted = fit(&flow, &params, points, &settings, |epoch| {
+    let fitted = model.fit(points, &settings, |epoch| {
         if epoch.epoch % 10 == 0 {
             let loss = epoch.validation.unwrap_or(f64::NAN);
             println!(
@@ -90,7 +83,7 @@ fn learn(name: &str, points: &Tensor) -> Result<Trained> {
     })?;
     let loss = fitted.best.validation.unwrap_or(f64::NAN);
     println!("{name}: best {loss:.3} nats");
-    Ok(flow)
+    Ok(model)
 }
 
 /// The number of points at each pixel, row by row.
@@ -106,11 +99,11 @@ fn counts(points: &Tensor) -> Result<Vec<f32>> {
 }
 
 /// The density at each pixel, row by row, relative to that exceeded by one pixel in a hundred.
-fn densities(flow: &Trained) -> Result<Vec<f32>> {
+fn densities(model: &Model) -> Result<Vec<f32>> {
     let place = |pixel: u32| ((pixel as f32 + 0.5) / SIDE as f32 * 2.0 - 1.0) * RANGE;
     let grid = (0..SIDE * SIDE).flat_map(|i| [place(i % SIDE), -place(i / SIDE)]);
     let grid = Tensor::from_vec(grid.collect::<Vec<_>>(), ((), 2), &Device::Cpu)?;
-    let density = flow.log_prob(&grid)?.exp()?.to_vec1::<f32>()?;
+    let density = model.log_prob(&grid)?.exp()?.to_vec1::<f32>()?;
     let mut sorted = density.clone();
     sorted.sort_by(f32::total_cmp);
     let lightest = sorted[sorted.len() * 99 / 100];
@@ -129,9 +122,9 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     ];
     for (row, (name, make)) in (0..).zip(sets) {
         let points = points(make)?;
-        let flow = learn(name, &points)?;
+        let model = learn(name, &points)?;
         paint(&mut picture, 0, row, &counts(&points)?);
-        paint(&mut picture, 1, row, &densities(&flow)?);
+        paint(&mut picture, 1, row, &densities(&model)?);
     }
     picture.save(&path)?;
     println!("points and densities are in {}", path.display());

@@ -4,10 +4,9 @@
 #![allow(clippy::print_stdout)]
 
 use candle_core::{DType, Device, Result, Tensor};
-use flow_core::params::ParamStore;
 use flow_core::random;
-use flow_core::recipes::{self, Recipe};
-use flow_core::train::{FitSettings, Optimization, fit};
+use flow_core::recipes;
+use flow_core::train::{FitSettings, Optimization};
 use std::ops::ControlFlow;
 
 const COUNT: usize = 6000;
@@ -26,15 +25,11 @@ fn throws() -> Result<(Tensor, Tensor)> {
 
 fn main() -> Result<()> {
     let (landing, speed) = throws()?;
-    let params = ParamStore::new(0);
-    let recipe = Recipe {
-        layers: 3,
-        width: 32,
-        context: 1,
-        ..Recipe::default()
-    };
-    let flow =
-        recipes::masked_autoregressive_flow(2, &recipe, params.builder(DType::F32, &Device::Cpu))?;
+    let recipe = recipes::masked_autoregressive_flow(2).context(1);
+    let model = recipe
+        .layers(3)
+        .width(32)
+        .build(0, DType::F32, &Device::Cpu)?;
     let settings = FitSettings {
         max_steps: 600,
         optimization: Optimization {
@@ -43,16 +38,14 @@ fn main() -> Result<()> {
         },
         ..FitSettings::default()
     };
-    let fitted = fit(&flow, &params, (&landing, &speed), &settings, |_| {
-        ControlFlow::Continue(())
-    })?;
+    let fitted = model.fit((&landing, &speed), &settings, |_| ControlFlow::Continue(()))?;
     println!(
         "{:.3} nats on held-out throws",
         fitted.best.validation.unwrap_or(f64::NAN)
     );
 
     for speed in [1.0_f32, 2.0, 3.0] {
-        let given = flow.given(&Tensor::new(&[[speed]], &Device::Cpu)?)?;
+        let given = model.given(&Tensor::new(&[[speed]], &Device::Cpu)?)?;
         let mean = given.sample(4000, 1)?.mean(0)?.to_vec1::<f32>()?;
         // E sin 2a of a Gaussian angle a.
         let expected = speed * speed * 1.4_f32.sin() * (-2.0 * 0.15_f32 * 0.15).exp();

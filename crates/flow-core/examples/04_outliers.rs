@@ -5,10 +5,8 @@
 #![allow(clippy::print_stdout)]
 
 use candle_core::{DType, Device, Result, Tensor};
-use flow_core::params::ParamStore;
-use flow_core::recipes::{self, Recipe};
-use flow_core::train::{FitSettings, fit};
-use flow_core::{Flow, Whiten};
+use flow_core::recipes;
+use flow_core::train::FitSettings;
 use std::ops::ControlFlow;
 
 const TABLE: &str = include_str!("data/breast_cancer.csv");
@@ -49,23 +47,12 @@ fn main() -> Result<()> {
     };
     let (test, train) = (every(0, 3)?, Tensor::cat(&[every(1, 3)?, every(2, 3)?], 0)?);
 
-    let mean = train.mean_keepdim(0)?;
-    let log_std = (train.broadcast_sub(&mean)?.sqr()?.mean_keepdim(0)?.log()? * 0.5)?;
-    let whiten = Whiten::new(mean, log_std);
-    let params = ParamStore::new(0);
-    let recipe = Recipe {
-        layers: 3,
-        width: 32,
-        blocks: 1,
-        ..Recipe::default()
-    };
-    let flow = recipes::masked_autoregressive_flow(
-        FEATURES,
-        &recipe,
-        params.builder(DType::F32, &Device::Cpu),
-    )?;
-    let white =
-        |x: &Tensor| Ok::<_, candle_core::Error>(flow_core::Bijection::forward(&whiten, x)?.0);
+    let recipe = recipes::masked_autoregressive_flow(FEATURES)
+        .layers(3)
+        .width(32)
+        .blocks(1)
+        .standardize(&train)?;
+    let model = recipe.build(0, DType::F32, &Device::Cpu)?;
     let settings = FitSettings {
         batch_size: 64,
         max_steps: 600,
@@ -73,13 +60,11 @@ fn main() -> Result<()> {
         patience: 30,
         ..FitSettings::default()
     };
-    let fitted = fit(&flow, &params, &white(&train)?, &settings, |_| {
-        ControlFlow::Continue(())
-    })?;
+    let fitted = model.fit(&train, &settings, |_| ControlFlow::Continue(()))?;
     println!("best after {} epochs", fitted.best.epoch);
 
-    let score = |flow: &Flow<_>, x: &Tensor| flow.log_prob(&white(x)?)?.to_vec1::<f32>();
-    let (benign, malignant) = (score(&flow, &test)?, score(&flow, &malignant)?);
+    let score = |x: &Tensor| model.log_prob(x)?.to_vec1::<f32>();
+    let (benign, malignant) = (score(&test)?, score(&malignant)?);
     let pairs = benign
         .iter()
         .flat_map(|benign| malignant.iter().map(move |malignant| benign > malignant));

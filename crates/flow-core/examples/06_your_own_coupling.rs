@@ -7,7 +7,7 @@
 use candle_core::{DType, Device, Result, Tensor};
 use flow_core::distribution::StandardNormal;
 use flow_core::params::{ParamBuilder, ParamStore};
-use flow_core::recipes::{self, Recipe};
+use flow_core::recipes;
 use flow_core::train::{self, FitSettings};
 use flow_core::{
     Bijection, Chain, Coupling, Flow, Mlp, MlpSize, Passing, Transform, check, random,
@@ -155,7 +155,7 @@ fn clouds(count: usize, seed: u64) -> Result<Tensor> {
 }
 
 /// The mean of −ln p of other points, after training.
-fn trained(flow: &Flow<Chain>, params: &ParamStore) -> Result<f32> {
+fn trained<B: Bijection>(flow: &Flow<B>, params: &ParamStore) -> Result<f32> {
     let settings = FitSettings {
         max_steps: 1000,
         ..FitSettings::default()
@@ -181,13 +181,10 @@ fn main() -> Result<()> {
     let flow = Flow::new(chain, base);
     let mixture = trained(&flow, &params)?;
 
-    let params = ParamStore::new(0);
-    let recipe = Recipe {
-        layers: 2,
-        ..Recipe::default()
-    };
-    let affine = recipes::realnvp(2, &recipe, params.builder(DType::F32, &Device::Cpu))?;
-    let affine = trained(&affine, &params)?;
+    let affine = recipes::realnvp(2)
+        .layers(2)
+        .build(0, DType::F32, &Device::Cpu)?;
+    let affine = trained(&affine, affine.params())?;
 
     let entropy = 4_f64.ln() + (2.0 * PI * 0.2_f64.powi(2)).ln() + 1.0;
     println!("nats of a point of four clouds, whose entropy is {entropy:.3}:");

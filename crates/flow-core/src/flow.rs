@@ -24,11 +24,11 @@ const RUN: RunLength = RunLength {
 ///
 /// ```
 /// use candle_core::{DType, Device};
-/// use flow_core::{params::ParamStore, recipes::{self, Recipe}};
+/// use flow_core::{params::ParamStore, recipes};
 ///
 /// let params = ParamStore::new(0);
-/// let recipe = Recipe { context: 1, ..Recipe::default() };
-/// let flow = recipes::neural_spline_flow(2, &recipe, params.builder(DType::F32, &Device::Cpu))?;
+/// let recipe = recipes::neural_spline_flow(2).context(1);
+/// let flow = recipe.flow(&params.builder(DType::F32, &Device::Cpu))?;
 /// let context = candle_core::Tensor::new(&[[0.5_f32]], &Device::Cpu)?;
 /// let (x, log_prob) = flow.given(&context)?.sample_with_log_prob(10, 1)?;
 /// assert_eq!((x.dims(), log_prob.dims()), (&[10, 2][..], &[10][..]));

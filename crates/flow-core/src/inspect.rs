@@ -31,14 +31,21 @@ pub(crate) fn constant(x: &Tensor) -> Result<Tensor> {
     (most - least)?.le(&(magnitude * (SAME * epsilon))?)
 }
 
-/// The first number of `x` that is not finite, and its index in the order of [`transfer::numbers`].
-/// Integers are always finite.
-pub fn first_non_finite(x: &Tensor) -> Result<Option<(usize, f64)>> {
+/// The index of the first number of `x` that is not finite, and the number. Integers are always
+/// finite.
+pub fn first_non_finite(x: &Tensor) -> Result<Option<(Vec<usize>, f64)>> {
     if !x.dtype().is_float() {
         return Ok(None);
     }
     let mut numbers = transfer::numbers(x)?.into_iter().enumerate();
-    Ok(numbers.find(|(_, number)| !number.is_finite()))
+    let Some((mut place, number)) = numbers.find(|(_, number)| !number.is_finite()) else {
+        return Ok(None);
+    };
+    let mut index = x.dims().to_vec();
+    for dim in index.iter_mut().rev() {
+        (place, *dim) = (place / *dim, place % *dim);
+    }
+    Ok(Some((index, number)))
 }
 
 /// Flags of the rows of `x` `[B, …]`: true if all numbers are finite.
@@ -58,16 +65,16 @@ pub(crate) fn check_finite(name: &str, x: &Tensor) -> Result<()> {
     if x.elem_count() == 0 || transfer::scalar(&(x * 0.0)?.sum_all()?)?.is_finite() {
         return Ok(());
     }
-    let Some((at, number)) = first_non_finite(x)? else {
+    let columns = x.elem_count() / x.dim(0)?;
+    let Some((index, number)) = first_non_finite(&x.reshape(((), columns))?)? else {
         return Ok(());
     };
-    let columns = x.elem_count() / x.dim(0)?;
     let numbers = transfer::numbers(x)?;
     let rows = numbers.chunks_exact(columns);
     let bad = rows.filter(|row| row.iter().any(|number| !number.is_finite()));
     bail!(
         "{name}: {} is {number}{}",
-        place(at / columns, at % columns, x.dims()),
+        place(index[0], index[1], x.dims()),
         others(bad.count() - 1)
     )
 }

@@ -5,9 +5,10 @@
 //! data towards the latent space and `inverse` maps back; log-determinants are in nats, one number
 //! per sample, `[B]`.
 //!
-//! Reading order: [`Bijection`] is the central trait; its page lists the maps, each in its own
-//! file. A [`Flow`] is a bijection and a base [`distribution`]. [`recipes`] has proven flows, and
-//! [`train::fit`] fits them to data.
+//! Reading order: [`recipes`] has proven flows; a [`Model`] is such a flow with its parameters, to
+//! be fitted, scored, sampled, saved and loaded. Below them, [`Bijection`] is the central trait; its
+//! page lists the maps, each in its own file. A [`Flow`] is a bijection and a base
+//! [`distribution`], an [`Architecture`] its description, and [`train::fit`] fits any flow to data.
 //!
 //! [`Coupling`] and [`Autoregressive`] apply any [`Transform`]. A [`Conditioner`] predicts its
 //! parameters, for vectors an [`Mlp`]. Contexts are bound first: [`Flow::given`],
@@ -19,19 +20,16 @@
 //!
 //! ```
 //! use candle_core::{DType, Device};
-//! use flow_core::params::ParamStore;
-//! use flow_core::recipes::{self, Recipe};
-//! use flow_core::train::{self, FitSettings};
-//! use flow_core::random;
+//! use flow_core::train::FitSettings;
+//! use flow_core::{random, recipes};
 //! use std::ops::ControlFlow;
 //!
 //! let points = random::normal(0, (500, 2), DType::F32, &Device::Cpu)?;
-//! let params = ParamStore::new(0);
-//! let recipe = Recipe { layers: 2, width: 16, ..Recipe::default() };
-//! let flow = recipes::realnvp(2, &recipe, params.builder(DType::F32, &Device::Cpu))?;
+//! let recipe = recipes::realnvp(2).layers(2).width(16).standardize(&points)?;
+//! let model = recipe.build(0, DType::F32, &Device::Cpu)?;
 //! let settings = FitSettings { max_steps: 20, ..FitSettings::default() };
-//! train::fit(&flow, &params, &points, &settings, |_| ControlFlow::Continue(()))?;
-//! assert_eq!(flow.log_prob(&flow.sample(5, 1)?)?.dims(), [5]);
+//! model.fit(&points, &settings, |_| ControlFlow::Continue(()))?;
+//! assert_eq!(model.log_prob(&model.sample(5, 1)?)?.dims(), [5]);
 //! # candle_core::Result::Ok(())
 //! ```
 //!
@@ -52,14 +50,18 @@
 
 #![deny(missing_docs)]
 
+mod architecture;
 mod bijection;
 pub mod check;
 pub mod device;
 pub mod distribution;
+#[cfg(feature = "file")]
+pub mod file;
 mod flow;
 mod gradients;
 mod inspect;
 pub mod linalg;
+mod model;
 mod networks;
 pub mod ops;
 pub mod params;
@@ -79,6 +81,8 @@ mod bijections {
     pub use autoregressive::Autoregressive;
     mod chain;
     pub use chain::Chain;
+    mod conditioned;
+    pub use conditioned::Conditioned;
     mod conv1x1;
     pub use conv1x1::{InvertibleConv1x1, MatrixForm};
     mod coupling;
@@ -109,12 +113,14 @@ mod bijections {
     pub(crate) mod reordering;
 }
 
+pub use architecture::{Architecture, ContextMap, Layer, TransformKind};
 pub use bijection::{Bijection, Limit};
 pub use bijections::*;
 pub use candle_core::Result;
 pub use flow::{Flow, WithGraph};
 pub use gradients::Gradients;
 pub use inspect::{constant_columns, finite_rows, first_non_finite};
+pub use model::Model;
 pub use networks::{Conditioner, Mlp, MlpSize};
 pub use ops::affine::{Order, ScaleMap};
 pub use ops::spline::Spline;

@@ -1,140 +1,257 @@
 //! Proven flows of vectors, in one call each.
 //!
+//! ```
+//! use candle_core::{DType, Device};
+//! use flow_core::{random, recipes};
+//!
+//! let x = random::normal(0, (100, 3), DType::F32, &Device::Cpu)?;
+//! let recipe = recipes::neural_spline_flow(3).layers(4).standardize(&x)?;
+//! let model = recipe.build(0, DType::F32, &Device::Cpu)?;
+//! assert_eq!(model.log_prob(&x)?.dims(), [100]);
+//! # candle_core::Result::Ok(())
+//! ```
+//!
 //! All end at a standard normal, and begin near the identity, so fresh flows draw nearly that
-//! normal. Data and contexts should be of the order of 1: put [`Whiten::fit`](crate::Whiten::fit)
-//! before the flow with [`Flow::after`].
+//! normal. Data and contexts should be of the order of 1: [`Recipe::standardize`] sees to that.
 
-use crate::distribution::StandardNormal;
 use crate::ops::spline::Spline;
 use crate::params::ParamBuilder;
+use crate::train::Data;
 use crate::{
-    ActNorm, Affine, Autoregressive, Bijection, Chain, Coupling, Flow, LuLinear, Mlp, MlpSize,
-    Order, Passing, Permutation, Result, ScaleMap, Transform,
+    Architecture, ContextMap, Flow, Layer, MlpSize, Model, Order, Passing, Result, ScaleMap,
+    TransformKind, Whiten,
 };
-use candle_core::bail;
+use candle_core::{DType, Device, Tensor, bail};
 
-/// The sizes of a flow of vectors.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// A flow of vectors by its sizes: 5 layers, by networks of 2 residual blocks of width 64, unless
+/// said otherwise.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Recipe {
-    /// Number of couplings or autoregressive layers.
-    pub layers: usize,
-    /// Width of their networks.
-    pub width: usize,
-    /// Residual blocks of their networks.
-    pub blocks: usize,
-    /// Size of the context of a sample; 0 for an unconditional flow.
-    pub context: usize,
-    /// The spline of spline flows.
-    pub spline: Spline,
+    kind: Kind,
+    features: usize,
+    layers: usize,
+    network: MlpSize,
+    spline: Spline,
+    context: Option<ContextMap>,
+    /// Network before the context, and its outputs.
+    embedding: Option<(MlpSize, usize)>,
+    /// Whitening of samples.
+    whiten: Option<Layer>,
 }
 
-impl Default for Recipe {
-    /// 5 layers with 2 blocks of width 64, no context.
-    fn default() -> Self {
-        Self {
-            layers: 5,
-            width: 64,
-            blocks: 2,
-            context: 0,
-            spline: Spline::default(),
-        }
-    }
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Nice,
+    RealNvp,
+    NeuralSpline,
+    AutoregressiveSpline,
+    MaskedAutoregressive,
+    InverseAutoregressive,
 }
 
 /// Bounded, so that a few steps cannot make a scale enormous.
-const AFFINE: Affine = Affine(ScaleMap::ExpTanh { bound: 3.0 }, Order::ScaleFirst);
+const AFFINE: TransformKind = TransformKind::Affine {
+    scale: ScaleMap::ExpTanh { bound: 3.0 },
+    order: Order::ScaleFirst,
+};
 
-impl Recipe {
-    fn network(&self) -> MlpSize {
-        MlpSize {
-            width: self.width,
-            blocks: self.blocks,
-            context: self.context,
-        }
-    }
+/// Additive couplings of alternating halves, then a scale for each number (Dinh et al. 2015,
+/// arXiv:1410.8516). `features` ≥ 2. Parameters `LAYER.coupling.…`, `scale.…`.
+pub fn nice(features: usize) -> Recipe {
+    Recipe::new(Kind::Nice, features)
 }
 
 /// Affine couplings of alternating halves, each after an ActNorm (Dinh et al. 2017,
 /// arXiv:1605.08803), with |ln s| at most 3. `features` ≥ 2. Parameters
 /// `LAYER.{actnorm,coupling}.…`.
-pub fn realnvp(features: usize, recipe: &Recipe, params: ParamBuilder) -> Result<Flow<Chain>> {
-    flow(features, recipe, &params, |index, params| {
-        Ok(vec![
-            Box::new(ActNorm::new(features, params.pp("actnorm"))?),
-            coupling(features, index, AFFINE, recipe, params.pp("coupling"))?,
-        ])
-    })
+pub fn realnvp(features: usize) -> Recipe {
+    Recipe::new(Kind::RealNvp, features)
 }
 
 /// Spline couplings of alternating halves, each after an LU linear map (Durkan et al. 2019,
 /// arXiv:1906.04032). `features` ≥ 2. Parameters `LAYER.{linear,coupling}.…`.
-pub fn neural_spline_flow(
-    features: usize,
-    recipe: &Recipe,
-    params: ParamBuilder,
-) -> Result<Flow<Chain>> {
-    flow(features, recipe, &params, |index, params| {
-        Ok(vec![
-            Box::new(LuLinear::new(features, params.pp("linear"))?),
-            coupling(
-                features,
-                index,
-                recipe.spline,
-                recipe,
-                params.pp("coupling"),
-            )?,
-        ])
-    })
+pub fn neural_spline_flow(features: usize) -> Recipe {
+    Recipe::new(Kind::NeuralSpline, features)
+}
+
+/// Autoregressive splines, with the order reversed before each: RQ-NSF (AR) of Durkan et al. 2019
+/// (arXiv:1906.04032), and the default of zuko and sbi. Densities take one pass, samples one step
+/// a number. Parameters `LAYER.made.…`.
+pub fn autoregressive_spline_flow(features: usize) -> Recipe {
+    Recipe::new(Kind::AutoregressiveSpline, features)
 }
 
 /// Affine autoregressive layers, with the order reversed before each (Papamakarios et al. 2017,
 /// arXiv:1705.07057). Parameters `LAYER.made.…`.
-pub fn masked_autoregressive_flow(
-    features: usize,
-    recipe: &Recipe,
-    params: ParamBuilder,
-) -> Result<Flow<Chain>> {
-    flow(features, recipe, &params, |_, params| {
-        let made = Autoregressive::new(features, AFFINE, recipe.network(), params.pp("made"))?;
-        Ok(vec![
-            Box::new(Permutation::reverse(features)),
-            Box::new(made),
-        ])
-    })
+pub fn masked_autoregressive_flow(features: usize) -> Recipe {
+    Recipe::new(Kind::MaskedAutoregressive, features)
 }
 
-fn flow(
-    features: usize,
-    recipe: &Recipe,
-    params: &ParamBuilder,
-    layer: impl Fn(usize, ParamBuilder) -> Result<Vec<Box<dyn Bijection>>>,
-) -> Result<Flow<Chain>> {
-    let mut parts = Vec::new();
-    for index in 0..recipe.layers {
-        parts.extend(layer(index, params.pp(index))?);
-    }
-    let base = StandardNormal::new(features, params.dtype(), params.device());
-    Ok(Flow::new(Chain::new(parts)?, base))
+/// Inverses of affine autoregressive layers: samples take one pass, densities of other data one
+/// step a number. For variational inference (Kingma et al. 2016, arXiv:1606.04934). Parameters
+/// `LAYER.made.…`.
+pub fn inverse_autoregressive_flow(features: usize) -> Recipe {
+    Recipe::new(Kind::InverseAutoregressive, features)
 }
 
-fn coupling(
-    features: usize,
-    index: usize,
-    transform: impl Transform + 'static,
-    recipe: &Recipe,
-    params: ParamBuilder,
-) -> Result<Box<dyn Bijection>> {
-    if features < 2 {
-        bail!("recipe: couplings need at least 2 numbers, not {features}");
+impl Recipe {
+    fn new(kind: Kind, features: usize) -> Self {
+        Self {
+            kind,
+            features,
+            layers: 5,
+            network: MlpSize::default(),
+            spline: Spline::default(),
+            context: None,
+            embedding: None,
+            whiten: None,
+        }
     }
-    let passing = [Passing::FirstHalf, Passing::SecondHalf][index % 2];
-    let count = passing.count(features);
-    let network = Mlp::for_transform(
-        &transform,
-        count,
-        features - count,
-        recipe.network(),
-        params,
-    )?;
-    Ok(Box::new(Coupling::new(transform, passing, network)))
+
+    /// Number of couplings or autoregressive layers.
+    #[must_use]
+    pub fn layers(self, layers: usize) -> Self {
+        Self { layers, ..self }
+    }
+
+    /// Width of their networks.
+    #[must_use]
+    pub fn width(mut self, width: usize) -> Self {
+        self.network.width = width;
+        self
+    }
+
+    /// Residual blocks of their networks.
+    #[must_use]
+    pub fn blocks(mut self, blocks: usize) -> Self {
+        self.network.blocks = blocks;
+        self
+    }
+
+    /// The spline of spline flows.
+    #[must_use]
+    pub fn spline(self, spline: Spline) -> Self {
+        Self { spline, ..self }
+    }
+
+    /// The size of the context of a sample; 0 for an unconditional flow.
+    #[must_use]
+    pub fn context(self, size: usize) -> Self {
+        Self {
+            context: (size > 0).then(|| ContextMap::new(size)),
+            ..self
+        }
+    }
+
+    /// A network before the context, trained along: layers receive its `outputs`. Needs a context.
+    #[must_use]
+    pub fn embedding(self, network: MlpSize, outputs: usize) -> Self {
+        Self {
+            embedding: Some((network, outputs)),
+            ..self
+        }
+    }
+
+    /// Standardises samples, and contexts if `data` have them, by their means and standard
+    /// deviations. Densities stay in the units of the data. Numbers that are constant keep their
+    /// scale.
+    ///
+    /// # Errors
+    /// If sizes differ from those of the recipe, there are fewer than two rows, or a number is not
+    /// finite.
+    pub fn standardize(mut self, data: impl Into<Data>) -> Result<Self> {
+        let data = data.into();
+        let statistics = |name, x: &Tensor, size| {
+            crate::shape::vectors(name, x, size)?;
+            Whiten::fit(x)?.statistics()
+        };
+        let [mean, log_std] = statistics("standardize", data.samples(), self.features)?;
+        self.whiten = Some(Layer::Whiten { mean, log_std });
+        match (&mut self.context, data.has_context()) {
+            (Some(context), true) => {
+                let found = statistics("standardize: context", data.context()?, context.size)?;
+                context.whiten = Some(found);
+            }
+            (None, true) => bail!("standardize: the recipe takes no context, the data have one"),
+            (_, false) => {}
+        }
+        Ok(self)
+    }
+
+    /// The layers that the recipe stands for.
+    ///
+    /// # Errors
+    /// If it has an embedding of contexts, and takes no context.
+    pub fn architecture(&self) -> Result<Architecture> {
+        let mut context = self.context.clone();
+        match (&mut context, self.embedding) {
+            (Some(context), embedding) => context.embedding = embedding,
+            (None, Some(_)) => bail!("recipe: an embedding needs a context; give its size"),
+            (None, None) => {}
+        }
+        let mut network = self.network;
+        network.context = context.as_ref().map_or(0, ContextMap::outputs);
+        let mut layers = Vec::new();
+        if let Some(whiten) = &self.whiten {
+            layers.push(("whiten".to_owned(), whiten.clone()));
+        }
+        for index in 0..self.layers {
+            let of_layer = self.kind.layer(index, network, self.spline);
+            let named = |(name, layer)| (format!("{index}.{name}"), layer);
+            layers.extend(of_layer.into_iter().map(named));
+        }
+        if self.kind == Kind::Nice {
+            layers.push(("scale".to_owned(), Layer::ElementwiseAffine));
+        }
+        Ok(Architecture {
+            features: self.features,
+            context,
+            layers,
+        })
+    }
+
+    /// The flow with parameters of `params`, for those who keep these themselves.
+    ///
+    /// # Errors
+    /// If a size is too small.
+    pub fn flow(&self, params: &ParamBuilder) -> Result<Flow> {
+        self.architecture()?.flow(params)
+    }
+
+    /// A fresh model; parameters are drawn from `seed`.
+    ///
+    /// # Errors
+    /// As [`flow`](Self::flow).
+    pub fn build(&self, seed: u64, dtype: DType, device: &Device) -> Result<Model> {
+        Model::new(self.architecture()?, seed, dtype, device)
+    }
+}
+
+impl Kind {
+    /// The layers of number `index`, with their names.
+    fn layer(self, index: usize, network: MlpSize, spline: Spline) -> Vec<(&'static str, Layer)> {
+        let coupling = |transform| {
+            let passing = [Passing::FirstHalf, Passing::SecondHalf][index % 2];
+            Layer::Coupling {
+                transform,
+                passing,
+                network,
+            }
+        };
+        let made = |transform| Layer::Autoregressive { transform, network };
+        let spline = TransformKind::Spline(spline);
+        match self {
+            Self::Nice => vec![("coupling", coupling(TransformKind::Additive))],
+            Self::RealNvp => vec![("actnorm", Layer::ActNorm), ("coupling", coupling(AFFINE))],
+            Self::NeuralSpline => {
+                vec![("linear", Layer::LuLinear), ("coupling", coupling(spline))]
+            }
+            Self::AutoregressiveSpline => vec![("order", Layer::Reverse), ("made", made(spline))],
+            Self::MaskedAutoregressive => vec![("order", Layer::Reverse), ("made", made(AFFINE))],
+            Self::InverseAutoregressive => {
+                let of = Box::new(made(AFFINE));
+                vec![("made", Layer::Inverse { of }), ("order", Layer::Reverse)]
+            }
+        }
+    }
 }

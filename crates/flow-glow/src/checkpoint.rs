@@ -6,10 +6,10 @@
 
 use crate::config::GlowConfig;
 use crate::model::Glow;
-use crate::tensor_file::{self, Floats, Piece, one_line};
 use crate::train::{Origin, Progress, ResumeRecord, TrainSettings};
 use crate::{Error, Result, finite};
 use candle_core::{DType, Device, Tensor, Var};
+use flow_core::file::{self, Floats, Piece, one_line};
 use flow_core::params::ParamStore;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -103,7 +103,7 @@ impl Checkpoint {
     /// As [`load`](Self::load).
     pub fn from_bytes(name: &Path, bytes: &[u8], device: &Device) -> Result<Self> {
         let (size, kind) = (bytes.len() as u64, (device, Floats::Finite));
-        let content = tensor_file::read_from(bytes, size, name, kind, parse_own)?;
+        let content = file::read_from(bytes, size, name, kind, parse_own)?;
         Self::of(content, name, device)
     }
 
@@ -184,6 +184,19 @@ impl Checkpoint {
     }
 }
 
+/// The tensors of any safetensors file, by name. Their numbers may be infinite or NaN: see
+/// [`finite::check`].
+///
+/// # Errors
+/// As for a checkpoint: [`Error::Tensors`] if the file violates the format.
+pub fn read_tensors(path: &Path, device: &Device) -> Result<BTreeMap<String, Tensor>> {
+    match file::read(path, device, Floats::Any, |_| Ok(())) {
+        Ok(((), tensors)) => Ok(tensors),
+        Err(file::Error::Unusable { path, reason }) => Err(Error::Tensors { path, reason }),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Prefixes of the tensors of a training state: a part, a slash, the name in the model.
 pub(crate) const WEIGHTS: &str = "weights";
 pub(crate) const AVERAGE: &str = "average";
@@ -211,7 +224,7 @@ pub(crate) fn split_parts(
 
 /// Header and tensors of a checkpoint.
 pub(crate) fn read(path: &Path, device: &Device) -> Result<(Header, BTreeMap<String, Tensor>)> {
-    tensor_file::read(path, device, Floats::Finite, parse_own)
+    Ok(file::read(path, device, Floats::Finite, parse_own)?)
 }
 
 fn parse_own(text: Option<&str>) -> std::result::Result<Header, String> {
@@ -235,13 +248,15 @@ pub(crate) fn write<P: Into<Piece>>(
     let pieces = tensors
         .into_iter()
         .map(|(name, tensor)| (name, tensor.into()));
-    tensor_file::write(path, (KEY, text), pieces.collect())
+    Ok(file::write(path, (KEY, text), pieces.collect())?)
 }
 
-/// The version is read first, because the header of another version may not parse.
+/// Format and version are read first, because a header of another one may not parse.
 fn parse(text: &str) -> std::result::Result<Header, String> {
     #[derive(Deserialize)]
-    struct Version {
+    struct Start {
+        #[serde(default)]
+        format: Option<String>,
         version: u32,
     }
     let broken =
@@ -249,7 +264,10 @@ fn parse(text: &str) -> std::result::Result<Header, String> {
     if text.len() > MAX_HEADER {
         return Err("its header is too long for a checkpoint".to_owned());
     }
-    let Version { version } = serde_json::from_str(text).map_err(broken)?;
+    let Start { format, version } = serde_json::from_str(text).map_err(broken)?;
+    if format.is_some() {
+        return Err("it holds a flow of vectors, not a model of images".to_owned());
+    }
     if version != VERSION {
         return Err(format!(
             "its format is version {version}, and this program reads version {VERSION}"

@@ -1,5 +1,6 @@
 //! Errors, grouped by what the caller can do about them.
 
+use flow_core::file;
 use flow_core::train::Divergence;
 use flow_core::train::Inversion;
 use std::path::PathBuf;
@@ -92,6 +93,24 @@ impl From<candle_core::Error> for Error {
         match error {
             candle_core::Error::WithBacktrace { inner, .. } => Self::from(*inner),
             error => Self::Tensor(error),
+        }
+    }
+}
+
+impl From<file::Error> for Error {
+    fn from(error: file::Error) -> Self {
+        match error {
+            file::Error::Unusable { path, reason } => Self::Checkpoint { path, reason },
+            file::Error::Io {
+                action,
+                path,
+                source,
+            } => Self::Io {
+                action,
+                path,
+                source,
+            },
+            file::Error::Tensor(error) => Self::from(error),
         }
     }
 }

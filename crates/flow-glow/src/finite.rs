@@ -9,15 +9,14 @@ use flow_core::{finite_rows, first_non_finite};
 /// # Errors
 /// [`Error::NonFinite`] with `name` and the first number that is not finite.
 pub fn check(name: &str, tensor: &Tensor) -> Result<()> {
-    let Some((mut place, value)) = first_non_finite(tensor)? else {
-        return Ok(());
-    };
-    let mut index = tensor.dims().to_vec();
-    for dim in index.iter_mut().rev() {
-        (place, *dim) = (place / *dim, place % *dim);
+    match first_non_finite(tensor)? {
+        None => Ok(()),
+        Some((index, value)) => Err(Error::NonFinite {
+            name: name.to_owned(),
+            value,
+            index,
+        }),
     }
-    let name = name.to_owned();
-    Err(Error::NonFinite { name, value, index })
 }
 
 /// Flags of rows: true if all numbers of a row are finite in every one of `tensors`, `[B, …]` each.

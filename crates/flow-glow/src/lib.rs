@@ -40,11 +40,10 @@ mod peer;
 mod prior;
 pub mod quantize;
 mod runs;
-mod tensor_file;
 mod train;
 pub mod verify;
 
-pub use checkpoint::{Checkpoint, Header, TrainingRecord};
+pub use checkpoint::{Checkpoint, Header, TrainingRecord, read_tensors};
 pub use condition::{Column, Condition};
 pub use config::{Coupling, Dequantization, GlowConfig, ImageShape, Preprocessing, ScaleMap};
 pub use conventions::{Conv1x1Form, Conventions, Half, LevelEnd, NetworkInput, Padding, PriorForm};
@@ -55,7 +54,6 @@ pub use network::ConvNetwork;
 pub use part::{Mixing, Part, Place};
 pub use peer::{Fit, Peer, Setting};
 pub use prior::SplitPrior;
-pub use tensor_file::read_tensors;
 pub use train::{
     AllReduce, BatchGradient, Fault, Origin, Progress, Shard, StepReport, TrainSettings, Trainer,
     UnsoundInversion, ranks,

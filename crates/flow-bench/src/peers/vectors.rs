@@ -10,10 +10,8 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use candle_core::{DType, Device, Tensor};
 use flow_core::{
-    Chain, Flow,
-    params::{ParamBuilder, ParamStore},
     recipes::{self, Recipe},
-    train::{self, FitSettings},
+    train::FitSettings,
 };
 
 use crate::tools::{
@@ -35,7 +33,12 @@ const SETS: [(&str, usize); 5] = [
     ("breast_cancer", 10),
 ];
 
-type Make = fn(usize, &Recipe, ParamBuilder) -> flow_core::Result<Flow<Chain>>;
+/// The sizes of all flows, in the script too.
+const LAYERS: usize = 5;
+const WIDTH: usize = 64;
+const BLOCKS: usize = 2;
+
+type Make = fn(usize) -> Recipe;
 
 const FLOWS: [(&str, Make); 3] = [
     ("nsf", recipes::neural_spline_flow),
@@ -64,14 +67,8 @@ pub(super) fn run(python: &Python, steps: usize, seeds: u64) -> Result<()> {
     python.ensure("import sklearn", missing)?;
     let folder = tempfile::tempdir().context("cannot make a folder for the data")?;
     stdout(python.script(SCRIPT).arg("data").arg(folder.path()))?;
-    let Recipe {
-        layers,
-        width,
-        blocks,
-        ..
-    } = Recipe::default();
     println!(
-        "{layers} layers, networks of {blocks} residual blocks of width {width}, batches of {}, \
+        "{LAYERS} layers, networks of {BLOCKS} residual blocks of width {WIDTH}, batches of {}, \
          {steps} steps ({} on breast_cancer), {seeds} seeds; nats, mean over seeds ± standard error\n",
         settings(steps).batch_size,
         steps / 10
@@ -118,17 +115,17 @@ impl Task<'_> {
         let load =
             |part: &str| Tensor::read_npy(self.folder.join(format!("{}.{part}.npy", self.set)));
         let (x, test) = (load("train")?, load("test")?);
-        let params = ParamStore::new(seed);
-        let builder = params.builder(DType::F32, &Device::Cpu);
-        let flow = (self.make)(x.dim(1)?, &Recipe::default(), builder)?;
+        let recipe = (self.make)(x.dim(1)?).layers(LAYERS);
+        let recipe = recipe.width(WIDTH).blocks(BLOCKS);
+        let model = recipe.build(seed, DType::F32, &Device::Cpu)?;
         let settings = FitSettings {
             seed,
             ..settings(self.steps)
         };
         let start = Instant::now();
-        train::fit(&flow, &params, &x, &settings, |_| ControlFlow::Continue(()))?;
+        model.fit(&x, &settings, |_| ControlFlow::Continue(()))?;
         let seconds = start.elapsed().as_secs_f64();
-        let log_prob = flow.log_prob(&test)?.to_dtype(DType::F64)?.to_vec1()?;
+        let log_prob = model.log_prob(&test)?.to_dtype(DType::F64)?.to_vec1()?;
         Ok(Outcome { seconds, log_prob })
     }
 

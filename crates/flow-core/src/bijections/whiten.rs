@@ -90,6 +90,17 @@ impl Whiten {
             log_std.to_dtype(x.dtype())?,
         ))
     }
+
+    /// Mean and ln std of each number, in the order of a sample's numbers.
+    ///
+    /// # Errors
+    /// If they cannot be copied from the device.
+    pub fn statistics(&self) -> Result<[Vec<f64>; 2]> {
+        Ok([
+            crate::transfer::numbers(&self.mean)?,
+            crate::transfer::numbers(&self.log_std)?,
+        ])
+    }
 }
 
 impl Bijection for Whiten {

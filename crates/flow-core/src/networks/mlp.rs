@@ -20,6 +20,11 @@ use candle_core::{Tensor, bail};
 
 /// The sizes of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(deny_unknown_fields)
+)]
 pub struct MlpSize {
     /// Numbers in every hidden layer.
     pub width: usize,

@@ -1,17 +1,17 @@
 //! Flows as distributions, and fitting them.
 
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{DType, Device, Tensor};
 use flow_core::distribution::{
     DiagonalGaussian, Distribution, GaussianMixture, StandardNormal, Uniform,
 };
-use flow_core::params::{ParamBuilder, ParamStore};
+use flow_core::params::ParamStore;
 use flow_core::recipes::{self, Recipe};
 use flow_core::train::{
     Epoch, FitSettings, LossGradient, Memory, MemoryStore, Optimization, Schedule, Steps, fit,
     mean_loss,
 };
 use flow_core::{
-    ActNorm, Bijection, Chain, ElementwiseAffine, Flow, Whiten, check, constant_columns, random,
+    ActNorm, Bijection, ElementwiseAffine, Flow, Whiten, check, constant_columns, random,
 };
 use std::ops::ControlFlow;
 
@@ -47,16 +47,12 @@ fn small(max_steps: usize) -> FitSettings {
     }
 }
 
-fn spline_flow(context: usize) -> (Flow<Chain>, ParamStore) {
+fn spline_flow(context: usize) -> (Flow, ParamStore) {
     let params = ParamStore::new(1);
-    let recipe = Recipe {
-        layers: 3,
-        width: 32,
-        blocks: 1,
-        context,
-        ..Recipe::default()
-    };
-    let flow = recipes::neural_spline_flow(2, &recipe, params.builder(DType::F32, &Device::Cpu));
+    let recipe = recipes::neural_spline_flow(2).layers(3).width(32).blocks(1);
+    let flow = recipe
+        .context(context)
+        .flow(&params.builder(DType::F32, &Device::Cpu));
     (flow.unwrap(), params)
 }
 
@@ -389,7 +385,7 @@ fn the_scale_of_an_initialisation_has_a_bound() {
 /// one that stores activations, and with the same average loss.
 #[test]
 fn a_fit_by_inversion_takes_the_same_steps() {
-    type Make = fn(usize, &Recipe, ParamBuilder) -> Result<Flow<Chain>>;
+    type Make = fn(usize) -> Recipe;
     let makes: [(&str, Make); 3] = [
         ("realnvp", recipes::realnvp),
         ("nsf", recipes::neural_spline_flow),
@@ -400,14 +396,9 @@ fn a_fit_by_inversion_takes_the_same_steps() {
     for (name, make) in makes {
         let fitted = |memory| {
             let params = ParamStore::new(3);
-            let recipe = Recipe {
-                layers: 3,
-                width: 12,
-                context: 2,
-                ..Recipe::default()
-            };
             let builder = params.builder(DType::F64, &Device::Cpu);
-            let chain = make(3, &recipe, builder.pp("flow")).unwrap();
+            let recipe = make(3).layers(3).width(12).context(2);
+            let chain = recipe.flow(&builder.pp("flow")).unwrap();
             let base = DiagonalGaussian::new(3, builder.pp("base")).unwrap();
             let flow = Flow::new(chain.bijection(), base);
             let settings = FitSettings {

@@ -5,12 +5,12 @@ use candle_core::{DType, Device, Result, Tensor};
 use flow_core::distribution::{
     DiagonalGaussian, Distribution, GaussianMixture, StandardNormal, Uniform,
 };
-use flow_core::params::{ParamBuilder, ParamStore};
+use flow_core::params::ParamStore;
 use flow_core::recipes::{self, Recipe};
 use flow_core::train::mean_loss;
-use flow_core::{Chain, Flow, Gradients, check, random};
+use flow_core::{Flow, Gradients, check, random};
 
-type Make = fn(usize, &Recipe, ParamBuilder) -> Result<Flow<Chain>>;
+type Make = fn(usize) -> Recipe;
 
 const RECIPES: [(&str, Make); 3] = [
     ("realnvp", recipes::realnvp),
@@ -21,16 +21,10 @@ const RECIPES: [(&str, Make); 3] = [
 const DTYPES: [DType; 2] = [DType::F32, DType::F64];
 
 /// A small flow of vectors of 3 numbers, away from its initial state.
-fn flow(make: Make, context: usize, dtype: DType) -> (Flow<Chain>, ParamStore) {
+fn flow(make: Make, context: usize, dtype: DType) -> (Flow, ParamStore) {
     let params = ParamStore::new(1);
-    let recipe = Recipe {
-        layers: 2,
-        width: 8,
-        blocks: 1,
-        context,
-        ..Recipe::default()
-    };
-    let flow = make(3, &recipe, params.builder(dtype, &Device::Cpu)).unwrap();
+    let recipe = make(3).layers(2).width(8).blocks(1).context(context);
+    let flow = recipe.flow(&params.builder(dtype, &Device::Cpu)).unwrap();
     check::randomize(&params, 2, 0.1).unwrap();
     (flow, params)
 }
@@ -116,13 +110,8 @@ fn results_do_not_depend_on_where_a_batch_is_cut() {
 #[test]
 fn scoring_and_sampling_take_little_memory() {
     const ROWS: usize = 20_000;
-    let params = ParamStore::new(0);
-    let recipe = Recipe {
-        context: 4,
-        ..Recipe::default()
-    };
-    let builder = params.builder(DType::F32, &Device::Cpu);
-    let flow = recipes::neural_spline_flow(2, &recipe, builder).unwrap();
+    let recipe = recipes::neural_spline_flow(2).context(4);
+    let flow = recipe.build(0, DType::F32, &Device::Cpu).unwrap();
     let context = normal(1, &[ROWS, 4], DType::F32);
     let x = normal(0, &[ROWS, 2], DType::F32);
     let one = rayon::ThreadPoolBuilder::new().num_threads(1).build();

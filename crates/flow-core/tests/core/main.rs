@@ -8,6 +8,7 @@ mod bijections;
 mod doors;
 mod fitting;
 mod flows;
+mod models;
 mod multi_scale;
 mod ops;
 mod precision;

@@ -6,16 +6,51 @@ use flow_core::params::{ParamBuilder, ParamStore};
 use flow_core::recipes::{self, Recipe};
 use flow_core::{
     Additive, Affine, Autoregressive, Bijection, Chain, Coupling, Flow, Inverse, Mlp, MlpSize,
-    Order, Passing, Permutation, ScaleMap, Transform, random,
+    Order, Passing, Permutation, ScaleMap, Spline, Transform, random,
 };
 
-type Make = fn(usize, &Recipe, ParamBuilder) -> Result<Flow<Chain>>;
+/// Sizes of a flow.
+#[derive(Clone, Copy)]
+struct Sizes {
+    features: usize,
+    layers: usize,
+    network: MlpSize,
+}
 
-/// Recipes, each with a bound on the log-determinant of its fresh flows, per number.
-const RECIPES: [(&str, Make, f64); 5] = [
-    ("realnvp", recipes::realnvp, 0.05),
-    ("nsf", recipes::neural_spline_flow, 0.05),
-    ("maf", recipes::masked_autoregressive_flow, 0.05),
+type Make = fn(Sizes, &ParamBuilder) -> Result<Flow>;
+
+/// Flows, each with a bound on the log-determinant of its fresh ones, per number.
+const FLOWS: [(&str, Make, f64); 8] = [
+    (
+        "nice",
+        |sizes, params| sizes.flow(recipes::nice, params),
+        0.05,
+    ),
+    (
+        "realnvp",
+        |sizes, params| sizes.flow(recipes::realnvp, params),
+        0.05,
+    ),
+    (
+        "nsf",
+        |sizes, params| sizes.flow(recipes::neural_spline_flow, params),
+        0.05,
+    ),
+    (
+        "nsf-ar",
+        |sizes, params| sizes.flow(recipes::autoregressive_spline_flow, params),
+        0.05,
+    ),
+    (
+        "maf",
+        |sizes, params| sizes.flow(recipes::masked_autoregressive_flow, params),
+        0.05,
+    ),
+    (
+        "iaf",
+        |sizes, params| sizes.flow(recipes::inverse_autoregressive_flow, params),
+        0.05,
+    ),
     ("iaf of exponentials", inverse_autoregressive, 0.05),
     // Its network leaves the derivatives of splines at ln 2.
     (
@@ -25,51 +60,48 @@ const RECIPES: [(&str, Make, f64); 5] = [
     ),
 ];
 
-/// A chain of layers outside the recipes.
-fn chain(
-    features: usize,
-    recipe: &Recipe,
-    params: &ParamBuilder,
-    layer: impl Fn(usize, MlpSize, ParamBuilder) -> Result<Box<dyn Bijection>>,
-) -> Result<Flow<Chain>> {
-    let Recipe {
-        width,
-        blocks,
-        context,
-        ..
-    } = *recipe;
-    let size = MlpSize {
-        width,
-        blocks,
-        context,
-    };
-    let mut parts = Vec::<Box<dyn Bijection>>::new();
-    for index in 0..recipe.layers {
-        parts.push(layer(index, size, params.pp(index))?);
-        parts.push(Box::new(Permutation::reverse(features)));
+impl Sizes {
+    fn flow(self, recipe: fn(usize) -> Recipe, params: &ParamBuilder) -> Result<Flow> {
+        let MlpSize { width, context, .. } = self.network;
+        let recipe = recipe(self.features).layers(self.layers);
+        recipe.width(width).context(context).flow(params)
     }
-    let base = StandardNormal::new(features, params.dtype(), params.device());
-    Ok(Flow::new(Chain::new(parts)?, base))
+
+    /// A chain of layers outside the recipes.
+    fn chain(
+        self,
+        params: &ParamBuilder,
+        layer: impl Fn(usize, ParamBuilder) -> Result<Box<dyn Bijection>>,
+    ) -> Result<Flow> {
+        let mut parts = Vec::<Box<dyn Bijection>>::new();
+        for index in 0..self.layers {
+            parts.push(layer(index, params.pp(index))?);
+            parts.push(Box::new(Permutation::reverse(self.features)));
+        }
+        let base = StandardNormal::new(self.features, params.dtype(), params.device());
+        Ok(Flow::new(Box::new(Chain::new(parts)?), base))
+    }
 }
 
-fn inverse_autoregressive(
-    features: usize,
-    recipe: &Recipe,
-    params: ParamBuilder,
-) -> Result<Flow<Chain>> {
+fn inverse_autoregressive(sizes: Sizes, params: &ParamBuilder) -> Result<Flow> {
     let transform = Affine(ScaleMap::Exp, Order::ShiftFirst);
-    chain(features, recipe, &params, |_, size, params| {
-        let made = Autoregressive::new(features, transform, size, params)?;
+    sizes.chain(params, |_, params| {
+        let made = Autoregressive::new(sizes.features, transform, sizes.network, params)?;
         Ok(Box::new(Inverse(made)))
     })
 }
 
-fn plain_couplings(features: usize, recipe: &Recipe, params: ParamBuilder) -> Result<Flow<Chain>> {
-    chain(features, recipe, &params, |index, size, params| {
+fn plain_couplings(sizes: Sizes, params: &ParamBuilder) -> Result<Flow> {
+    let Sizes {
+        features,
+        network: size,
+        ..
+    } = sizes;
+    sizes.chain(params, |index, params| {
         let transform: Box<dyn Transform> = match index % 3 {
             0 => Box::new(Affine(ScaleMap::Exp, Order::ScaleFirst)),
             1 => Box::new(Additive),
-            _ => Box::new(recipe.spline),
+            _ => Box::new(Spline::default()),
         };
         let count = Passing::FirstHalf.count(features);
         let outputs = transform.parameters() * (features - count);
@@ -103,20 +135,23 @@ fn of<B: Bijection>(flow: &Flow<B>, x: &Tensor, seed: u64) -> (Tensor, Tensor) {
 }
 
 /// Rms of samples, and of the log-determinant of N(0, 1) per number.
-fn at_birth(make: Make, features: usize, recipe: &Recipe, seed: u64) -> [f64; 2] {
+fn at_birth(make: Make, sizes: Sizes, seed: u64) -> [f64; 2] {
     let params = ParamStore::new(seed);
     let build = |params: &ParamStore| {
         let builder = params.builder(DType::F32, &Device::Cpu);
-        make(features, recipe, builder).unwrap()
+        make(sizes, &builder).unwrap()
     };
+    let Sizes {
+        features, network, ..
+    } = sizes;
     build(&params);
     let flow = build(&params.frozen());
     let count = 512;
     let x = normal(seed, count, features);
-    let (log_det, samples) = if recipe.context == 0 {
+    let (log_det, samples) = if network.context == 0 {
         of(&flow, &x, seed)
     } else {
-        let context = normal(!seed, count, recipe.context);
+        let context = normal(!seed, count, network.context);
         of(&flow.given(&context).unwrap(), &x, seed)
     };
     [
@@ -128,17 +163,22 @@ fn at_birth(make: Make, features: usize, recipe: &Recipe, seed: u64) -> [f64; 2]
 #[test]
 fn fresh_flows_are_near_the_identity() {
     let sizes = [(2, 1), (2, 20), (3, 20), (10, 6), (100, 20)];
-    for (name, make, bound) in RECIPES {
+    for (name, make, bound) in FLOWS {
         for (features, layers) in sizes {
             for (seed, context) in [(0, 0), (1, 3)] {
-                let recipe = Recipe {
-                    layers,
-                    context,
+                let default = MlpSize::default();
+                let network = MlpSize {
                     // A masked network needs a hidden unit for every dependency.
-                    width: features.max(Recipe::default().width),
-                    ..Recipe::default()
+                    width: features.max(default.width),
+                    context,
+                    ..default
                 };
-                let [samples, log_det] = at_birth(make, features, &recipe, seed);
+                let sizes = Sizes {
+                    features,
+                    layers,
+                    network,
+                };
+                let [samples, log_det] = at_birth(make, sizes, seed);
                 let case =
                     format!("{name}, {features} features, {layers} layers, context {context}");
                 assert!((samples - 1.0).abs() < 0.1, "{case}: rms {samples}");

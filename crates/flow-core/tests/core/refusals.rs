@@ -9,23 +9,13 @@ use flow_core::train::{
 use flow_core::{Bijection, Chain, Flow, Gradients, Inverse, Pointwise, random};
 use std::ops::ControlFlow;
 
-const RECIPE: Recipe = Recipe {
-    layers: 2,
-    width: 8,
-    blocks: 1,
-    context: 0,
-    spline: flow_core::Spline {
-        bins: 4,
-        bound: 3.0,
-        min_width: 1e-3,
-        min_height: 1e-3,
-        min_derivative: 1e-3,
-    },
-};
+fn recipe(columns: usize) -> Recipe {
+    recipes::realnvp(columns).layers(2).width(8).blocks(1)
+}
 
-fn realnvp(columns: usize) -> (Flow<Chain>, ParamStore) {
+fn realnvp(columns: usize) -> (Flow, ParamStore) {
     let params = ParamStore::new(1);
-    let flow = recipes::realnvp(columns, &RECIPE, params.builder(DType::F32, &Device::Cpu));
+    let flow = recipe(columns).flow(&params.builder(DType::F32, &Device::Cpu));
     (flow.unwrap(), params)
 }
 
@@ -276,11 +266,7 @@ fn parameters_of_another_flow_are_refused() {
     let error = Gradients::of(&loss, &other).err().unwrap();
     assert!(error.to_string().contains(unrelated), "{error}");
 
-    let frozen = recipes::realnvp(
-        3,
-        &RECIPE,
-        params.frozen().builder(DType::F32, &Device::Cpu),
-    );
+    let frozen = recipe(3).flow(&params.frozen().builder(DType::F32, &Device::Cpu));
     let message = refusal(&frozen.unwrap(), &params, &x, &short());
     assert!(message.contains(unrelated), "{message}");
     let message = refusal(&flow, &ParamStore::new(0), &x, &short());
@@ -308,8 +294,8 @@ fn a_store_may_hold_more_than_the_flow_trains() {
     let x = points(200, (0, 0), 0.0);
     let params = ParamStore::new(1);
     let builder = params.builder(DType::F32, &Device::Cpu);
-    let flow = recipes::realnvp(3, &RECIPE, builder.pp("flow")).unwrap();
-    recipes::realnvp(3, &RECIPE, builder.pp("other")).unwrap();
+    let flow = recipe(3).flow(&builder.pp("flow")).unwrap();
+    recipe(3).flow(&builder.pp("other")).unwrap();
     fit(&flow, &params, &x, &short(), |_| ControlFlow::Continue(())).unwrap();
 }
 
@@ -322,7 +308,8 @@ fn names_used_by_any_view_count_as_used() {
     let store = ParamStore::from_tensors(tensors.chain([("extra".into(), extra)])).unwrap();
     assert_eq!(store.unused().len(), 21);
     let view = store.frozen();
-    recipes::realnvp(3, &RECIPE, view.builder(DType::F32, &Device::Cpu)).unwrap();
+    let frozen = view.builder(DType::F32, &Device::Cpu);
+    recipe(3).flow(&frozen).unwrap();
     assert_eq!(store.unused(), ["extra"]);
     assert_eq!(view.unused(), ["extra"]);
     assert_eq!(store.frozen().unused(), ["extra"]);

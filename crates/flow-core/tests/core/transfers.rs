@@ -1,9 +1,8 @@
 //! Number of copies between host and device in fits of a flow of vectors, rehearsed on the CPU.
 
 use candle_core::{DType, Device};
-use flow_core::params::ParamStore;
-use flow_core::recipes::{self, Recipe};
-use flow_core::train::{FitSettings, fit};
+use flow_core::recipes;
+use flow_core::train::FitSettings;
 use flow_core::transfer;
 use flow_core::{device, random};
 
@@ -11,15 +10,8 @@ use flow_core::{device, random};
 fn copies(epochs: usize) -> [u64; 2] {
     device::rehearse(|| {
         let points = random::normal(0, (128, 3), DType::F32, &Device::Cpu).unwrap();
-        let params = ParamStore::new(1);
-        let recipe = Recipe {
-            layers: 3,
-            width: 8,
-            blocks: 1,
-            ..Recipe::default()
-        };
-        let builder = params.builder(DType::F32, &Device::Cpu);
-        let flow = recipes::neural_spline_flow(3, &recipe, builder).unwrap();
+        let recipe = recipes::neural_spline_flow(3).layers(3).width(8).blocks(1);
+        let model = recipe.build(1, DType::F32, &Device::Cpu).unwrap();
         let settings = FitSettings {
             epochs,
             batch_size: 32,
@@ -27,10 +19,9 @@ fn copies(epochs: usize) -> [u64; 2] {
             ..FitSettings::default()
         };
         let before = transfer::copies();
-        fit(&flow, &params, &points, &settings, |_| {
-            std::ops::ControlFlow::Continue(())
-        })
-        .unwrap();
+        model
+            .fit(&points, &settings, |_| std::ops::ControlFlow::Continue(()))
+            .unwrap();
         let after = transfer::copies();
         [
             after.to_device - before.to_device,

@@ -8,7 +8,7 @@ use flow_core::params::{ParamBuilder, ParamStore};
 use flow_core::recipes::{self, Recipe};
 use flow_core::runs::Rows;
 use flow_core::{
-    ActNorm, Additive, Affine, Autoregressive, Bijection, Chain, Coupling, ElementwiseAffine, Flow,
+    ActNorm, Additive, Affine, Autoregressive, Bijection, Chain, Coupling, ElementwiseAffine,
     Householder, Inverse, LuLinear, Mlp, MlpSize, Order, Passing, Permutation, Pointwise, Reshape,
     ScaleMap, Spline, Transform, check, device, random,
 };
@@ -383,17 +383,20 @@ proptest! {
 
     #[test]
     fn recipes_are_flows(d in 2_usize..=5, seed: u64) {
-        type Make = fn(usize, &Recipe, ParamBuilder) -> Result<Flow<Chain>>;
-        let recipes: [(&str, Make); 3] = [
+        type Make = fn(usize) -> Recipe;
+        let recipes: [(&str, Make); 6] = [
+            ("nice", recipes::nice),
             ("realnvp", recipes::realnvp),
             ("nsf", recipes::neural_spline_flow),
+            ("nsf-ar", recipes::autoregressive_spline_flow),
             ("maf", recipes::masked_autoregressive_flow),
+            ("iaf", recipes::inverse_autoregressive_flow),
         ];
         on_one_thread(|| {
             for (name, make) in recipes {
                 let params = ParamStore::new(seed);
-                let recipe = Recipe { layers: 2, width: 8, blocks: 1, ..Recipe::default() };
-                let flow = make(d, &recipe, params.builder(DType::F64, &Device::Cpu)).unwrap();
+                let recipe = make(d).layers(2).width(8).blocks(1);
+                let flow = recipe.flow(&params.builder(DType::F64, &Device::Cpu)).unwrap();
                 check::randomize(&params, seed, 0.1).unwrap();
                 let (x, log_prob) = flow.sample_with_log_prob(5, seed).unwrap();
                 named(name, check::close(&flow.log_prob(&x).unwrap(), &log_prob, 1e-8))?;
@@ -599,7 +602,7 @@ fn what_does_not_fit_is_named() {
             .to_string()
             .contains("got a tensor of shape [2, 7], needed [B, 3]")
     );
-    assert!(recipes::realnvp(1, &Recipe::default(), builder("nvp")).is_err());
+    assert!(recipes::realnvp(1).flow(&builder("nvp")).is_err());
 }
 
 type Function<'a> = &'a dyn Fn(&Tensor) -> Result<Vec<Tensor>>;

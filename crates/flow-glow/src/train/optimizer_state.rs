@@ -2,9 +2,9 @@
 //! needs them once, parameter by parameter, so they can live in a file.
 
 use crate::checkpoint::{AVERAGE, FIRST_MOMENT, SECOND_MOMENT};
-use crate::tensor_file::{Piece, Scratch};
 use crate::{Error, Result};
 use candle_core::{Tensor, Var};
+use flow_core::file::{Piece, Scratch};
 use flow_core::train::{ParameterState, StateStore};
 use std::collections::BTreeMap;
 
@@ -83,14 +83,14 @@ impl OptimizerState {
 
     /// Sets the average of the parameter `name`.
     pub(super) fn set_average(&self, name: &str, average: &Tensor) -> Result<()> {
-        self.named[name].average.set(average)
+        Ok(self.named[name].average.set(average)?)
     }
 
     /// Sets the moments of the parameter `name`.
     pub(super) fn set_moments(&mut self, name: &str, moments: [&Tensor; 2]) -> Result<()> {
         if let Some(pieces) = &self.named[name].moments {
             let mut pairs = pieces.iter().zip(moments);
-            return pairs.try_for_each(|(piece, moment)| piece.set(moment));
+            return Ok(pairs.try_for_each(|(piece, moment)| piece.set(moment))?);
         }
         let [first, second] = moments.map(|moment| self.keep(moment));
         let moments = Some([first?, second?]);

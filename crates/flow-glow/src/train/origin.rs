@@ -3,8 +3,8 @@
 use super::trainer::Trainer;
 use crate::checkpoint::Checkpoint;
 use crate::config::{Dequantization, GlowConfig};
-use crate::tensor_file::one_line;
 use crate::{Error, Result};
+use flow_core::file::one_line;
 use flow_core::transfer;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -4,9 +4,9 @@ use super::optimizer_state::OptimizerState;
 use crate::checkpoint::{AVERAGE, FIRST_MOMENT, GOOD, SECOND_MOMENT, WEIGHTS};
 use crate::config::GlowConfig;
 use crate::model::Glow;
-use crate::tensor_file::{Piece, Scratch};
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
+use flow_core::file::{Piece, Scratch};
 use flow_core::ops::Precision;
 use flow_core::params::ParamStore;
 use flow_core::train::Steps;
@@ -125,7 +125,7 @@ impl State {
         // Tensors are loaded one at a time, as each is copied.
         let average = ParamStore::from_tensors(self.optimizer.averages().map_while(load))?;
         if let Some(error) = failed {
-            return Err(error);
+            return Err(error.into());
         }
         let params = average.frozen().builder(DType::F32, device);
         Ok(Arc::new(Glow::new(self.trainable.config(), params)?))

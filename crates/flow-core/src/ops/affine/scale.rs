@@ -6,6 +6,11 @@ use candle_core::{Result, Tensor};
 
 /// Map from a network's raw output to the positive scale s.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "kebab-case")
+)]
 pub enum ScaleMap {
     /// s = σ(raw + 2), in (0, 1): Glow's published code.
     Sigmoid,

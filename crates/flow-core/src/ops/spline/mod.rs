@@ -26,6 +26,11 @@ use candle_core::{Result, Shape, Tensor, bail};
 
 /// The settings of a spline.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(deny_unknown_fields)
+)]
 pub struct Spline {
     /// K, the number of bins of the interval; at least 2.
     pub bins: usize,

@@ -1,6 +1,6 @@
 //! A file for tensors that are seldom needed, which keeps them out of memory.
 
-use crate::{Error, Result};
+use super::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 use safetensors::{Dtype, View};
 use std::fs::File;
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 /// A file without a name, deleted when its last handle closes, however the process ends.
 #[derive(Clone)]
-pub(crate) struct Scratch(Arc<Place>);
+pub struct Scratch(Arc<Place>);
 
 struct Place {
     file: Mutex<File>,
@@ -20,7 +20,7 @@ struct Place {
 
 /// A tensor in a scratch file, valid until its place is overwritten.
 #[derive(Clone)]
-pub(crate) struct Stored {
+pub struct Stored {
     scratch: Scratch,
     start: u64,
     dtype: DType,
@@ -29,7 +29,10 @@ pub(crate) struct Stored {
 
 impl Scratch {
     /// An empty file on the disk of `folder`. Errors name it as the file `name` there.
-    pub(crate) fn create(folder: &Path, name: &str) -> Result<Self> {
+    ///
+    /// # Errors
+    /// If the folder is not writable.
+    pub fn create(folder: &Path, name: &str) -> Result<Self> {
         let path = folder.join(name);
         match tempfile::tempfile_in(folder) {
             Ok(file) => Ok(Self(Arc::new(Place {
@@ -45,7 +48,10 @@ impl Scratch {
     }
 
     /// Writes `tensor` from byte `end` on, over existing content, and moves `end` behind it.
-    pub(crate) fn put(&self, end: &mut u64, tensor: &Tensor) -> Result<Stored> {
+    ///
+    /// # Errors
+    /// If the disk is full.
+    pub fn put(&self, end: &mut u64, tensor: &Tensor) -> Result<Stored> {
         let (start, bytes) = (*end, tensor.data());
         self.at(start, "write", |file| file.write_all(&bytes))?;
         *end += bytes.len() as u64;

@@ -1,19 +1,21 @@
-//! Reader for untrusted safetensors files, and the writer.
+//! Safetensors files with a text under the metadata key `flow`: a reader for untrusted ones, and a
+//! writer that never leaves half a file.
 //!
 //! The crate safetensors needs the whole file in memory and allocates whatever a header announces.
-//! Here the [`header`] is checked against the file's size first, and tensors are read one by one.
+//! Here the header is checked against the file's size first, and tensors are read one by one.
 
+mod error;
 mod foreign;
 mod header;
 mod scratch;
 mod write;
 
-pub(crate) use scratch::Scratch;
-pub(crate) use write::{Piece, write};
+pub use error::Error;
+pub use scratch::{Scratch, Stored};
+pub use write::{Piece, write};
 
-use crate::{Error, Result, finite};
+use crate::{first_non_finite, transfer};
 use candle_core::{DType, Device, Tensor};
-use flow_core::transfer;
 use header::{Entry, Header};
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -21,9 +23,12 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+/// `Result` with this module's [`Error`].
+type Result<T> = std::result::Result<T, Error>;
+
 /// Floats that a file may hold.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Floats {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Floats {
     /// All floats, infinity and NaN too.
     Any,
     /// Finite floats.
@@ -41,7 +46,7 @@ const PREFIX: u64 = 8;
 /// # Errors
 /// If the file cannot be read or violates the format; if it holds other numbers than `floats`; or
 /// with the reason that `parse` gives.
-pub(crate) fn read<T>(
+pub fn read<T>(
     path: &Path,
     device: &Device,
     floats: Floats,
@@ -52,7 +57,10 @@ pub(crate) fn read<T>(
 }
 
 /// As [`read`], from a source of `size` bytes that errors call `name`.
-pub(crate) fn read_from<T>(
+///
+/// # Errors
+/// As [`read`].
+pub fn read_from<T>(
     mut source: impl Read,
     size: u64,
     name: &Path,
@@ -74,21 +82,8 @@ pub(crate) fn read_from<T>(
     load().map_err(|fault: Fault| fault.of(name))
 }
 
-/// The tensors of any safetensors file, by name. Their numbers may be infinite or NaN: see
-/// [`finite::check`].
-///
-/// # Errors
-/// As for a checkpoint: [`Error::Tensors`] if the file violates the format.
-pub fn read_tensors(path: &Path, device: &Device) -> Result<BTreeMap<String, Tensor>> {
-    match read(path, device, Floats::Any, |_| Ok(())) {
-        Ok(((), tensors)) => Ok(tensors),
-        Err(Error::Checkpoint { path, reason }) => Err(Error::Tensors { path, reason }),
-        Err(error) => Err(error),
-    }
-}
-
 /// `text` as part of a message of one line: a file may hold any text of any length.
-pub(crate) fn one_line(text: impl Display) -> String {
+pub fn one_line(text: impl Display) -> String {
     const MOST: usize = 300;
     let text = text.to_string();
     let mut line: String = text
@@ -132,9 +127,9 @@ impl Fault {
                     source,
                 };
             }
-            Self::Tensor(error) => return Error::from(error),
+            Self::Tensor(error) => return Error::Tensor(error),
         };
-        Error::Checkpoint { path, reason }
+        Error::Unusable { path, reason }
     }
 }
 
@@ -201,8 +196,12 @@ fn tensor(
     let dtype = DType::try_from(entry.dtype).map_err(Fault::Tensor)?;
     let tensor = Tensor::from_raw_buffer(&bytes, dtype, entry.shape.as_slice(), &Device::Cpu);
     let tensor = tensor.map_err(Fault::Tensor)?;
-    if floats == Floats::Finite {
-        finite::check(entry.name, &tensor).map_err(|error| Fault::Refused(error.to_string()))?;
+    if floats == Floats::Finite
+        && let Some((index, value)) = first_non_finite(&tensor).map_err(Fault::Tensor)?
+    {
+        let name = entry.name;
+        let reason = format!("tensor `{name}` holds {value} at {index:?}");
+        return Err(Fault::Refused(reason));
     }
     let tensor = transfer::from_host(&tensor, device).map_err(Fault::Tensor)?;
     Ok((entry.name.to_owned(), tensor))

@@ -1,10 +1,10 @@
 //! Writer of safetensors files, tensor by tensor: at most one is copied at a time.
 
 use super::scratch::Stored;
-use crate::{Error, Result};
+use super::{Error, Result};
+use crate::{params, transfer};
 use atomic_write_file::AtomicWriteFile;
 use candle_core::{Device, Tensor};
-use flow_core::{params, transfer};
 use safetensors::tensor::{Metadata, TensorInfo};
 use safetensors::{Dtype, View};
 use std::borrow::Cow;
@@ -15,8 +15,10 @@ use std::path::Path;
 
 /// A tensor in memory, or in a file from which it is read on demand.
 #[derive(Clone)]
-pub(crate) enum Piece {
+pub enum Piece {
+    /// A tensor in memory.
     Held(Tensor),
+    /// A tensor in a file.
     Stored(Stored),
 }
 
@@ -28,7 +30,10 @@ impl From<Tensor> for Piece {
 
 impl Piece {
     /// The tensor, on `device`.
-    pub(crate) fn load(&self, device: &Device) -> Result<Tensor> {
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn load(&self, device: &Device) -> Result<Tensor> {
         match self {
             Self::Held(tensor) => Ok(transfer::to_device(tensor, device)?),
             Self::Stored(stored) => stored.load(device),
@@ -36,7 +41,10 @@ impl Piece {
     }
 
     /// The tensor on its device; on the CPU if it is stored.
-    pub(crate) fn get(&self) -> Result<Tensor> {
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn get(&self) -> Result<Tensor> {
         match self {
             Self::Held(tensor) => Ok(tensor.clone()),
             Self::Stored(stored) => stored.load(&Device::Cpu),
@@ -47,7 +55,7 @@ impl Piece {
     ///
     /// # Errors
     /// If the held tensor is not a variable, or the file cannot be written.
-    pub(crate) fn set(&self, tensor: &Tensor) -> Result<()> {
+    pub fn set(&self, tensor: &Tensor) -> Result<()> {
         match self {
             Self::Held(own) => Ok(params::assign(own, tensor)?),
             Self::Stored(stored) => stored.set(tensor),
@@ -81,7 +89,7 @@ impl Piece {
 ///
 /// # Errors
 /// If a file cannot be written or read.
-pub(crate) fn write(
+pub fn write(
     path: &Path,
     (key, text): (&str, String),
     mut pieces: Vec<(String, Piece)>,
@@ -128,9 +136,9 @@ pub(crate) fn write(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tensor_file::Scratch;
+    use crate::file::Scratch;
+    use crate::random;
     use candle_core::DType;
-    use flow_core::random;
 
     #[test]
     fn files_are_those_of_the_crate_safetensors() {

@@ -1,0 +1,166 @@
+//! Layers of an architecture.
+
+use crate::params::ParamBuilder;
+use crate::{
+    ActNorm, Additive, Affine, Autoregressive, Bijection, Coupling, ElementwiseAffine, Inverse,
+    LuLinear, Mlp, MlpSize, Order, Passing, Permutation, Result, ScaleMap, Spline, Transform,
+    Whiten,
+};
+use candle_core::{Tensor, bail};
+
+/// A bijection of vectors without its parameters.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)
+)]
+pub enum Layer {
+    /// [`ActNorm`].
+    ActNorm,
+    /// [`ElementwiseAffine`].
+    ElementwiseAffine,
+    /// [`LuLinear`].
+    LuLinear,
+    /// [`Permutation::reverse`].
+    Reverse,
+    /// [`Permutation::new`].
+    Permutation {
+        /// The number of the input that each number of the output is.
+        order: Vec<u32>,
+    },
+    /// [`Whiten`] by fixed numbers, such as those of [`Whiten::fit`].
+    Whiten {
+        /// The mean of each number.
+        mean: Vec<f64>,
+        /// ln of the standard deviation of each number.
+        log_std: Vec<f64>,
+    },
+    /// [`Coupling`] by an [`Mlp`].
+    Coupling {
+        /// The transform of the numbers that do not pass.
+        transform: TransformKind,
+        /// The numbers that pass.
+        passing: Passing,
+        /// Sizes of the network.
+        network: MlpSize,
+    },
+    /// [`Autoregressive`].
+    Autoregressive {
+        /// The transform of every number.
+        transform: TransformKind,
+        /// Sizes of the network.
+        network: MlpSize,
+    },
+    /// The [`Inverse`] of a layer: an autoregressive one draws samples in one pass.
+    Inverse {
+        /// The layer.
+        of: Box<Layer>,
+    },
+}
+
+/// A [`Transform`] that architectures know.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)
+)]
+pub enum TransformKind {
+    /// [`Additive`].
+    Additive,
+    /// [`Affine`].
+    Affine {
+        /// Map from the network's output to the scale.
+        scale: ScaleMap,
+        /// Order of shift and scale.
+        order: Order,
+    },
+    /// [`Spline`].
+    Spline(Spline),
+}
+
+impl TransformKind {
+    fn transform(self) -> Box<dyn Transform> {
+        match self {
+            Self::Additive => Box::new(Additive),
+            Self::Affine { scale, order } => Box::new(Affine(scale, order)),
+            Self::Spline(spline) => Box::new(spline),
+        }
+    }
+}
+
+impl Layer {
+    /// The bijection of `features` numbers, with parameters of `params`.
+    pub(super) fn build(
+        &self,
+        features: usize,
+        params: ParamBuilder,
+    ) -> Result<Box<dyn Bijection>> {
+        Ok(match self {
+            Self::ActNorm => Box::new(ActNorm::new(features, params)?),
+            Self::ElementwiseAffine => Box::new(ElementwiseAffine::new(features, params)?),
+            Self::LuLinear => Box::new(LuLinear::new(features, params)?),
+            Self::Reverse => Box::new(Permutation::reverse(features)),
+            Self::Permutation { order } => {
+                check("permutation", order, features)?;
+                Box::new(Permutation::new(order.clone())?)
+            }
+            Self::Whiten { mean, log_std } => Box::new(Whiten::new(
+                constants("whiten: mean", mean, features, &params)?,
+                constants("whiten: log_std", log_std, features, &params)?,
+            )),
+            Self::Coupling {
+                transform,
+                passing,
+                network,
+            } => coupling(features, transform.transform(), *passing, *network, params)?,
+            Self::Autoregressive { transform, network } => {
+                let transform = transform.transform();
+                Box::new(Autoregressive::new(features, transform, *network, params)?)
+            }
+            Self::Inverse { of } => Box::new(Inverse(of.build(features, params)?)),
+        })
+    }
+}
+
+fn coupling(
+    features: usize,
+    transform: Box<dyn Transform>,
+    passing: Passing,
+    network: MlpSize,
+    params: ParamBuilder,
+) -> Result<Box<dyn Bijection>> {
+    if features < 2 {
+        bail!("coupling: needs at least 2 numbers, not {features}");
+    }
+    let count = passing.count(features);
+    let network = Mlp::for_transform(&transform, count, features - count, network, params)?;
+    Ok(Box::new(Coupling::new(transform, passing, network)))
+}
+
+/// One row of fixed numbers, `[1, D]`.
+pub(super) fn constants(
+    name: &str,
+    numbers: &[f64],
+    features: usize,
+    params: &ParamBuilder,
+) -> Result<Tensor> {
+    check(name, numbers, features)?;
+    if let Some(number) = numbers.iter().find(|number| !number.is_finite()) {
+        bail!("{name}: {number} is not finite");
+    }
+    crate::transfer::upload(
+        numbers.to_vec(),
+        (1, features),
+        params.dtype(),
+        params.device(),
+    )
+}
+
+fn check<T>(name: &str, numbers: &[T], features: usize) -> Result<()> {
+    if numbers.len() != features {
+        bail!("{name}: got {} numbers, needed {features}", numbers.len());
+    }
+    Ok(())
+}

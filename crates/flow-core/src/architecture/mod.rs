@@ -1,0 +1,101 @@
+//! Descriptions from which flows of vectors are built, and which files hold.
+
+mod context;
+mod layer;
+
+pub use context::ContextMap;
+pub use layer::{Layer, TransformKind};
+
+use crate::distribution::StandardNormal;
+use crate::params::ParamBuilder;
+use crate::{Bijection, Chain, Conditioned, Flow, Result};
+use candle_core::bail;
+use context::Context;
+
+/// A flow of vectors without its parameters: layers from data to a standard normal.
+///
+/// [`recipes`](crate::recipes) make architectures; anything else that its layers allow can be
+/// composed by hand.
+///
+/// ```
+/// use candle_core::{DType, Device};
+/// use flow_core::{Architecture, Layer, MlpSize, Model, TransformKind};
+///
+/// let made = Layer::Autoregressive {
+///     transform: TransformKind::Additive,
+///     network: MlpSize::default(),
+/// };
+/// let architecture = Architecture::new(3).with("made", made).with("scale", Layer::ElementwiseAffine);
+/// let model = Model::new(architecture, 0, DType::F32, &Device::Cpu)?;
+/// assert_eq!(model.sample(5, 1)?.dims(), [5, 3]);
+/// # candle_core::Result::Ok(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(deny_unknown_fields)
+)]
+pub struct Architecture {
+    /// D, the numbers of a sample.
+    pub features: usize,
+    /// The context of a conditional flow, on its way to the layers.
+    pub context: Option<ContextMap>,
+    /// Layers with the names of their parameters, in the order in which data pass.
+    pub layers: Vec<(String, Layer)>,
+}
+
+impl Architecture {
+    /// An empty architecture for samples of `features` numbers.
+    pub fn new(features: usize) -> Self {
+        Self {
+            features,
+            context: None,
+            layers: Vec::new(),
+        }
+    }
+
+    /// With one more layer at the end, whose parameters have names below `name`.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<String>, layer: Layer) -> Self {
+        self.layers.push((name.into(), layer));
+        self
+    }
+
+    /// K, the size of the context of a sample; 0 for an unconditional flow.
+    pub fn context_size(&self) -> usize {
+        self.context.as_ref().map_or(0, |context| context.size)
+    }
+
+    /// The flow, with parameters of `params`. Those of layers have the layers' names, those of the
+    /// embedding `context`.
+    ///
+    /// # Errors
+    /// If there is no layer, or one does not fit the number of features.
+    pub fn flow(&self, params: &ParamBuilder) -> Result<Flow> {
+        let Self {
+            features,
+            context,
+            layers,
+        } = self;
+        if *features == 0 {
+            bail!("architecture: needs at least one number");
+        }
+        let parts = layers.iter().map(|(name, layer)| {
+            let params = name
+                .split('.')
+                .fold(params.clone(), |params, part| params.pp(part));
+            layer.build(*features, params)
+        });
+        let chain = Chain::new(parts.collect::<Result<Vec<_>>>()?)?;
+        let bijection: Box<dyn Bijection> = match context {
+            None => Box::new(chain),
+            Some(map) => {
+                let context = Context::new(map, &params.pp("context"))?;
+                Box::new(Conditioned::new(chain, context)?)
+            }
+        };
+        let base = StandardNormal::new(*features, params.dtype(), params.device());
+        Ok(Flow::new(bijection, base))
+    }
+}

@@ -1,0 +1,125 @@
+//! Files of models: parameters, and in the header everything that rebuilds the flow.
+
+use super::Model;
+use crate::Architecture;
+use crate::file::{self, Error, Floats, one_line};
+use crate::params::ParamStore;
+use candle_core::{DType, Device, Tensor};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The format that this version writes and reads.
+const VERSION: u32 = 1;
+
+/// The metadata key of the header.
+const KEY: &str = "flow";
+
+/// The header's largest size in bytes.
+const MAX_HEADER: usize = 1 << 24;
+
+/// Marks headers of models, beside those of images.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+enum Format {
+    #[serde(rename = "vectors")]
+    Vectors,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    format: Format,
+    version: u32,
+    architecture: Architecture,
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    notes: Value,
+}
+
+impl Model {
+    /// Writes the model to a safetensors file, atomically: `path` is always the whole old file or
+    /// the whole new one. Equal models give equal files.
+    ///
+    /// # Errors
+    /// If a parameter is not finite, or the file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<(), Error> {
+        let refuse = |reason: String| Error::Unusable {
+            path: path.to_owned(),
+            reason,
+        };
+        let header = Header {
+            format: Format::Vectors,
+            version: VERSION,
+            architecture: self.architecture.clone(),
+            notes: self.notes.clone(),
+        };
+        let text = serde_json::to_string(&header).map_err(|error| refuse(one_line(error)))?;
+        if text.len() > MAX_HEADER {
+            return Err(refuse("the model's notes are too long for a file".into()));
+        }
+        let mut pieces = Vec::new();
+        for (name, var) in self.params.vars() {
+            if let Some((index, value)) = crate::first_non_finite(&var)? {
+                let reason = format!("its parameter `{name}` is {value} at {index:?}");
+                return Err(refuse(reason));
+            }
+            pieces.push((name, var.as_detached_tensor().into()));
+        }
+        file::write(path, (KEY, text), pieces)
+    }
+
+    /// Reads a model that [`save`](Self::save) wrote, to fit it further, score or sample. It has
+    /// the same bits.
+    ///
+    /// # Errors
+    /// If the file cannot be read, holds something else, or its tensors are not those of the flow
+    /// that its header describes.
+    pub fn load(path: &Path, device: &Device) -> Result<Self, Error> {
+        let (header, tensors) = file::read(path, device, Floats::Finite, parse)?;
+        Self::of(header, tensors, device).map_err(|error| Error::Unusable {
+            path: path.to_owned(),
+            reason: one_line(error),
+        })
+    }
+
+    fn of(
+        header: Header,
+        tensors: BTreeMap<String, Tensor>,
+        device: &Device,
+    ) -> Result<Self, candle_core::Error> {
+        let dtype = tensors.values().next().map_or(DType::F32, Tensor::dtype);
+        let params = ParamStore::from_tensors(tensors)?;
+        let mut model = Self::with(header.architecture, params, dtype, device)?;
+        if let Some(name) = model.params.unused().first() {
+            candle_core::bail!("tensor `{name}` does not belong to the model");
+        }
+        model.notes = header.notes;
+        Ok(model)
+    }
+}
+
+/// Format and version are read first, because a header of another one may not parse.
+fn parse(text: Option<&str>) -> Result<Header, String> {
+    #[derive(Deserialize)]
+    struct Start {
+        format: Option<String>,
+        version: u32,
+    }
+    let broken = |error| format!("its header cannot be read ({})", one_line(error));
+    let text = text.ok_or("it has no `flow` header, so another program wrote it")?;
+    if text.len() > MAX_HEADER {
+        return Err("its header is too long for a model".to_owned());
+    }
+    let Start { format, version } = serde_json::from_str(text).map_err(broken)?;
+    match format.as_deref() {
+        Some("vectors") => {}
+        None => return Err("it holds a model of images, not one of vectors".to_owned()),
+        Some(other) => return Err(format!("it is of the kind `{}`", one_line(other))),
+    }
+    if version != VERSION {
+        return Err(format!(
+            "its format is version {version}, and this program reads version {VERSION}"
+        ));
+    }
+    serde_json::from_str(text).map_err(broken)
+}

@@ -1,0 +1,297 @@
+//! Models: flows that own their parameters, and their files.
+
+use candle_core::{DType, Device, Tensor};
+use flow_core::file::{self, Floats};
+use flow_core::recipes::{self, Recipe};
+use flow_core::train::FitSettings;
+use flow_core::{Architecture, Bijection, Layer, MlpSize, Model, TransformKind, check, random};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+const RECIPES: [fn(usize) -> Recipe; 6] = [
+    recipes::nice,
+    recipes::realnvp,
+    recipes::neural_spline_flow,
+    recipes::autoregressive_spline_flow,
+    recipes::masked_autoregressive_flow,
+    recipes::inverse_autoregressive_flow,
+];
+
+const DTYPES: [DType; 2] = [DType::F32, DType::F64];
+
+fn normal(seed: u64, shape: (usize, usize), dtype: DType) -> Tensor {
+    random::normal(seed, shape, dtype, &Device::Cpu).unwrap()
+}
+
+/// Points far from the origin, of very different scales.
+fn points(seed: u64, dtype: DType) -> Tensor {
+    let scales = Tensor::new(&[[1e-3, 1.0, 1e4]], &Device::Cpu).unwrap();
+    let shifts = Tensor::new(&[[5.0, -3.0, 1e5]], &Device::Cpu).unwrap();
+    let scaled = normal(seed, (300, 3), DType::F64).broadcast_mul(&scales);
+    let points = scaled.unwrap().broadcast_add(&shifts).unwrap();
+    points.to_dtype(dtype).unwrap()
+}
+
+/// A small model away from its initial state, with everything that a file must keep.
+fn model(recipe: fn(usize) -> Recipe, dtype: DType) -> Model {
+    let (x, context) = (points(0, dtype), normal(1, (300, 4), dtype));
+    let recipe = recipe(3).layers(2).width(8).blocks(1).context(4);
+    let embedding = MlpSize {
+        width: 6,
+        blocks: 1,
+        context: 0,
+    };
+    let recipe = recipe.standardize((&x, &context)).unwrap();
+    let mut model = recipe
+        .embedding(embedding, 2)
+        .build(0, dtype, &Device::Cpu)
+        .unwrap();
+    check::randomize(model.params(), 2, 0.1).unwrap();
+    model.notes = serde_json::json!({"columns": ["a", "b", "ü"]});
+    model
+}
+
+fn bits(tensor: &Tensor) -> Vec<u64> {
+    let numbers = tensor.flatten_all().unwrap().to_dtype(DType::F64).unwrap();
+    let numbers = numbers.to_vec1::<f64>().unwrap().into_iter();
+    numbers.map(f64::to_bits).collect()
+}
+
+fn saved(model: &Model) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("flow.safetensors");
+    model.save(&path).unwrap();
+    (folder, path)
+}
+
+#[test]
+fn a_loaded_model_has_the_same_bits() {
+    for dtype in DTYPES {
+        for recipe in RECIPES {
+            let model = model(recipe, dtype);
+            let (_folder, path) = saved(&model);
+            let loaded = Model::load(&path, &Device::Cpu).unwrap();
+            assert_eq!(loaded.architecture(), model.architecture());
+            assert_eq!(loaded.notes, model.notes);
+            let (x, context) = (points(3, dtype), normal(4, (300, 4), dtype));
+            let scores =
+                |model: &Model| bits(&model.given(&context).unwrap().log_prob(&x).unwrap());
+            assert_eq!(scores(&loaded), scores(&model));
+            let draws = |model: &Model| bits(&model.sample_each(5, &context, 6).unwrap());
+            assert_eq!(draws(&loaded), draws(&model));
+            let again = path.with_file_name("again");
+            loaded.save(&again).unwrap();
+            assert_eq!(std::fs::read(again).unwrap(), std::fs::read(path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn a_loaded_model_can_be_fitted_further() {
+    let x = points(0, DType::F32);
+    let recipe = recipes::neural_spline_flow(3).layers(2).width(16).blocks(1);
+    let model = recipe.standardize(&x).unwrap();
+    let model = model.build(0, DType::F32, &Device::Cpu).unwrap();
+    let settings = FitSettings {
+        epochs: 5,
+        validation: 0.0,
+        initialize: false,
+        ..FitSettings::default()
+    };
+    let fit = |model: &Model| {
+        let settings = settings.clone();
+        let fitted = model.fit(&x, &settings, |_| ControlFlow::Continue(()));
+        fitted.unwrap().best.train
+    };
+    let first = fit(&model);
+    let (_folder, path) = saved(&model);
+    let loaded = Model::load(&path, &Device::Cpu).unwrap();
+    let (here, there) = (fit(&model), fit(&loaded));
+    assert_eq!(here.to_bits(), there.to_bits());
+    assert!(there < first, "{there} {first}");
+}
+
+/// A shift by an offset scales a density by nothing; a unit changes it by its factor.
+#[test]
+fn densities_are_in_the_units_of_the_data() {
+    let scale = 1024.0_f64;
+    for recipe in RECIPES {
+        let x = normal(0, (200, 3), DType::F64);
+        let scaled = (&x * scale).unwrap();
+        let of = |x: &Tensor| {
+            let recipe = recipe(3).layers(2).width(8).standardize(x).unwrap();
+            let model = recipe.build(0, DType::F64, &Device::Cpu).unwrap();
+            model.log_prob(x).unwrap()
+        };
+        let expected = (of(&x) - 3.0 * scale.ln()).unwrap();
+        check::close(&of(&scaled), &expected, 1e-12).unwrap();
+    }
+}
+
+#[test]
+fn an_embedding_is_trained_along() {
+    let model = model(recipes::realnvp, DType::F64);
+    let x = points(5, DType::F64);
+    let context = normal(6, (300, 4), DType::F64);
+    let names = |name: &str| name.starts_with("context.embedding");
+    let values = || {
+        let vars = model.params().vars().into_iter();
+        let vars = vars.filter(|(name, _)| names(name));
+        vars.map(|(_, var)| bits(&var)).collect::<Vec<_>>()
+    };
+    let before = values();
+    let settings = FitSettings {
+        max_steps: 3,
+        initialize: false,
+        ..FitSettings::default()
+    };
+    let fitted = model.fit((&x, &context), &settings, |_| ControlFlow::Continue(()));
+    fitted.unwrap();
+    assert_eq!(before.len(), 8);
+    for (before, after) in before.iter().zip(values()) {
+        assert_ne!(*before, after);
+    }
+    let refused = model.log_prob(&x).unwrap_err().to_string();
+    assert!(
+        refused.contains("needs a context of 4 numbers"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn compositions_are_saved_as_recipes_are() {
+    let network = MlpSize {
+        width: 8,
+        ..MlpSize::default()
+    };
+    let made = Layer::Autoregressive {
+        transform: TransformKind::Additive,
+        network,
+    };
+    let order = vec![2, 0, 1];
+    let architecture = Architecture::new(3)
+        .with("first", Layer::ActNorm)
+        .with("order", Layer::Permutation { order })
+        .with("second.inverse", Layer::Inverse { of: Box::new(made) })
+        .with("scale", Layer::ElementwiseAffine);
+    let model = Model::new(architecture, 0, DType::F32, &Device::Cpu).unwrap();
+    check::randomize(model.params(), 1, 0.1).unwrap();
+    let (_folder, path) = saved(&model);
+    let loaded = Model::load(&path, &Device::Cpu).unwrap();
+    let x = normal(1, (7, 3), DType::F32);
+    let scores = |model: &Model| bits(&model.log_prob(&x).unwrap());
+    assert_eq!(scores(&loaded), scores(&model));
+    let names = model.params().vars().into_iter().map(|(name, _)| name);
+    let first = names.filter(|name| name.starts_with("second.inverse."));
+    assert_eq!(first.count(), 12);
+}
+
+fn refusal(path: &Path) -> String {
+    Model::load(path, &Device::Cpu).err().unwrap().to_string()
+}
+
+/// The text of a header, and the tensors, of a file that `change` changed.
+fn changed(model: &Model, change: impl FnOnce(&mut serde_json::Value)) -> (TempDir, PathBuf) {
+    let (folder, path) = saved(model);
+    let read = file::read(&path, &Device::Cpu, Floats::Any, |text| {
+        Ok(serde_json::from_str::<serde_json::Value>(text.unwrap()).unwrap())
+    });
+    let (mut header, tensors) = read.unwrap();
+    change(&mut header);
+    let pieces = tensors
+        .into_iter()
+        .map(|(name, tensor)| (name, tensor.into()));
+    file::write(&path, ("flow", header.to_string()), pieces.collect()).unwrap();
+    (folder, path)
+}
+
+#[test]
+fn files_of_something_else_are_refused() {
+    let model = model(recipes::realnvp, DType::F32);
+    type Change = fn(&mut serde_json::Value);
+    let changes: [(Change, &str); 8] = [
+        (
+            |header| header["version"] = 2.into(),
+            "version 2, and this program reads version 1",
+        ),
+        (
+            |header| header["format"] = "text".into(),
+            "it is of the kind `text`",
+        ),
+        (
+            |header| *header = serde_json::json!({"version": 2}),
+            "it holds a model of images",
+        ),
+        (|header| header["more"] = 1.into(), "unknown field `more`"),
+        (
+            |header| header["architecture"]["features"] = 4.into(),
+            "got 3 numbers, needed 4",
+        ),
+        (
+            |header| header["architecture"]["layers"][1][1] = serde_json::json!({"kind": "none"}),
+            "unknown variant `none`",
+        ),
+        (
+            |header| header["architecture"]["layers"] = serde_json::json!([]),
+            "needs at least one",
+        ),
+        (
+            |header| {
+                let layers = header["architecture"]["layers"].as_array_mut().unwrap();
+                layers.pop();
+            },
+            "does not belong to the model",
+        ),
+    ];
+    for (change, expected) in changes {
+        let (_folder, path) = changed(&model, change);
+        let message = refusal(&path);
+        assert!(message.contains(expected), "{message}");
+        assert!(message.contains("flow.safetensors"), "{message}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let missing = refusal(&folder.path().join("missing"));
+    assert!(missing.starts_with("cannot read `"), "{missing}");
+    let text = folder.path().join("text.csv");
+    std::fs::write(&text, "a,b\n1,2\n").unwrap();
+    assert!(refusal(&text).contains("looks like a table (CSV)"));
+}
+
+#[test]
+fn parameters_that_are_not_finite_are_not_saved() {
+    let model = model(recipes::realnvp, DType::F32);
+    let (name, var) = model.params().vars().remove(0);
+    var.set(&(var.as_tensor() * f64::NAN).unwrap()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("flow.safetensors");
+    let message = model.save(&path).unwrap_err().to_string();
+    assert!(
+        message.contains(&format!("its parameter `{name}` is NaN")),
+        "{message}"
+    );
+    assert!(!path.exists());
+}
+
+#[test]
+fn recipes_refuse_what_does_not_fit() {
+    let x = points(0, DType::F32);
+    let context = normal(1, (300, 4), DType::F32);
+    let message = |recipe: candle_core::Result<Recipe>| recipe.err().unwrap().to_string();
+    let recipe = || recipes::realnvp(3);
+    assert!(message(recipe().standardize((&x, &context))).contains("takes no context"));
+    assert!(message(recipe().context(3).standardize((&x, &context))).contains("[B, 3]"));
+    assert!(message(recipes::realnvp(2).standardize(&x)).contains("[B, 2]"));
+    let embedded = recipe().embedding(MlpSize::default(), 2);
+    let error = embedded.build(0, DType::F32, &Device::Cpu).err().unwrap();
+    assert!(error.to_string().contains("an embedding needs a context"));
+    for recipe in [recipes::nice, recipes::realnvp, recipes::neural_spline_flow] {
+        let error = recipe(1).build(0, DType::F32, &Device::Cpu).err().unwrap();
+        assert!(error.to_string().contains("needs at least 2 numbers"));
+    }
+    // One number has a density too.
+    let one = recipes::autoregressive_spline_flow(1);
+    let model = one.build(0, DType::F64, &Device::Cpu).unwrap();
+    check::round_trip(model.bijection(), &normal(0, (9, 1), DType::F64), 1e-12).unwrap();
+    assert_eq!(model.bijection().context(), None);
+}
