@@ -1,15 +1,4 @@
 //! Activation normalisation: one scale and one shift per channel.
-//!
-//! ```text
-//! y       = exp(log_scale) ⊙ (x + shift)         log_scale, shift: [1, C, 1, 1]
-//! log_det = H·W · Σ_c log_scale_c                                  (vectors: H·W = 1)
-//! x       = exp(−log_scale) ⊙ y − shift
-//! ```
-//!
-//! `initialize` sets both so that the first batch leaves with mean 0 and variance 1 per channel.
-//! The variance has a floor, because a nearly constant channel says little about the data and
-//! scales multiply from layer to layer. A constant channel gets the mean scale of the others.
-//! Kingma & Dhariwal 2018, section 3.1 (arXiv:1807.03039).
 
 use crate::inspect::constant;
 use crate::params::{Init, ParamBuilder, assign};
@@ -23,6 +12,29 @@ const MAX_INITIAL_SCALE: f64 = 1e3;
 const MIN_VARIANCE: f64 = 1e-4;
 
 /// Per-channel affine map of images `[B, C, H, W]` or vectors `[B, C]`, initialised from data.
+///
+/// ```text
+/// y       = exp(log_scale) ⊙ (x + shift)         log_scale, shift: [1, C, 1, 1]
+/// log_det = H·W · Σ_c log_scale_c                                  (vectors: H·W = 1)
+/// x       = exp(−log_scale) ⊙ y − shift
+/// ```
+///
+/// `initialize` sets both so that the first batch leaves with mean 0 and variance 1 per channel.
+/// The variance has a floor, because a nearly constant channel says little about the data and
+/// scales multiply from layer to layer. A constant channel gets the mean scale of the others.
+/// Kingma & Dhariwal 2018, section 3.1 (arXiv:1807.03039).
+///
+/// ```
+/// use candle_core::{DType, Device};
+/// use flow_core::{ActNorm, Bijection, params::ParamStore, random};
+///
+/// let params = ParamStore::new(0);
+/// let actnorm = ActNorm::new(3, params.builder(DType::F32, &Device::Cpu))?;
+/// let x = random::normal(1, (100, 3), DType::F32, &Device::Cpu)?.affine(5.0, 2.0)?;
+/// let y = actnorm.initialize(&x)?;
+/// assert!(y.mean_all()?.to_scalar::<f32>()?.abs() < 1e-5);
+/// # candle_core::Result::Ok(())
+/// ```
 pub struct ActNorm {
     log_scale: Tensor,
     shift: Tensor,

@@ -6,6 +6,16 @@ use crate::{Bijection, Gradients, Result, shape};
 use candle_core::{Tensor, bail};
 
 /// Bijections applied one after the other; log-determinants add up.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use flow_core::{Bijection, Chain, Permutation};
+///
+/// let there_and_back = Chain::new(vec![Permutation::reverse(3), Permutation::reverse(3)])?;
+/// let x = Tensor::new(&[[1.0, 2.0, 3.0]], &Device::Cpu)?;
+/// assert_eq!(there_and_back.forward(&x)?.0.to_vec2::<f64>()?, [[1.0, 2.0, 3.0]]);
+/// # candle_core::Result::Ok(())
+/// ```
 pub struct Chain<B = Box<dyn Bijection>>(Vec<B>);
 
 impl<B: Bijection> Chain<B> {

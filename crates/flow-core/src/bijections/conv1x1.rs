@@ -1,15 +1,4 @@
 //! Invertible 1×1 convolution: one matrix mixes the channels of every pixel.
-//!
-//! ```text
-//! y       = W·x,  W = Q·L·U                       W: [C, C]
-//! log_det = H·W · Σ_c log_scale_c
-//! ```
-//!
-//! Q is a fixed random rotation, L unit lower triangular, U upper triangular with the diagonal
-//! exp(log_scale). L and U start at the identity, so W starts at the rotation. Kingma & Dhariwal
-//! 2018, section 3.2 (arXiv:1807.03039). Unlike the paper, Q replaces the fixed permutation and the
-//! signs of the diagonal. No factorisation is needed to start, and any P·L·(U + diag(s)) becomes
-//! this form exactly by moving the signs into Q. Other programs' forms are in [`MatrixForm`].
 
 mod matrix;
 
@@ -22,6 +11,29 @@ use candle_core::{Error, Tensor};
 use matrix::Matrix;
 
 /// Channel mixing of `[B, C, H, W]` by an invertible matrix.
+///
+/// ```text
+/// y       = W·x,  W = Q·L·U                       W: [C, C]
+/// log_det = H·W · Σ_c log_scale_c
+/// ```
+///
+/// Q is a fixed random rotation, L unit lower triangular, U upper triangular with the diagonal
+/// exp(log_scale). L and U start at the identity, so W starts at the rotation. Kingma & Dhariwal
+/// 2018, section 3.2 (arXiv:1807.03039). Unlike the paper, Q replaces the fixed permutation and the
+/// signs of the diagonal. No factorisation is needed to start, and any P·L·(U + diag(s)) becomes
+/// this form exactly by moving the signs into Q. Other programs' forms are in [`MatrixForm`].
+///
+/// ```
+/// use candle_core::{DType, Device};
+/// use flow_core::{Bijection, InvertibleConv1x1, params::ParamStore, random};
+///
+/// let params = ParamStore::new(0);
+/// let conv = InvertibleConv1x1::new(4, params.builder(DType::F32, &Device::Cpu))?;
+/// let x = random::normal(1, (2, 4, 3, 3), DType::F32, &Device::Cpu)?;
+/// let (y, log_det) = conv.forward(&x)?;
+/// assert_eq!((y.dims(), log_det.dims()), (x.dims(), &[2][..]));
+/// # candle_core::Result::Ok(())
+/// ```
 pub struct InvertibleConv1x1 {
     channels: usize,
     matrix: Matrix,

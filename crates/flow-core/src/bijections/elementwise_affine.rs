@@ -1,16 +1,27 @@
 //! A learned scale and shift of every number.
-//!
-//! ```text
-//! y       = x ⊙ exp(log_scale) + shift            log_scale, shift: [1, …], the shape of a sample
-//! log_det = Σ log_scale
-//! x       = (y − shift) ⊙ exp(−log_scale)
-//! ```
 
 use crate::params::{Init, ParamBuilder};
 use crate::{Bijection, Result, shape};
 use candle_core::{Shape, Tensor};
 
 /// An affine map with its own parameters for each number; starts as the identity.
+///
+/// ```text
+/// y       = x ⊙ exp(log_scale) + shift            log_scale, shift: [1, …], the shape of a sample
+/// log_det = Σ log_scale
+/// x       = (y − shift) ⊙ exp(−log_scale)
+/// ```
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use flow_core::{Bijection, ElementwiseAffine, params::ParamStore};
+///
+/// let params = ParamStore::new(0);
+/// let affine = ElementwiseAffine::new(3, params.builder(DType::F64, &Device::Cpu))?;
+/// let x = Tensor::new(&[[1.0, 2.0, 3.0]], &Device::Cpu)?;
+/// assert_eq!(affine.inverse(&x)?.to_vec2::<f64>()?, [[1.0, 2.0, 3.0]]);
+/// # candle_core::Result::Ok(())
+/// ```
 pub struct ElementwiseAffine {
     log_scale: Tensor,
     shift: Tensor,

@@ -1,16 +1,27 @@
 //! A rotation or reflection of vectors as a product of reflections.
-//!
-//! ```text
-//! y = H_K ⋯ H₁·x,  H = I − 2·v·vᵀ/(vᵀ·v)          log_det = 0
-//! ```
-//!
-//! D reflections reach every orthogonal matrix. Tomczak & Welling 2016 (arXiv:1611.09630).
 
 use crate::params::{Init, ParamBuilder};
 use crate::{Bijection, Result, shape};
 use candle_core::Tensor;
 
 /// A learned orthogonal map of vectors `[B, D]`.
+///
+/// ```text
+/// y = H_K ⋯ H₁·x,  H = I − 2·v·vᵀ/(vᵀ·v)          log_det = 0
+/// ```
+///
+/// D reflections reach every orthogonal matrix. Tomczak & Welling 2016 (arXiv:1611.09630).
+///
+/// ```
+/// use candle_core::{DType, Device};
+/// use flow_core::{Householder, check, params::ParamStore, random};
+///
+/// let params = ParamStore::new(0);
+/// let rotation = Householder::new(4, 4, params.builder(DType::F64, &Device::Cpu))?;
+/// let x = random::normal(1, (2, 4), DType::F64, &Device::Cpu)?;
+/// check::round_trip(&rotation, &x, 1e-12)?;
+/// # candle_core::Result::Ok(())
+/// ```
 pub struct Householder {
     vectors: Tensor,
 }

@@ -8,6 +8,16 @@ use candle_core::Tensor;
 /// masked autoregressive flow is an inverse autoregressive one, which samples in one pass.
 ///
 /// Gradients flow through the inverse of every bijection of vectors in this crate.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use flow_core::{Bijection, Inverse, Pointwise};
+///
+/// let logit = Inverse(Pointwise::Sigmoid);
+/// let (y, _) = logit.forward(&Tensor::new(&[[0.5]], &Device::Cpu)?)?;
+/// assert_eq!(y.to_vec2::<f64>()?, [[0.0]]);
+/// # candle_core::Result::Ok(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Inverse<B>(pub B);
 

@@ -1,14 +1,4 @@
 //! A linear map of vectors by triangular factors.
-//!
-//! ```text
-//! y       = W·x + bias,  W = L·U       L: unit lower triangular, [D, D]
-//! log_det = Σ log_scale                U: upper triangular, exp(log_scale) on its diagonal
-//! ```
-//!
-//! Starts as the identity. Oliva et al. 2018 (arXiv:1801.09819); Durkan et al. 2019, section 4
-//! (arXiv:1906.04032). As in the latter, a [`Permutation`](crate::Permutation) before it improves
-//! mixing between couplings; the rotation of [`InvertibleConv1x1`](crate::InvertibleConv1x1) is an
-//! alternative.
 
 use crate::ops::channel_map::{Triangles, composed};
 use crate::params::{Init, ParamBuilder};
@@ -16,6 +6,27 @@ use crate::{Bijection, Result, linalg, shape, transfer};
 use candle_core::Tensor;
 
 /// A learned invertible linear map of vectors `[B, D]`, with a bias.
+///
+/// ```text
+/// y       = W·x + bias,  W = L·U       L: unit lower triangular, [D, D]
+/// log_det = Σ log_scale                U: upper triangular, exp(log_scale) on its diagonal
+/// ```
+///
+/// Starts as the identity. Oliva et al. 2018 (arXiv:1801.09819); Durkan et al. 2019, section 4
+/// (arXiv:1906.04032). As in the latter, a [`Permutation`](crate::Permutation) before it improves
+/// mixing between couplings; the rotation of [`InvertibleConv1x1`](crate::InvertibleConv1x1) is an
+/// alternative.
+///
+/// ```
+/// use candle_core::{DType, Device};
+/// use flow_core::{LuLinear, check, params::ParamStore, random};
+///
+/// let params = ParamStore::new(0);
+/// let linear = LuLinear::new(4, params.builder(DType::F64, &Device::Cpu))?;
+/// let x = random::normal(1, (2, 4), DType::F64, &Device::Cpu)?;
+/// check::round_trip(&linear, &x, 1e-12)?;
+/// # candle_core::Result::Ok(())
+/// ```
 pub struct LuLinear {
     lower: Tensor,
     upper: Tensor,

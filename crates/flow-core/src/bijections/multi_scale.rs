@@ -1,12 +1,5 @@
 //! Multi-scale architecture: each level factors out half of its output and passes on the other
 //! half.
-//!
-//! ```text
-//! y₁ = f₁(x);  [h₁, z₁] = y₁;  y₂ = f₂(h₁);  [h₂, z₂] = y₂;  …;  z_L = y_L
-//! log_det = Σ ln|det f_l|
-//! ```
-//!
-//! Dinh, Sohl-Dickstein & Bengio 2017, section 3.6 (arXiv:1605.08803).
 
 use crate::runs::Rows;
 use crate::{Bijection, Gradients, Limit, Result, shape};
@@ -17,6 +10,13 @@ use candle_core::{Tensor, bail};
 ///
 /// Each level maps `[B, C, H, W]` → `[B, 4C, H/2, W/2]`, as after a [`Squeeze`](crate::Squeeze).
 /// The first half of these channels goes on to the next level.
+///
+/// ```text
+/// y₁ = f₁(x);  [h₁, z₁] = y₁;  y₂ = f₂(h₁);  [h₂, z₂] = y₂;  …;  z_L = y_L
+/// log_det = Σ ln|det f_l|
+/// ```
+///
+/// Dinh, Sohl-Dickstein & Bengio 2017, section 3.6 (arXiv:1605.08803).
 pub struct MultiScale<L = Box<dyn Bijection>> {
     levels: Vec<L>,
     /// `[C, H, W]`

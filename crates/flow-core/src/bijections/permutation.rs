@@ -5,6 +5,16 @@ use crate::{Bijection, Result, random, shape};
 use candle_core::{Tensor, bail};
 
 /// A fixed permutation of the channels of `[B, C, …]`, or of the numbers of vectors `[B, D]`.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use flow_core::{Bijection, Permutation};
+///
+/// let x = Tensor::new(&[[1.0, 2.0, 3.0]], &Device::Cpu)?;
+/// let (y, _) = Permutation::new(vec![2, 0, 1])?.forward(&x)?;
+/// assert_eq!(y.to_vec2::<f64>()?, [[3.0, 1.0, 2.0]]);
+/// # candle_core::Result::Ok(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permutation {
     order: Reordering,

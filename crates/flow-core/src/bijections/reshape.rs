@@ -4,6 +4,16 @@ use crate::{Bijection, Result, shape};
 use candle_core::{Shape, Tensor, bail};
 
 /// Samples of one shape as samples of another, such as images as vectors; log_det = 0.
+///
+/// ```
+/// use candle_core::{DType, Device};
+/// use flow_core::{Bijection, Reshape, random};
+///
+/// let x = random::normal(0, (2, 1, 4, 4), DType::F32, &Device::Cpu)?;
+/// let (y, _) = Reshape::new((1, 4, 4), 16)?.forward(&x)?;
+/// assert_eq!(y.dims(), [2, 16]);
+/// # candle_core::Result::Ok(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reshape {
     from: Shape,

@@ -1,12 +1,4 @@
 //! Soft clipping of every number to (−B, B), with heavier tails than an exponential's.
-//!
-//! ```text
-//! y       = x / (1 + |x/B|)
-//! log_det = −2·Σ ln(1 + |x/B|)
-//! x       = y / (1 − |y/B|)
-//! ```
-//!
-//! For |x| > B, y is computed as ±(B − B/(1 + |x/B|)), whose gradient does not cancel.
 
 use crate::ops::elementary::log_1p;
 use crate::{Bijection, Result, shape};
@@ -15,6 +7,24 @@ use candle_core::{Tensor, bail};
 /// A map of every number of `[B, …]` to (−B, B), nearly x where |x| is small beside B.
 ///
 /// Its inverse is infinite outside (−B, B).
+///
+/// ```text
+/// y       = x / (1 + |x/B|)
+/// log_det = −2·Σ ln(1 + |x/B|)
+/// x       = y / (1 − |y/B|)
+/// ```
+///
+/// For |x| > B, y is computed as ±(B − B/(1 + |x/B|)), whose gradient does not cancel.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use flow_core::{Bijection, SoftClip};
+///
+/// let x = Tensor::new(&[[-1e9, 0.0, 1.0]], &Device::Cpu)?;
+/// let (y, _) = SoftClip::new(1.0)?.forward(&x)?;
+/// assert_eq!(y.to_vec2::<f64>()?[0][2], 0.5);
+/// # candle_core::Result::Ok(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SoftClip {
     bound: f64,

@@ -1,17 +1,26 @@
 //! Squeeze: trades space for channels.
-//!
-//! ```text
-//! y[b, 4c + 2i + j, h, w] = x[b, c, 2h + i, 2w + j]
-//! log_det = 0
-//! ```
-//!
-//! Dinh, Sohl-Dickstein & Bengio 2017, section 3.6 (arXiv:1605.08803). The channel order is the
-//! channel-major one of Glow's published code.
 
 use crate::{Bijection, Gradients, Result, shape};
 use candle_core::{Tensor, bail};
 
 /// `[B, C, H, W]` → `[B, 4C, H/2, W/2]`; every 2×2 block of pixels becomes channels.
+///
+/// ```text
+/// y[b, 4c + 2i + j, h, w] = x[b, c, 2h + i, 2w + j]
+/// log_det = 0
+/// ```
+///
+/// Dinh, Sohl-Dickstein & Bengio 2017, section 3.6 (arXiv:1605.08803). The channel order is the
+/// channel-major one of Glow's published code.
+///
+/// ```
+/// use candle_core::{DType, Device};
+/// use flow_core::{Bijection, Squeeze, random};
+///
+/// let x = random::normal(0, (2, 3, 4, 4), DType::F32, &Device::Cpu)?;
+/// assert_eq!(Squeeze.forward(&x)?.0.dims(), [2, 12, 2, 2]);
+/// # candle_core::Result::Ok(())
+/// ```
 pub struct Squeeze;
 
 impl Bijection for Squeeze {

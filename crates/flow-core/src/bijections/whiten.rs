@@ -1,13 +1,4 @@
 //! Whitening by a diagonal Gaussian: draws from N(mean, exp(log_std)²) become standard normal.
-//!
-//! ```text
-//! y       = (x − mean) ⊙ exp(−log_std)
-//! log_det = −Σ log_std
-//! x       = y ⊙ exp(log_std) + mean
-//! ```
-//!
-//! Learned priors have this form, so the base distribution of every flow is one standard normal.
-//! Encoding, temperature and labels need no special cases.
 
 use crate::bijection::Detached;
 use crate::inspect::{check_finite, constant};
@@ -18,6 +9,26 @@ use candle_core::{DType, Tensor, bail};
 use std::f64::consts::PI;
 
 /// A Gaussian with bound mean and standard deviation, as a bijection to the standard normal.
+///
+/// ```text
+/// y       = (x − mean) ⊙ exp(−log_std)
+/// log_det = −Σ log_std
+/// x       = y ⊙ exp(log_std) + mean
+/// ```
+///
+/// Learned priors have this form, so the base distribution of every flow is one standard normal.
+/// Encoding, temperature and labels need no special cases.
+///
+/// ```
+/// use candle_core::{DType, Device};
+/// use flow_core::{Bijection, Whiten, random};
+///
+/// let x = random::normal(0, (50, 3), DType::F64, &Device::Cpu)?.affine(2.0, 7.0)?;
+/// let whiten = Whiten::fit(&x)?;
+/// let (y, _) = whiten.forward(&x)?;
+/// assert!(y.mean_all()?.to_scalar::<f64>()?.abs() < 1e-12);
+/// # candle_core::Result::Ok(())
+/// ```
 pub struct Whiten {
     mean: Tensor,
     log_std: Tensor,
