@@ -12,8 +12,10 @@ mod memory;
 mod peers;
 mod ranks;
 mod samples;
+mod tables;
 mod tools;
 mod training;
+mod vectors;
 
 use std::process::ExitCode;
 
@@ -30,6 +32,12 @@ enum Command {
     Ranks,
     /// Train nflows and `flow` for the same time, draw both courses and print every mark.
     Training(training::Options),
+    /// Fit flows and scikit-learn's models to tables, and print likelihoods, areas under the curve,
+    /// times and memory.
+    Tables(tables::Options),
+    /// Train flows of vectors of several sizes here, in nflows, zuko and normflows, and print times,
+    /// likelihoods, draws a second and memory.
+    Vectors(vectors::Options),
     /// Compare samples with images of digits in the features of a classifier, which is trained if
     /// need be.
     Samples(samples::Options),
@@ -41,6 +49,8 @@ fn main() -> ExitCode {
         Command::Memory => memory::run(),
         Command::Ranks => ranks::run(),
         Command::Training(options) => training::run(&options),
+        Command::Tables(options) => tables::run(&options),
+        Command::Vectors(options) => vectors::run(&options),
         Command::Samples(options) => samples::run(&options),
     };
     match result {

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use candle_core::{DType, Device, Tensor};
 use flow_core::{
     recipes::{self, Recipe},
-    train::FitSettings,
+    train::{FitSettings, Validation},
 };
 
 use crate::tools::{
@@ -103,7 +103,7 @@ fn settings(steps: usize) -> FitSettings {
     FitSettings {
         epochs: usize::MAX,
         max_steps: steps,
-        validation: 0.0,
+        validation: Validation::Share(0.0),
         patience: usize::MAX,
         keep_best: false,
         ..FitSettings::default()
