@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// The fuzzers in `fuzz/fuzz_targets`.
-const TARGETS: [&str; 11] = [
+const TARGETS: [&str; 12] = [
     "idx",
     "idx_gz",
     "cifar10",
@@ -18,6 +18,7 @@ const TARGETS: [&str; 11] = [
     "zip",
     "arrays",
     "checkpoint",
+    "model",
     "state_dict",
 ];
 

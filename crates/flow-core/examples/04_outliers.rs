@@ -1,13 +1,13 @@
 //! Outliers of a table: a flow learns the measurements of benign tumours; malignant ones are
-//! unlikely under it.
+//! unlikely under it. Another process loads the flow, and gives the same scores.
 //!
-//! `cargo run -p flow-core --example 04_outliers`
+//! `cargo run -p flow-core --features file --example 04_outliers`
 #![allow(clippy::print_stdout)]
 
 use candle_core::{DType, Device, Result, Tensor};
-use flow_core::recipes;
-use flow_core::train::FitSettings;
+use flow_core::{Model, recipes, train::FitSettings};
 use std::ops::ControlFlow;
+use std::process::Command;
 
 const TABLE: &str = include_str!("data/breast_cancer.csv");
 const FEATURES: usize = 10;
@@ -36,48 +36,52 @@ fn table() -> Result<[Tensor; 2]> {
     Ok([of(false)?, of(true)?])
 }
 
-fn main() -> Result<()> {
-    let [benign, malignant] = table()?;
-    // Every third benign tumour is kept for the test.
-    let every = |start, step| {
-        let rows = (start..benign.dim(0)? as u32)
-            .step_by(step)
-            .collect::<Vec<_>>();
-        benign.index_select(&Tensor::new(rows, &Device::Cpu)?, 0)
-    };
-    let (test, train) = (every(0, 3)?, Tensor::cat(&[every(1, 3)?, every(2, 3)?], 0)?);
+/// ln p of each row, as bits.
+fn scores(model: &Model, x: &Tensor) -> Result<Vec<u32>> {
+    let scores = model.log_prob(x)?.to_vec1::<f32>()?.into_iter();
+    Ok(scores.map(f32::to_bits).collect())
+}
 
+fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+    let [benign, malignant] = table()?;
+    // The second process is called with the file that the first one wrote.
+    if let Some(path) = std::env::args_os().nth(1) {
+        let model = Model::load(path.as_ref(), &Device::Cpu)?;
+        println!("{:?}", scores(&model, &malignant)?);
+        return Ok(());
+    }
+    // A third of the benign tumours is kept for the test.
+    let (test, train) = (benign.narrow(0, 0, 119)?, benign.narrow(0, 119, 238)?);
     let recipe = recipes::masked_autoregressive_flow(FEATURES)
         .layers(3)
         .width(32)
-        .blocks(1)
-        .standardize(&train)?;
-    let model = recipe.build(0, DType::F32, &Device::Cpu)?;
+        .blocks(1);
+    let model = recipe
+        .standardize(&train)?
+        .build(0, DType::F32, &Device::Cpu)?;
     let settings = FitSettings {
         batch_size: 64,
-        max_steps: 600,
-        validation: 0.15,
         patience: 30,
         ..FitSettings::default()
     };
-    let fitted = model.fit(&train, &settings, |_| ControlFlow::Continue(()))?;
-    println!("best after {} epochs", fitted.best.epoch);
+    model.fit(&train, &settings, |_| ControlFlow::Continue(()))?;
 
-    let score = |x: &Tensor| model.log_prob(x)?.to_vec1::<f32>();
-    let (benign, malignant) = (score(&test)?, score(&malignant)?);
-    let pairs = benign
+    let [usual, odd] = [&test, &malignant].map(|x| model.log_prob(x)?.to_vec1::<f32>());
+    let (usual, odd) = (usual?, odd?);
+    let pairs = usual
         .iter()
-        .flat_map(|benign| malignant.iter().map(move |malignant| benign > malignant));
+        .flat_map(|usual| odd.iter().map(move |odd| usual > odd));
     let share = pairs.clone().filter(|ordered| *ordered).count() as f64 / pairs.count() as f64;
+    println!("area under the curve, malignant against benign: {share:.3}");
+
+    let path = std::env::temp_dir().join("benign-tumours.safetensors");
+    model.save(&path)?;
+    let output = Command::new(std::env::current_exe()?).arg(&path).output()?;
+    let expected = format!("{:?}\n", scores(&model, &malignant)?);
+    assert_eq!(String::from_utf8(output.stdout)?, expected);
     println!(
-        "a malignant tumour is less likely than a benign one in {:.1} % of pairs (area under the curve)",
-        100.0 * share
-    );
-    let mean = |values: &[f32]| values.iter().sum::<f32>() / values.len() as f32;
-    println!(
-        "mean ln p: benign {:.1}, malignant {:.1}",
-        mean(&benign),
-        mean(&malignant)
+        "another process gives {} scores with the same bits",
+        odd.len()
     );
     Ok(())
 }

@@ -52,6 +52,7 @@
 
 mod architecture;
 mod bijection;
+pub mod calibration;
 pub mod check;
 pub mod device;
 pub mod distribution;

@@ -12,7 +12,12 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use candle_core::{DType, Device};
 use flate2::{Compression, write::GzEncoder};
+use flow_core::{
+    MlpSize, random,
+    recipes::{self, Recipe},
+};
 use flow_data::{Dataset, Split, cifar10, idx};
 use flow_testing::parquet_file::{self, Images, Pages};
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
@@ -74,6 +79,7 @@ fn main() -> Result<()> {
         checkpoints(&corpus.join("checkpoint"), name, options)?;
     }
     pictures(&corpus.join("picture"))?;
+    models(&corpus.join("model"))?;
     state_dicts(&corpus.join("state_dict"))
 }
 
@@ -246,6 +252,32 @@ fn checkpoints(folder: &Path, name: &str, options: &str) -> Result<()> {
     for file in ["model", "training"] {
         let from = run.path().join(format!("{file}.safetensors"));
         fs::copy(from, folder.join(format!("{name}-{file}")))?;
+    }
+    Ok(())
+}
+
+/// A small model of every recipe, with all that a file can hold.
+fn models(folder: &Path) -> Result<()> {
+    let x = random::normal(0, (9, 3), DType::F32, &Device::Cpu)?;
+    let recipes: [(&str, fn(usize) -> Recipe); 6] = [
+        ("nice", recipes::nice),
+        ("realnvp", recipes::realnvp),
+        ("nsf", recipes::neural_spline_flow),
+        ("nsf-ar", recipes::autoregressive_spline_flow),
+        ("maf", recipes::masked_autoregressive_flow),
+        ("iaf", recipes::inverse_autoregressive_flow),
+    ];
+    fs::create_dir_all(folder)?;
+    for (name, recipe) in recipes {
+        let recipe = recipe(3).layers(1).width(2).blocks(1).context(3);
+        let size = MlpSize {
+            width: 2,
+            blocks: 1,
+            context: 0,
+        };
+        let recipe = recipe.embedding(size, 1).standardize((&x, &x))?;
+        let model = recipe.build(0, DType::F32, &Device::Cpu)?;
+        model.save(&folder.join(name))?;
     }
     Ok(())
 }

@@ -51,7 +51,9 @@ pub(super) fn check(steps: &mut Steps) -> Result<()> {
     }
     names.sort();
     for name in names {
-        steps.cargo(&format!("run --package flow-core --example {name}"))?;
+        steps.cargo(&format!(
+            "run --package flow-core --features file --example {name}"
+        ))?;
     }
     Ok(())
 }

@@ -33,6 +33,12 @@ impl ContextMap {
         }
     }
 
+    #[cfg(feature = "file")]
+    pub(super) fn largest(&self) -> usize {
+        let width = self.embedding.map_or(0, |(network, _)| network.width);
+        self.size.max(self.outputs()).max(width)
+    }
+
     /// The number of values that layers receive.
     pub fn outputs(&self) -> usize {
         self.embedding.map_or(self.size, |(_, outputs)| outputs)

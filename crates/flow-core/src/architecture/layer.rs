@@ -91,6 +91,22 @@ impl TransformKind {
 }
 
 impl Layer {
+    /// The most numbers of one kind that building it makes before it asks for parameters.
+    #[cfg(feature = "file")]
+    pub(super) fn largest(&self, features: usize) -> usize {
+        match self {
+            Self::Coupling {
+                transform, network, ..
+            }
+            | Self::Autoregressive { transform, network } => {
+                let outputs = features.saturating_mul(transform.transform().parameters());
+                outputs.max(network.width).max(network.context)
+            }
+            Self::Inverse { of } => of.largest(features),
+            _ => features,
+        }
+    }
+
     /// The bijection of `features` numbers, with parameters of `params`.
     pub(super) fn build(
         &self,

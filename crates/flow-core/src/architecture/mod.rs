@@ -67,6 +67,16 @@ impl Architecture {
         self.context.as_ref().map_or(0, |context| context.size)
     }
 
+    /// The most numbers of one kind that building it makes before it asks for parameters: an upper
+    /// bound on what a damaged description costs.
+    #[cfg(feature = "file")]
+    pub(crate) fn largest(&self) -> usize {
+        let layers = self.layers.iter();
+        let layers = layers.map(|(_, layer)| layer.largest(self.features));
+        let context = self.context.iter().map(ContextMap::largest);
+        layers.chain(context).max().unwrap_or(self.features)
+    }
+
     /// The flow, with parameters of `params`. Those of layers have the layers' names, those of the
     /// embedding `context`.
     ///

@@ -19,6 +19,9 @@ const KEY: &str = "flow";
 /// The header's largest size in bytes.
 const MAX_HEADER: usize = 1 << 24;
 
+/// Numbers of a sample that a file without parameters may have.
+const PERMUTED: usize = 1 << 12;
+
 /// Marks headers of models, beside those of images.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 enum Format {
@@ -87,6 +90,10 @@ impl Model {
         tensors: BTreeMap<String, Tensor>,
         device: &Device,
     ) -> Result<Self, candle_core::Error> {
+        let stored = tensors.values().map(Tensor::elem_count).sum::<usize>();
+        if header.architecture.largest() > stored.max(PERMUTED) {
+            candle_core::bail!("its sizes are larger than its tensors");
+        }
         let dtype = tensors.values().next().map_or(DType::F32, Tensor::dtype);
         let params = ParamStore::from_tensors(tensors)?;
         let mut model = Self::with(header.architecture, params, dtype, device)?;

@@ -31,6 +31,7 @@ use std::ops::{ControlFlow, Deref};
 pub struct Model {
     architecture: Architecture,
     params: ParamStore,
+    dtype: DType,
     flow: Flow,
     /// Notes of the program that fitted it, such as the names of columns. They go with the file.
     #[cfg(feature = "file")]
@@ -61,6 +62,7 @@ impl Model {
         Ok(Self {
             architecture,
             params,
+            dtype,
             flow,
             #[cfg(feature = "file")]
             notes: serde_json::Value::Null,
@@ -80,9 +82,28 @@ impl Model {
         train::fit(&self.flow, &self.params, data, settings, progress)
     }
 
+    /// As [`fit`](Self::fit), to batches that are not in memory together, as
+    /// [`train::fit_batches`] does.
+    ///
+    /// # Errors
+    /// As [`train::fit_batches`].
+    pub fn fit_batches<I: Iterator<Item = Result<Data>>>(
+        &self,
+        batches: impl FnMut(usize) -> I,
+        settings: &FitSettings,
+        progress: impl FnMut(&Epoch) -> ControlFlow<()>,
+    ) -> Result<Fit> {
+        train::fit_batches(&self.flow, &self.params, batches, settings, progress)
+    }
+
     /// The description that it was built from.
     pub fn architecture(&self) -> &Architecture {
         &self.architecture
+    }
+
+    /// The type of its parameters, and of samples.
+    pub fn dtype(&self) -> DType {
+        self.dtype
     }
 
     /// Its parameters, for training loops of one's own.

@@ -268,14 +268,17 @@ impl Layer {
         params: ParamBuilder,
     ) -> Result<Self> {
         let shape = (outputs.len(), inputs.len());
+        // A file without these parameters is refused before a mask is made.
+        let weight = params.get_with_hints(shape, "weight", weight)?;
+        let bias = params.get_with_hints(outputs.len(), "bias", bias)?;
         let sees = |&output: &usize| inputs.iter().map(move |&input| u8::from(output >= input));
         let mask = outputs.iter().flat_map(sees).collect::<Vec<_>>();
         let mask = mask
             .contains(&0)
             .then(|| transfer::upload(mask, shape, params.dtype(), params.device()));
         Ok(Self {
-            weight: params.get_with_hints(shape, "weight", weight)?,
-            bias: params.get_with_hints(outputs.len(), "bias", bias)?,
+            weight,
+            bias,
             mask: mask.transpose()?,
         })
     }

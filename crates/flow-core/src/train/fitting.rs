@@ -1,12 +1,14 @@
 //! The loop behind [`fit`](super::fit).
 
+use super::batches::{Batches, Shuffled};
+use super::training::{Training, Weights};
 use super::{
-    Data, Divergence, Epoch, Fit, FitSettings, Memory, MemoryStore, RUN, Steps, cause, gradient,
-    log_prob, mean_loss,
+    Data, Divergence, Epoch, Fit, FitSettings, Memory, RUN, Validation, cause, gradient, log_prob,
+    mean_loss,
 };
 use crate::params::ParamStore;
 use crate::{Bijection, Flow, Gradients, Result, random};
-use candle_core::{Tensor, Var, bail};
+use candle_core::bail;
 use std::ops::ControlFlow;
 
 /// Rows of the loss after an epoch, if nothing is held out.
@@ -17,57 +19,21 @@ pub(super) struct Fitting<'a, B> {
     flow: &'a Flow<B>,
     params: &'a ParamStore,
     settings: &'a FitSettings,
-    train: Data,
-    held_out: Option<Data>,
-    /// Rows of the loss by which epochs are compared, if nothing is held out.
-    measured: Data,
+    /// The batch that initialises parameters.
+    first: Data,
+    /// Samples by which epochs are compared.
+    compared: Data,
+    /// True if these are held out.
+    held_out: bool,
+    /// All training data, if epochs are compared by a part of them.
+    all: Option<Data>,
     /// Number of planned steps.
     steps: u64,
 }
 
-/// State of a fit.
-pub(super) struct State {
-    steps: Steps,
-    store: MemoryStore,
-    epoch: usize,
-    best: Option<Epoch>,
-    /// Steps of this epoch whose inversion was not sound.
-    unsound_inversions: usize,
-    /// The best weights so far.
-    weights: Vec<(Var, Tensor)>,
-    /// True if a gradient was not finite, false if a loss.
-    gradient_failed: bool,
-}
-
-impl State {
-    pub(super) fn new(params: &ParamStore) -> Result<Self> {
-        Ok(Self {
-            steps: Steps::default(),
-            store: MemoryStore::default(),
-            epoch: 0,
-            best: None,
-            unsound_inversions: 0,
-            weights: copies(params)?,
-            gradient_failed: false,
-        })
-    }
-
-    /// The learning rate cannot have spoilt weights before the first update.
-    fn advice(&self) -> &'static str {
-        match self.steps.updates {
-            0 => "",
-            _ => "; take a lower learning rate",
-        }
-    }
-
-    /// Restores the best weights so far.
-    pub(super) fn restore(&self) -> Result<()> {
-        let mut weights = self.weights.iter();
-        weights.try_for_each(|(var, value)| var.set(value))
-    }
-}
-
 impl<'a, B: Bijection> Fitting<'a, B> {
+    /// A fit to data in memory, and their batches.
+    ///
     /// # Errors
     /// If no training data are left, or `params` are not those of the flow.
     pub(super) fn new(
@@ -75,47 +41,98 @@ impl<'a, B: Bijection> Fitting<'a, B> {
         params: &'a ParamStore,
         settings: &'a FitSettings,
         data: &Data,
-    ) -> Result<Self> {
-        let (train, held_out) = data.split(settings.validation, settings.seed)?;
-        let count = train.count()?;
-        let measured = if count > MEASURED {
-            let shuffled = train.shuffled(random::derive(settings.seed, "measured"))?;
-            shuffled.rows(0, MEASURED)?
-        } else {
-            train.clone()
+    ) -> Result<(Self, Shuffled<'a>)> {
+        let (train, held_out) = match &settings.validation {
+            Validation::Share(share) => data.split(*share, settings.seed)?,
+            Validation::Samples(held_out) => (data.clone(), Some(held_out.clone())),
         };
-        let rows = train.rows(0, RUN.host.min(count))?;
-        Gradients::check(&log_prob(flow, &rows)?.sum_all()?, params)?;
+        let count = train.count()?;
+        let (compared, all) = match &held_out {
+            Some(held_out) => (held_out.clone(), None),
+            None if count > MEASURED => {
+                let shuffled = train.shuffled(random::derive(settings.seed, "measured"))?;
+                (shuffled.rows(0, MEASURED)?, Some(train.clone()))
+            }
+            None => (train.clone(), None),
+        };
         let batches = count.div_ceil(settings.batch_size);
-        Ok(Self {
+        let fitting = Self {
             flow,
             params,
             settings,
-            train,
-            held_out,
-            measured,
+            first: train.rows(0, settings.batch_size.min(count))?,
+            compared,
+            held_out: held_out.is_some(),
+            all,
             steps: settings
                 .max_steps
                 .min(batches.saturating_mul(settings.epochs)) as u64,
-        })
+        };
+        fitting.check_parameters()?;
+        Ok((fitting, Shuffled { train, settings }))
+    }
+
+    /// A fit to batches that are not in memory together.
+    ///
+    /// # Errors
+    /// If the number of steps or held-out samples are missing, there is no batch, or `params` are
+    /// not those of the flow.
+    pub(super) fn to_batches(
+        flow: &'a Flow<B>,
+        params: &'a ParamStore,
+        settings: &'a FitSettings,
+        batches: &mut dyn Batches<'_>,
+    ) -> Result<Self> {
+        let Validation::Samples(held_out) = &settings.validation else {
+            bail!("training: batches need held-out samples: give `Validation::Samples`");
+        };
+        if settings.max_steps == usize::MAX {
+            bail!("training: batches need a number of steps: give `max_steps`");
+        }
+        let Some(first) = batches.epoch(1)?.next() else {
+            bail!("training: there are no batches");
+        };
+        let fitting = Self {
+            flow,
+            params,
+            settings,
+            first: first?,
+            compared: held_out.clone(),
+            held_out: true,
+            all: None,
+            steps: settings.max_steps as u64,
+        };
+        fitting.check_parameters()?;
+        Ok(fitting)
+    }
+
+    fn check_parameters(&self) -> Result<()> {
+        let rows = RUN.host.min(self.first.count()?);
+        let rows = self.first.rows(0, rows)?;
+        Gradients::check(&log_prob(self.flow, &rows)?.sum_all()?, self.params)
     }
 
     pub(super) fn run(
         &self,
-        state: &mut State,
+        state: &mut Training,
+        batches: &mut dyn Batches<'_>,
         mut progress: impl FnMut(&Epoch) -> ControlFlow<()>,
     ) -> Result<Fit> {
-        if self.settings.initialize {
-            let count = self.settings.batch_size.min(self.train.count()?);
-            let batch = self.train.rows(0, count)?;
-            batch.bind(self.flow, |flow| flow.initialize(&batch.x))?;
-            self.finite_loss(&batch, state)?;
-            state.weights = copies(self.params)?;
+        if let Some(last) = state.last.take() {
+            last.restore()?;
+            if let Some(best) = state.best.filter(|_| self.is_over(state)) {
+                return self.finish(state, best);
+            }
+        } else if self.settings.initialize {
+            let first = &self.first;
+            first.bind(self.flow, |flow| flow.initialize(&first.x))?;
+            self.finite_loss(first, state)?;
+            state.weights = Weights::of(self.params)?;
         }
         loop {
             state.epoch += 1;
             state.unsound_inversions = 0;
-            let running_loss = self.epoch(state)?;
+            let running_loss = self.epoch(state, batches)?;
             state.store.swap_averages(self.params)?;
             let report = self.measure(state, running_loss)?;
             let best = match state.best {
@@ -123,38 +140,42 @@ impl<'a, B: Bijection> Fitting<'a, B> {
                 _ => report,
             };
             if report.best {
-                state.weights = copies(self.params)?;
+                state.weights = Weights::of(self.params)?;
             }
             state.best = Some(best);
             let patience = state.epoch - best.epoch >= self.settings.patience;
-            if progress(&report).is_break() || patience || state.steps.updates == self.steps {
+            let ends = progress(&report).is_break() || patience || self.is_over(state);
+            state.store.swap_averages(self.params)?;
+            if ends {
                 return self.finish(state, best);
             }
-            state.store.swap_averages(self.params)?;
         }
     }
 
+    fn is_over(&self, state: &Training) -> bool {
+        state.steps.updates >= self.steps || state.epoch >= self.settings.epochs
+    }
+
     /// Passes over the data once, and returns the mean loss of its steps.
-    fn epoch(&self, state: &mut State) -> Result<f64> {
-        let label = format!("epoch {}", state.epoch);
-        let shuffled = self
-            .train
-            .shuffled(random::derive(self.settings.seed, &label))?;
+    fn epoch(&self, state: &mut Training, batches: &mut dyn Batches<'_>) -> Result<f64> {
         let (mut sum, mut rows) = (0.0, 0);
-        let count = self.train.count()?;
-        for start in (0..count).step_by(self.settings.batch_size) {
+        for batch in batches.epoch(state.epoch)? {
             if state.steps.updates == self.steps {
                 break;
             }
-            let batch = shuffled.rows(start, self.settings.batch_size.min(count - start))?;
+            let batch = batch?;
+            state.batch = Some(batch.clone());
             sum += self.step(state, &batch)? * batch.count()? as f64;
             rows += batch.count()?;
+        }
+        if rows == 0 {
+            bail!("training: epoch {} has no batches", state.epoch);
         }
         Ok(sum / rows as f64)
     }
 
     /// Updates the weights, and returns the loss before.
-    fn step(&self, state: &mut State, batch: &Data) -> Result<f64> {
+    fn step(&self, state: &mut Training, batch: &Data) -> Result<f64> {
         let of_memory = |memory| gradient(self.flow, self.params, batch, memory);
         let (mut gradient, inversion) = of_memory(self.settings.memory)?;
         if !inversion.is_sound() {
@@ -174,33 +195,37 @@ impl<'a, B: Bijection> Fitting<'a, B> {
         }
         let settings = &self.settings.optimization;
         let rate = settings.learning_rate_at(updates, updates as f64 / self.steps as f64);
-        let State { steps, store, .. } = state;
+        let Training { steps, store, .. } = state;
         steps.take(&gradient, rate, settings, store)?;
         Ok(loss)
     }
 
     /// The report of an epoch whose steps had the mean loss `running_loss`.
-    fn measure(&self, state: &State, running_loss: f64) -> Result<Epoch> {
-        let data = self.held_out.as_ref().unwrap_or(&self.measured);
-        let loss = self.finite_loss(data, state)?;
-        let held_out = self.held_out.is_some();
+    fn measure(&self, state: &Training, running_loss: f64) -> Result<Epoch> {
+        let loss = self.finite_loss(&self.compared, state)?;
         Ok(Epoch {
             epoch: state.epoch,
             steps: state.steps.updates as usize,
-            train: if held_out { running_loss } else { loss },
-            validation: held_out.then_some(loss),
+            train: if self.held_out { running_loss } else { loss },
+            validation: self.held_out.then_some(loss),
             unsound_inversions: state.unsound_inversions,
             best: state.best.is_none_or(|best| loss < best.loss()),
         })
     }
 
     /// Keeps the requested weights, and measures the training loss on all data.
-    fn finish(&self, state: &State, mut best: Epoch) -> Result<Fit> {
+    fn finish(&self, state: &mut Training, mut best: Epoch) -> Result<Fit> {
+        state.last = Some(Weights::of(self.params)?);
         if self.settings.keep_best {
-            state.restore()?;
-            if self.held_out.is_none() && self.train.count()? > MEASURED {
-                best.train = self.finite_loss(&self.train, state)?;
+            state.weights.restore()?;
+            if let Some(all) = &self.all {
+                best.train = self.finite_loss(all, state)?;
             }
+        } else {
+            state.store.swap_averages(self.params)?;
+            let averages = Weights::of(self.params)?;
+            state.store.swap_averages(self.params)?;
+            averages.restore()?;
         }
         Ok(Fit {
             best,
@@ -208,7 +233,7 @@ impl<'a, B: Bijection> Fitting<'a, B> {
         })
     }
 
-    fn finite_loss(&self, data: &Data, state: &State) -> Result<f64> {
+    fn finite_loss(&self, data: &Data, state: &Training) -> Result<f64> {
         let loss = mean_loss(self.flow, data)?;
         if !loss.is_finite() {
             bail!(
@@ -220,8 +245,26 @@ impl<'a, B: Bijection> Fitting<'a, B> {
         Ok(loss)
     }
 
+    /// Restores the best weights after `error`, whose cause may lie in `data` or, without them, in
+    /// the last batch.
+    pub(super) fn explain(
+        &self,
+        error: candle_core::Error,
+        state: &Training,
+        data: Option<&Data>,
+    ) -> Result<Fit> {
+        state.weights.restore()?;
+        let cause = data
+            .or(state.batch.as_ref())
+            .map(|data| self.cause(data, state));
+        match cause {
+            Some(Ok(Some(cause))) => bail!("training: {cause}"),
+            _ => Err(error),
+        }
+    }
+
     /// The cause of a failure, if it lies in the data and not in the weights.
-    pub(super) fn cause(&self, data: &Data, state: &State) -> Result<Option<String>> {
+    fn cause(&self, data: &Data, state: &Training) -> Result<Option<String>> {
         if let Some(cause) = cause::in_rows(self.flow, data)? {
             return Ok(Some(cause));
         }
@@ -230,9 +273,4 @@ impl<'a, B: Bijection> Fitting<'a, B> {
             cause => Ok(cause),
         }
     }
-}
-
-fn copies(params: &ParamStore) -> Result<Vec<(Var, Tensor)>> {
-    let copy = |(_, var): (String, Var)| Ok((var.clone(), var.copy()?));
-    params.vars().into_iter().map(copy).collect()
 }

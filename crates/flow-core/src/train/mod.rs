@@ -4,6 +4,7 @@
 //! callback receives the progress of every epoch and can stop the training. Custom loops use
 //! [`Steps`].
 
+mod batches;
 mod by_inversion;
 mod cause;
 mod data;
@@ -16,6 +17,7 @@ mod optimizer;
 mod settings;
 mod state_store;
 mod step;
+mod training;
 
 pub use by_inversion::{Inversion, Memory, Returning, backward_in_step};
 pub use data::Data;
@@ -23,9 +25,10 @@ pub use gradient::gradient_of_runs;
 pub use guard::{Divergence, Losses};
 pub use optimization::{Optimization, Schedule};
 pub use optimizer::{Optimizer, ParameterState};
-pub use settings::FitSettings;
+pub use settings::{FitSettings, Validation};
 pub use state_store::{MemoryStore, StateStore};
 pub use step::{LossGradient, Steps};
+pub use training::Training;
 
 use optimizer::Update;
 
@@ -33,7 +36,6 @@ use crate::params::ParamStore;
 use crate::runs::{RunLength, in_runs};
 use crate::{Bijection, Flow, Result, transfer};
 use candle_core::bail;
-use fitting::{Fitting, State};
 use gradient::{gradient, log_prob};
 use std::ops::ControlFlow;
 
@@ -45,6 +47,7 @@ const RUN: RunLength = RunLength {
 
 /// State of a training after an epoch.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Epoch {
     /// Completed epochs, this one included.
     pub epoch: usize,
@@ -91,18 +94,43 @@ pub fn fit<B: Bijection>(
     settings: &FitSettings,
     progress: impl FnMut(&Epoch) -> ControlFlow<()>,
 ) -> Result<Fit> {
-    settings.check()?;
-    let data = data.into();
-    data.check()?;
-    let fitting = Fitting::new(flow, params, settings, &data)?;
-    let mut state = State::new(params)?;
-    fitting.run(&mut state, progress).or_else(|error| {
-        state.restore()?;
-        match fitting.cause(&data, &state) {
-            Ok(Some(cause)) => bail!("training: {cause}"),
-            Ok(None) | Err(_) => Err(error),
-        }
-    })
+    Training::new(params)?.fit(flow, params, data, settings, progress)
+}
+
+/// As [`fit`], to batches that are not in memory together: `batches(epoch)` gives those of an
+/// epoch, counted from 1. It is asked for the first batch once more than there are epochs.
+///
+/// `settings` must give `max_steps`, and held-out samples as [`Validation::Samples`]; the size of
+/// batches is that of those given.
+///
+/// ```
+/// use candle_core::{DType, Device};
+/// use flow_core::train::{FitSettings, Validation, fit_batches};
+/// use flow_core::{random, recipes};
+/// use std::ops::ControlFlow;
+///
+/// let normal = |seed| random::normal(seed, (64, 2), DType::F32, &Device::Cpu);
+/// let model = recipes::realnvp(2).layers(2).width(8).build(0, DType::F32, &Device::Cpu)?;
+/// let settings = FitSettings {
+///     max_steps: 20,
+///     validation: Validation::Samples((&normal(0)?).into()),
+///     ..FitSettings::default()
+/// };
+/// let batches = |epoch| (0..10).map(move |i| Ok((&normal(10 * epoch as u64 + i)?).into()));
+/// fit_batches(&model, model.params(), batches, &settings, |_| ControlFlow::Continue(()))?;
+/// # candle_core::Result::Ok(())
+/// ```
+///
+/// # Errors
+/// As [`fit`], and if a batch is an error.
+pub fn fit_batches<B: Bijection, I: Iterator<Item = Result<Data>>>(
+    flow: &Flow<B>,
+    params: &ParamStore,
+    batches: impl FnMut(usize) -> I,
+    settings: &FitSettings,
+    progress: impl FnMut(&Epoch) -> ControlFlow<()>,
+) -> Result<Fit> {
+    Training::new(params)?.fit_batches(flow, params, batches, settings, progress)
 }
 
 impl Epoch {

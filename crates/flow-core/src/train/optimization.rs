@@ -33,6 +33,13 @@ pub struct Optimization {
     pub clip_norm: f64,
     /// Decay of the exponential moving average of the weights in a step; 0 for no average.
     pub average_decay: f64,
+    /// Decoupled weight decay: a step shrinks weights by the learning rate times this, apart from
+    /// the gradient. With Adam it is AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101).
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, skip_serializing_if = "Optimization::is_zero")
+    )]
+    pub weight_decay: f64,
     /// The optimiser.
     pub optimizer: Optimizer,
     /// Schedule of the learning rate.
@@ -44,13 +51,14 @@ pub struct Optimization {
 }
 
 impl Default for Optimization {
-    /// Adam at 10⁻³ along a cosine, without warm-up and average.
+    /// Adam at 10⁻³ along a cosine, without warm-up, weight decay and average.
     fn default() -> Self {
         Self {
             learning_rate: 1e-3,
             warmup_steps: 0,
             clip_norm: 5.0,
             average_decay: 0.0,
+            weight_decay: 0.0,
             optimizer: Optimizer::default(),
             schedule: Schedule::default(),
         }
@@ -69,6 +77,10 @@ impl Optimization {
             if !(value > 0.0 && value.is_finite()) {
                 bail!("training: {name} must be above 0 and finite, not {value}");
             }
+        }
+        if !(self.weight_decay >= 0.0 && self.weight_decay.is_finite()) {
+            let value = self.weight_decay;
+            bail!("training: weight_decay must be 0 or more and finite, not {value}");
         }
         if !(0.0..1.0).contains(&self.average_decay) {
             let value = self.average_decay;
@@ -94,6 +106,14 @@ impl Optimization {
     pub(super) fn average_decay_at(&self, updates: u64) -> f64 {
         self.average_decay
             .min((1 + updates) as f64 / (10 + updates) as f64)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl Optimization {
+    #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature.
+    fn is_zero(number: &f64) -> bool {
+        *number == 0.0
     }
 }
 

@@ -43,6 +43,8 @@ pub(super) struct Update {
     pub(super) step: u64,
     /// The size of a step, before corrections.
     pub(super) learning_rate: f64,
+    /// Decoupled decay of the weights.
+    pub(super) weight_decay: f64,
     /// Factor of the gradients, for clipping.
     pub(super) gradient_scale: f64,
     /// Decay of the average.
@@ -77,7 +79,8 @@ impl ParameterState {
             Optimizer::Adamax => second.as_detached_tensor(),
         };
         let change = ((first.as_tensor() * update.rate())? / (scale + EPSILON)?)?;
-        weight.set(&(weight.as_tensor() - change)?)?;
+        let kept = (weight.as_tensor() * update.kept())?;
+        weight.set(&(kept - change)?)?;
         let Some(average) = &self.average else {
             return Ok(());
         };
@@ -124,13 +127,19 @@ impl Update {
         }
     }
 
-    /// Adam: w ← w − lr·m̂ / (√v̂ + ε); Adamax: w ← w − lr·m̂ / (u + ε)
+    /// Adam: w ← k·w − lr·m̂ / (√v̂ + ε); Adamax: w ← k·w − lr·m̂ / (u + ε); k = 1 − lr·decay
     fn weight(self) -> impl Fn(f32, [f32; 2]) -> f32 {
         let (rate, correction) = (self.rate() as f32, self.second_correction() as f32);
+        let kept = self.kept() as f32;
         move |w, [m, v]| match self.optimizer {
-            Optimizer::Adam => w - rate * m / ((v * correction).sqrt() + EPSILON as f32),
-            Optimizer::Adamax => w - rate * m / (v + EPSILON as f32),
+            Optimizer::Adam => kept * w - rate * m / ((v * correction).sqrt() + EPSILON as f32),
+            Optimizer::Adamax => kept * w - rate * m / (v + EPSILON as f32),
         }
+    }
+
+    /// The share of a weight that its decay leaves.
+    fn kept(self) -> f64 {
+        1.0 - self.learning_rate * self.weight_decay
     }
 
     /// The learning rate, corrected for the first moment's start at zero.
@@ -174,6 +183,7 @@ mod tests {
                     optimizer,
                     step,
                     learning_rate: 0.1,
+                    weight_decay: 0.2,
                     gradient_scale: 0.7,
                     average_decay: 0.9,
                 };

@@ -1,11 +1,20 @@
 //! Settings of a fit.
 
-use super::{Memory, Optimization};
+use super::{Data, Memory, Optimization};
 use crate::Result;
 use candle_core::bail;
 
+/// Held-out data, by which epochs are compared.
+#[derive(Clone, Debug)]
+pub enum Validation {
+    /// A share of the data, in 0..1, drawn at random. With 0, nothing is held out.
+    Share(f64),
+    /// Other samples, and their contexts.
+    Samples(Data),
+}
+
 /// Settings of a fit.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct FitSettings {
     /// Samples per step.
     pub batch_size: usize,
@@ -18,8 +27,8 @@ pub struct FitSettings {
     pub optimization: Optimization,
     /// Residuals that a step keeps of the forward pass.
     pub memory: Memory,
-    /// Held-out share of the data, in 0..1, drawn at random.
-    pub validation: f64,
+    /// Held-out data.
+    pub validation: Validation,
     /// Epochs without improvement after which training ends.
     pub patience: usize,
     /// Ends with the weights of the best epoch instead of the last.
@@ -40,7 +49,7 @@ impl Default for FitSettings {
             max_steps: usize::MAX,
             optimization: Optimization::default(),
             memory: Memory::default(),
-            validation: 0.1,
+            validation: Validation::Share(0.1),
             patience: 10,
             keep_best: true,
             initialize: true,
@@ -63,12 +72,12 @@ impl FitSettings {
             bail!("training: {name} must be at least 1, not 0");
         }
         self.optimization.check()?;
-        if !(0.0..1.0).contains(&self.validation) {
-            bail!(
-                "training: validation must lie in 0..1, not {}",
-                self.validation
-            );
+        match &self.validation {
+            Validation::Share(share) if !(0.0..1.0).contains(share) => {
+                bail!("training: validation must lie in 0..1, not {share}")
+            }
+            Validation::Share(_) => Ok(()),
+            Validation::Samples(data) => data.check(),
         }
-        Ok(())
     }
 }

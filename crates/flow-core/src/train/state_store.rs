@@ -54,7 +54,20 @@ impl StateStore for MemoryStore {
     }
 }
 
+#[cfg(feature = "file")]
+impl From<BTreeMap<String, ParameterState>> for MemoryStore {
+    fn from(states: BTreeMap<String, ParameterState>) -> Self {
+        Self(states)
+    }
+}
+
 impl MemoryStore {
+    /// Averages and moments by names of parameters.
+    #[cfg(feature = "file")]
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&String, &ParameterState)> {
+        self.0.iter()
+    }
+
     /// Exchanges the weights of `params` with their averages.
     pub fn swap_averages(&self, params: &ParamStore) -> Result<()> {
         for (name, weight) in params.vars() {

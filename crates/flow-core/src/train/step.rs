@@ -72,6 +72,7 @@ impl Steps {
             optimizer: settings.optimizer,
             step: self.updates,
             learning_rate,
+            weight_decay: settings.weight_decay,
             gradient_scale: (settings.clip_norm / gradient.norm).min(1.0),
             average_decay: settings.average_decay_at(self.updates),
         };

@@ -4,11 +4,11 @@ use candle_core::{DType, Device, Tensor};
 use flow_core::distribution::{
     DiagonalGaussian, Distribution, GaussianMixture, StandardNormal, Uniform,
 };
-use flow_core::params::ParamStore;
+use flow_core::params::{Init, ParamStore};
 use flow_core::recipes::{self, Recipe};
 use flow_core::train::{
-    Epoch, FitSettings, LossGradient, Memory, MemoryStore, Optimization, Schedule, Steps, fit,
-    mean_loss,
+    Epoch, FitSettings, LossGradient, Memory, MemoryStore, Optimization, Schedule, Steps,
+    Validation, fit, mean_loss,
 };
 use flow_core::{
     ActNorm, Bijection, ElementwiseAffine, Flow, Whiten, check, constant_columns, random,
@@ -220,7 +220,7 @@ fn a_fit_with_an_average_ends_with_it() {
         };
         let settings = FitSettings {
             epochs: 12,
-            validation: 0.0,
+            validation: Validation::Share(0.0),
             patience: usize::MAX,
             keep_best: false,
             optimization: Optimization {
@@ -427,5 +427,31 @@ fn a_fit_by_inversion_takes_the_same_steps() {
         for (weight, expected) in weights.iter().zip(&expected) {
             check::close(weight, expected, 1e-7).unwrap();
         }
+    }
+}
+
+/// With no gradient from the data, k steps shrink weights by (1 − lr·decay)ᵏ.
+#[test]
+fn weight_decay_shrinks_weights_by_the_rate_alone() {
+    for dtype in [DType::F32, DType::F64] {
+        let params = ParamStore::new(0);
+        let builder = params.builder(dtype, &Device::Cpu);
+        let weight = builder
+            .get_with_hints(7, "w", Init::Normal { std: 1.0 })
+            .unwrap();
+        let before = weight.copy().unwrap();
+        let settings = Optimization {
+            weight_decay: 0.3,
+            ..at_rate(0.1)
+        };
+        let (mut steps, mut store) = (Steps::default(), MemoryStore::default());
+        for _ in 0..3 {
+            let still = (&weight - weight.detach()).unwrap();
+            let loss = still.sqr().unwrap().sum_all().unwrap();
+            let gradient = LossGradient::of(&loss, &params).unwrap();
+            steps.take(&gradient, 0.1, &settings, &mut store).unwrap();
+        }
+        let expected = (before * 0.97_f64.powi(3)).unwrap();
+        check::close(&weight, &expected, 1e-6).unwrap();
     }
 }

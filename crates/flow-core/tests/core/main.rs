@@ -4,10 +4,14 @@
 // compared within bounds.
 #![allow(clippy::unwrap_used, clippy::float_cmp)]
 
+mod batches;
 mod bijections;
+mod calibration;
 mod doors;
 mod fitting;
 mod flows;
+mod going_on;
+#[cfg(feature = "file")]
 mod models;
 mod multi_scale;
 mod ops;

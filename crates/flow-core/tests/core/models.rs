@@ -3,8 +3,10 @@
 use candle_core::{DType, Device, Tensor};
 use flow_core::file::{self, Floats};
 use flow_core::recipes::{self, Recipe};
-use flow_core::train::FitSettings;
-use flow_core::{Architecture, Bijection, Layer, MlpSize, Model, TransformKind, check, random};
+use flow_core::train::{FitSettings, Validation};
+use flow_core::{
+    Architecture, Bijection, Layer, MlpSize, Model, TransformKind, check, random, train,
+};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -95,7 +97,7 @@ fn a_loaded_model_can_be_fitted_further() {
     let model = model.build(0, DType::F32, &Device::Cpu).unwrap();
     let settings = FitSettings {
         epochs: 5,
-        validation: 0.0,
+        validation: Validation::Share(0.0),
         initialize: false,
         ..FitSettings::default()
     };
@@ -294,4 +296,25 @@ fn recipes_refuse_what_does_not_fit() {
     let model = one.build(0, DType::F64, &Device::Cpu).unwrap();
     check::round_trip(model.bijection(), &normal(0, (9, 1), DType::F64), 1e-12).unwrap();
     assert_eq!(model.bijection().context(), None);
+}
+
+#[test]
+fn epochs_are_compared_by_held_out_samples_of_ones_own() {
+    let (x, other) = (points(0, DType::F64), points(7, DType::F64));
+    let recipe = recipes::realnvp(3).layers(2).width(8).standardize(&x);
+    let model = recipe.unwrap().build(0, DType::F64, &Device::Cpu).unwrap();
+    let of = |validation| FitSettings {
+        epochs: 3,
+        validation,
+        ..FitSettings::default()
+    };
+    let settings = of(Validation::Samples((&other).into()));
+    let fitted = model.fit(&x, &settings, |_| ControlFlow::Continue(()));
+    let best = fitted.unwrap().best.validation.unwrap();
+    let expected = train::mean_loss(&model, &other).unwrap();
+    assert!((best - expected).abs() < 1e-12, "{best} {expected}");
+    let strange = (&other * f64::NAN).unwrap();
+    let settings = of(Validation::Samples((&strange).into()));
+    let error = model.fit(&x, &settings, |_| ControlFlow::Continue(()));
+    assert!(error.unwrap_err().to_string().contains("row 0, column 0"));
 }

@@ -4,7 +4,8 @@ use candle_core::{DType, Device, Tensor};
 use flow_core::params::ParamStore;
 use flow_core::recipes::{self, Recipe};
 use flow_core::train::{
-    Divergence, FitSettings, LossGradient, MemoryStore, Optimization, Steps, fit, mean_loss,
+    Divergence, FitSettings, LossGradient, MemoryStore, Optimization, Steps, Validation, fit,
+    mean_loss,
 };
 use flow_core::{Bijection, Chain, Flow, Gradients, Inverse, Pointwise, random};
 use std::ops::ControlFlow;
@@ -64,7 +65,7 @@ fn a_bad_number_is_named_and_the_flow_stays_sound() {
             let (flow, params) = realnvp(3);
             let x = points(200, (row, 1), value);
             let settings = FitSettings {
-                validation,
+                validation: Validation::Share(validation),
                 ..short()
             };
             let message = refusal(&flow, &params, &x, &settings);
@@ -142,7 +143,7 @@ fn what_is_kept_is_what_was_measured() {
         for learning_rate in [1e-3, 0.1] {
             let (flow, params) = realnvp(3);
             let mut settings = FitSettings {
-                validation: 0.0,
+                validation: Validation::Share(0.0),
                 ..short()
             };
             settings.optimization.learning_rate = learning_rate;
@@ -206,7 +207,9 @@ fn settings_that_cannot_be_are_named_with_their_value() {
     );
     refuse(
         &[
-            ("validation", |fit, value| fit.validation = value),
+            ("validation", |fit, value| {
+                fit.validation = Validation::Share(value)
+            }),
             ("average_decay", |fit, value| {
                 fit.optimization.average_decay = value;
             }),

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device};
 use flow_core::recipes;
-use flow_core::train::FitSettings;
+use flow_core::train::{FitSettings, Validation};
 use flow_core::transfer;
 use flow_core::{device, random};
 
@@ -15,7 +15,7 @@ fn copies(epochs: usize) -> [u64; 2] {
         let settings = FitSettings {
             epochs,
             batch_size: 32,
-            validation: 0.0,
+            validation: Validation::Share(0.0),
             ..FitSettings::default()
         };
         let before = transfer::copies();
