@@ -14,6 +14,7 @@ const TARGETS: [&str; 12] = [
     "picture",
     "png",
     "parquet",
+    "table",
     "tar",
     "zip",
     "arrays",

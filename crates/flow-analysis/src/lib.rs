@@ -6,7 +6,8 @@
 //! Reading order: [`likelihood`] measures a model on many images. [`outliers`] tells strange images
 //! from normal ones. [`latent_space`] has paths between images and directions of an [`attribute`].
 //! [`exact`] encodes images so that they decode exactly. [`clusters`] finds groups of images.
-//! [`samples`] compares images of a model with real ones.
+//! [`samples`] compares images of a model with real ones. [`mixtures`] are densities of vectors to
+//! compare a flow with.
 //!
 //! ```
 //! use candle_core::{DType, Device, Tensor};
@@ -32,6 +33,7 @@ mod error;
 pub mod exact;
 pub mod latent_space;
 pub mod likelihood;
+pub mod mixtures;
 pub mod outliers;
 pub mod samples;
 

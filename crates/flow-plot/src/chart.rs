@@ -60,6 +60,17 @@ impl Layout {
         names: 14,
         labels: 14,
     };
+
+    /// One of very many small charts, close to each other.
+    pub const CELL: Self = Self {
+        margin: 3,
+        right_margin: 8,
+        left: 48,
+        bottom: 36,
+        title: 13,
+        names: 12,
+        labels: 11,
+    };
 }
 
 /// The text of a label, from its value.
@@ -110,7 +121,7 @@ pub struct Chart<'a> {
 }
 
 impl<'a> Chart<'a> {
-    /// A chart with this title above it.
+    /// A chart with this title above it, which may be empty.
     pub fn new(title: &'a str, layout: Layout, x: Axis<'a>, y: Axis<'a>) -> Self {
         Self {
             title,
@@ -130,13 +141,16 @@ impl<'a> Chart<'a> {
             x,
             y,
         } = self;
-        let mut chart = ChartBuilder::on(area)
+        let mut builder = ChartBuilder::on(area);
+        builder
             .margin(scaled(layout.margin))
             .margin_right(scaled(layout.right_margin))
-            .caption(title, font(layout.title, INK))
             .set_label_area_size(LabelAreaPosition::Left, scaled(layout.left))
-            .set_label_area_size(LabelAreaPosition::Bottom, scaled(layout.bottom))
-            .build_cartesian_2d(x.range.clone(), y.range.clone())?;
+            .set_label_area_size(LabelAreaPosition::Bottom, scaled(layout.bottom));
+        if !title.is_empty() {
+            builder.caption(title, font(layout.title, INK));
+        }
+        let mut chart = builder.build_cartesian_2d(x.range.clone(), y.range.clone())?;
         let mut mesh = chart.configure_mesh();
         mesh.light_line_style(TRANSPARENT)
             .bold_line_style(RULE.stroke_width(scaled(1)))

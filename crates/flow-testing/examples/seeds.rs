@@ -67,6 +67,8 @@ fn main() -> Result<()> {
         (cifar10::CHANNELS, side, side),
     )?;
     parquet_files(&corpus.join("parquet"))?;
+    let rows = "a,b;c,d\n1.5,x,3,\n-2e3,\"y, z\",NA,4\n0.25,x,5,6\n";
+    put(corpus.join("table/rows"), rows.as_bytes())?;
     let png = parquet_file::png(&digits.pixels[..49], (1, 7, 7));
     archives(corpus, &png)?;
     for (name, options) in [

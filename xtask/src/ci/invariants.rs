@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use super::crossings;
 
 /// Crates that each crate must not depend on.
-const FORBIDDEN: [(&str, &[&str]); 7] = [
+const FORBIDDEN: [(&str, &[&str]); 8] = [
     (
         "flow-core",
         &[
@@ -42,6 +42,17 @@ const FORBIDDEN: [(&str, &[&str]); 7] = [
     ),
     ("flow-convert", &["clap", "flow-data", "tracing", "ureq"]),
     ("flow-plot", &["anyhow", "candle-core", "clap"]),
+    (
+        "flow-table",
+        &[
+            "anyhow",
+            "candle-core",
+            "clap",
+            "flow-core",
+            "flow-glow",
+            "ureq",
+        ],
+    ),
     ("flow-cli", &["ureq"]),
 ];
 

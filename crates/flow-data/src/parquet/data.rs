@@ -16,7 +16,7 @@ use super::{
     footer::Chunk,
     pages::Page,
     runs,
-    schema::{BYTE_ARRAY, Column, INT32, INT64},
+    schema::{BOOLEAN, BYTE_ARRAY, Column, DOUBLE, FLOAT, INT32, INT64},
 };
 
 /// Encodings. The dictionary's has an old number and a new one.
@@ -25,10 +25,12 @@ const BY_DICTIONARY: [i64; 2] = [2, 8];
 const RUNS: i64 = 3;
 
 /// A value of a column.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// An integer.
+    /// An integer; 1 or 0 for true and false.
     Number(i64),
+    /// A floating-point number.
+    Float(f64),
     /// A text or other bytes.
     Bytes(Vec<u8>),
 }
@@ -40,7 +42,7 @@ pub(super) struct Data {
     left: usize,
     /// Levels of these; nothing if none is null.
     levels: Option<vec::IntoIter<u32>>,
-    /// Indices into the dictionary; nothing if values are plain.
+    /// Indices into the dictionary, or true and false; nothing if values are plain.
     indices: Option<vec::IntoIter<u32>>,
     /// Plain values.
     bytes: Vec<u8>,
@@ -69,17 +71,7 @@ impl Data {
         let is_there = |level: &&u32| **level == u32::from(column.level);
         let present = levels.as_ref();
         let present = present.map_or(left, |levels| levels.iter().filter(is_there).count());
-        let mut indices = None;
-        if BY_DICTIONARY.contains(&encoding) {
-            indices =
-                Some(runs::indices(bytes, present).ok_or("the indices of a page are broken")?);
-        } else {
-            let name = encoding_name(encoding);
-            ensure!(
-                encoding == PLAIN,
-                "a page is encoded as {name}; write it plain or with a dictionary"
-            );
-        }
+        let indices = indices(encoding, column.kind, bytes, present)?;
         Ok(Self {
             left,
             levels: levels.map(Vec::into_iter),
@@ -106,8 +98,12 @@ impl Data {
         }
         let kind = column.kind;
         let value = if let Some(indices) = &mut self.indices {
+            let index = indices.next();
+            if kind == BOOLEAN {
+                return Ok(index.map(|bit| Value::Number(bit.into())));
+            }
             let dictionary = dictionary.ok_or("a column has no dictionary")?;
-            let value = indices.next().and_then(|index| dictionary.get(index, kind));
+            let value = index.and_then(|index| dictionary.get(index, kind));
             value.ok_or("a value is not in the dictionary")?
         } else {
             let mut rest = &self.bytes[self.at..];
@@ -117,9 +113,34 @@ impl Data {
         };
         Ok(Some(match kind {
             BYTE_ARRAY => Value::Bytes(value.to_vec()),
+            FLOAT | DOUBLE => Value::Float(float(value)),
             _ => Value::Number(number(value)),
         }))
     }
+}
+
+/// The indices into the dictionary, or the bits of true and false; nothing if values are plain.
+fn indices(
+    encoding: i64,
+    kind: i64,
+    mut bytes: &[u8],
+    count: usize,
+) -> Result<Option<Vec<u32>>, Malformed> {
+    let indices = match (encoding, kind) {
+        (PLAIN, BOOLEAN) => runs::bits(bytes, count),
+        (RUNS, BOOLEAN) => {
+            plain(&mut bytes, BYTE_ARRAY).and_then(|bytes| runs::read(bytes, 1, count))
+        }
+        (PLAIN, _) => return Ok(None),
+        _ if BY_DICTIONARY.contains(&encoding) => runs::indices(bytes, count),
+        _ => {
+            let name = encoding_name(encoding);
+            let advice = "write it plain or with a dictionary";
+            return Err(format!("a page is encoded as {name}; {advice}").into());
+        }
+    };
+    let indices = indices.ok_or("the indices of a page are broken")?;
+    Ok(Some(indices))
 }
 
 /// A page of plain values.
@@ -156,8 +177,8 @@ impl Dictionary {
 /// Takes a plain value from the beginning of `bytes`.
 fn plain<'a>(bytes: &mut &'a [u8], kind: i64) -> Option<&'a [u8]> {
     match kind {
-        INT32 => bytes.split_off(..4),
-        INT64 => bytes.split_off(..8),
+        INT32 | FLOAT => bytes.split_off(..4),
+        INT64 | DOUBLE => bytes.split_off(..8),
         BYTE_ARRAY => {
             let (length, rest) = bytes.split_first_chunk::<4>()?;
             *bytes = rest;
@@ -173,6 +194,15 @@ fn number(bytes: &[u8]) -> i64 {
         (_, Some(eight)) => i64::from_le_bytes(*eight),
         (Some(four), None) => i32::from_le_bytes(*four).into(),
         (None, None) => 0,
+    }
+}
+
+/// A floating-point number of four or eight bytes.
+fn float(bytes: &[u8]) -> f64 {
+    match (bytes.first_chunk(), bytes.first_chunk()) {
+        (_, Some(eight)) => f64::from_le_bytes(*eight),
+        (Some(four), None) => f32::from_le_bytes(*four).into(),
+        (None, None) => f64::NAN,
     }
 }
 

@@ -16,6 +16,12 @@ pub(super) fn indices(mut bytes: &[u8], count: usize) -> Option<Vec<u32>> {
     read(bytes, width, count)
 }
 
+/// The first `count` bits, least significant first.
+pub(super) fn bits(bytes: &[u8], count: usize) -> Option<Vec<u32>> {
+    let enough = count.div_ceil(8) <= bytes.len();
+    enough.then(|| (0..count).map(|i| unpack(bytes, i, 1)).collect())
+}
+
 /// The first `count` numbers of `width` bits, at most 32, in runs.
 pub(super) fn read(mut bytes: &[u8], width: u8, count: usize) -> Option<Vec<u32>> {
     let mut numbers = Vec::with_capacity(count);

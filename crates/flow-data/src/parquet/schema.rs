@@ -13,9 +13,15 @@ const REQUIRED: i64 = 0;
 const OPTIONAL: i64 = 1;
 
 /// Types of columns.
+pub(super) const BOOLEAN: i64 = 0;
 pub(super) const INT32: i64 = 1;
 pub(super) const INT64: i64 = 2;
+pub(super) const FLOAT: i64 = 4;
+pub(super) const DOUBLE: i64 = 5;
 pub(super) const BYTE_ARRAY: i64 = 6;
+
+/// The converted type of numbers that a power of ten divides.
+const DECIMAL: i64 = 5;
 
 /// A column of a table.
 #[derive(Clone)]
@@ -23,7 +29,7 @@ pub struct Column {
     path: Vec<Arc<str>>,
     /// Its position among the columns.
     pub(super) index: usize,
-    /// The type of its values; −1 if it is repeated, so that a row may have several.
+    /// The type of its values; −1 if none of those above, or if a row may have several values.
     pub(super) kind: i64,
     /// Nodes on the way to it that may be null: the level of a value that is there.
     pub(super) level: u8,
@@ -46,6 +52,16 @@ impl Column {
     /// True if its values are integers.
     pub fn holds_numbers(&self) -> bool {
         matches!(self.kind, INT32 | INT64)
+    }
+
+    /// True if its values are floating-point numbers.
+    pub fn holds_floats(&self) -> bool {
+        matches!(self.kind, FLOAT | DOUBLE)
+    }
+
+    /// True if its values are true or false, read as 1 and 0.
+    pub fn holds_booleans(&self) -> bool {
+        self.kind == BOOLEAN
     }
 
     /// True if its values are texts or other bytes.
@@ -74,6 +90,7 @@ fn nodes(mut footer: &[u8]) -> Option<Vec<Node<'_>>> {
         ([2, 3], Value::Number(repetition)) => node.repetition = repetition,
         ([2, 4], Value::Bytes(name)) => node.name = name,
         ([2, 5], Value::Number(children)) => node.children = children.clamp(0, MAX_NODES as i64),
+        ([2, 6], Value::Number(DECIMAL)) => node.kind = -1,
         ([2], Value::End) => {
             count += 1;
             let node = std::mem::replace(&mut node, none());

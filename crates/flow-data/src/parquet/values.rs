@@ -32,11 +32,14 @@ impl<R: Read + Seek> Values<R> {
     /// The values of a column of the table in `source`.
     ///
     /// # Errors
-    /// It is not of integers or bytes, has a codec that is not known, or is not in the file.
+    /// Its values are of another type, it has a codec that is not known, or is not in the file.
     pub fn new(table: &Table, column: &Column, source: R) -> Result<Self, Malformed> {
         ensure!(
-            column.holds_numbers() || column.holds_bytes(),
-            "it holds neither integers nor bytes"
+            column.holds_numbers()
+                || column.holds_floats()
+                || column.holds_booleans()
+                || column.holds_bytes(),
+            "it holds neither numbers nor texts"
         );
         Ok(Self {
             source,

@@ -101,6 +101,7 @@ fn classes<'a>(table: &Table, columns: &Columns, file: &'a File) -> Result<Class
                 let class = u32::try_from(number).map_err(|_| format!("{number} is no class"))?;
                 Some(Class::Number(class))
             }
+            Some(Value::Float(number)) => return Err(format!("{number} is no class").into()),
             Some(Value::Bytes(name)) => {
                 let name = String::from_utf8(name).map_err(Malformed::new)?;
                 Some(Class::Name(name))
