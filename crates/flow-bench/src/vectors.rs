@@ -116,7 +116,80 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             }
         }
     }
+    posteriors(&python, folder.path())
+}
+
+/// Prints a table of posteriors of the same simulator.
+fn posteriors(python: &Python, folder: &Path) -> Result<()> {
+    println!(
+        "\nPosteriors of 4 rates of Lotka–Volterra's equations: nsf, {STEPS} steps at batches of 256; \
+         p-values of a χ² test of uniform ranks\n"
+    );
+    stdout(python.script(SCRIPT).arg("simulate").arg(folder))?;
+    table::head(&[
+        "library",
+        "seconds",
+        "test ln p",
+        "p-values",
+        "truths in 90 % regions",
+    ]);
+    posterior_row("flow", &posterior(folder)?)?;
+    for peer in ["nflows", "zuko"] {
+        let mut script = python.script(SCRIPT);
+        let script = script.arg("posterior").arg(folder).arg(peer);
+        let mut found = tools::json(script.args(["--steps", &STEPS.to_string()]))?;
+        let ranks = serde_json::from_value::<Vec<Vec<usize>>>(found["ranks"].take())?;
+        let tests = ranks
+            .iter()
+            .map(|ranks| ChiSquared::of_ranks(ranks, DRAWS_EACH + 1));
+        found["p_values"] = tests.map(|test| test.p_value).collect();
+        posterior_row(peer, &found)?;
+    }
     Ok(())
+}
+
+fn posterior_row(library: &str, result: &Value) -> Result<()> {
+    let p_values = result["p_values"].as_array().context("no p-values")?;
+    let p_values = p_values.iter().filter_map(Value::as_f64);
+    table::row(&[
+        library.to_owned(),
+        format!("{:.2}", number(result, "seconds")?),
+        format!("{:.3}", number(result, "log_prob")?),
+        p_values
+            .map(|p| format!("{p:.2}"))
+            .collect::<Vec<_>>()
+            .join(", "),
+        format!("{:.1} %", 100.0 * number(result, "coverage")?),
+    ]);
+    Ok(())
+}
+
+fn posterior(folder: &Path) -> Result<Value> {
+    let load = |name: &str| Tensor::read_npy(folder.join(format!("{name}.npy")));
+    let (rates, counts) = (load("train.rates")?, load("train.counts")?);
+    let recipe = recipes::neural_spline_flow(4).context(20).layers(LAYERS);
+    let recipe = recipe
+        .width(WIDTH)
+        .blocks(BLOCKS)
+        .standardize((&rates, &counts))?;
+    let model = recipe.build(0, DType::F32, &Device::Cpu)?;
+    let start = Instant::now();
+    let settings = settings(256, STEPS);
+    model.fit((&rates, &counts), &settings, |_| ControlFlow::Continue(()))?;
+    let seconds = start.elapsed().as_secs_f64();
+    let (truths, seen) = (load("test.rates")?, load("test.counts")?);
+    let calibration = Calibration::of(&model, (&truths, &seen), DRAWS_EACH, 1)?;
+    let log_prob = model
+        .given(&seen)?
+        .log_prob(&truths)?
+        .to_dtype(DType::F64)?;
+    let tests = calibration.uniformity().into_iter();
+    Ok(json!({
+        "seconds": seconds,
+        "log_prob": log_prob.mean_all()?.to_scalar::<f64>()?,
+        "p_values": tests.map(|test| test.p_value).collect::<Vec<_>>(),
+        "coverage": calibration.coverage(0.9),
+    }))
 }
 
 fn row(flow: &str, [features, batch, _]: [usize; 3], library: &str, result: &Value) -> Result<()> {
