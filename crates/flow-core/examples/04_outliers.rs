@@ -6,7 +6,7 @@
 
 use candle_core::{DType, Device, Result, Tensor};
 use flow_core::{Model, recipes, train::FitSettings};
-use std::ops::ControlFlow;
+use std::ops::ControlFlow::Continue;
 use std::process::Command;
 
 const TABLE: &str = include_str!("data/breast_cancer.csv");
@@ -52,26 +52,16 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     }
     // A third of the benign tumours is kept for the test.
     let (test, train) = (benign.narrow(0, 0, 119)?, benign.narrow(0, 119, 238)?);
-    let recipe = recipes::masked_autoregressive_flow(FEATURES)
-        .layers(3)
-        .width(32)
-        .blocks(1);
-    let model = recipe
-        .standardize(&train)?
-        .build(0, DType::F32, &Device::Cpu)?;
-    let settings = FitSettings {
-        batch_size: 64,
-        patience: 30,
-        ..FitSettings::default()
-    };
-    model.fit(&train, &settings, |_| ControlFlow::Continue(()))?;
+    let recipe = recipes::masked_autoregressive_flow(FEATURES).layers(3);
+    let recipe = recipe.width(32).blocks(1).standardize(&train)?;
+    let model = recipe.build(0, DType::F32, &Device::Cpu)?;
+    model.fit(&train, &FitSettings::default(), |_| Continue(()))?;
 
     let [usual, odd] = [&test, &malignant].map(|x| model.log_prob(x)?.to_vec1::<f32>());
     let (usual, odd) = (usual?, odd?);
-    let pairs = usual
-        .iter()
-        .flat_map(|usual| odd.iter().map(move |odd| usual > odd));
-    let share = pairs.clone().filter(|ordered| *ordered).count() as f64 / pairs.count() as f64;
+    let below = |usual: &f32| odd.iter().filter(|odd| *odd < usual).count();
+    let right = usual.iter().map(below).sum::<usize>() as f64;
+    let share = right / (usual.len() * odd.len()) as f64;
     println!("area under the curve, malignant against benign: {share:.3}");
 
     let path = std::env::temp_dir().join("benign-tumours.safetensors");

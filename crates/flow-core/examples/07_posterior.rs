@@ -45,24 +45,12 @@ fn main() -> Result<()> {
 
     let (truths, seen) = simulate(500, 1)?;
     let calibration = Calibration::of(&model, (&truths, &seen), 200, 2)?;
-    let tests = calibration
-        .uniformity()
-        .into_iter()
-        .map(|test| format!("{:.2}", test.p_value));
-    println!(
-        "p-values of uniform ranks: {}",
-        tests.collect::<Vec<_>>().join(", ")
-    );
-    println!(
-        "truths in 90 % regions: {:.1} %",
-        100.0 * calibration.coverage(0.9)
-    );
-    println!(
-        "truth {} mean of 1,000 draws {}",
-        truths.get(0)?,
-        model
-            .sample_each(1000, &seen.narrow(0, 0, 1)?, 3)?
-            .mean(1)?
-    );
+    let tests = calibration.uniformity().into_iter();
+    let p_values = tests.map(|test| test.p_value).collect::<Vec<_>>();
+    println!("p-values of uniform ranks: {p_values:.2?}");
+    let coverage = 100.0 * calibration.coverage(0.9);
+    println!("truths in 90 % regions: {coverage:.1} %");
+    let draws = model.sample_each(1000, &seen.narrow(0, 0, 1)?, 3)?;
+    println!("truth {}, mean of draws {}", truths.get(0)?, draws.mean(1)?);
     Ok(())
 }

@@ -26,8 +26,12 @@ impl ChiSquared {
         let bins = bins - (bins + 1) % 2;
         let bin = |rank: usize| rank * bins / values;
         let (mut observed, mut sizes) = (vec![0.0; bins], vec![0.0; bins]);
-        ranks.iter().for_each(|&rank| observed[bin(rank)] += 1.0);
-        (0..values).for_each(|rank| sizes[bin(rank)] += 1.0);
+        for &rank in ranks {
+            observed[bin(rank)] += 1.0;
+        }
+        for rank in 0..values {
+            sizes[bin(rank)] += 1.0;
+        }
         let share = ranks.len() as f64 / values as f64;
         let statistic = observed
             .iter()

@@ -112,7 +112,7 @@ pub fn write(
     let metadata = HashMap::from([(key.to_owned(), text)]);
     let header =
         Metadata::new(Some(metadata), infos.collect()).map_err(candle_core::Error::from)?;
-    let mut header = serde_json::to_vec(&header).expect("a header is plain data");
+    let mut header = serde_json::to_vec(&header).map_err(candle_core::Error::wrap)?;
     header.resize(header.len().next_multiple_of(8), b' ');
 
     let refuse = |source| Error::Io {

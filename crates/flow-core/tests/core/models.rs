@@ -189,6 +189,8 @@ fn compositions_are_saved_as_recipes_are() {
     assert_eq!(first.count(), 12);
 }
 
+type Change = fn(&mut serde_json::Value);
+
 fn refusal(path: &Path) -> String {
     Model::load(path, &Device::Cpu).err().unwrap().to_string()
 }
@@ -211,7 +213,6 @@ fn changed(model: &Model, change: impl FnOnce(&mut serde_json::Value)) -> (TempD
 #[test]
 fn files_of_something_else_are_refused() {
     let model = model(recipes::realnvp, DType::F32);
-    type Change = fn(&mut serde_json::Value);
     let changes: [(Change, &str); 8] = [
         (
             |header| header["version"] = 2.into(),

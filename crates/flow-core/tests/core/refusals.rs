@@ -208,7 +208,7 @@ fn settings_that_cannot_be_are_named_with_their_value() {
     refuse(
         &[
             ("validation", |fit, value| {
-                fit.validation = Validation::Share(value)
+                fit.validation = Validation::Share(value);
             }),
             ("average_decay", |fit, value| {
                 fit.optimization.average_decay = value;
