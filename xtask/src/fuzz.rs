@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// The fuzzers in `fuzz/fuzz_targets`.
-const TARGETS: [&str; 12] = [
+const TARGETS: [&str; 13] = [
     "idx",
     "idx_gz",
     "cifar10",
