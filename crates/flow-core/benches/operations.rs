@@ -1,14 +1,20 @@
 //! Benchmarks of the fused operations and their composed twins, forwards and with the backward
-//! pass: `cargo bench -p flow-core`, or `cargo bench -p flow-core -- network` for some.
+//! pass, and of draws of autoregressive flows: `cargo bench -p flow-core`, or `cargo bench -p
+//! flow-core -- network` for some.
 #![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Tensor, Var};
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
+use flow_core::distribution::StandardNormal;
 use flow_core::ops::channel_map::{self, Factors, Triangles};
 use flow_core::ops::coupling_network::{self, Weights};
 use flow_core::ops::{Precision, affine, channel_mix};
-use flow_core::{Order, ScaleMap, random};
+use flow_core::params::ParamStore;
+use flow_core::{
+    Affine, Autoregressive, Bijection, Chain, Flow, MlpSize, Order, Permutation, ScaleMap, Spline,
+    Transform, random,
+};
 
 fn main() {
     divan::main();
@@ -114,6 +120,36 @@ fn channel_map_with_backward(bencher: Bencher, form: Form) {
         let loss = (map.weight.sum_all().unwrap() + map.bias.sum_all().unwrap()).unwrap();
         black_box((loss + map.log_det).unwrap().backward().unwrap())
     });
+}
+
+/// Draws of 64 numbers by five autoregressive layers with networks of two hidden layers of 64, as
+/// zuko's `MAF(64, transforms=5, hidden_features=(64, 64))`, or `NSF` with splines.
+#[divan::bench(args = [false, true], sample_count = 5)]
+fn autoregressive_sample(bencher: Bencher, splines: bool) {
+    const ROWS: usize = 10_000;
+    const FEATURES: usize = 64;
+    let (params, mut parts) = (ParamStore::new(0), Vec::<Box<dyn Bijection>>::new());
+    let size = MlpSize {
+        blocks: 1,
+        residual: false,
+        ..MlpSize::default()
+    };
+    for layer in 0..5 {
+        let transform: Box<dyn Transform> = if splines {
+            Box::new(Spline::default())
+        } else {
+            Box::new(Affine(MAP, Order::ScaleFirst))
+        };
+        let params = params.builder(DType::F32, &Device::Cpu).pp(layer);
+        let made = Autoregressive::new(FEATURES, transform, size, params).unwrap();
+        parts.push(Box::new(Permutation::reverse(FEATURES)));
+        parts.push(Box::new(made));
+    }
+    let base = StandardNormal::new(FEATURES, DType::F32, &Device::Cpu);
+    let flow = Flow::new(Chain::new(parts).unwrap(), base);
+    bencher
+        .counter(ItemsCount::new(ROWS))
+        .bench_local(|| black_box(flow.sample(ROWS, 0).unwrap()));
 }
 
 /// x, w₁, b₁, w₂, b₂, w₃, b₃.

@@ -314,7 +314,7 @@ impl<B: Bijection> WithGraph<'_, B> {
     }
 
     /// The x of the latents `z`, and ln p of each.
-    fn inverse_with_log_prob(&self, z: &Tensor) -> Result<[Tensor; 2]> {
+    pub(crate) fn inverse_with_log_prob(&self, z: &Tensor) -> Result<[Tensor; 2]> {
         let (x, log_det) = self.0.bijection.inverse_with_log_det(z)?;
         let log_prob = self.0.base.add_log_prob(&log_det.neg()?, z)?;
         Ok([x, log_prob])

@@ -18,8 +18,8 @@ use crate::ops::spline::Spline;
 use crate::params::ParamBuilder;
 use crate::train::Data;
 use crate::{
-    Architecture, ContextMap, Flow, Layer, MlpSize, Model, Order, Passing, Result, ScaleMap,
-    TransformKind, Whiten,
+    Activation, Architecture, ContextMap, Flow, Layer, MlpSize, Model, Order, Passing, Result,
+    ScaleMap, TransformKind, Whiten,
 };
 use candle_core::{DType, Device, Tensor, bail};
 
@@ -125,6 +125,20 @@ impl Recipe {
     #[must_use]
     pub fn blocks(mut self, blocks: usize) -> Self {
         self.network.blocks = blocks;
+        self
+    }
+
+    /// Activation function of their networks; a ReLU unless said otherwise.
+    #[must_use]
+    pub fn activation(mut self, activation: Activation) -> Self {
+        self.network.activation = activation;
+        self
+    }
+
+    /// True for residual networks, the default; false for plain ones of `blocks` + 1 hidden layers.
+    #[must_use]
+    pub fn residual(mut self, residual: bool) -> Self {
+        self.network.residual = residual;
         self
     }
 

@@ -9,8 +9,9 @@ use flow_core::distribution::{
 use flow_core::ops::spline;
 use flow_core::params::{ParamBuilder, ParamStore};
 use flow_core::{
-    Additive, Affine, Autoregressive, Bijection, Chain, Coupling, Flow, Householder, LuLinear, Mlp,
-    MlpSize, Order, Passing, Permutation, Pointwise, ScaleMap, Spline, Transform, check,
+    Activation, Additive, Affine, Autoregressive, Bijection, Chain, Coupling, Flow, Householder,
+    LuLinear, Mlp, MlpSize, Order, Passing, Permutation, Pointwise, ScaleMap, Spline, Transform,
+    check,
 };
 use std::collections::HashMap;
 
@@ -27,6 +28,8 @@ const SIZE: MlpSize = MlpSize {
     width: 12,
     blocks: 2,
     context: 0,
+    activation: Activation::Relu,
+    residual: true,
 };
 
 fn load(name: &str, dtype: DType) -> Tensors {

@@ -1,14 +1,4 @@
 //! Coupling layers: some channels pass unchanged and determine the transform of the others.
-//!
-//! ```text
-//! x₁, x₂ = split(x);  h = network(x₁)
-//! y₁ = x₁; y₂ = transform(x₂; h);  every channel stays where it was
-//! ```
-//!
-//! Dinh, Krueger & Bengio 2015 (arXiv:1410.8516); Dinh, Sohl-Dickstein & Bengio 2017
-//! (arXiv:1605.08803); with splines Durkan, Bekasov, Murray & Papamakarios 2019 (arXiv:1906.04032).
-//! Glow's published code shifts first, and its first half passes (Kingma & Dhariwal 2018,
-//! arXiv:1807.03039); others differ.
 
 mod passing;
 
@@ -19,7 +9,29 @@ use crate::{Bijection, Conditioner, Gradients, Result, Transform, shape};
 use candle_core::{Tensor, Var, bail};
 use passing::Arrangement;
 
-/// A coupling layer on `[B, C, …]`, images or vectors.
+/// A coupling layer on `[B, C, …]`, images or vectors: some channels pass unchanged and determine
+/// the transform of the others.
+///
+/// ```text
+/// x₁, x₂ = split(x);  h = network(x₁)
+/// y₁ = x₁; y₂ = transform(x₂; h);  every channel stays where it was
+/// ```
+///
+/// Densities and samples take one pass of the network each. Dinh, Krueger & Bengio 2015
+/// (arXiv:1410.8516); Dinh, Sohl-Dickstein & Bengio 2017 (arXiv:1605.08803); with splines Durkan,
+/// Bekasov, Murray & Papamakarios 2019 (arXiv:1906.04032). Glow's published code shifts first, and
+/// its first half passes (Kingma & Dhariwal 2018, arXiv:1807.03039); others differ.
+///
+/// ```
+/// use candle_core::{DType, Device};
+/// use flow_core::{Coupling, Mlp, MlpSize, Spline, params::ParamStore};
+///
+/// let (spline, params) = (Spline::default(), ParamStore::new(0));
+/// let params = params.builder(DType::F32, &Device::Cpu);
+/// let network = Mlp::for_transform(spline, 1, 2, MlpSize::default(), params)?;
+/// let layer = Coupling::masked(spline, &[false, true, false], network)?;
+/// # candle_core::Result::Ok(())
+/// ```
 pub struct Coupling<T, N> {
     transform: T,
     passing: Arrangement,
@@ -34,6 +46,25 @@ impl<T: Transform, N: Conditioner> Coupling<T, N> {
             passing: Arrangement::new(passing),
             network,
         }
+    }
+
+    /// A coupling by `transform` in which the channels pass for which `mask` is true. `network`
+    /// predicts the parameters of the others from them.
+    ///
+    /// # Errors
+    /// If all channels pass, or none does.
+    pub fn masked(transform: T, mask: &[bool], network: N) -> Result<Self> {
+        if !(mask.contains(&true) && mask.contains(&false)) {
+            bail!(
+                "coupling: of {} channels some must pass, and some must not",
+                mask.len()
+            );
+        }
+        Ok(Self {
+            transform,
+            passing: Arrangement::masked(mask),
+            network,
+        })
     }
 
     /// The same coupling with another network.
@@ -51,6 +82,9 @@ impl<T: Transform, N: Conditioner> Coupling<T, N> {
         if let Some([passing, parameters]) = self.network.sizes() {
             let moved = parameters / self.transform.parameters().max(1);
             shape::channels("coupling", x, passing + moved)?;
+        }
+        if let Some(channels) = self.passing.channels() {
+            shape::channels("coupling", x, channels)?;
         }
         let channels = x.dim(1)?;
         if channels < 2 {
@@ -76,11 +110,11 @@ impl<T: Transform, N: Conditioner> Coupling<T, N> {
         Ok(h)
     }
 
-    /// x with the passing channels first, and the network's `h`.
-    fn inverse_and_parameters(&self, y: &Tensor) -> Result<(Tensor, Tensor)> {
+    /// y with the passing channels first, and the network's `h`, which are those of x.
+    fn arranged_and_parameters(&self, y: &Tensor) -> Result<(Tensor, Tensor)> {
         let (y, y1) = self.split(y)?;
         let h = self.fitting(&y, self.network.forward(&y1)?)?;
-        Ok((self.transform.inverse_last(&y, &h)?, h))
+        Ok((y, h))
     }
 
     fn transformed(&self, x: &Tensor, h: Tensor) -> Result<(Tensor, Tensor)> {
@@ -96,15 +130,15 @@ impl<T: Transform, N: Conditioner> Bijection for Coupling<T, N> {
     }
 
     fn inverse(&self, y: &Tensor) -> Result<Tensor> {
-        let (x, _) = self.inverse_and_parameters(y)?;
-        self.passing.restore(&x)
+        let (y, h) = self.arranged_and_parameters(y)?;
+        self.passing.restore(&self.transform.inverse_last(&y, &h)?)
     }
 
     /// Evaluates the network once for both, because its input passes unchanged.
     fn inverse_with_log_det(&self, y: &Tensor) -> Result<(Tensor, Tensor)> {
-        let (x, h) = self.inverse_and_parameters(y)?;
-        let (_, log_det) = self.transform.forward_last(&x, &h)?;
-        Ok((self.passing.restore(&x)?, log_det.neg()?))
+        let (y, h) = self.arranged_and_parameters(y)?;
+        let (x, log_det) = self.transform.inverse_last_with_log_det(&y, &h)?;
+        Ok((self.passing.restore(&x)?, log_det))
     }
 
     fn initialize(&self, x: &Tensor) -> Result<Tensor> {

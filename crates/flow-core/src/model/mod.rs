@@ -4,9 +4,9 @@
 mod file;
 
 use crate::params::ParamStore;
-use crate::train::{self, Data, Epoch, Fit, FitSettings};
+use crate::train::{self, Data, Epoch, Fit, FitSettings, ReverseKlSettings, ReverseKlStep};
 use crate::{Architecture, Flow, Result};
-use candle_core::{DType, Device};
+use candle_core::{DType, Device, Tensor};
 use std::ops::{ControlFlow, Deref};
 
 /// A flow of vectors that owns its parameters: it is fitted, scored, sampled, saved and loaded as
@@ -94,6 +94,20 @@ impl Model {
         progress: impl FnMut(&Epoch) -> ControlFlow<()>,
     ) -> Result<Fit> {
         train::fit_batches(&self.flow, &self.params, batches, settings, progress)
+    }
+
+    /// Minimises the divergence to an unnormalised density by draws of its own, as
+    /// [`train::fit_reverse_kl`] does.
+    ///
+    /// # Errors
+    /// As [`train::fit_reverse_kl`].
+    pub fn fit_reverse_kl(
+        &self,
+        log_density: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync,
+        settings: &ReverseKlSettings,
+        progress: impl FnMut(&ReverseKlStep) -> ControlFlow<()>,
+    ) -> Result<()> {
+        train::fit_reverse_kl(&self.flow, &self.params, log_density, settings, progress)
     }
 
     /// The description that it was built from.

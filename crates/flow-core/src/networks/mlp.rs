@@ -1,24 +1,24 @@
-//! A residual network of vectors, for couplings and autoregressive flows.
-//!
-//! ```text
-//! a     = W·x + b [+ V·context + c]
-//! a     ← a + (W₂·relu(W₁·relu(a) + b₁) + b₂) [⊙ σ(V₁·context + c₁)]        for every block
-//! h     = W·a + b
-//! ```
-//!
-//! He et al. 2016 (arXiv:1603.05027), with gates for the context as nflows has them (Dauphin et al.
-//! 2017, arXiv:1612.08083). With masks on the weights it is a MADE: Germain et al. 2015
-//! (arXiv:1502.03509).
+//! Multilayer perceptrons of vectors, residual or plain, with or without masks.
+
+mod given;
+mod incremental;
+mod layer;
+mod made;
 
 use crate::bijection::Detached;
 use crate::ops::elementary::sigmoid;
-use crate::ops::linear::{Activation, linear};
+use crate::ops::linear::Activation;
 use crate::params::{Init, ParamBuilder};
 use crate::runs::Rows;
-use crate::{Conditioner, Result, Transform, shape, transfer};
+use crate::{Conditioner, Incremental, Result, Transform, shape};
 use candle_core::{Tensor, bail};
+use given::Given;
+use layer::{Layer, spread, spread_std};
+use made::Degrees;
+pub(crate) use made::places;
+use std::sync::Arc;
 
-/// The sizes of a network.
+/// The sizes and the form of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",
@@ -28,39 +28,75 @@ use candle_core::{Tensor, bail};
 pub struct MlpSize {
     /// Numbers in every hidden layer.
     pub width: usize,
-    /// Residual blocks, of two layers each.
+    /// Residual blocks, of two layers each; in a plain network, hidden layers after the first.
     pub blocks: usize,
     /// Size of the context of a sample; 0 for none.
     pub context: usize,
+    /// Activation function of the hidden layers.
+    pub activation: Activation,
+    /// True for residual blocks, false for a plain network.
+    pub residual: bool,
 }
 
 impl Default for MlpSize {
-    /// Two blocks, 64 wide, no context.
+    /// Two residual blocks of ReLUs, 64 wide, no context.
     fn default() -> Self {
         Self {
             width: 64,
             blocks: 2,
             context: 0,
+            activation: Activation::default(),
+            residual: true,
         }
     }
 }
 
-/// A residual network, `[B, inputs]` → `[B, outputs]`.
+/// A network of vectors, `[B, inputs]` → `[B, outputs]`, for couplings and autoregressive flows.
+///
+/// ```text
+/// a = W·x + b [+ V·context + c]
+/// a ← a + (W₂·f(W₁·f(a) + b₁) + b₂) [⊙ σ(V₁·context + c₁)]    for every block
+/// h = W·a + b
+/// ```
+///
+/// Residual blocks are those of He et al. 2016 (arXiv:1603.05027), with gates for the context as
+/// nflows has them (Dauphin et al. 2017, arXiv:1612.08083). A plain network has a ← W₁·f(a) + b₁
+/// for every block and h = W·f(a) + b. With masks on the weights it is a MADE
+/// ([`made`](Self::made)).
+///
+/// ```
+/// use candle_core::{DType, Device};
+/// use flow_core::{Activation, Conditioner, Mlp, MlpSize, params::ParamStore, random};
+///
+/// let size = MlpSize { activation: Activation::Silu, residual: false, ..MlpSize::default() };
+/// let network = Mlp::new(3, 5, size, ParamStore::new(0).builder(DType::F32, &Device::Cpu))?;
+/// let x = random::normal(1, (10, 3), DType::F32, &Device::Cpu)?;
+/// assert_eq!(network.forward(&x)?.dims(), [10, 5]);
+/// # candle_core::Result::Ok(())
+/// ```
+#[derive(Clone)]
 pub struct Mlp {
     input: Layer,
-    blocks: Vec<[Layer; 2]>,
+    blocks: Vec<Vec<Layer>>,
     output: Layer,
-    /// Gates by which the context enters the first layer and every block.
+    /// Layers by which the context enters the first layer and, as a gate, every residual block.
     context: Vec<Layer>,
+    activation: Activation,
+    residual: bool,
+    /// The order of a MADE.
+    degrees: Option<Arc<Degrees>>,
 }
+
+/// Degrees of inputs, of the units of hidden layers, and of outputs.
+type Masks<'a> = [&'a [usize]; 3];
 
 impl Mlp {
     /// Parameters `{input,block0.0,block0.1,…,output}.{weight,bias}`, and with a context
-    /// `context{0,1,…}.{weight,bias}`. A fresh network gives numbers near zero, if inputs and
-    /// context are of the order of 1.
+    /// `context{0,1,…}.{weight,bias}`. A plain network has only `block0.0`, `block1.0`, … and
+    /// `context0`. A fresh network gives numbers near zero, if inputs and context are of the order
+    /// of 1.
     pub fn new(inputs: usize, outputs: usize, size: MlpSize, params: ParamBuilder) -> Result<Self> {
-        let bias = vec![0.0; outputs];
-        Self::masked(&vec![0; inputs], &vec![0; outputs], 0, bias, size, params)
+        Self::full(inputs, vec![0.0; outputs], size, params)
     }
 
     /// The network that predicts the parameters of `transform` for `channels` numbers. A fresh one
@@ -75,63 +111,78 @@ impl Mlp {
         params: ParamBuilder,
     ) -> Result<Self> {
         let (_, bias) = outputs(&transform, channels)?;
-        let degrees = vec![0; bias.len()];
-        Self::masked(&vec![0; inputs], &degrees, 0, bias, size, params)
+        Self::full(inputs, bias, size, params)
     }
 
-    /// A MADE over `features` numbers in order, for `transform`. Parameters as in
-    /// [`new`](Self::new).
-    pub(crate) fn made(
-        transform: impl Transform,
-        features: usize,
-        size: MlpSize,
-        params: ParamBuilder,
-    ) -> Result<Self> {
-        // Inputs have degrees from 1: a parameter of number i may depend on degrees below i + 1.
-        let inputs = (1..=features).collect::<Vec<_>>();
-        let (outputs, bias) = outputs(&transform, features)?;
-        Self::masked(&inputs, &outputs, features - 1, bias, size, params)
+    fn full(inputs: usize, bias: Vec<f64>, size: MlpSize, params: ParamBuilder) -> Result<Self> {
+        let degrees = [inputs, size.width, bias.len()].map(|count| vec![0; count]);
+        Self::masked(degrees.each_ref().map(Vec::as_slice), bias, size, params)
     }
 
-    /// Output i depends on input j only if `outputs[i] ≥ inputs[j]`; hidden degrees cycle through 1
-    /// to `most`. The weights of the last layer start near zero, and its biases near `bias`.
+    /// The weights of the last layer start near zero, and its biases near `bias`.
     fn masked(
-        inputs: &[usize],
-        outputs: &[usize],
-        most: usize,
+        [inputs, hidden, outputs]: Masks,
         bias: Vec<f64>,
         size: MlpSize,
         params: ParamBuilder,
     ) -> Result<Self> {
-        let MlpSize {
-            width,
-            blocks,
-            context,
-        } = size;
-        let hidden = (0..width)
-            .map(|unit| unit % most.max(1) + most.min(1))
-            .collect::<Vec<_>>();
+        let MlpSize { width, blocks, .. } = size;
         let block = |index| {
             let params = params.pp(format!("block{index}"));
-            Ok([
-                Layer::new(&hidden, &hidden, spread(width), params.pp("0"))?,
+            let mut layers = vec![Layer::new(hidden, hidden, spread(width), params.pp("0"))?];
+            if size.residual {
                 // Blocks start near the identity.
-                Layer::new(&hidden, &hidden, Init::Normal { std: 1e-3 }, params.pp("1"))?,
-            ])
+                let init = Init::Normal { std: 1e-3 };
+                layers.push(Layer::new(hidden, hidden, init, params.pp("1"))?);
+            }
+            Ok(layers)
         };
-        let contexts = if context == 0 { 0 } else { 1 + blocks };
+        let gates = if size.residual { blocks } else { 0 };
+        let contexts = if size.context == 0 { 0 } else { 1 + gates };
         let context_layer = |index| {
             let params = params.pp(format!("context{index}"));
-            Layer::new(&vec![0; context], &vec![0; width], spread(context), params)
+            let (inputs, init) = (vec![0; size.context], spread(size.context));
+            Layer::new(&inputs, &vec![0; width], init, params)
         };
         let first = spread(inputs.len());
         let std = LAST_LAYER * spread_std(width);
         let (weight, bias) = (Init::Normal { std }, Init::NormalRows { means: bias, std });
         Ok(Self {
-            input: Layer::new(inputs, &hidden, first, params.pp("input"))?,
+            input: Layer::new(inputs, hidden, first, params.pp("input"))?,
             blocks: (0..blocks).map(block).collect::<Result<_>>()?,
-            output: Layer::with_bias(&hidden, outputs, weight, bias, params.pp("output"))?,
+            output: Layer::with_bias(hidden, outputs, weight, bias, params.pp("output"))?,
             context: (0..contexts).map(context_layer).collect::<Result<_>>()?,
+            activation: size.activation,
+            residual: size.residual,
+            degrees: None,
+        })
+    }
+
+    /// Layers in the order in which numbers pass, without those of the context.
+    fn layers(&self) -> impl Iterator<Item = &Layer> {
+        let blocks = self.blocks.iter().flatten();
+        [&self.input]
+            .into_iter()
+            .chain(blocks)
+            .chain([&self.output])
+    }
+
+    /// The same network without a graph, with masks applied.
+    fn detached(&self) -> Result<Self> {
+        let all = |layers: &[Layer]| {
+            layers
+                .iter()
+                .map(Layer::detached)
+                .collect::<Result<Vec<_>>>()
+        };
+        let blocks = self.blocks.iter().map(|layers| all(layers));
+        Ok(Self {
+            input: self.input.detached()?,
+            blocks: blocks.collect::<Result<_>>()?,
+            output: self.output.detached()?,
+            context: all(&self.context)?,
+            degrees: self.degrees.clone(),
+            ..*self
         })
     }
 
@@ -142,26 +193,47 @@ impl Mlp {
         if let Some(shift) = shift {
             a = a.broadcast_add(shift)?;
         }
-        for (index, [first, second]) in self.blocks.iter().enumerate() {
-            let inner = second.forward(&first.forward(&a, Activation::Relu)?, Activation::Relu)?;
+        for (index, layers) in self.blocks.iter().enumerate() {
+            let mut inner = a.clone();
+            for layer in layers {
+                inner = layer.forward(&inner, self.activation)?;
+            }
             a = match gates.get(index) {
-                Some(gate) => a + inner.broadcast_mul(gate)?,
-                None => a + inner,
-            }?;
+                _ if !self.residual => inner,
+                Some(gate) => (a + inner.broadcast_mul(gate)?)?,
+                None => (a + inner)?,
+            };
         }
-        self.output.forward(&a, Activation::Identity)
+        let last = if self.residual {
+            Activation::Identity
+        } else {
+            self.activation
+        };
+        self.output.forward(&a, last)
+    }
+
+    /// # Errors
+    /// If the network needs a context.
+    fn check_context(&self) -> Result<()> {
+        match self.context.first() {
+            Some(layer) => bail!(
+                "mlp: needs a context of {} numbers; bind one with `given`",
+                layer.inputs()?
+            ),
+            None => Ok(()),
+        }
     }
 }
 
 impl Conditioner for Mlp {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        if let Some(layer) = self.context.first() {
-            bail!(
-                "mlp: needs a context of {} numbers; bind one with `given`",
-                layer.inputs()?
-            );
-        }
+        self.check_context()?;
         self.run(x, None, &[])
+    }
+
+    fn incremental(&self, rows: usize) -> Result<Option<Box<dyn Incremental + '_>>> {
+        self.check_context()?;
+        incremental::evaluation(self, None, &[], rows)
     }
 
     fn sizes(&self) -> Option<[usize; 2]> {
@@ -180,51 +252,15 @@ impl Conditioner for Mlp {
         shape::vectors("context", context, first.inputs()?)?;
         let gate = |layer: &Layer| sigmoid(&layer.forward(context, Activation::Identity)?);
         Ok(Box::new(Given {
-            mlp: self,
+            mlp: self.clone(),
             shift: first.forward(context, Activation::Identity)?,
             gates: blocks.iter().map(gate).collect::<Result<_>>()?,
         }))
     }
-}
 
-/// A network with the outputs of its context layers.
-struct Given<'a> {
-    mlp: &'a Mlp,
-    shift: Tensor,
-    gates: Vec<Tensor>,
-}
-
-impl Conditioner for Given<'_> {
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let rows = Rows::all(shape::batch("mlp", x)?);
-        self.mlp
-            .run(x, Some(&rows.of_context(&self.shift)?), &self.gates)
+    fn frozen(&self, _: &Rows) -> Result<Box<dyn Conditioner + '_>> {
+        Ok(Box::new(Detached(self.detached()?)))
     }
-
-    fn sizes(&self) -> Option<[usize; 2]> {
-        self.mlp.sizes()
-    }
-
-    fn frozen(&self, rows: &Rows) -> Result<Box<dyn Conditioner + '_>> {
-        let gates = self.gates.iter().map(|gate| rows.of_context(gate));
-        Ok(Box::new(Detached(Given {
-            mlp: self.mlp,
-            shift: rows.of_context(&self.shift)?,
-            gates: gates.collect::<Result<_>>()?,
-        })))
-    }
-}
-
-/// Initialisation of weights and biases of a layer with `inputs` inputs. Biases are spread too:
-/// with few inputs, all ReLUs would otherwise bend at zero.
-fn spread(inputs: usize) -> Init {
-    Init::Normal {
-        std: spread_std(inputs),
-    }
-}
-
-fn spread_std(inputs: usize) -> f64 {
-    (3.0 * inputs.max(1) as f64).sqrt().recip()
 }
 
 /// Standard deviation of the last layer's weights and biases, relative to [`spread`]. Log-scales of
@@ -246,52 +282,4 @@ fn outputs(transform: &impl Transform, channels: usize) -> Result<(Vec<usize>, V
     Ok(places
         .map(|[channel, parameter]| (channel, bias[parameter]))
         .unzip())
-}
-
-struct Layer {
-    weight: Tensor,
-    bias: Tensor,
-    /// Ones where an output may depend on an input; `None` for a full layer.
-    mask: Option<Tensor>,
-}
-
-impl Layer {
-    fn new(inputs: &[usize], outputs: &[usize], init: Init, params: ParamBuilder) -> Result<Self> {
-        Self::with_bias(inputs, outputs, init.clone(), init, params)
-    }
-
-    fn with_bias(
-        inputs: &[usize],
-        outputs: &[usize],
-        weight: Init,
-        bias: Init,
-        params: ParamBuilder,
-    ) -> Result<Self> {
-        let shape = (outputs.len(), inputs.len());
-        // A file without these parameters is refused before a mask is made.
-        let weight = params.get_with_hints(shape, "weight", weight)?;
-        let bias = params.get_with_hints(outputs.len(), "bias", bias)?;
-        let sees = |&output: &usize| inputs.iter().map(move |&input| u8::from(output >= input));
-        let mask = outputs.iter().flat_map(sees).collect::<Vec<_>>();
-        let mask = mask
-            .contains(&0)
-            .then(|| transfer::upload(mask, shape, params.dtype(), params.device()));
-        Ok(Self {
-            weight,
-            bias,
-            mask: mask.transpose()?,
-        })
-    }
-
-    fn inputs(&self) -> Result<usize> {
-        self.weight.dim(1)
-    }
-
-    fn forward(&self, x: &Tensor, activation: Activation) -> Result<Tensor> {
-        let weight = match &self.mask {
-            Some(mask) => &(&self.weight * mask)?,
-            None => &self.weight,
-        };
-        linear(x, weight, &self.bias, activation)
-    }
 }

@@ -2,6 +2,7 @@
 
 mod mlp;
 
+pub(crate) use mlp::places;
 pub use mlp::{Mlp, MlpSize};
 
 use crate::bijection::Detached;
@@ -14,6 +15,17 @@ use std::ops::Deref;
 pub trait Conditioner: Send + Sync {
     /// `[B, C₁, …]` → `[B, K·C₂, …]`.
     fn forward(&self, x: &Tensor) -> Result<Tensor>;
+
+    /// The same network, evaluated number by number for a batch of `rows`. `None` if
+    /// [`forward`](Self::forward) serves each number in turn: the default, and where a graph is
+    /// recorded.
+    ///
+    /// # Errors
+    /// If a context is missing, or has another number of rows.
+    fn incremental(&self, rows: usize) -> Result<Option<Box<dyn Incremental + '_>>> {
+        let _ = rows;
+        Ok(None)
+    }
 
     /// Sets data-dependent parameters from one batch, and returns `forward(x)`.
     fn initialize(&self, x: &Tensor) -> Result<Tensor> {
@@ -49,10 +61,30 @@ pub trait Conditioner: Send + Sync {
     }
 }
 
+/// A network of an [`Autoregressive`](crate::Autoregressive) map, evaluated number by number: what
+/// depends on known numbers is kept.
+pub trait Incremental {
+    /// Parameters of `number`, the next one in the order of the network, `[B, K]`.
+    ///
+    /// # Errors
+    /// If another number comes next.
+    fn parameters(&mut self, number: usize) -> Result<Tensor>;
+
+    /// Sets `number`, the next one, to `x` `[B, 1]`.
+    ///
+    /// # Errors
+    /// If another number comes next, or shapes do not fit.
+    fn fix(&mut self, number: usize, x: &Tensor) -> Result<()>;
+}
+
 /// References and boxes.
 impl<P: Deref<Target: Conditioner> + Send + Sync> Conditioner for P {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         (**self).forward(x)
+    }
+
+    fn incremental(&self, rows: usize) -> Result<Option<Box<dyn Incremental + '_>>> {
+        (**self).incremental(rows)
     }
 
     fn initialize(&self, x: &Tensor) -> Result<Tensor> {
@@ -79,6 +111,10 @@ impl<P: Deref<Target: Conditioner> + Send + Sync> Conditioner for P {
 impl<N: Conditioner> Conditioner for Detached<N> {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         Ok(self.0.forward(x)?.detach())
+    }
+
+    fn incremental(&self, rows: usize) -> Result<Option<Box<dyn Incremental + '_>>> {
+        self.0.incremental(rows)
     }
 
     fn sizes(&self) -> Option<[usize; 2]> {

@@ -1,11 +1,13 @@
-//! A layer of a small network: an optional ReLU, then an affine map of every row.
+//! A layer of a small network: an activation function, then an affine map of every row.
 //!
 //! ```text
-//! y = a·Wᵀ + b,  a = x or max(x, 0)               x: [B, I]  W: [O, I]  b: [O]
+//! y = a·Wᵀ + b,  a = activation(x)                x: [B, I]  W: [O, I]  b: [O]
 //! ```
 //!
-//! The ReLU comes before the product, as in residual blocks (He et al. 2016, arXiv:1603.05027), so
-//! only x is stored.
+//! The activation comes before the product, as in residual blocks (He et al. 2016,
+//! arXiv:1603.05027). With the identity or a ReLU only x is stored.
+
+pub use super::activation::Activation;
 
 use super::matrix::{Beta, Matrix, multiply};
 use super::view::{contiguous, host};
@@ -13,15 +15,6 @@ use super::{MAX_RUNS, fusible, simd, sum_in_order};
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Storage, Tensor, bail};
 use rayon::prelude::*;
 use std::borrow::Cow;
-
-/// Activation function, applied to x before the product.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Activation {
-    /// Identity.
-    Identity,
-    /// max(x, 0).
-    Relu,
-}
 
 /// Minimum rows per thread: handing over costs as much as a few rows.
 const MIN_ROWS: usize = 256;
@@ -33,6 +26,9 @@ pub fn linear(
     bias: &Tensor,
     activation: Activation,
 ) -> Result<Tensor> {
+    if !matches!(activation, Activation::Identity | Activation::Relu) {
+        return linear(&activation.apply(x)?, weight, bias, Activation::Identity);
+    }
     if x.elem_count() == 0 {
         let sizes = Sizes::new(x.shape(), weight.shape())?;
         let zeros = Tensor::zeros((sizes.rows, sizes.outputs), x.dtype(), x.device())?;
@@ -61,14 +57,12 @@ pub mod composed {
         bias: &Tensor,
         activation: Activation,
     ) -> Result<Tensor> {
-        let x = match activation {
-            Activation::Identity => x.clone(),
-            Activation::Relu => x.relu()?,
-        };
-        x.matmul(&weight.t()?)?.broadcast_add(bias)
+        let a = activation.apply(x)?;
+        a.matmul(&weight.t()?)?.broadcast_add(bias)
     }
 }
 
+/// With the identity or a ReLU.
 struct Linear(Activation);
 
 /// Numbers of rows, inputs and outputs.
@@ -100,13 +94,13 @@ impl Sizes {
 
 impl Linear {
     fn activated<'a>(&self, x: &'a [f32]) -> Cow<'a, [f32]> {
-        match self.0 {
-            Activation::Identity => Cow::Borrowed(x),
-            Activation::Relu => simd::dispatch(
-                #[inline(always)]
-                || Cow::Owned(x.iter().map(|x| if *x < 0.0 { 0.0 } else { *x }).collect()),
-            ),
+        if self.0 != Activation::Relu {
+            return Cow::Borrowed(x);
         }
+        simd::dispatch(
+            #[inline(always)]
+            || Cow::Owned(x.iter().map(|x| if *x < 0.0 { 0.0 } else { *x }).collect()),
+        )
     }
 
     fn forward(&self, sizes: Sizes, x: &[f32], weight: Matrix, bias: &[f32], y: &mut [f32]) {

@@ -10,6 +10,7 @@
 // Loop bodies must be inlined to reach the instruction set they are dispatched to.
 #![allow(clippy::inline_always)]
 
+pub(crate) mod activation;
 pub mod affine;
 mod buffer;
 pub mod channel_map;
@@ -21,7 +22,8 @@ mod matrix;
 mod product;
 mod simd;
 pub mod spline;
-mod view;
+pub(crate) mod units;
+pub(crate) mod view;
 
 pub use product::Precision;
 

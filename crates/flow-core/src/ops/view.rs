@@ -1,6 +1,6 @@
 //! Reads candle tensors for fused operations.
 
-use candle_core::{CpuStorage, Device, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, Device, Layout, Result, Shape, Storage, Tensor, WithDType, bail};
 
 /// f32 samples of equal size; they may be apart, as after `narrow` on channels.
 #[derive(Clone, Copy)]
@@ -44,13 +44,26 @@ pub(super) fn dense_samples(tensor: &Tensor) -> Result<Tensor> {
 }
 
 /// The result of a fused operation.
-pub(super) fn host(values: Vec<f32>, shape: impl Into<Shape>) -> Result<Tensor> {
+pub(crate) fn host<T: WithDType>(values: Vec<T>, shape: impl Into<Shape>) -> Result<Tensor> {
     Tensor::from_vec(values, shape.into(), &Device::Cpu)
 }
 
-/// All numbers of a contiguous f32 storage.
-pub(super) fn contiguous<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
-    let data = storage.as_slice::<f32>()?;
+/// A copy of all numbers of a tensor on the CPU, in their order.
+pub(crate) fn numbers<T: WithDType>(tensor: &Tensor) -> Result<Vec<T>> {
+    let tensor = tensor.contiguous()?;
+    let (storage, layout) = tensor.storage_and_layout();
+    let Storage::Cpu(storage) = &*storage else {
+        bail!("a fused operation runs on the CPU");
+    };
+    Ok(contiguous(storage, layout)?.to_vec())
+}
+
+/// All numbers of a contiguous storage.
+pub(super) fn contiguous<'a, T: WithDType>(
+    storage: &'a CpuStorage,
+    layout: &Layout,
+) -> Result<&'a [T]> {
+    let data = storage.as_slice::<T>()?;
     match layout.contiguous_offsets() {
         Some((start, end)) => Ok(&data[start..end]),
         None => bail!(

@@ -5,11 +5,14 @@ use crate::runs::Rows;
 use crate::{Bijection, Flow, Result, random, transfer};
 use candle_core::{DType, Device, Tensor, bail};
 
-/// Samples `[N, …]`, and contexts `[N, …]` for a conditional flow.
+/// Samples `[N, …]`, contexts `[N, …]` for a conditional flow, and weights if they do not count
+/// alike.
 #[derive(Clone, Debug)]
 pub struct Data {
     pub(super) x: Tensor,
     context: Option<Tensor>,
+    /// `[N]`, 1 on average.
+    weights: Option<Tensor>,
 }
 
 impl From<&Tensor> for Data {
@@ -17,6 +20,7 @@ impl From<&Tensor> for Data {
         Self {
             x: x.detach(),
             context: None,
+            weights: None,
         }
     }
 }
@@ -27,6 +31,7 @@ impl From<(&Tensor, &Tensor)> for Data {
         Self {
             x: x.detach(),
             context: Some(context.detach()),
+            weights: None,
         }
     }
 }
@@ -69,7 +74,7 @@ impl Data {
     ) -> std::result::Result<Data, E> {
         Ok(Data {
             context: self.context.as_ref().map(f).transpose()?,
-            x: self.x,
+            ..self
         })
     }
 
@@ -78,7 +83,53 @@ impl Data {
     pub fn with_samples(&self, x: &Tensor) -> Data {
         Data {
             x: x.detach(),
-            context: self.context.clone(),
+            ..self.clone()
+        }
+    }
+
+    /// The same samples, each of which counts as often as its weight says, relative to the others:
+    /// the loss is the mean of −w·ln p, with weights that are 1 on average. Samples with a weight
+    /// of 0 are left out.
+    ///
+    /// # Errors
+    /// If the number of weights differs from that of samples, one is negative or not finite, or all
+    /// are 0.
+    pub fn weighted(&self, weights: &[f64]) -> Result<Data> {
+        let count = self.count()?;
+        if weights.len() != count {
+            bail!("training: {count} samples have {} weights", weights.len());
+        }
+        if let Some(row) = weights
+            .iter()
+            .position(|weight| !(*weight >= 0.0 && weight.is_finite()))
+        {
+            bail!("training: the weight of sample {row} is {}", weights[row]);
+        }
+        let rows = (0_u32..).zip(weights).filter(|(_, weight)| **weight > 0.0);
+        let (rows, weights): (Vec<_>, Vec<_>) = rows.unzip();
+        if rows.is_empty() {
+            bail!("training: all weights are 0");
+        }
+        let count = weights.len();
+        let mean = weights.iter().sum::<f64>() / count as f64;
+        let weights = weights
+            .iter()
+            .map(|weight| weight / mean)
+            .collect::<Vec<_>>();
+        let (dtype, device) = (self.x.dtype(), self.x.device());
+        let rows = transfer::upload(rows, count, DType::U32, device)?;
+        let chosen = self.map(|tensor| tensor.contiguous()?.index_select(&rows, 0))?;
+        Ok(Data {
+            weights: Some(transfer::upload(weights, count, dtype, device)?),
+            ..chosen
+        })
+    }
+
+    /// `log_prob` `[N]` times the weights.
+    pub(super) fn weigh(&self, log_prob: Tensor) -> Result<Tensor> {
+        match &self.weights {
+            Some(weights) => log_prob * weights,
+            None => Ok(log_prob),
         }
     }
 
@@ -92,6 +143,11 @@ impl Data {
             x: rows.of(&self.x)?,
             context: context
                 .map(|context| rows.of_context(context))
+                .transpose()?,
+            weights: self
+                .weights
+                .as_ref()
+                .map(|weights| rows.of(weights))
                 .transpose()?,
         })
     }
@@ -191,6 +247,7 @@ impl Data {
         Ok(Data {
             x: mask.where_cond(&bad_x, &good_x)?,
             context: context.transpose()?,
+            weights: None,
         })
     }
 
@@ -199,6 +256,7 @@ impl Data {
         Ok(Data {
             x: f(&self.x)?,
             context: context.transpose()?,
+            weights: self.weights.as_ref().map(f).transpose()?,
         })
     }
 }

@@ -48,7 +48,9 @@ pub(super) fn gradient<B: Bijection>(
     let (loss, gradients, inversion) = match memory {
         Memory::Plain => {
             let of_run = |run| {
-                let loss = (log_prob(flow, &data(run)?)?.sum_all()? * (-1.0 / count as f64))?;
+                let data = data(run)?;
+                let log_prob = data.weigh(log_prob(flow, &data)?)?;
+                let loss = (log_prob.sum_all()? * (-1.0 / count as f64))?;
                 Result::Ok((loss.clone(), loss))
             };
             let (loss, sum) = gradient_of_runs(batch.x.device(), runs, &none, of_run)?;
@@ -82,7 +84,7 @@ fn by_inversion<B: Bijection>(
         let log_prob = flow
             .base()
             .add_log_prob(log_det.as_tensor(), z.as_tensor())?;
-        let loss = (log_prob.sum_all()? * (-1.0 / count as f64))?;
+        let loss = (data.weigh(log_prob)?.sum_all()? * (-1.0 / count as f64))?;
         let mut of_base = none.none();
         let one = loss.ones_like()?;
         let [grad, grad_log_det] = of_base.pull_back(&[(&loss, &one)], [&z, &log_det])?;

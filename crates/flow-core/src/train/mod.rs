@@ -1,8 +1,8 @@
 //! Training: a step of the optimiser and its settings, and fitting a flow to data by such steps.
 //!
 //! [`fit`] shuffles batches, stops early and ends with the best weights. It prints nothing; a
-//! callback receives the progress of every epoch and can stop the training. Custom loops use
-//! [`Steps`].
+//! callback receives the progress of every epoch and can stop the training. [`fit_reverse_kl`] fits
+//! a flow to an unnormalised density instead of data. Custom loops use [`Steps`].
 
 mod batches;
 mod by_inversion;
@@ -14,6 +14,7 @@ mod guard;
 mod in_place;
 mod optimization;
 mod optimizer;
+mod reverse_kl;
 mod settings;
 mod state_store;
 mod step;
@@ -25,6 +26,7 @@ pub use gradient::gradient_of_runs;
 pub use guard::{Divergence, Losses};
 pub use optimization::{Optimization, Schedule};
 pub use optimizer::{Optimizer, ParameterState};
+pub use reverse_kl::{ReverseKlSettings, ReverseKlStep, fit_reverse_kl, with_gradient};
 pub use settings::{FitSettings, Validation};
 pub use state_store::{MemoryStore, StateStore};
 pub use step::{LossGradient, Steps};
@@ -152,7 +154,7 @@ pub fn mean_loss<B: Bijection>(flow: &Flow<B>, data: impl Into<Data>) -> Result<
     }
     let losses = in_runs(data.x.device(), count, RUN, |run| {
         let data = data.rows(run.range().start, run.range().len())?;
-        let log_prob = data.bind(flow, |flow| flow.log_prob(&data.x))?;
+        let log_prob = data.weigh(data.bind(flow, |flow| flow.log_prob(&data.x))?)?;
         Result::Ok(-transfer::scalar(&log_prob.sum_all()?)?)
     })?;
     Ok(losses.iter().sum::<f64>() / count as f64)

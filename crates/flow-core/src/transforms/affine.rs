@@ -34,4 +34,8 @@ impl Transform for Affine {
     fn inverse_last(&self, y: &Tensor, h: &Tensor) -> Result<Tensor> {
         affine::inverse(y, h, self.0, self.1)
     }
+
+    fn inverse_last_with_log_det(&self, y: &Tensor, h: &Tensor) -> Result<(Tensor, Tensor)> {
+        affine::inverse_with_log_det(y, h, self.0, self.1)
+    }
 }

@@ -64,6 +64,16 @@ pub trait Transform: Send + Sync {
         let h = self.layout().unpack(h, self.parameters())?;
         join(y, passing, self.inverse(&y.narrow(1, passing, moved)?, &h)?)
     }
+
+    /// [`inverse_last`](Self::inverse_last), and ln|det ∂x/∂y| `[B]`. Fused forms override it.
+    ///
+    /// # Errors
+    /// If the shapes do not fit.
+    fn inverse_last_with_log_det(&self, y: &Tensor, h: &Tensor) -> Result<(Tensor, Tensor)> {
+        let x = self.inverse_last(y, h)?;
+        let (_, log_det) = self.forward_last(&x, h)?;
+        Ok((x, log_det.neg()?))
+    }
 }
 
 /// The first `passing` channels of `x`, then `moved`.
@@ -102,6 +112,10 @@ impl<P: Deref<Target: Transform> + Send + Sync> Transform for P {
 
     fn inverse_last(&self, y: &Tensor, h: &Tensor) -> Result<Tensor> {
         (**self).inverse_last(y, h)
+    }
+
+    fn inverse_last_with_log_det(&self, y: &Tensor, h: &Tensor) -> Result<(Tensor, Tensor)> {
+        (**self).inverse_last_with_log_det(y, h)
     }
 }
 

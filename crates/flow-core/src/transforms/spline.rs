@@ -32,4 +32,8 @@ impl Transform for Spline {
     fn inverse_last(&self, y: &Tensor, h: &Tensor) -> Result<Tensor> {
         spline::inverse(y, h, *self)
     }
+
+    fn inverse_last_with_log_det(&self, y: &Tensor, h: &Tensor) -> Result<(Tensor, Tensor)> {
+        spline::inverse_with_log_det(y, h, *self)
+    }
 }

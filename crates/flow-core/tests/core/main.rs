@@ -4,6 +4,7 @@
 // compared within bounds.
 #![allow(clippy::unwrap_used, clippy::float_cmp)]
 
+mod autoregressive;
 mod batches;
 mod bijections;
 mod calibration;
@@ -20,4 +21,5 @@ mod recipes;
 mod refusals;
 mod sinh_arcsinh;
 mod transfers;
+mod variational;
 mod vectors;

@@ -42,7 +42,7 @@ fn model(recipe: fn(usize) -> Recipe, dtype: DType) -> Model {
     let embedding = MlpSize {
         width: 6,
         blocks: 1,
-        context: 0,
+        ..MlpSize::default()
     };
     let recipe = recipe.standardize((&x, &context)).unwrap();
     let mut model = recipe

@@ -46,6 +46,27 @@ fn compare(inputs: &[Var], fused: &Tensor, composed: &Tensor) -> Result<()> {
     Ok(())
 }
 
+/// The same in f32, fused, and in f64, composed.
+fn compare_to_double(
+    inputs: &[Var],
+    fused: &Tensor,
+    composed: impl Fn(&[Var]) -> Result<Tensor>,
+) -> Result<()> {
+    let widen = |input: &Var| Var::from_tensor(&input.to_dtype(DType::F64)?);
+    let wide = inputs.iter().map(widen).collect::<Result<Vec<_>>>()?;
+    let composed = composed(&wide)?;
+    let double = |tensor: &Tensor| tensor.to_dtype(DType::F64);
+    check::close(&double(fused)?, &composed, TOLERANCE)?;
+    let grad = random::normal(99, fused.shape(), DType::F32, &Device::Cpu)?.abs()?;
+    let fused = (fused * &grad)?.sum_all()?.backward()?;
+    let composed = (composed * double(&grad)?)?.sum_all()?.backward()?;
+    for (input, wide) in inputs.iter().zip(&wide) {
+        let found = double(fused.get(input).unwrap())?;
+        check::close(&found, composed.get(wide).unwrap(), 1e-4)?;
+    }
+    Ok(())
+}
+
 const SCALE_MAPS: [ScaleMap; 7] = [
     ScaleMap::Sigmoid,
     ScaleMap::SigmoidOffset,
@@ -99,6 +120,18 @@ proptest! {
     }
 
     #[test]
+    fn activations_have_their_slopes(seed: u64) {
+        for activation in [Activation::Tanh, Activation::Elu, Activation::Silu, Activation::Gelu] {
+            let x = random::normal(seed, 50, DType::F64, &Device::Cpu).unwrap();
+            let x = Var::from_tensor(&(x * 3.0).unwrap()).unwrap();
+            let at = |offset: f64| activation.apply(&(x.as_tensor() + offset).unwrap()).unwrap();
+            let slope = ((at(1e-6) - at(-1e-6)).unwrap() / 2e-6).unwrap();
+            let gradients = at(0.0).sum_all().unwrap().backward().unwrap();
+            check::close(gradients.get(&x).unwrap(), &slope.detach(), 1e-7).unwrap();
+        }
+    }
+
+    #[test]
     fn spline_is_its_twin(
         b in 1_usize..700, c in 1_usize..5, h in 1_usize..3, w in 1_usize..3, bins in 2_usize..7, vector: bool, seed: u64,
     ) {
@@ -137,6 +170,14 @@ proptest! {
                 check::close(&exact(&without_graph), &specified, TOLERANCE).unwrap();
                 let composed = affine::composed::forward(x, parameters, map, order).unwrap();
                 compare(&inputs, &joined((y, log_det)), &joined(composed)).unwrap();
+                let inverse = affine::inverse_with_log_det(x, parameters, map, order).unwrap();
+                let plain = affine::inverse(&x.detach(), &parameters.detach(), map, order).unwrap();
+                check::close(&inverse.0, &plain, 0.0).unwrap();
+                let composed = |inputs: &[Var]| {
+                    let (x, h) = (&inputs[0], &inputs[1]);
+                    affine::composed::inverse_with_log_det(x, h, map, order).map(joined)
+                };
+                compare_to_double(&inputs, &joined(inverse), composed).unwrap();
             }
         }
     }
@@ -258,6 +299,18 @@ fn spline_and_its_twin(b: usize, c: usize, space: &[usize], bins: usize, seed: u
     } else {
         check::close(&fused, &composed, TOLERANCE)?;
     }
+    let inverse = spline::inverse_with_log_det(x, h, spline)?;
+    let plain = spline::inverse(&x.detach(), &h.detach(), spline)?;
+    check::close(&inverse.0, &plain, 0.0)?;
+    let composed = |inputs: &[Var]| {
+        spline::composed::inverse_with_log_det(&inputs[0], &inputs[1], spline).map(joined)
+    };
+    if nearest_to_knot(&plain, h, spline)? > 2e-6 {
+        compare_to_double(&inputs, &joined(inverse), composed)?;
+    } else {
+        let composed = composed(&inputs)?;
+        check::close(&joined(inverse), &composed, TOLERANCE)?;
+    }
     let [x, h] = [x, h].map(Var::as_detached_tensor);
     let fused = spline::inverse(&x, &h, spline)?;
     check::close(
@@ -266,6 +319,68 @@ fn spline_and_its_twin(b: usize, c: usize, space: &[usize], bins: usize, seed: u
         TOLERANCE,
     )
 }
+
+/// torch 2.15: `torch.nn.functional.{tanh,elu,silu,gelu}(torch.tensor([-100., -2., -0.5, 0., 1.,
+/// 100.], dtype=torch.float64))`.
+#[test]
+fn activations_are_those_of_torch() {
+    let x = Tensor::new(&[-100.0, -2.0, -0.5, 0.0, 1.0, 100.0], &Device::Cpu).unwrap();
+    for (activation, expected) in TORCH {
+        let expected = Tensor::new(&expected, &Device::Cpu).unwrap();
+        check::close(&activation.apply(&x).unwrap(), &expected, 1e-14).unwrap();
+        let x = Var::from_tensor(&x.to_dtype(DType::F32).unwrap()).unwrap();
+        let gradients = activation.apply(&x).unwrap().sum_all().unwrap().backward();
+        let gradient = gradients.unwrap().remove(&x).unwrap();
+        check::close(&gradient, &gradient, 0.0).unwrap();
+    }
+}
+
+const TORCH: [(Activation, [f64; 6]); 4] = [
+    (
+        Activation::Tanh,
+        [
+            -1.0,
+            -0.964_027_580_075_816_9,
+            -0.462_117_157_260_009_74,
+            0.0,
+            0.761_594_155_955_764_9,
+            1.0,
+        ],
+    ),
+    (
+        Activation::Elu,
+        [
+            -1.0,
+            -0.864_664_716_763_387_3,
+            -0.393_469_340_287_366_6,
+            0.0,
+            1.0,
+            100.0,
+        ],
+    ),
+    (
+        Activation::Silu,
+        [
+            -3.720_075_976_020_836e-42,
+            -0.238_405_844_044_235_1,
+            -0.188_770_334_399_072_7,
+            0.0,
+            0.731_058_578_630_004_9,
+            100.0,
+        ],
+    ),
+    (
+        Activation::Gelu,
+        [
+            0.0,
+            -0.045_500_263_896_358_42,
+            -0.154_268_769_362_993_44,
+            0.0,
+            0.841_344_746_068_543,
+            100.0,
+        ],
+    ),
+];
 
 /// A number of this draw lies on one of its own knots, to the last digit of f32.
 #[test]

@@ -8,9 +8,9 @@ use flow_core::params::{ParamBuilder, ParamStore};
 use flow_core::recipes::{self, Recipe};
 use flow_core::runs::Rows;
 use flow_core::{
-    ActNorm, Additive, Affine, Autoregressive, Bijection, Chain, Coupling, ElementwiseAffine,
-    Householder, Inverse, LuLinear, Mlp, MlpSize, Order, Passing, Permutation, Pointwise, Reshape,
-    ScaleMap, Spline, Transform, check, device, random,
+    ActNorm, Activation, Additive, Affine, Autoregressive, Bijection, Chain, Coupling,
+    ElementwiseAffine, Householder, Inverse, LuLinear, Mlp, MlpSize, Order, Passing, Permutation,
+    Pointwise, Reshape, ScaleMap, Spline, Transform, check, device, random,
 };
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
@@ -22,6 +22,8 @@ const SIZE: MlpSize = MlpSize {
     width: 7,
     blocks: 1,
     context: 0,
+    activation: Activation::Relu,
+    residual: true,
 };
 
 const CONDITIONAL: MlpSize = MlpSize { context: 3, ..SIZE };
@@ -55,6 +57,52 @@ fn made(
     params: ParamBuilder,
 ) -> Boxed {
     Ok(Box::new(Autoregressive::new(d, transform, size, params)?))
+}
+
+/// The last number first; a plain network of SiLUs.
+fn made_in_reverse(
+    d: usize,
+    transform: impl Transform + 'static,
+    context: usize,
+    params: ParamBuilder,
+) -> Boxed {
+    let order = (0..d).rev().collect::<Vec<_>>();
+    let size = MlpSize {
+        context,
+        activation: Activation::Silu,
+        residual: false,
+        ..SIZE
+    };
+    let network = Mlp::made(&transform, &order, size, params)?;
+    let made = Autoregressive::with_network(&order, transform, network)?;
+    Ok(Box::new(made))
+}
+
+/// The second of every three numbers passes, through a plain network.
+fn masked(
+    d: usize,
+    transform: impl Transform + 'static,
+    activation: Activation,
+    params: ParamBuilder,
+) -> Boxed {
+    let mask = (0..d).map(|number| number % 3 == 1).collect::<Vec<_>>();
+    let passing = mask.iter().filter(|passes| **passes).count();
+    let size = MlpSize {
+        activation,
+        residual: false,
+        ..SIZE
+    };
+    let network = Mlp::for_transform(&transform, passing, d - passing, size, params)?;
+    Ok(Box::new(Coupling::masked(transform, &mask, network)?))
+}
+
+/// NICE (Dinh, Krueger & Bengio 2015): additive couplings, then a scale of every number.
+fn nice(d: usize, params: ParamBuilder) -> Boxed {
+    Ok(Box::new(Chain::new(vec![
+        coupling(d, Additive, Passing::Even, SIZE, params.pp("0"))?,
+        coupling(d, Additive, Passing::Odd, SIZE, params.pp("1"))?,
+        Box::new(ElementwiseAffine::new(d, params.pp("scale"))?),
+    ])?))
 }
 
 /// Numbers of the vectors that bijections refuse.
@@ -156,6 +204,22 @@ const TABLE: &[Row] = &[
     row("maf, additive", |d, p| made(d, Additive, SIZE, p)),
     row("maf, affine", |d, p| made(d, AFFINE, SIZE, p)),
     row("maf, spline", |d, p| made(d, SPLINE, SIZE, p)),
+    row("maf in another order", |d, p| {
+        made_in_reverse(d, AFFINE, 0, p)
+    }),
+    row("maf in another order, spline", |d, p| {
+        made_in_reverse(d, SPLINE, 0, p)
+    }),
+    row("affine by a mask, tanh", |d, p| {
+        masked(d, AFFINE, Activation::Tanh, p)
+    }),
+    row("spline by a mask, elu", |d, p| {
+        masked(d, SPLINE, Activation::Elu, p)
+    }),
+    row("additive by a mask, gelu", |d, p| {
+        masked(d, Additive, Activation::Gelu, p)
+    }),
+    row("nice", nice),
     row("iaf", |d, p| {
         Ok(Box::new(Inverse(made(d, AFFINE, SIZE, p)?)))
     }),
@@ -192,6 +256,9 @@ const CONDITIONAL_TABLE: &[Row] = &[
         coupling(d, SPLINE, Passing::Odd, CONDITIONAL, p)
     }),
     row("maf", |d, p| made(d, AFFINE, CONDITIONAL, p)),
+    row("maf in another order", |d, p| {
+        made_in_reverse(d, SPLINE, 3, p)
+    }),
     row("iaf, spline", |d, p| {
         Ok(Box::new(Inverse(made(d, SPLINE, CONDITIONAL, p)?)))
     }),

@@ -5,7 +5,8 @@ use crate::bijections::reordering::Reordering;
 use candle_core::Tensor;
 use std::sync::{Arc, OnceLock};
 
-/// The channels, of C, that pass a coupling unchanged, in order.
+/// The channels, of C, that pass a coupling unchanged, in order. For other patterns:
+/// [`Coupling::masked`](crate::Coupling::masked).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",
@@ -58,10 +59,18 @@ impl Passing {
     }
 }
 
+/// The passing channels of a coupling.
+#[derive(Clone)]
+enum Pattern {
+    Regular(Passing),
+    /// True for the channels that pass.
+    Mask(Arc<[bool]>),
+}
+
 /// Puts the passing channels first, and back.
 #[derive(Clone)]
 pub(super) struct Arrangement {
-    passing: Passing,
+    pattern: Pattern,
     /// Both reorderings, once the number of channels is known.
     orders: Arc<OnceLock<[Reordering; 2]>>,
 }
@@ -69,14 +78,32 @@ pub(super) struct Arrangement {
 impl Arrangement {
     pub(super) fn new(passing: Passing) -> Self {
         Self {
-            passing,
+            pattern: Pattern::Regular(passing),
             orders: Arc::default(),
+        }
+    }
+
+    pub(super) fn masked(mask: &[bool]) -> Self {
+        Self {
+            pattern: Pattern::Mask(mask.into()),
+            orders: Arc::default(),
+        }
+    }
+
+    /// Number of channels, if it is fixed.
+    pub(super) fn channels(&self) -> Option<usize> {
+        match &self.pattern {
+            Pattern::Regular(_) => None,
+            Pattern::Mask(mask) => Some(mask.len()),
         }
     }
 
     /// Number of channels that pass.
     pub(super) fn count(&self, channels: usize) -> usize {
-        self.passing.count(channels)
+        match &self.pattern {
+            Pattern::Regular(passing) => passing.count(channels),
+            Pattern::Mask(mask) => mask.iter().filter(|passes| **passes).count(),
+        }
     }
 
     /// `[B, C, …]` with the channels that pass first.
@@ -91,7 +118,14 @@ impl Arrangement {
 
     fn with_orders<T>(&self, channels: usize, work: impl FnOnce(&[Reordering; 2]) -> T) -> T {
         let make = || {
-            let there = Reordering::new(self.passing.order(channels));
+            let there = Reordering::new(match &self.pattern {
+                Pattern::Regular(passing) => passing.order(channels),
+                Pattern::Mask(mask) => {
+                    let (passing, others): (Vec<_>, Vec<_>) =
+                        (0..channels as u32).partition(|channel| mask[*channel as usize]);
+                    [passing, others].concat()
+                }
+            });
             let back = there.inverse();
             [there, back]
         };

@@ -11,6 +11,7 @@
 //!
 //! x₂ are the last C₂ channels of x, where h has 2·C₂.
 
+mod inverse;
 mod scale;
 
 pub use scale::ScaleMap;
@@ -69,7 +70,28 @@ pub fn inverse(y: &Tensor, h: &Tensor, map: ScaleMap, order: Order) -> Result<Te
     if !fusible(y) || y.track_op() || h.track_op() {
         return composed::inverse(y, h, map, order);
     }
-    dense_samples(y)?.apply_op2_no_bwd(&h.contiguous()?, &Inverse(map, order))
+    let (x, _) = inverse::inverse(y, h, map, order)?;
+    Ok(x)
+}
+
+/// The x of [`inverse`], and ln|det ∂x/∂y| `[B]`: −Σ ln s. With a graph it is fused, too.
+///
+/// # Errors
+/// If the shapes do not fit.
+pub fn inverse_with_log_det(
+    y: &Tensor,
+    h: &Tensor,
+    map: ScaleMap,
+    order: Order,
+) -> Result<(Tensor, Tensor)> {
+    channel_split("affine", y.shape(), h.shape(), 2)?;
+    if y.elem_count() == 0 {
+        return empty_output(y);
+    }
+    if !fusible(y) {
+        return composed::inverse_with_log_det(y, h, map, order);
+    }
+    inverse::inverse(y, h, map, order)
 }
 
 /// The specification, in plain candle operations.
@@ -100,12 +122,28 @@ pub mod composed {
     /// As [`super::inverse`].
     pub fn inverse(y: &Tensor, h: &Tensor, map: ScaleMap, order: Order) -> Result<Tensor> {
         let (y1, y2, shift, log_scale) = parts(y, h, map)?;
+        Tensor::cat(&[y1, unscaled(&y2, &shift, &log_scale, order)?], 1)
+    }
+
+    /// As [`super::inverse_with_log_det`].
+    pub fn inverse_with_log_det(
+        y: &Tensor,
+        h: &Tensor,
+        map: ScaleMap,
+        order: Order,
+    ) -> Result<(Tensor, Tensor)> {
+        let (y1, y2, shift, log_scale) = parts(y, h, map)?;
+        let x2 = unscaled(&y2, &shift, &log_scale, order)?;
+        let log_det = log_scale.flatten_from(1)?.sum(1)?.neg()?;
+        Ok((Tensor::cat(&[y1, x2], 1)?, log_det))
+    }
+
+    fn unscaled(y2: &Tensor, shift: &Tensor, log_scale: &Tensor, order: Order) -> Result<Tensor> {
         let inverse_scale = saturating_exp(&log_scale.neg()?)?;
-        let x2 = match order {
-            Order::ShiftFirst => ((y2 * inverse_scale)? - shift)?,
-            Order::ScaleFirst => ((y2 - shift)? * inverse_scale)?,
-        };
-        Tensor::cat(&[y1, x2], 1)
+        match order {
+            Order::ShiftFirst => (y2 * inverse_scale)? - shift,
+            Order::ScaleFirst => (y2 - shift)? * inverse_scale,
+        }
     }
 
     fn parts(x: &Tensor, h: &Tensor, map: ScaleMap) -> Result<(Tensor, Tensor, Tensor, Tensor)> {
@@ -122,6 +160,14 @@ pub mod composed {
 }
 
 struct Affine(ScaleMap, Order);
+
+/// Minimum numbers per thread: handing over costs as much as some of them.
+const MIN_NUMBERS: usize = 1 << 12;
+
+/// Minimum samples per thread.
+fn min_samples(b: usize, sizes: Sizes) -> usize {
+    run_length(b).max(MIN_NUMBERS.div_ceil(sizes.sample))
+}
 
 /// Evaluates `$body` with `$scale` bound to the scalar form of `$map` and `$order`, so that each
 /// gets its own compiled loop.
@@ -153,6 +199,8 @@ macro_rules! with_scale {
     };
 }
 
+use with_scale;
+
 impl CustomOp2 for Affine {
     fn name(&self) -> &'static str {
         "affine"
@@ -178,7 +226,7 @@ impl CustomOp2 for Affine {
         };
         y.par_chunks_exact_mut(sizes.sample)
             .zip(log_det)
-            .with_min_len(run_length(b))
+            .with_min_len(min_samples(b, sizes))
             .enumerate()
             .for_each(transform);
         let count = result.len();
@@ -225,45 +273,13 @@ impl CustomOp2 for Affine {
         grad_x
             .par_chunks_exact_mut(sizes.sample)
             .zip(grad_h.par_chunks_exact_mut(sizes.parameters()))
-            .with_min_len(run_length(b))
+            .with_min_len(min_samples(b, sizes))
             .enumerate()
             .for_each(differentiate);
         Ok((
             Some(host(grad_x, x.shape())?),
             Some(host(grad_h, h.shape())?),
         ))
-    }
-}
-
-struct Inverse(ScaleMap, Order);
-
-impl CustomOp2 for Inverse {
-    fn name(&self) -> &'static str {
-        "affine-inverse"
-    }
-
-    fn cpu_fwd(
-        &self,
-        y: &CpuStorage,
-        y_layout: &Layout,
-        h: &CpuStorage,
-        h_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (b, sizes) = sizes(y_layout.shape(), h_layout.shape())?;
-        let y = Samples::new(y, y_layout)?;
-        let h = contiguous(h, h_layout)?;
-        let mut result = vec![0.0; b * sizes.sample];
-        let invert = |(index, x): (usize, &mut [f32])| {
-            let h = &h[index * sizes.parameters()..][..sizes.parameters()];
-            let y = y.get(index);
-            with_scale!(self.0, self.1, scale => invert(scale, sizes, y, h, x));
-        };
-        result
-            .par_chunks_exact_mut(sizes.sample)
-            .with_min_len(run_length(b))
-            .enumerate()
-            .for_each(invert);
-        Ok((CpuStorage::F32(result), y_layout.shape().clone()))
     }
 }
 
@@ -326,27 +342,6 @@ fn transform<S: Scale>(scale: &S, sizes: Sizes, x: &[f32], h: &[f32], y: &mut [f
             log_det
         },
     )
-}
-
-/// Writes x of one sample.
-fn invert<S: Scale>(scale: &S, sizes: Sizes, y: &[f32], h: &[f32], x: &mut [f32]) {
-    let (y1, y2) = y.split_at(sizes.passing());
-    let (x1, x2) = x.split_at_mut(sizes.passing());
-    let (shift, raw) = h.split_at(sizes.transformed);
-    x1.copy_from_slice(y1);
-    simd::dispatch(
-        #[inline(always)]
-        || {
-            for ((x, y), (shift, raw)) in x2.iter_mut().zip(y2).zip(shift.iter().zip(raw)) {
-                let inverse_scale = simd::exp(-scale.at(*raw).0);
-                *x = if S::FIRST {
-                    (y - shift) * inverse_scale
-                } else {
-                    y * inverse_scale - shift
-                };
-            }
-        },
-    );
 }
 
 /// Inputs of one sample's gradients.

@@ -23,6 +23,18 @@ pub fn inverse(y: &Tensor, h: &Tensor, spline: Spline) -> Result<Tensor> {
     parts.join(&bin.inverse(&parts.safe)?)
 }
 
+/// As [`super::inverse_with_log_det`].
+pub fn inverse_with_log_det(y: &Tensor, h: &Tensor, spline: Spline) -> Result<(Tensor, Tensor)> {
+    let parts = Parts::new(y, h, spline)?;
+    let bin = parts.bin(&parts.heights)?;
+    let x = bin.inverse(&parts.safe)?;
+    let (_, log_slope) = bin.forward(&x)?;
+    let log_slope = parts
+        .inside
+        .where_cond(&log_slope, &log_slope.zeros_like()?)?;
+    Ok((parts.join(&x)?, log_slope.flatten_from(1)?.sum(1)?.neg()?))
+}
+
 /// Numbers are `[B, C₂, pixels]`; values per bin have one more axis.
 struct Parts {
     x: Tensor,

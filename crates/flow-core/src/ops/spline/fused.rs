@@ -13,8 +13,6 @@ const MIN_NUMBERS: usize = 512;
 /// y and log_det in one tensor, since an operation has one result.
 pub(super) struct Forward(pub(super) Spline);
 
-pub(super) struct Inverse(pub(super) Spline);
-
 impl CustomOp2 for Forward {
     fn name(&self) -> &'static str {
         "spline"
@@ -117,64 +115,27 @@ impl CustomOp2 for Forward {
     }
 }
 
-impl CustomOp2 for Inverse {
-    fn name(&self) -> &'static str {
-        "spline-inverse"
-    }
-
-    fn cpu_fwd(
-        &self,
-        y: &CpuStorage,
-        y_layout: &Layout,
-        h: &CpuStorage,
-        h_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let sizes = Sizes::new(y_layout.shape(), h_layout.shape(), self.0)?;
-        let (y, h) = (Samples::new(y, y_layout)?, contiguous(h, h_layout)?);
-        let (sample, knots, run) = (sizes.sample(), Knots::new(self.0), sizes.run());
-        let mut result = vec![0.0; sizes.batch * sample];
-        let work = |(index, x): (usize, &mut [f32])| {
-            let mut workspace = Workspace::new(&knots, sizes);
-            for (offset, x) in x.chunks_exact_mut(sample).enumerate() {
-                let index = index * run + offset;
-                let (y, h) = (y.get(index), sizes.parameters_of(h, index));
-                x.copy_from_slice(y);
-                invert(&knots, sizes, y, h, x, &mut workspace);
-            }
-        };
-        if sizes.batch <= run {
-            work((0, &mut result));
-        } else {
-            result
-                .par_chunks_mut(run * sample)
-                .enumerate()
-                .for_each(work);
-        }
-        Ok((CpuStorage::F32(result), y_layout.shape().clone()))
-    }
-}
-
 impl Sizes {
     /// Samples per thread.
-    fn run(self) -> usize {
+    pub(super) fn run(self) -> usize {
         let least = MIN_NUMBERS.div_ceil((self.transformed * self.pixels).max(1));
         self.batch.div_ceil(MAX_RUNS).max(least)
     }
 
-    fn parameters_of(self, h: &[f32], index: usize) -> &[f32] {
+    pub(super) fn parameters_of(self, h: &[f32], index: usize) -> &[f32] {
         &h[index * self.sample_parameters()..][..self.sample_parameters()]
     }
 }
 
 /// Workspace of one thread, reused for every number.
-struct Workspace {
-    shares: super::scalar::Shares,
-    parameters: Vec<f32>,
-    gradients: Vec<f32>,
+pub(super) struct Workspace {
+    pub(super) shares: super::scalar::Shares,
+    pub(super) parameters: Vec<f32>,
+    pub(super) gradients: Vec<f32>,
 }
 
 impl Workspace {
-    fn new(knots: &Knots, sizes: Sizes) -> Self {
+    pub(super) fn new(knots: &Knots, sizes: Sizes) -> Self {
         Self {
             shares: knots.shares(),
             parameters: vec![0.0; sizes.parameters],
@@ -184,7 +145,7 @@ impl Workspace {
 
     /// The parameters of transformed number `number`, at a stride of one pixel plane.
     #[inline(always)]
-    fn gather(&mut self, sizes: Sizes, h: &[f32], number: usize) {
+    pub(super) fn gather(&mut self, sizes: Sizes, h: &[f32], number: usize) {
         let start = start(sizes, number);
         let values = h[start..].iter().step_by(sizes.pixels);
         self.parameters
@@ -194,7 +155,7 @@ impl Workspace {
     }
 
     #[inline(always)]
-    fn scatter(&self, sizes: Sizes, grad_h: &mut [f32], number: usize) {
+    pub(super) fn scatter(&self, sizes: Sizes, grad_h: &mut [f32], number: usize) {
         let start = start(sizes, number);
         let places = grad_h[start..].iter_mut().step_by(sizes.pixels);
         places
@@ -236,30 +197,6 @@ fn transform(
             log_det
         },
     )
-}
-
-/// Writes x of one sample over the transformed numbers.
-fn invert(
-    knots: &Knots,
-    sizes: Sizes,
-    y: &[f32],
-    h: &[f32],
-    x: &mut [f32],
-    workspace: &mut Workspace,
-) {
-    let first = sizes.first();
-    simd::dispatch(
-        #[inline(always)]
-        || {
-            for (number, (y, x)) in y[first..].iter().zip(&mut x[first..]).enumerate() {
-                if knots.is_inside(*y) {
-                    workspace.gather(sizes, h, number);
-                    let bin = knots.bin(*y, Axis::Y, &workspace.parameters, &mut workspace.shares);
-                    *x = bin.inverse(*y).min(knots.bound);
-                }
-            }
-        },
-    );
 }
 
 /// `grad_x` holds ∂L/∂y and becomes ∂L/∂x; `grad_h` holds zeros.

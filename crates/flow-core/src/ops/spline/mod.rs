@@ -18,6 +18,7 @@
 
 pub mod composed;
 mod fused;
+mod inverse;
 mod scalar;
 
 use super::view::dense_samples;
@@ -124,7 +125,23 @@ pub fn inverse(y: &Tensor, h: &Tensor, spline: Spline) -> Result<Tensor> {
     if !fusible(y) || y.track_op() || h.track_op() {
         return composed::inverse(y, h, spline);
     }
-    dense_samples(y)?.apply_op2_no_bwd(&h.contiguous()?, &fused::Inverse(spline))
+    let (x, _) = inverse::inverse(y, h, spline)?;
+    Ok(x)
+}
+
+/// The x of [`inverse`], and ln|det ∂x/∂y| `[B]`. With a graph it is fused, too.
+///
+/// # Errors
+/// As [`forward`].
+pub fn inverse_with_log_det(y: &Tensor, h: &Tensor, spline: Spline) -> Result<(Tensor, Tensor)> {
+    Sizes::new(y.shape(), h.shape(), spline)?;
+    if y.elem_count() == 0 {
+        return empty_output(y);
+    }
+    if !fusible(y) {
+        return composed::inverse_with_log_det(y, h, spline);
+    }
+    inverse::inverse(y, h, spline)
 }
 
 /// Sizes of a sample.
