@@ -159,7 +159,9 @@ def of_zuko(flow, features):
     """Its own defaults are two hidden layers; blocks make it as deep as the others."""
     import zuko
 
-    sizes = dict(transforms=LAYERS, hidden_features=[WIDTH] * (BLOCKS + 1), residual=True)
+    sizes = dict(transforms=LAYERS, hidden_features=[WIDTH] * (BLOCKS + 1))
+    if flow != "realnvp":
+        sizes["residual"] = True
     flow = {
         "nsf": lambda: zuko.flows.NSF(features, bins=BINS, passes=2, **sizes),
         "nsf-ar": lambda: zuko.flows.NSF(features, bins=BINS, **sizes),
@@ -170,6 +172,7 @@ def of_zuko(flow, features):
 
 
 def of_normflows(flow, features):
+    """Its masked affine flow draws in one pass and scores in one for each number, as an IAF does."""
     import normflows as nf
     import torch
 
