@@ -1,19 +1,24 @@
-"""Writes the fixtures in vectors/: `python make_vectors.py`, with torch, nflows, zuko and safetensors.
+"""Writes the fixtures in vectors/: `python make_vectors.py`, with torch, nflows, normflows, zuko, scipy and safetensors.
 
 Each file holds the parameters of a small bijection of vectors under the names that flow-core has for them, at random
 values, and what the library computes on them in double precision: y and log_det of x, and x_from_z of z; of base
 distributions and of a flow under a context log_prob of x.
 """
 
+import math
 from pathlib import Path
 
+import numpy as np
+import scipy.stats
 import torch
 import zuko
 from nflows import transforms
 from nflows.distributions import StandardNormal
 from nflows.flows import Flow
 from nflows.nn.nets import ResidualNet
-from nflows.transforms.splines import unconstrained_rational_quadratic_spline
+from nflows.transforms.splines import rational_quadratic_spline, unconstrained_rational_quadratic_spline
+from normflows.flows import Planar, Radial
+from normflows.utils.splines import unconstrained_rational_quadratic_spline as normflows_spline
 from safetensors.torch import save_file
 
 FOLDER = Path(__file__).parent / "vectors"
@@ -165,6 +170,103 @@ def bases():
     write("uniform", dict(x=inside, log_prob=box.log_prob(inside)))
 
 
+def uniform(low, high, features=3):
+    return low + (high - low) * torch.rand(COUNT, features)
+
+
+def interval_splines():
+    """A circle's spline by normflows, and one with free ends by nflows."""
+    circle = lambda x, inverse, w, h, d: normflows_spline(
+        x, w, h, d, inverse=inverse, tails="circular", tail_bound=math.pi
+    )
+    free = lambda x, inverse, w, h, d: rational_quadratic_spline(
+        x, w, h, d, inverse=inverse, left=-1.0, right=2.0, bottom=-1.0, top=2.0
+    )
+    for name, run, derivatives, low, high in (
+        ("circular-spline", circle, BINS, -math.pi, math.pi),
+        ("interval-spline", free, BINS + 1, -1.0, 2.0),
+    ):
+        x, z = uniform(low, high), uniform(low, high)
+        h = torch.randn(COUNT, 3, 2 * BINS + derivatives)
+        parts = torch.split(h, [BINS, BINS, derivatives], dim=-1)
+        (y, log_det), (x_from_z, _) = run(x, False, *parts), run(z, True, *parts)
+        write(name, dict(h=h.flatten(1), x=x, y=y, log_det=log_det.sum(1), z=z, x_from_z=x_from_z))
+
+
+def planar_and_radial():
+    """Neither has an inverse in normflows: x is that of y."""
+    planar, radial = Planar((FEATURES,)), Radial((FEATURES,))
+    randomize(planar)
+    randomize(radial)
+    softplus_inverse = torch.log(torch.expm1(radial.alpha.abs()))
+    for name, module, params in (
+        ("planar", planar, dict(u=planar.u, w=planar.w, b=planar.b)),
+        ("radial", radial, dict(center=radial.z_0, alpha=softplus_inverse, beta=radial.beta)),
+    ):
+        x = inputs()
+        y, log_det = module.forward(x)
+        write(name, dict(params, x=x, y=y, log_det=log_det, z=y.clone(), x_from_z=x.clone()))
+
+
+def columns():
+    from torch.distributions import transforms as t
+
+    interval = t.ComposeTransform([t.SigmoidTransform(), t.AffineTransform(-2.0, 5.0)])
+    power = zuko.transforms.SignedPowerTransform(torch.tensor(0.6).log())
+    shift = zuko.transforms.CircularShiftTransform(math.pi)
+    for name, transform, x in (
+        ("interval", interval, inputs()),
+        ("power", power, inputs()),
+        ("circular-shift", shift, uniform(-math.pi, math.pi, FEATURES)),
+    ):
+        y = transform(x)
+        log_det = transform.log_abs_det_jacobian(x, y).sum(1)
+        write(name, dict(x=x, y=y, log_det=log_det, z=y.clone(), x_from_z=x.clone()))
+    x = inputs().requires_grad_()
+    positive = torch.where(x >= 0, x, 0.0)
+    negative = torch.where(x < 0, -x, 0.0)
+    y = ((1 + positive) ** 0.7 - 1) / 0.7 - ((1 + negative) ** 1.3 - 1) / 1.3
+    assert np.allclose(y.detach(), scipy.stats.yeojohnson(x.detach().numpy(), 0.7))
+    (slope,) = torch.autograd.grad(y.sum(), x)
+    write("yeo-johnson", dict(x=x, y=y, log_det=slope.log().sum(1), z=y.clone(), x_from_z=x.clone()))
+
+
+def monotonic_network():
+    """By the formula of the paper as it stands, and torch's gradient."""
+    units, x = 4, inputs(3).requires_grad_()
+    h = torch.randn(COUNT, 3, 3 * units)
+    a, b, w = torch.split(h, units, dim=-1)
+    a, w = torch.nn.functional.softplus(a) + 1e-3, torch.softmax(w, dim=-1)
+    y = torch.logit((w * torch.sigmoid(a * x[..., None] + b)).sum(-1))
+    (slope,) = torch.autograd.grad(y.sum(), x)
+    write("monotonic-network", dict(h=h.flatten(1), x=x, y=y, log_det=slope.log().sum(1),
+                                    z=y.clone(), x_from_z=x.clone()))
+
+
+def scipy_bases():
+    t = lambda freedom: lambda x: scipy.stats.t.logpdf(x, freedom)
+    circle = lambda mean, kappa: lambda x: scipy.stats.vonmises.logpdf(x - mean, kappa)
+    for name, log_density, scale in (
+        ("student-t-1", t(1.0), 10.0),
+        ("student-t-3.5", t(3.5), 10.0),
+        ("student-t-1000", t(1000.0), 3.0),
+        ("laplace", scipy.stats.laplace.logpdf, 10.0),
+        ("logistic", scipy.stats.logistic.logpdf, 10.0),
+        ("von-mises-0.01", circle(0.5, 0.01), math.pi),
+        ("von-mises-3", circle(-1.0, 3.0), math.pi),
+        ("von-mises-39", circle(0.5, 39.0), 0.5),
+        ("von-mises-41", circle(0.5, 41.0), 0.5),
+        ("von-mises-5000", circle(0.5, 5000.0), 0.1),
+    ):
+        x = uniform(-scale, scale, 2)
+        write(name, dict(x=x, log_prob=torch.from_numpy(log_density(x.numpy())).sum(1)))
+    low, high = np.array([-1.0, 2.0]), np.array([1.0, 7.0])
+    # Some beyond the box.
+    x = torch.from_numpy(low) + torch.from_numpy(high - low) * uniform(-0.1, 1.1, 2)
+    inside = scipy.stats.uniform.logpdf(x.numpy(), low, high - low).sum(1)
+    write("box-uniform", dict(x=x, log_prob=torch.from_numpy(inside)))
+
+
 def main():
     FOLDER.mkdir(exist_ok=True)
     torch.set_default_dtype(torch.float64)
@@ -186,6 +288,12 @@ def main():
     pointwise()
     bases()
     conditional_flow()
+    torch.manual_seed(1)
+    interval_splines()
+    planar_and_radial()
+    columns()
+    monotonic_network()
+    scipy_bases()
 
 
 if __name__ == "__main__":

@@ -100,7 +100,18 @@ impl<B: Bijection> Flow<B> {
     /// # Errors
     /// If the flow takes no context, one is bound already, or its size differs.
     pub fn given(&self, context: &Tensor) -> Result<Flow<Box<dyn Bijection + '_>>> {
-        Ok(self.with(Box::new(Bound::new(&self.bijection, context)?)))
+        let base = self.base_given(context)?;
+        let takes_none = self.bijection.context().is_none() && self.base.context().is_some();
+        let bijection: Box<dyn Bijection + '_> = if takes_none {
+            Box::new(&self.bijection)
+        } else {
+            Box::new(Bound::new(&self.bijection, context)?)
+        };
+        Ok(Flow {
+            bijection,
+            base,
+            run: self.run,
+        })
     }
 
     /// The flow whose latents are the base's times `temperature`; samples are less diverse below 1.
@@ -164,7 +175,7 @@ impl<B: Bijection> Flow<B> {
     /// # Errors
     /// If a context is missing, or has neither one row nor `count` rows.
     pub fn sample(&self, count: usize, seed: u64) -> Result<Tensor> {
-        self.decode(&self.base.sample(count, seed)?)
+        self.decode(&self.latents(count, seed)?)
     }
 
     /// Draws and ln p of each, `[count]`, cheaper than both apart.
@@ -172,7 +183,7 @@ impl<B: Bijection> Flow<B> {
     /// # Errors
     /// As [`sample`](Self::sample).
     pub fn sample_with_log_prob(&self, count: usize, seed: u64) -> Result<(Tensor, Tensor)> {
-        let z = self.base.sample(count, seed)?;
+        let z = self.latents(count, seed)?;
         let [x, log_prob] = self.in_runs(&z, |flow, z| flow.inverse_with_log_prob(z))?;
         Ok((x, log_prob))
     }
@@ -217,6 +228,25 @@ impl<B: Bijection> Flow<B> {
         self.bijection.initialize(x).map(|_| ())
     }
 
+    /// The base for some rows of a batch, without a graph.
+    fn frozen_base(&self, rows: &Rows) -> Result<Arc<dyn Distribution>> {
+        let frozen = self.base.frozen(rows)?;
+        Ok(frozen.unwrap_or_else(|| self.base.clone()))
+    }
+
+    /// Draws from the base, without a graph.
+    fn latents(&self, count: usize, seed: u64) -> Result<Tensor> {
+        self.frozen_base(&Rows::all(count))?.sample(count, seed)
+    }
+
+    /// The base under `context`, if it takes one.
+    fn base_given(&self, context: &Tensor) -> Result<Arc<dyn Distribution>> {
+        match self.base.context() {
+            Some(_) => self.base.given(context),
+            None => Ok(self.base.clone()),
+        }
+    }
+
     /// The results of `work` on all rows `[B, …]`, run by run, without a graph.
     fn in_runs<const N: usize>(
         &self,
@@ -228,7 +258,11 @@ impl<B: Bijection> Flow<B> {
         let (batch, all) = (shape::batch("flow", rows)?, rows.detach());
         let whole = self.bijection.frozen(&Rows::all(batch))?;
         let runs = in_runs(rows.device(), batch, self.run, |run| {
-            let frozen = self.with(whole.frozen(&run)?);
+            let frozen = Flow {
+                bijection: whole.frozen(&run)?,
+                base: self.frozen_base(&run)?,
+                run: self.run,
+            };
             let results = work(frozen.with_graph(), &run.of(&all)?)?;
             Result::Ok(results.map(|result| result.detach()))
         })?;
@@ -243,7 +277,8 @@ impl<B: Bijection> Flow<B> {
         seed: u64,
         draw: impl Fn(&Flow<Box<dyn Bijection + '_>>, &Tensor) -> Result<[Tensor; N]> + Send + Sync,
     ) -> Result<[Tensor; N]> {
-        let number = bound::check(&self.bijection, contexts)?;
+        self.given(contexts)?;
+        let number = contexts.dim(0)?;
         let together = RunLength {
             host: self.run.host.div_ceil(count.max(1)),
             accelerator: self.run.accelerator.div_ceil(count.max(1)),
@@ -251,11 +286,12 @@ impl<B: Bijection> Flow<B> {
         let runs = in_runs(contexts.device(), number, together, |run| {
             let latents = |context| {
                 let seed = random::derive(seed, &format!("context {context}"));
-                self.base.sample(count, seed)
+                let base = self.base_given(&contexts.narrow(0, context, 1)?)?;
+                base.sample(count, seed)
             };
             let mut z = run.range().map(latents).collect::<Result<Vec<_>>>()?;
             if z.is_empty() {
-                z.push(self.base.sample(0, seed)?);
+                z.push(self.base_given(&run.of(contexts)?)?.sample(0, seed)?);
             }
             let contexts = bound::repeated(&run.of(contexts)?, count)?;
             draw(&self.given(&contexts)?, &Tensor::cat(&z, 0)?)

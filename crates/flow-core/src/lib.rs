@@ -54,8 +54,9 @@ mod architecture;
 mod bijection;
 pub mod calibration;
 pub mod check;
+mod dequantization;
 pub mod device;
-pub mod distribution;
+mod distributions;
 #[cfg(feature = "file")]
 pub mod file;
 mod flow;
@@ -75,6 +76,11 @@ pub mod train;
 pub mod transfer;
 mod transforms;
 
+/// Base distributions: the source of a flow's samples, and the density of its latents.
+pub mod distribution {
+    pub use crate::distributions::*;
+}
+
 /// Invertible maps, one per file.
 mod bijections {
     mod actnorm;
@@ -83,12 +89,16 @@ mod bijections {
     pub use autoregressive::Autoregressive;
     mod chain;
     pub use chain::Chain;
+    mod columnwise;
+    pub use columnwise::{ColumnMap, Columnwise};
     mod conditioned;
     pub use conditioned::Conditioned;
     mod conv1x1;
     pub use conv1x1::{InvertibleConv1x1, MatrixForm};
     mod coupling;
     pub use coupling::{Coupling, Passing};
+    mod elementwise;
+    pub use elementwise::Elementwise;
     mod elementwise_affine;
     pub use elementwise_affine::ElementwiseAffine;
     mod householder;
@@ -101,8 +111,12 @@ mod bijections {
     pub use multi_scale::{LatentShapes, LevelOutput, MultiScale};
     mod permutation;
     pub use permutation::Permutation;
+    mod planar;
+    pub use planar::Planar;
     mod pointwise;
     pub use pointwise::Pointwise;
+    mod radial;
+    pub use radial::Radial;
     mod reshape;
     pub use reshape::Reshape;
     mod soft_clip;
@@ -119,12 +133,15 @@ pub use architecture::{Architecture, ContextMap, Layer, TransformKind};
 pub use bijection::{Bijection, Limit};
 pub use bijections::*;
 pub use candle_core::Result;
+pub use dequantization::UniformDequantization;
 pub use flow::{Flow, WithGraph};
 pub use gradients::Gradients;
 pub use inspect::{constant_columns, finite_rows, first_non_finite};
 pub use model::Model;
-pub use networks::{Conditioner, Incremental, Mlp, MlpSize};
+pub use networks::{Conditioner, Incremental, Mlp, MlpSize, PeriodicFeatures};
 pub use ops::activation::Activation;
 pub use ops::affine::{Order, ScaleMap};
-pub use ops::spline::Spline;
-pub use transforms::{Additive, Affine, Layout, Transform};
+pub use ops::spline::{Ends, IntervalSpline, Spline};
+pub use transforms::{
+    Additive, Affine, CircularShift, Layout, MonotonicNetwork, PerChannel, Transform,
+};

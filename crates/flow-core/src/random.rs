@@ -57,6 +57,16 @@ where
     numbers.skip(skip).take(count).collect()
 }
 
+/// `count` numbers that `draw` gives, one after the other, on the host.
+pub(crate) fn numbers(
+    seed: u64,
+    count: usize,
+    mut draw: impl FnMut(&mut ChaCha8Rng) -> f64,
+) -> Vec<f64> {
+    let mut generator = ChaCha8Rng::seed_from_u64(seed);
+    (0..count).map(|_| draw(&mut generator)).collect()
+}
+
 fn draw<D>(
     seed: u64,
     distribution: D,

@@ -1,17 +1,18 @@
-//! Agreement with nflows, torch and zuko on the parameters and inputs in
+//! Agreement with nflows, normflows, scipy, torch and zuko on the parameters and inputs in
 //! `assets/reference/vectors`.
 #![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Result, Tensor};
 use flow_core::distribution::{
-    DiagonalGaussian, Distribution, GaussianMixture, StandardNormal, Uniform,
+    BoxUniform, DiagonalGaussian, Distribution, GaussianMixture, Laplace, Logistic, StandardNormal,
+    StudentT, Uniform, VonMises,
 };
 use flow_core::ops::spline;
 use flow_core::params::{ParamBuilder, ParamStore};
 use flow_core::{
-    Activation, Additive, Affine, Autoregressive, Bijection, Chain, Coupling, Flow, Householder,
-    LuLinear, Mlp, MlpSize, Order, Passing, Permutation, Pointwise, ScaleMap, Spline, Transform,
-    check,
+    Activation, Additive, Affine, Autoregressive, Bijection, Chain, CircularShift, Coupling, Flow,
+    Householder, IntervalSpline, LuLinear, Mlp, MlpSize, MonotonicNetwork, Order, Passing,
+    Permutation, Planar, Pointwise, Radial, ScaleMap, Spline, Transform, check,
 };
 use std::collections::HashMap;
 
@@ -98,6 +99,43 @@ fn the_spline_is_that_of_nflows() {
     }
 }
 
+/// Of normflows on a circle, of nflows on an interval, and the formula of the paper.
+#[test]
+fn transforms_are_those_of_their_peers() {
+    let transforms: [(&str, Box<dyn Transform>); 3] = [
+        ("circular-spline", Box::new(IntervalSpline::circle())),
+        ("interval-spline", Box::new(IntervalSpline::on(-1.0, 2.0))),
+        ("monotonic-network", Box::new(MonotonicNetwork { units: 4 })),
+    ];
+    for (dtype, tolerance) in PRECISIONS {
+        for (name, transform) in &transforms {
+            let file = load(name, dtype);
+            let (y, log_det) = transform.forward_last(&file["x"], &file["h"]).unwrap();
+            check::close(&y, &file["y"], tolerance).unwrap();
+            check::close(&log_det, &file["log_det"], tolerance).unwrap();
+            let x = transform.inverse_last(&file["z"], &file["h"]).unwrap();
+            check::close(&x, &file["x_from_z"], tolerance).unwrap();
+        }
+        let file = load("circular-shift", dtype);
+        let phases = Tensor::full(std::f64::consts::PI, (16, 5), &Device::Cpu).unwrap();
+        let shift = CircularShift::default();
+        let (y, _) = shift
+            .forward_last(&file["x"], &phases.to_dtype(dtype).unwrap())
+            .unwrap();
+        check::close(&y, &file["y"], tolerance).unwrap();
+    }
+}
+
+#[test]
+fn planar_and_radial_flows_are_those_of_normflows() {
+    agrees("planar", |params| {
+        Ok(Box::new(Planar::new(FEATURES, params)?))
+    });
+    agrees("radial", |params| {
+        Ok(Box::new(Radial::new(FEATURES, params)?))
+    });
+}
+
 #[test]
 fn couplings_are_those_of_nflows() {
     let affine = Affine(ScaleMap::SigmoidOffset, Order::ScaleFirst);
@@ -157,12 +195,21 @@ fn linear_maps_are_those_of_nflows() {
 }
 
 #[test]
-fn functions_are_those_of_torch() {
+fn functions_are_those_of_torch_zuko_and_scipy() {
     for (name, function) in [
         ("sigmoid", Pointwise::Sigmoid),
         ("softplus", Pointwise::Softplus),
         ("exp", Pointwise::Exp),
         ("tanh", Pointwise::Tanh),
+        (
+            "interval",
+            Pointwise::Interval {
+                low: -2.0,
+                high: 3.0,
+            },
+        ),
+        ("power", Pointwise::Power { exponent: 0.6 }),
+        ("yeo-johnson", Pointwise::YeoJohnson { lambda: 0.7 }),
     ] {
         agrees(name, |_| Ok(Box::new(function)));
     }
@@ -190,5 +237,41 @@ fn densities_are_those_of_zuko() {
         measures("uniform", &|_| {
             Ok(Box::new(Uniform::new(-1.5, 1.0, 4, dtype, &Device::Cpu)?))
         });
+    }
+}
+
+/// To 10⁻¹², also on both sides of where series for the normaliser change.
+#[test]
+fn densities_are_those_of_scipy() {
+    let (dtype, cpu) = (DType::F64, Device::Cpu);
+    let t = |freedom| StudentT::new(freedom, 2, dtype, &cpu).unwrap();
+    let circle = |mean, kappa| VonMises::new(&[mean; 2], &[kappa; 2], dtype, &cpu).unwrap();
+    let bases: [(&str, Box<dyn Distribution>); 11] = [
+        ("student-t-1", Box::new(t(1.0))),
+        ("student-t-3.5", Box::new(t(3.5))),
+        ("student-t-1000", Box::new(t(1000.0))),
+        ("laplace", Box::new(Laplace::new(2, dtype, &cpu))),
+        ("logistic", Box::new(Logistic::new(2, dtype, &cpu))),
+        ("von-mises-0.01", Box::new(circle(0.5, 0.01))),
+        ("von-mises-3", Box::new(circle(-1.0, 3.0))),
+        ("von-mises-39", Box::new(circle(0.5, 39.0))),
+        ("von-mises-41", Box::new(circle(0.5, 41.0))),
+        ("von-mises-5000", Box::new(circle(0.5, 5000.0))),
+        (
+            "box-uniform",
+            Box::new(BoxUniform::new(&[-1.0, 2.0], &[1.0, 7.0], dtype, &cpu).unwrap()),
+        ),
+    ];
+    for (name, base) in &bases {
+        let file = load(name, dtype);
+        let (found, expected) = (base.log_prob(&file["x"]).unwrap(), &file["log_prob"]);
+        let pairs = found.to_vec1::<f64>().unwrap();
+        let pairs = pairs.into_iter().zip(expected.to_vec1::<f64>().unwrap());
+        for (found, expected) in pairs {
+            let is_close = (found - expected).abs() < 1e-12 * (1.0 + expected.abs());
+            // Both may be −∞.
+            let is_same = is_close || found.to_bits() == expected.to_bits();
+            assert!(is_same, "{name}: {found} is not {expected}");
+        }
     }
 }

@@ -92,7 +92,7 @@ impl<T: Transform, N: Conditioner> Autoregressive<T, N> {
     fn by_numbers<R>(
         &self,
         y: &Tensor,
-        invert: impl Fn(&Tensor, &Tensor) -> Result<(Tensor, R)>,
+        invert: impl Fn(&dyn Transform, &Tensor, &Tensor) -> Result<(Tensor, R)>,
     ) -> Result<(Tensor, Vec<R>)> {
         // A graph needs the gradient of every pass.
         let mut steps = if y.track_op() {
@@ -108,7 +108,8 @@ impl<T: Transform, N: Conditioner> Autoregressive<T, N> {
                 Some(steps) => steps.parameters(number)?,
                 None => self.parameters(number, &x)?,
             };
-            let (found, result) = invert(&y.narrow(1, number, 1)?, &h)?;
+            let transform = self.transform.channel(number).unwrap_or(&self.transform);
+            let (found, result) = invert(transform, &y.narrow(1, number, 1)?, &h)?;
             if let Some(steps) = &mut steps {
                 steps.fix(number, &found)?;
             }
@@ -139,7 +140,9 @@ impl<T: Transform, N: Conditioner> Bijection for Autoregressive<T, N> {
         if shape::vectors("autoregressive", y, self.order.len())? == 0 {
             return Ok(y.clone());
         }
-        let invert = |y: &Tensor, h: &Tensor| Ok((self.transform.inverse_last(y, h)?, ()));
+        let invert = |transform: &dyn Transform, y: &Tensor, h: &Tensor| {
+            Ok((transform.inverse_last(y, h)?, ()))
+        };
         Ok(self.by_numbers(y, invert)?.0)
     }
 
@@ -147,7 +150,9 @@ impl<T: Transform, N: Conditioner> Bijection for Autoregressive<T, N> {
         if shape::vectors("autoregressive", y, self.order.len())? == 0 {
             return empty_output(y);
         }
-        let invert = |y: &Tensor, h: &Tensor| self.transform.inverse_last_with_log_det(y, h);
+        let invert = |transform: &dyn Transform, y: &Tensor, h: &Tensor| {
+            transform.inverse_last_with_log_det(y, h)
+        };
         let (x, log_dets) = self.by_numbers(y, invert)?;
         Ok((x, Tensor::stack(&log_dets, 1)?.sum(1)?))
     }

@@ -37,17 +37,15 @@ impl<B: Bijection> Bound<B> {
     }
 }
 
-/// The number of rows of `context`.
-///
 /// # Errors
 /// If the context does not fit `bijection`.
-pub(super) fn check(bijection: &impl Bijection, context: &Tensor) -> Result<usize> {
+fn check(bijection: &impl Bijection, context: &Tensor) -> Result<()> {
     let Some(size) = bijection.context() else {
         return shape::refuse_context(context);
     };
     let rows = shape::channels("context", context, size)?;
     bijection.given(&context.narrow(0, 0, rows.min(1))?)?;
-    Ok(rows)
+    Ok(())
 }
 
 /// Every row of `context` `[M, …]`, `times` times, `[M·times, …]`; a single row as it is.

@@ -270,8 +270,20 @@ const LAST_LAYER: f64 = 0.01;
 
 /// Channel and initial bias of each output of a network for `transform` and `channels` channels.
 fn outputs(transform: &impl Transform, channels: usize) -> Result<(Vec<usize>, Vec<f64>)> {
-    let (count, bias) = (transform.parameters(), transform.initial_bias());
-    if bias.len() != count {
+    let (count, bias) = (transform.parameters(), initial_biases(transform, channels)?);
+    let places = (0..bias.len()).map(|index| transform.layout().place(index, count, channels));
+    Ok((places.map(|[channel, _]| channel).collect(), bias))
+}
+
+/// The parameters of `transform` for `channels` channels that a fresh flow has, in its layout.
+pub(crate) fn initial_biases(transform: &impl Transform, channels: usize) -> Result<Vec<f64>> {
+    let count = transform.parameters();
+    let of_channel = |channel| match transform.channel(channel) {
+        Some(own) => own.initial_bias(),
+        None => transform.initial_bias(),
+    };
+    let biases = (0..channels).map(of_channel).collect::<Vec<_>>();
+    if let Some(bias) = biases.iter().find(|bias| bias.len() != count) {
         bail!(
             "transform: got {} initial biases, needed {count}",
             bias.len()
@@ -280,6 +292,6 @@ fn outputs(transform: &impl Transform, channels: usize) -> Result<(Vec<usize>, V
     let places =
         (0..count * channels).map(|index| transform.layout().place(index, count, channels));
     Ok(places
-        .map(|[channel, parameter]| (channel, bias[parameter]))
-        .unzip())
+        .map(|[channel, parameter]| biases[channel][parameter])
+        .collect())
 }

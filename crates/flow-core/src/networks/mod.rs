@@ -1,9 +1,11 @@
 //! Networks that predict the parameters of transforms.
 
 mod mlp;
+mod periodic;
 
-pub(crate) use mlp::places;
 pub use mlp::{Mlp, MlpSize};
+pub(crate) use mlp::{initial_biases, places};
+pub use periodic::PeriodicFeatures;
 
 use crate::bijection::Detached;
 use crate::runs::Rows;

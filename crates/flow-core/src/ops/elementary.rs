@@ -35,3 +35,20 @@ pub(crate) fn saturating_exp(x: &Tensor) -> Result<Tensor> {
         _ => exp.minimum(f32::MAX),
     }
 }
+
+/// eˣ − 1 = tanh(x/2)·(eˣ + 1), which does not cancel.
+pub(crate) fn exp_m1(x: &Tensor) -> Result<Tensor> {
+    (x * 0.5)?.tanh()? * (x.exp()? + 1.0)?
+}
+
+/// 1 where x ≥ 0, and −1 elsewhere: |x| = x·sign has a slope at 0, too.
+pub(crate) fn sign(x: &Tensor) -> Result<Tensor> {
+    x.ge(0.0)?.to_dtype(x.dtype())?.affine(2.0, -1.0)
+}
+
+/// The whole periods to subtract from x to reach the interval from `low` to `high`, without a
+/// graph.
+pub(crate) fn turns(x: &Tensor, low: f64, high: f64) -> Result<Tensor> {
+    let period = high - low;
+    ((x.detach() - low)? / period)?.floor()? * period
+}

@@ -20,6 +20,7 @@ pub(crate) mod elementary;
 pub mod linear;
 mod matrix;
 mod product;
+pub(crate) mod root;
 mod simd;
 pub mod spline;
 pub(crate) mod units;

@@ -2,10 +2,16 @@
 
 mod additive;
 mod affine;
+mod circular_shift;
+mod monotonic_network;
+mod per_channel;
 mod spline;
 
 pub use additive::Additive;
 pub use affine::Affine;
+pub use circular_shift::CircularShift;
+pub use monotonic_network::MonotonicNetwork;
+pub use per_channel::PerChannel;
 
 use crate::Result;
 use crate::ops::{channel_split, empty_output};
@@ -30,6 +36,13 @@ pub trait Transform: Send + Sync {
     /// The K initial biases of the network's last layer, preferably those of the identity.
     fn initial_bias(&self) -> Vec<f64> {
         vec![0.0; self.parameters()]
+    }
+
+    /// The transform of the channel with this index among those moved, with as many parameters, if
+    /// channels have transforms of their own.
+    fn channel(&self, index: usize) -> Option<&dyn Transform> {
+        let _ = index;
+        None
     }
 
     /// Order of the parameters of all channels in the network's output.
@@ -100,6 +113,10 @@ impl<P: Deref<Target: Transform> + Send + Sync> Transform for P {
 
     fn initial_bias(&self) -> Vec<f64> {
         (**self).initial_bias()
+    }
+
+    fn channel(&self, index: usize) -> Option<&dyn Transform> {
+        (**self).channel(index)
     }
 
     fn layout(&self) -> Layout {

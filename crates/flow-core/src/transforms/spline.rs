@@ -2,7 +2,7 @@
 
 use super::Transform;
 use crate::Result;
-use crate::ops::spline::{self, Spline};
+use crate::ops::spline::{self, IntervalSpline, Spline, composed};
 use candle_core::Tensor;
 
 impl Transform for Spline {
@@ -20,9 +20,7 @@ impl Transform for Spline {
 
     /// Bins of equal size, and derivatives of 1.
     fn initial_bias(&self) -> Vec<f64> {
-        let mut bias = vec![self.raw_derivative_of_one(); self.parameters()];
-        bias[..2 * self.bins].fill(0.0);
-        bias
+        Transform::initial_bias(&IntervalSpline::from(*self))
     }
 
     fn forward_last(&self, x: &Tensor, h: &Tensor) -> Result<(Tensor, Tensor)> {
@@ -35,5 +33,26 @@ impl Transform for Spline {
 
     fn inverse_last_with_log_det(&self, y: &Tensor, h: &Tensor) -> Result<(Tensor, Tensor)> {
         spline::inverse_with_log_det(y, h, *self)
+    }
+}
+
+impl Transform for IntervalSpline {
+    fn parameters(&self) -> usize {
+        IntervalSpline::parameters(*self)
+    }
+
+    fn forward(&self, x: &Tensor, h: &Tensor) -> Result<(Tensor, Tensor)> {
+        composed::forward(x, &self.layout().pack(h)?, *self)
+    }
+
+    fn inverse(&self, y: &Tensor, h: &Tensor) -> Result<Tensor> {
+        composed::inverse(y, &self.layout().pack(h)?, *self)
+    }
+
+    /// Bins of equal size, and derivatives of 1.
+    fn initial_bias(&self) -> Vec<f64> {
+        let mut bias = vec![(1.0 - self.min_derivative).exp_m1().ln(); Transform::parameters(self)];
+        bias[..2 * self.bins].fill(0.0);
+        bias
     }
 }

@@ -4,10 +4,13 @@
 // compared within bounds.
 #![allow(clippy::unwrap_used, clippy::float_cmp)]
 
+mod angles;
 mod autoregressive;
 mod batches;
 mod bijections;
 mod calibration;
+mod dequantization;
+mod distributions;
 mod doors;
 mod fitting;
 mod flows;

@@ -8,9 +8,11 @@ use flow_core::params::{ParamBuilder, ParamStore};
 use flow_core::recipes::{self, Recipe};
 use flow_core::runs::Rows;
 use flow_core::{
-    ActNorm, Activation, Additive, Affine, Autoregressive, Bijection, Chain, Coupling,
-    ElementwiseAffine, Householder, Inverse, LuLinear, Mlp, MlpSize, Order, Passing, Permutation,
-    Pointwise, Reshape, ScaleMap, Spline, Transform, check, device, random,
+    ActNorm, Activation, Additive, Affine, Autoregressive, Bijection, Chain, CircularShift,
+    ColumnMap, Columnwise, Coupling, Elementwise, ElementwiseAffine, Householder, IntervalSpline,
+    Inverse, LuLinear, Mlp, MlpSize, MonotonicNetwork, Order, Passing, PerChannel,
+    PeriodicFeatures, Permutation, Planar, Pointwise, Radial, Reshape, ScaleMap, Spline, Transform,
+    check, device, random,
 };
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
@@ -36,6 +38,24 @@ const SPLINE: Spline = Spline {
     min_derivative: 0.1,
 };
 
+const CIRCLE: IntervalSpline = IntervalSpline {
+    bins: 4,
+    min_width: 0.05,
+    min_height: 0.05,
+    min_derivative: 0.1,
+    ..IntervalSpline::circle()
+};
+
+const INTERVAL: IntervalSpline = IntervalSpline {
+    bins: 3,
+    min_width: 0.05,
+    min_height: 0.05,
+    min_derivative: 0.1,
+    ..IntervalSpline::on(-1.0, 2.0)
+};
+
+const NETWORK: MonotonicNetwork = MonotonicNetwork { units: 3 };
+
 const AFFINE: Affine = Affine(ScaleMap::ExpTanh { bound: 1.0 }, Order::ScaleFirst);
 
 fn coupling(
@@ -48,6 +68,29 @@ fn coupling(
     let count = passing.count(d);
     let network = Mlp::new(count, transform.parameters() * (d - count), size, params)?;
     Ok(Box::new(Coupling::new(transform, passing, network)))
+}
+
+/// A coupling whose passing numbers are angles.
+fn circular(
+    d: usize,
+    transform: impl Transform + 'static,
+    size: MlpSize,
+    params: ParamBuilder,
+) -> Boxed {
+    let passing = Passing::Odd;
+    let count = passing.count(d);
+    let angles = (0..count).collect::<Vec<_>>();
+    let network = Mlp::for_transform(&transform, 2 * count, d - count, size, params)?;
+    let network = PeriodicFeatures::new(count, &angles, std::f64::consts::TAU, network)?;
+    Ok(Box::new(Coupling::new(transform, passing, network)))
+}
+
+/// Channel 0 on a circle, the others on the line, of `d`.
+fn mixed(d: usize) -> Result<PerChannel> {
+    PerChannel::new(vec![
+        (Box::new(CIRCLE), vec![0]),
+        (Box::new(SPLINE), (1..d).collect()),
+    ])
 }
 
 fn made(
@@ -151,6 +194,27 @@ const fn elementwise(name: &'static str, build: Build) -> Row {
     }
 }
 
+/// A map of angles.
+const fn angles(name: &'static str, build: Build) -> Row {
+    Row {
+        draw: |seed, shape| {
+            random::uniform(seed, shape, DType::F64, &Device::Cpu)?.affine(6.2, -3.1)
+        },
+        ..row(name, build)
+    }
+}
+
+/// A map of numbers between −1 and 2, kept away from the ends. A rotation does not carry them to
+/// ±π, where a rounding would be a turn.
+const fn between(name: &'static str, build: Build) -> Row {
+    Row {
+        draw: |seed, shape| {
+            random::uniform(seed, shape, DType::F64, &Device::Cpu)?.affine(2.9, -0.95)
+        },
+        ..row(name, build)
+    }
+}
+
 /// One row tests a new bijection.
 const TABLE: &[Row] = &[
     row("actnorm", |d, p| Ok(Box::new(ActNorm::new(d, p)?))),
@@ -182,6 +246,35 @@ const TABLE: &[Row] = &[
         },
         ..elementwise("soft clip", |_, _| {
             Ok(Box::new(flow_core::SoftClip::new(1.0)?))
+        })
+    },
+    elementwise("interval", |_, _| {
+        Ok(Box::new(Pointwise::Interval {
+            low: -1.0,
+            high: 1.5,
+        }))
+    }),
+    elementwise("power", |_, _| {
+        Ok(Box::new(Pointwise::Power { exponent: 0.6 }))
+    }),
+    elementwise("yeo-johnson", |_, _| {
+        Ok(Box::new(Pointwise::YeoJohnson { lambda: 0.6 }))
+    }),
+    Row {
+        refuses: &[RANKS, RANK_3, SIZES],
+        ..elementwise("columnwise", |d, _| {
+            let maps = [
+                ColumnMap::Log,
+                ColumnMap::Identity,
+                ColumnMap::Logit {
+                    low: -0.5,
+                    high: 1.5,
+                },
+                ColumnMap::InverseSoftplus,
+                ColumnMap::Log,
+            ];
+            let maps = maps.into_iter().cycle().take(d).collect::<Vec<_>>();
+            Ok(Box::new(Columnwise::new(&maps)?))
         })
     },
     elementwise("logit", |_, _| Ok(Box::new(Inverse(Pointwise::Sigmoid)))),
@@ -236,6 +329,38 @@ const TABLE: &[Row] = &[
     row("maf, transform from outside", |d, p| {
         made(d, SinhArcsinh, SIZE, p)
     }),
+    row("elementwise spline", |d, p| {
+        Ok(Box::new(Elementwise::new(d, SPLINE, SIZE, p)?))
+    }),
+    row("elementwise affine transform", |d, p| {
+        Ok(Box::new(Elementwise::new(d, AFFINE, SIZE, p)?))
+    }),
+    between("spline on an interval", |d, p| {
+        coupling(d, INTERVAL, Passing::FirstHalf, SIZE, p)
+    }),
+    angles("circular spline", |d, p| circular(d, CIRCLE, SIZE, p)),
+    between("circular shift", |d, p| {
+        circular(d, CircularShift::default(), SIZE, p)
+    }),
+    between("learned phase", |d, p| {
+        Ok(Box::new(Elementwise::new(
+            d,
+            CircularShift::default(),
+            SIZE,
+            p,
+        )?))
+    }),
+    angles("mixed channels", |d, p| {
+        let moved = d - Passing::FirstHalf.count(d);
+        coupling(d, mixed(moved)?, Passing::FirstHalf, SIZE, p)
+    }),
+    angles("maf, mixed channels", |d, p| made(d, mixed(d)?, SIZE, p)),
+    row("monotonic network", |d, p| {
+        coupling(d, NETWORK, Passing::Even, SIZE, p)
+    }),
+    row("maf, monotonic network", |d, p| made(d, NETWORK, SIZE, p)),
+    row("planar", |d, p| Ok(Box::new(Planar::new(d, p)?))),
+    row("radial", |d, p| Ok(Box::new(Radial::new(d, p)?))),
     row("inverse of lu linear", |d, p| {
         Ok(Box::new(Inverse(LuLinear::new(d, p)?)))
     }),
@@ -258,6 +383,12 @@ const CONDITIONAL_TABLE: &[Row] = &[
     row("maf", |d, p| made(d, AFFINE, CONDITIONAL, p)),
     row("maf in another order", |d, p| {
         made_in_reverse(d, SPLINE, 3, p)
+    }),
+    row("elementwise", |d, p| {
+        Ok(Box::new(Elementwise::new(d, AFFINE, CONDITIONAL, p)?))
+    }),
+    angles("circular spline", |d, p| {
+        circular(d, CIRCLE, CONDITIONAL, p)
     }),
     row("iaf, spline", |d, p| {
         Ok(Box::new(Inverse(made(d, SPLINE, CONDITIONAL, p)?)))

@@ -1,13 +1,17 @@
 //! The specification, in plain candle operations.
 
-use super::{Sizes, Spline};
-use crate::ops::elementary::softplus;
+use super::{Ends, IntervalSpline, Sizes};
+use crate::ops::elementary::{softplus, turns};
 use candle_core::{D, Result, Tensor};
 use candle_nn::ops::softmax;
 
 /// As [`super::forward`].
-pub fn forward(x: &Tensor, h: &Tensor, spline: Spline) -> Result<(Tensor, Tensor)> {
-    let parts = Parts::new(x, h, spline)?;
+pub fn forward(
+    x: &Tensor,
+    h: &Tensor,
+    spline: impl Into<IntervalSpline>,
+) -> Result<(Tensor, Tensor)> {
+    let parts = Parts::new(x, h, spline.into())?;
     let bin = parts.bin(&parts.widths)?;
     let (y2, log_slope) = bin.forward(&parts.safe)?;
     let log_slope = parts
@@ -17,15 +21,19 @@ pub fn forward(x: &Tensor, h: &Tensor, spline: Spline) -> Result<(Tensor, Tensor
 }
 
 /// As [`super::inverse`].
-pub fn inverse(y: &Tensor, h: &Tensor, spline: Spline) -> Result<Tensor> {
-    let parts = Parts::new(y, h, spline)?;
+pub fn inverse(y: &Tensor, h: &Tensor, spline: impl Into<IntervalSpline>) -> Result<Tensor> {
+    let parts = Parts::new(y, h, spline.into())?;
     let bin = parts.bin(&parts.heights)?;
     parts.join(&bin.inverse(&parts.safe)?)
 }
 
 /// As [`super::inverse_with_log_det`].
-pub fn inverse_with_log_det(y: &Tensor, h: &Tensor, spline: Spline) -> Result<(Tensor, Tensor)> {
-    let parts = Parts::new(y, h, spline)?;
+pub fn inverse_with_log_det(
+    y: &Tensor,
+    h: &Tensor,
+    spline: impl Into<IntervalSpline>,
+) -> Result<(Tensor, Tensor)> {
+    let parts = Parts::new(y, h, spline.into())?;
     let bin = parts.bin(&parts.heights)?;
     let x = bin.inverse(&parts.safe)?;
     let (_, log_slope) = bin.forward(&x)?;
@@ -39,11 +47,14 @@ pub fn inverse_with_log_det(y: &Tensor, h: &Tensor, spline: Spline) -> Result<(T
 struct Parts {
     x: Tensor,
     sizes: Sizes,
-    bound: f64,
+    low: f64,
+    high: f64,
     numbers: Tensor,
     inside: Tensor,
-    /// The numbers, or 0 outside the interval, where a spline could overflow.
+    /// The numbers, or one of the interval outside it, where a spline could overflow.
     safe: Tensor,
+    /// Whole periods between the numbers and the interval, on a circle.
+    turns: Option<Tensor>,
     widths: Tensor,
     heights: Tensor,
     /// At all K + 1 knots.
@@ -51,7 +62,7 @@ struct Parts {
 }
 
 impl Parts {
-    fn new(x: &Tensor, h: &Tensor, spline: Spline) -> Result<Self> {
+    fn new(x: &Tensor, h: &Tensor, spline: IntervalSpline) -> Result<Self> {
         let sizes = Sizes::new(x.shape(), h.shape(), spline)?;
         let Sizes {
             batch,
@@ -60,7 +71,9 @@ impl Parts {
             transformed,
             parameters,
         } = sizes;
-        let Spline { bins, bound, .. } = spline;
+        let IntervalSpline {
+            bins, low, high, ..
+        } = spline;
         let numbers = x
             .narrow(1, passing, transformed)?
             .reshape((batch, transformed, pixels))?;
@@ -69,25 +82,31 @@ impl Parts {
             .transpose(2, 3)?;
         let sides = |start, minimum: f64| {
             let share = softmax(&h.narrow(D::Minus1, start, bins)?.contiguous()?, D::Minus1)?;
-            share.affine(
-                2.0 * bound * (1.0 - minimum * bins as f64),
-                2.0 * bound * minimum,
-            )
+            let whole = high - low;
+            share.affine(whole * (1.0 - minimum * bins as f64), whole * minimum)
         };
-        let end = Tensor::ones((batch, transformed, pixels, 1), x.dtype(), x.device())?;
-        let raw = h.narrow(D::Minus1, 2 * bins, bins - 1)?.contiguous()?;
-        let inner = (softplus(&raw)? + spline.min_derivative)?;
-        let inside = (numbers.ge(-bound)? * numbers.le(bound)?)?;
+        let turns = match spline.ends {
+            Ends::Circular => Some(turns(&numbers, low, high)?),
+            Ends::Linear | Ends::Free => None,
+        };
+        let local = match &turns {
+            Some(turns) => within(&(&numbers - turns)?, low, high)?,
+            None => numbers.clone(),
+        };
+        let inside = (local.ge(low)? * local.le(high)?)?;
+        let somewhere = local.zeros_like()?.affine(1.0, 0.0_f64.clamp(low, high))?;
         Ok(Self {
-            safe: inside.where_cond(&numbers, &numbers.zeros_like()?)?,
+            safe: inside.where_cond(&local, &somewhere)?,
             inside,
             numbers,
+            turns,
             widths: sides(0, spline.min_width)?,
             heights: sides(bins, spline.min_height)?,
-            derivatives: Tensor::cat(&[&end, &inner, &end], D::Minus1)?,
+            derivatives: derivatives(&h, spline)?,
             x: x.clone(),
             sizes,
-            bound,
+            low,
+            high,
         })
     }
 
@@ -125,9 +144,9 @@ impl Parts {
     /// The K + 1 ends of bins. The first and the last are exactly those of the interval.
     fn knots(&self, sides: &Tensor) -> Result<Tensor> {
         let bins = sides.dim(D::Minus1)?;
-        let inner = (sides.cumsum(D::Minus1)?.narrow(D::Minus1, 0, bins - 1)? - self.bound)?;
+        let inner = (sides.cumsum(D::Minus1)?.narrow(D::Minus1, 0, bins - 1)? + self.low)?;
         let end = sides.narrow(D::Minus1, 0, 1)?.zeros_like()?;
-        let ends = [-self.bound, self.bound].map(|at| end.affine(0.0, at));
+        let ends = [self.low, self.high].map(|at| end.affine(0.0, at));
         let [first, last] = ends;
         Tensor::cat(&[&first?, &inner, &last?], D::Minus1)
     }
@@ -136,8 +155,11 @@ impl Parts {
     /// interval stay as they are.
     fn join(&self, transformed: &Tensor) -> Result<Tensor> {
         // Rounding may exceed the interval.
-        let beyond = (transformed - self.bound)?.relu()?.detach();
-        let transformed = (transformed - beyond)?;
+        let beyond = (transformed - self.high)?.relu()?.detach();
+        let mut transformed = (transformed - beyond)?;
+        if let Some(turns) = &self.turns {
+            transformed = (transformed + turns)?;
+        }
         let transformed = self.inside.where_cond(&transformed, &self.numbers)?;
         let (batch, passing) = (self.sizes.batch, self.sizes.passing);
         let shape = self.x.dims();
@@ -149,6 +171,31 @@ impl Parts {
             Tensor::cat(&[&x1, &transformed], 1)?
         };
         all.reshape(shape)
+    }
+}
+
+/// The numbers of a circle held within its interval, which they leave by rounding alone.
+fn within(numbers: &Tensor, low: f64, high: f64) -> Result<Tensor> {
+    let held = numbers.detach();
+    let lost = (held.clamp(low, high)? - held)?;
+    numbers + lost
+}
+
+/// Derivatives at all K + 1 knots, from the last of the parameters `h` `[…, parameters]`.
+fn derivatives(h: &Tensor, spline: IntervalSpline) -> Result<Tensor> {
+    let count = spline.free_derivatives();
+    let raw = h.narrow(D::Minus1, 2 * spline.bins, count)?.contiguous()?;
+    let free = (softplus(&raw)? + spline.min_derivative)?;
+    match spline.ends {
+        Ends::Free => Ok(free),
+        Ends::Circular => {
+            let first = free.narrow(D::Minus1, 0, 1)?;
+            Tensor::cat(&[&free, &first], D::Minus1)
+        }
+        Ends::Linear => {
+            let end = h.narrow(D::Minus1, 0, 1)?.ones_like()?;
+            Tensor::cat(&[&end, &free, &end], D::Minus1)
+        }
     }
 }
 

@@ -18,12 +18,15 @@
 
 pub mod composed;
 mod fused;
+mod interval;
 mod inverse;
 mod scalar;
 
+pub use interval::{Ends, IntervalSpline};
+
 use super::view::dense_samples;
 use super::{channel_split, empty_output, fusible};
-use candle_core::{Result, Shape, Tensor, bail};
+use candle_core::{Result, Shape, Tensor};
 
 /// The settings of a spline.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -61,35 +64,7 @@ impl Default for Spline {
 impl Spline {
     /// Parameters of each number: 3K − 1.
     pub fn parameters(self) -> usize {
-        (3 * self.bins).saturating_sub(1)
-    }
-
-    /// The raw parameter of a derivative of 1.
-    pub(crate) fn raw_derivative_of_one(self) -> f64 {
-        (1.0 - self.min_derivative).exp_m1().ln()
-    }
-
-    fn check(self) -> Result<()> {
-        let Self {
-            bins,
-            bound,
-            min_width,
-            min_height,
-            min_derivative,
-        } = self;
-        let fits = |minimum: f64| minimum > 0.0 && minimum * (bins as f64) < 1.0;
-        if bins < 2 || !fits(min_width) || !fits(min_height) {
-            bail!(
-                "spline: {bins} bins of at least {min_width} by {min_height} must be two or more that fit into 1"
-            );
-        }
-        let is_slope = min_derivative > 0.0 && min_derivative < 1.0;
-        if !(bound > 0.0 && bound.is_finite() && is_slope) {
-            bail!(
-                "spline: bound {bound} must be positive, and minimum {min_derivative} of derivatives between 0 and 1"
-            );
-        }
-        Ok(())
+        IntervalSpline::from(self).parameters()
     }
 }
 
@@ -156,7 +131,8 @@ struct Sizes {
 }
 
 impl Sizes {
-    fn new(x: &Shape, h: &Shape, spline: Spline) -> Result<Self> {
+    fn new(x: &Shape, h: &Shape, spline: impl Into<IntervalSpline>) -> Result<Self> {
+        let spline = spline.into();
         spline.check()?;
         let parameters = spline.parameters();
         let [passing, transformed] = channel_split("spline", x, h, parameters)?;

@@ -4,11 +4,12 @@ use super::{column, gradient, limits, near, numbers, places};
 use candle_core::{DType, Tensor};
 use flow_core::{Bijection, Pointwise};
 
-const ALL: [Pointwise; 4] = [
+const ALL: [Pointwise; 5] = [
     Pointwise::Sigmoid,
     Pointwise::Softplus,
     Pointwise::Exp,
     Pointwise::Tanh,
+    Pointwise::YeoJohnson { lambda: 0.625 },
 ];
 
 fn softplus(x: f64) -> f64 {
@@ -48,6 +49,19 @@ fn exact(function: Pointwise, x: f64) -> [f64; 4] {
             4.0 * e / (1.0 + e).powi(2),
             -2.0 * x.tanh(),
         ],
+        Pointwise::YeoJohnson { lambda } => {
+            let power = if x < 0.0 { 2.0 - lambda } else { lambda };
+            let log_size = x.abs().ln_1p();
+            [
+                (power * log_size).exp_m1() / power * x.signum(),
+                (power - 1.0) * log_size,
+                ((power - 1.0) * log_size).exp(),
+                (power - 1.0) / (1.0 + x.abs()) * x.signum(),
+            ]
+        }
+        Pointwise::Interval { .. } | Pointwise::Power { .. } => {
+            panic!("{function:?} has no exact one")
+        }
     }
 }
 
@@ -84,7 +98,19 @@ fn values_slopes_and_gradients_keep_their_digits_in_both_tails() {
         let forward = |x: &Tensor| function.forward(x).unwrap();
         let name = |what: &str| format!("{function:?}, {what}");
         let (y, log_det) = forward(&x);
-        near(&name("value"), &numbers(&y), &exact(0), &at, dtype, 4.0);
+        // The power of a large number multiplies the rounding of its logarithm.
+        let roundings = match function {
+            Pointwise::YeoJohnson { .. } => 16.0,
+            _ => 4.0,
+        };
+        near(
+            &name("value"),
+            &numbers(&y),
+            &exact(0),
+            &at,
+            dtype,
+            roundings,
+        );
         near(
             &name("slope"),
             &numbers(&log_det),
@@ -110,9 +136,9 @@ fn values_slopes_and_gradients_keep_their_digits_in_both_tails() {
 
 #[test]
 fn inverses_keep_their_digits() {
-    for (function, dtype) in ALL
-        .into_iter()
-        .flat_map(|f| [(f, DType::F32), (f, DType::F64)])
+    for (function, dtype) in ALL[..4]
+        .iter()
+        .flat_map(|f| [(*f, DType::F32), (*f, DType::F64)])
     {
         let ys: Vec<_> = match function {
             Pointwise::Tanh | Pointwise::Sigmoid => {
@@ -128,6 +154,7 @@ fn inverses_keep_their_digits() {
             Pointwise::Softplus => y + (-(-y).exp_m1()).ln(),
             Pointwise::Exp => y.ln(),
             Pointwise::Tanh => 0.5 * (y.ln_1p() - (-y).ln_1p()),
+            _ => panic!("{function:?} is none of the first four"),
         };
         let exact = ys.iter().map(exact).collect::<Vec<_>>();
         let y = column(&ys, dtype);
@@ -182,7 +209,57 @@ fn ends_are_infinite_and_nothing_lies_beyond() {
         (Pointwise::Exp, -0.1),
         (Pointwise::Tanh, 1.1),
         (Pointwise::Tanh, -1.1),
+        (INTERVAL, -1.1),
+        (INTERVAL, 2.1),
     ] {
         assert!(inverse(function, y).is_nan(), "{function:?} {y}");
+    }
+}
+
+const INTERVAL: Pointwise = Pointwise::Interval {
+    low: -1.0,
+    high: 2.0,
+};
+
+/// The distance to the nearer end keeps its digits.
+#[test]
+fn intervals_keep_their_digits_at_both_ends() {
+    for x in [-30.0, -5.0, 0.0, 5.0, 30.0_f64] {
+        let y = numbers(&INTERVAL.forward(&column(&[x], DType::F64)).unwrap().0)[0];
+        let end = if x < 0.0 { y + 1.0 } else { 2.0 - y };
+        let exact = 3.0 * sigmoid(-x.abs());
+        assert!(
+            (end - exact).abs() <= 2.0 * f64::EPSILON,
+            "{x}: {end} {exact}"
+        );
+    }
+}
+
+#[test]
+fn functions_without_an_inverse_are_refused() {
+    let x = column(&[0.5], DType::F32);
+    for (function, message) in [
+        (
+            Pointwise::Interval {
+                low: 1.0,
+                high: 1.0,
+            },
+            "a positive length",
+        ),
+        (
+            Pointwise::Interval {
+                low: 0.0,
+                high: f64::INFINITY,
+            },
+            "a positive length",
+        ),
+        (Pointwise::Power { exponent: 0.0 }, "a positive number"),
+        (Pointwise::Power { exponent: f64::NAN }, "a positive number"),
+        (Pointwise::YeoJohnson { lambda: 2.0 }, "between 0 and 2"),
+    ] {
+        for result in [function.forward(&x).map(|(y, _)| y), function.inverse(&x)] {
+            let error = result.unwrap_err().to_string();
+            assert!(error.contains(message), "{error}");
+        }
     }
 }

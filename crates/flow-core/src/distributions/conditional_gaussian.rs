@@ -1,0 +1,142 @@
+//! A Gaussian whose mean and standard deviation the context gives.
+
+use super::Distribution;
+use crate::params::ParamBuilder;
+use crate::runs::{Rows, RunLength, in_runs};
+use crate::{
+    Bijection, Conditioner, Mlp, MlpSize, Result, Whiten, random, shape, standard_normal_log_prob,
+};
+use candle_core::{Tensor, bail};
+use std::sync::Arc;
+
+/// Contexts that pass the network at once.
+const RUN: RunLength = RunLength {
+    host: 256,
+    accelerator: 1 << 14,
+};
+
+/// N(mean, exp(log_std)²) in every number, independently, with both from the context by a network.
+///
+/// ```text
+/// mean, log_std = network(context)
+/// ln p(z)       = Σ ln N((z − mean)·exp(−log_std); 0, 1) − log_std
+/// ```
+///
+/// A base under a condition: [`Flow::given`](crate::Flow::given) binds it with the flow's maps. It
+/// costs one pass of the network a sample, or one in all for a context of one row. As a last layer
+/// instead of a base, an [`Elementwise`](crate::Elementwise) map does the same.
+///
+/// ```
+/// use candle_core::{DType, Device};
+/// use flow_core::distribution::{ConditionalGaussian, Distribution};
+/// use flow_core::{MlpSize, params::ParamStore, random};
+///
+/// let (params, size) = (ParamStore::new(0), MlpSize { context: 3, ..MlpSize::default() });
+/// let base = ConditionalGaussian::new(2, size, params.builder(DType::F32, &Device::Cpu))?;
+/// let contexts = random::normal(1, (5, 3), DType::F32, &Device::Cpu)?;
+/// assert_eq!(base.given(&contexts)?.sample(5, 2)?.dims(), [5, 2]);
+/// # candle_core::Result::Ok(())
+/// ```
+pub struct ConditionalGaussian {
+    features: usize,
+    /// Size of the context.
+    inputs: usize,
+    network: Arc<Mlp>,
+}
+
+impl ConditionalGaussian {
+    /// The distribution of vectors of `features` numbers. `size.context` is the size of the
+    /// context; a fresh one is nearly the standard normal. Parameters as in [`Mlp::new`].
+    ///
+    /// # Errors
+    /// If `size.context` is 0.
+    pub fn new(features: usize, size: MlpSize, params: ParamBuilder) -> Result<Self> {
+        if size.context == 0 {
+            bail!("conditional gaussian: needs a context of at least one number");
+        }
+        let own = MlpSize { context: 0, ..size };
+        Ok(Self {
+            features,
+            inputs: size.context,
+            network: Arc::new(Mlp::new(size.context, 2 * features, own, params)?),
+        })
+    }
+
+    fn unbound<T>(&self) -> Result<T> {
+        bail!(
+            "conditional gaussian: needs a context of {} numbers; bind one with `given`",
+            self.inputs
+        )
+    }
+}
+
+impl Distribution for ConditionalGaussian {
+    fn log_prob(&self, _: &Tensor) -> Result<Tensor> {
+        self.unbound()
+    }
+
+    fn sample(&self, _: usize, _: u64) -> Result<Tensor> {
+        self.unbound()
+    }
+
+    fn context(&self) -> Option<usize> {
+        Some(self.inputs)
+    }
+
+    fn given(&self, context: &Tensor) -> Result<Arc<dyn Distribution>> {
+        shape::vectors("context", context, self.inputs)?;
+        Ok(Arc::new(Given {
+            features: self.features,
+            network: self.network.clone(),
+            context: context.clone(),
+            graph: true,
+        }))
+    }
+}
+
+/// The distribution of a context, `[B, K]` or `[1, K]`.
+struct Given {
+    features: usize,
+    network: Arc<Mlp>,
+    context: Tensor,
+    /// False where nothing records a graph.
+    graph: bool,
+}
+
+impl Given {
+    /// The whitening of `count` samples.
+    fn whiten(&self, count: usize) -> Result<Whiten> {
+        let context = Rows::all(count).of_context(&self.context)?;
+        let runs = in_runs(context.device(), context.dim(0)?, RUN, |rows| {
+            let h = self.network.forward(&rows.of(&context)?)?;
+            Result::Ok(if self.graph { h } else { h.detach() })
+        })?;
+        let h = Tensor::cat(&runs, 0)?;
+        let of = |start| h.narrow(1, start, self.features);
+        Ok(Whiten::new(of(0)?, of(self.features)?))
+    }
+}
+
+impl Distribution for Given {
+    fn log_prob(&self, z: &Tensor) -> Result<Tensor> {
+        let batch = shape::vectors("conditional gaussian", z, self.features)?;
+        let (white, log_det) = self.whiten(batch)?.forward(z)?;
+        standard_normal_log_prob(&white)? + log_det
+    }
+
+    /// Differentiable in the context and the network.
+    fn sample(&self, count: usize, seed: u64) -> Result<Tensor> {
+        let (dtype, device) = (self.context.dtype(), self.context.device());
+        let noise = random::normal(seed, (count, self.features), dtype, device)?;
+        self.whiten(count)?.inverse(&noise)
+    }
+
+    fn frozen(&self, rows: &Rows) -> Result<Option<Arc<dyn Distribution>>> {
+        Ok(Some(Arc::new(Given {
+            features: self.features,
+            network: self.network.clone(),
+            context: rows.of_context(&self.context)?.detach(),
+            graph: false,
+        })))
+    }
+}
