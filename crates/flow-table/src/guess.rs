@@ -152,7 +152,7 @@ impl Seen {
                 let start = if low < 0.0 { -period / 2.0 } else { 0.0 };
                 if low < start || high > start + period {
                     return all(format!(
-                        "its angles lie from {low} to {high}, not within one turn of {period}; \
+                        "its angles lie from {low:.3} to {high:.3}, not within one turn of {period:.3}; \
                          say how much a turn is, as in `--angle {name}=360`"
                     ));
                 }
@@ -166,7 +166,7 @@ impl Seen {
         let std = self.numbers.std();
         if std < LEAST_SPREAD * low.abs().max(high.abs()) && kind != Kind::Integer {
             return all(format!(
-                "it varies by {std:.3} around {mean:.6}, less than numbers of 32 bits resolve; \
+                "it varies by {std:.2e} around {mean:.6}, less than numbers of 32 bits resolve; \
                  subtract {mean:.0} first"
             ));
         }

@@ -7,7 +7,8 @@ use clap::Args;
 /// Options of `flow inspect`.
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
-    /// The `model.safetensors` or `training.safetensors` that `flow train` writes
+    /// The `model.safetensors` or `training.safetensors` that `flow train` writes, or the model of a
+    /// table that `flow fit` writes
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
 

@@ -10,11 +10,13 @@ mod edit;
 mod encode;
 mod eval;
 mod fetch;
+mod fit;
 mod inspect;
 mod interpolate;
 mod measure;
 mod outliers;
 mod sample;
+mod score;
 mod shared;
 mod train;
 mod values;
@@ -32,11 +34,13 @@ pub(crate) use edit::EditArgs;
 pub(crate) use encode::EncodeArgs;
 pub(crate) use eval::EvalArgs;
 pub(crate) use fetch::FetchArgs;
+pub(crate) use fit::{FitArgs, FlowArgs, RecipeChoice};
 pub(crate) use inspect::InspectArgs;
 pub(crate) use interpolate::InterpolateArgs;
 pub(crate) use measure::MeasureArgs;
 pub(crate) use outliers::OutliersArgs;
 pub(crate) use sample::{Motion, SampleArgs};
+pub(crate) use score::{ScoreArgs, TableModelArgs};
 pub(crate) use shared::{
     CheckpointArgs, DataDirArgs, DeviceArgs, DistributedArgs, FittingArgs, PictureArgs,
 };
@@ -48,7 +52,7 @@ pub(crate) use verify::VerifyArgs;
 
 use crate::training;
 
-/// Train, evaluate and sample Glow, a normalizing flow for images
+/// Normalizing flows: train Glow on images, fit flows to tables, evaluate and sample them
 #[derive(Debug, Parser)]
 #[command(
     name = "flow",
@@ -105,9 +109,13 @@ pub(crate) enum Command {
     Data(SurveyArgs),
     /// Train a model on images; can be stopped with Ctrl-C and resumed
     Train(Box<TrainArgs>),
+    /// Fit a flow to the columns of a table, CSV or Parquet
+    Fit(Box<FitArgs>),
+    /// Measure ln p of the rows of a table
+    Score(ScoreArgs),
     /// Measure bits per dimension of a trained model on a data set
     Eval(EvalArgs),
-    /// Draw new images from a trained model, as one PNG or a GIF
+    /// Draw new images from a trained model, as one PNG or a GIF, or new rows of a table
     Sample(SampleArgs),
     /// Lead from one image to another through latent space
     Interpolate(InterpolateArgs),

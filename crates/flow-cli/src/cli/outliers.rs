@@ -16,7 +16,7 @@ use super::{CheckpointArgs, DataDirArgs, DeviceArgs, DistributedArgs, values};
 #[command(
     group = ArgGroup::new("questioned").args(["against", "images"]),
     group = ArgGroup::new("task").required(true).multiple(true)
-        .args(["against", "images", "rank", "threshold_quantile"]),
+        .args(["against", "images", "rank", "threshold_quantile", "table"]),
     allow_negative_numbers = true,
     after_help = "\
 Normal images are those of --dataset. Images in question are those of --against, or image files and
@@ -39,6 +39,13 @@ Scores, larger for stranger images; all but latent-norm are in bits per dimensio
   likelihood-ratio  -log p(x) less that under --background (arXiv:1906.02845)
   latent-norm       the root of the mean square of the latents
 
+Rows of a table are compared with those that took no part in the fit of its model. The result, CSV
+on stdout or the .csv or .parquet that --out names, has the columns `row`, counted from 1,
+`log_prob`, and `less_likely`, the share of these test rows that are less likely. It is written as
+rows are read. With --rank only the K strangest rows are in it, the strangest first; with
+--threshold-quantile Q there is a `verdict`, an outlier if fewer than 1 − Q of the test rows are less
+likely.
+
 Image files and folders are read as `flow density --help` says.
 
 Images without a finite score count as the strangest. They are counted on stderr, and the exit status
@@ -51,6 +58,23 @@ pub(crate) struct OutliersArgs {
 
     #[command(flatten)]
     pub(crate) model: CheckpointArgs,
+
+    /// A table in question, .csv or .parquet, or `-` for CSV on stdin, with the model that `flow fit`
+    /// wrote: see below
+    #[arg(
+        long,
+        value_name = "TABLE",
+        conflicts_with_all = [
+            "images", "dataset", "against", "split", "limit", "score", "background", "fit",
+            "background_color", "compressor", "typical_images", "batch", "bootstrap", "json",
+            "data_dir", "cache_dir", "skip_damaged", "distributed",
+        ]
+    )]
+    pub(crate) table: Option<PathBuf>,
+
+    /// Leave out rows of --table in which a value is missing
+    #[arg(long, requires = "table")]
+    pub(crate) drop_missing: bool,
 
     /// The data set of normal images [default: the one the model was trained on]
     #[arg(long, value_name = "DATASET", value_parser = values::dataset)]

@@ -16,11 +16,27 @@ Examples
   flow sample --checkpoint F --condition wanted.csv                an image for each row of numbers
   flow sample --checkpoint F --count 100 --out-folder samples      a file for each image
   flow sample --checkpoint F --animate walk --out walk.gif         a walk that ends at its start
-  flow sample --checkpoint F --animate training --out training.gif the samples of every epoch"
+  flow sample --checkpoint F --animate training --out training.gif the samples of every epoch
+  flow sample --checkpoint F --rows 1000 --out new.csv             rows of a table"
 )]
 pub(crate) struct SampleArgs {
     #[command(flatten)]
     pub(crate) model: CheckpointArgs,
+
+    /// Draw rows of a table, from a model that `flow fit` wrote
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = values::count,
+        conflicts_with_all = [
+            "count", "class", "condition", "animate", "frames", "out_tensor", "out_folder",
+        ]
+    )]
+    pub(crate) rows: Option<usize>,
+
+    /// A value of a given column of the table, as in --given energy=3; once for each
+    #[arg(long, value_name = "COLUMN=VALUE", requires = "rows", value_parser = values::given)]
+    pub(crate) given: Vec<(String, String)>,
 
     /// Images to draw at each temperature, at most 10000 [default: 25 in a square; 10 in each row
     /// if there are several temperatures]
@@ -29,14 +45,8 @@ pub(crate) struct SampleArgs {
 
     /// Spread of the latent noise: 1 is the model's own distribution, less gives cleaner and more
     /// similar images, 0 the most likely latent only. Several, as in 0.3,0.7,1, give a row of the
-    /// same noise each
-    #[arg(
-        long,
-        value_name = "T",
-        default_value = "0.7",
-        value_delimiter = ',',
-        value_parser = values::at_least_zero
-    )]
+    /// same noise each [default: 0.7; 1 for --rows]
+    #[arg(long, value_name = "T", value_delimiter = ',', value_parser = values::at_least_zero)]
     pub(crate) temperature: Vec<f64>,
 
     /// Seed of the latent noise: the same seed gives the same images
@@ -63,7 +73,8 @@ pub(crate) struct SampleArgs {
     pub(crate) frames: usize,
 
     /// The picture to write: a .png, .jpg or .gif, with --animate a .gif; `-` is stdout [default:
-    /// samples.png or samples.gif; none with --out-folder]
+    /// samples.png or samples.gif; none with --out-folder]. With --rows the table, a .csv or
+    /// .parquet [default: CSV on stdout]
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 
@@ -91,6 +102,14 @@ pub(crate) enum Motion {
 }
 
 impl SampleArgs {
+    /// The temperatures of images.
+    pub(crate) fn temperatures(&self) -> &[f64] {
+        match &self.temperature[..] {
+            [] => &[0.7],
+            asked => asked,
+        }
+    }
+
     /// The GIF to write.
     pub(crate) fn gif(&self) -> &Path {
         self.out.as_deref().unwrap_or(Path::new("samples.gif"))

@@ -4,6 +4,7 @@ use std::{str::FromStr, time::Duration};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use flow_data::{DatasetName, Location, Split};
+use flow_table::Wanted;
 
 /// The place of a data set, which is there if it is a path.
 pub(super) fn dataset(text: &str) -> Result<Location, String> {
@@ -107,6 +108,36 @@ pub(super) fn share(text: &str) -> Result<f64, String> {
     number(text, "from 0 to below 1", |value| {
         (0.0..1.0).contains(&value)
     })
+}
+
+/// A column of angles: its name, and one turn if it is not 2π.
+pub(super) fn angle(text: &str) -> Result<(String, Wanted), String> {
+    let (name, period) = match text.rsplit_once('=') {
+        None => (text, std::f64::consts::TAU),
+        Some((name, turn)) => (name, positive(turn)?),
+    };
+    Ok((name.to_owned(), Wanted::Angle { period }))
+}
+
+/// A column and its bounds.
+pub(super) fn bounded(text: &str) -> Result<(String, Wanted), String> {
+    let expected = || "expected NAME=LOW..HIGH, such as share=0..1".to_owned();
+    let (name, bounds) = text.rsplit_once('=').ok_or_else(expected)?;
+    let (low, high) = bounds.split_once("..").ok_or_else(expected)?;
+    let [low, high] = [low, high].map(|bound| bound.trim().parse::<f64>());
+    match (low, high) {
+        (Ok(low), Ok(high)) if low < high && (high - low).is_finite() => {
+            Ok((name.to_owned(), Wanted::Bounded { low, high }))
+        }
+        (Ok(_), Ok(_)) => Err("the lower bound must be below the upper one".to_owned()),
+        _ => Err(expected()),
+    }
+}
+
+/// A value of a column.
+pub(super) fn given(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected COLUMN=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// A time such as `90s`, `15m` or `1h 30m`.

@@ -10,6 +10,7 @@ use flow_glow::{
 use indicatif::HumanCount;
 use serde::Serialize;
 
+use super::tables;
 use crate::{
     cli::InspectArgs,
     input::{classes, condition, data_record::DataRecord},
@@ -25,6 +26,9 @@ struct Inspection<'a> {
 
 /// Shows a file.
 pub(crate) fn run(args: &InspectArgs) -> Result<()> {
+    if tables::is_model(&args.file) {
+        return tables::inspect(args);
+    }
     // Only loading the whole file proves its header right.
     let checkpoint = Checkpoint::load(&args.file, &Device::Cpu)?;
     let header = &checkpoint.header;

@@ -15,6 +15,7 @@ mod interpolate;
 mod measure;
 mod outliers;
 mod sample;
+mod tables;
 mod train;
 mod verify;
 
@@ -41,6 +42,8 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Fetch(args) => fetch::run(&args, &console),
         Command::Data(args) => data::run(&args, &console),
         Command::Train(args) => train::run(&args, console),
+        Command::Fit(args) => tables::fit(&args, &console),
+        Command::Score(args) => tables::score(&args),
         Command::Eval(args) => eval::run(&args, &console),
         Command::Sample(args) => sample::run(&args),
         Command::Interpolate(args) => interpolate::run(&args, &console),

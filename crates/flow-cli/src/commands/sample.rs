@@ -4,6 +4,7 @@ use anyhow::{Result, ensure};
 use candle_core::Tensor;
 use flow_glow::{Checkpoint, GlowConfig, Header};
 
+use super::tables;
 use crate::{
     cli::{Motion, SampleArgs},
     input::{classes, condition},
@@ -28,6 +29,9 @@ const MOST_THAT_WALK: usize = 100;
 
 /// Draws samples.
 pub(crate) fn run(args: &SampleArgs) -> Result<()> {
+    if let Some(count) = args.rows {
+        return tables::sample(args, count);
+    }
     let device = args.device.device.open()?;
     if args.animate == Some(Motion::Training) {
         args.model.file()?;
@@ -37,9 +41,9 @@ pub(crate) fn run(args: &SampleArgs) -> Result<()> {
     let class = classes::asked(&checkpoint.header, args.class.as_deref())?;
     let model = &checkpoint.model;
     ensure!(
-        args.animate.is_none() || args.temperature.len() == 1,
+        args.animate.is_none() || args.temperatures().len() == 1,
         "an animation has one `--temperature`, not {}",
-        args.temperature.len()
+        args.temperatures().len()
     );
     if args.animate.is_some() {
         files::extension(args.gif(), &["gif"])?;
@@ -56,7 +60,7 @@ pub(crate) fn run(args: &SampleArgs) -> Result<()> {
             let walk = animation::Walk {
                 model: &conditions.of(model)?,
                 count,
-                temperature: args.temperature[0],
+                temperature: args.temperatures()[0],
                 seed: args.seed,
             };
             let gif = draw::at_temperature(walk.gif(args.frames), walk.temperature)?;
@@ -95,7 +99,7 @@ impl Outputs {
 fn draw(args: &SampleArgs, checkpoint: &Checkpoint, class: Option<u32>) -> Result<()> {
     let outputs = Outputs::create(args)?;
     let model = &checkpoint.model;
-    let rows = args.temperature.len();
+    let rows = args.temperatures().len();
     let default = if rows == 1 { IN_SQUARE } else { IN_ROW };
     let (conditions, count) = conditions(args, model.config(), class, default)?;
     ensure!(
@@ -107,7 +111,7 @@ fn draw(args: &SampleArgs, checkpoint: &Checkpoint, class: Option<u32>) -> Resul
         let images = draw::images(&model, count, temperature, args.seed);
         draw::at_temperature(images, temperature)
     };
-    let images = args.temperature.iter().map(row);
+    let images = args.temperatures().iter().map(row);
     let images = Tensor::cat(&images.collect::<Result<Vec<_>>>()?, 0)?;
     if let Some(grid) = outputs.grid {
         grid.write(&if rows == 1 {

@@ -46,17 +46,49 @@ impl Output {
         })
     }
 
+    /// stdout, for text that a terminal can show.
+    pub(crate) fn stdout() -> Self {
+        Self {
+            path: STDOUT.into(),
+            target: Target::Stdout,
+        }
+    }
+
     /// Writes the content.
-    pub(crate) fn write(self, content: &[u8]) -> Result<()> {
+    pub(crate) fn write(mut self, content: &[u8]) -> Result<()> {
+        if let Target::Stdout = self.target {
+            return report::bytes(content);
+        }
+        let written = self.write_all(content);
+        written.with_context(|| cannot_write(&self.path))?;
+        self.finish()
+    }
+
+    /// Gives the file its name, after it was written piece by piece.
+    pub(crate) fn finish(self) -> Result<()> {
         match self.target {
-            Target::Stdout => report::bytes(content),
-            Target::Special(mut file) => file
-                .write_all(content)
-                .with_context(|| cannot_write(&self.path)),
-            Target::Sibling(mut file) => file
-                .write_all(content)
-                .and_then(|()| file.commit())
-                .with_context(|| cannot_write(&self.path)),
+            Target::Stdout => io::stdout().flush().context("cannot write to stdout"),
+            Target::Special(_) => Ok(()),
+            Target::Sibling(file) => file.commit().with_context(|| cannot_write(&self.path)),
+        }
+    }
+}
+
+/// Writes piece by piece; nothing is at the place before [`finish`](Output::finish).
+impl Write for Output {
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        match &mut self.target {
+            Target::Stdout => io::stdout().write(piece),
+            Target::Special(file) => file.write(piece),
+            Target::Sibling(file) => file.write(piece),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.target {
+            Target::Stdout => io::stdout().flush(),
+            Target::Special(file) => file.flush(),
+            Target::Sibling(file) => file.flush(),
         }
     }
 }

@@ -80,7 +80,7 @@ fn color(group: usize) -> Color {
 }
 
 /// From the lowest to the highest, but for outliers, with a margin.
-fn range(values: impl Iterator<Item = f64>) -> std::ops::Range<f64> {
+pub(super) fn range(values: impl Iterator<Item = f64>) -> std::ops::Range<f64> {
     let mut values = values.collect::<Vec<_>>();
     values.sort_by(f64::total_cmp);
     let last = values.len().saturating_sub(1);

@@ -18,8 +18,8 @@ const KILLED: i32 = 130;
 pub(crate) struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Begins to listen.
-    pub(crate) fn listen() -> Result<Self> {
+    /// Begins to listen; `what` is at hand when a request comes.
+    pub(crate) fn listen(what: &'static str) -> Result<Self> {
         let requested = Arc::new(AtomicBool::new(false));
         let flag = requested.clone();
         ctrlc::set_handler(move || {
@@ -27,7 +27,7 @@ impl Interrupt {
                 process::exit(KILLED);
             }
             tracing::warn!(
-                "stopping after the images at hand; Ctrl-C again stops at once and loses what is not saved"
+                "stopping after the {what} at hand; Ctrl-C again stops at once and loses what is not saved"
             );
         })
         .context("cannot listen for Ctrl-C")?;

@@ -15,6 +15,8 @@ fn help_and_errors_read_well() {
         "fetch",
         "data",
         "train",
+        "fit",
+        "score",
         "eval",
         "sample",
         "interpolate",

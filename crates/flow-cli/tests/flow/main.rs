@@ -23,3 +23,4 @@ mod pretrained;
 mod round_trip;
 mod sandbox;
 mod survival;
+mod tables;

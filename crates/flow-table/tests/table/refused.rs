@@ -80,7 +80,7 @@ fn rows_and_values() {
         ),
         (
             "a,b\n1,1600000000\n2,1600000003.5\n",
-            "`x.csv`, column `b`: it varies by 1.750 around 1600000001.750000, less than numbers of 32 bits resolve; subtract 1600000002 first",
+            "`x.csv`, column `b`: it varies by 1.75e0 around 1600000001.750000, less than numbers of 32 bits resolve; subtract 1600000002 first",
         ),
     ] {
         assert_eq!(refused(content), expected);
@@ -204,7 +204,7 @@ fn columns_that_are_asked_for() {
         ),
         (
             kind("a", angle),
-            "`x.csv`, column `a`: its angles lie from 1 to 3, not within one turn of 1; say how much a turn is, as in `--angle a=360`",
+            "`x.csv`, column `a`: its angles lie from 1.000 to 3.000, not within one turn of 1.000; say how much a turn is, as in `--angle a=360`",
         ),
         (
             kind("a", bounded),

@@ -16,6 +16,7 @@ use flow_data::Split;
 use flow_glow::{Checkpoint, ImageShape};
 
 use self::observed::Observers;
+use super::tables;
 use crate::{
     cli::OutliersArgs,
     input::{condition, data::Choice, image_files::PictureReader, named_images::NamedImages},
@@ -44,6 +45,9 @@ enum Drawing {
 
 /// Compares, ranks or judges.
 pub(crate) fn run(args: &OutliersArgs, console: &Console) -> Result<()> {
+    if let Some(table) = &args.table {
+        return tables::outliers(args, table);
+    }
     let task = match (args.rank, args.threshold_quantile) {
         (Some(count), _) => Task::Rank(count),
         (None, Some(share)) => Task::Judge(share),

@@ -21,7 +21,7 @@ use crate::{
 
 /// Trains a model.
 pub(crate) fn run(args: &TrainArgs, console: Console) -> Result<()> {
-    let interrupt = Interrupt::listen()?;
+    let interrupt = Interrupt::listen("images")?;
     let (backend, device) = (args.distributed.distributed, args.device.device);
     let group = ProcessGroup::join(backend, device, interrupt.flag())?;
     group.end(train(args, console, interrupt, &group))

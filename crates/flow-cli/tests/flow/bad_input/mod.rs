@@ -85,7 +85,7 @@ fn fails(sandbox: &Sandbox, status: i32, command: &mut Command) -> String {
 }
 
 /// The errors of commands, one to a line of `rows`, as a reader would see them.
-fn transcript(sandbox: &Sandbox, rows: &str) -> String {
+pub(crate) fn transcript(sandbox: &Sandbox, rows: &str) -> String {
     let errors = lines(rows).map(|row| {
         let error = fails(sandbox, 1, &mut sandbox.flow(row));
         assert_eq!(error.lines().count(), 1, "{row}: {error}");
@@ -95,7 +95,7 @@ fn transcript(sandbox: &Sandbox, rows: &str) -> String {
 }
 
 /// The first lines of what clap says about commands, one to a line of `rows`.
-fn typed(sandbox: &Sandbox, rows: &str) -> String {
+pub(crate) fn typed(sandbox: &Sandbox, rows: &str) -> String {
     let errors = lines(rows).map(|row| {
         let error = fails(sandbox, 2, &mut sandbox.flow(row));
         assert!(

@@ -1,0 +1,257 @@
+//! `flow fit`: a flow of the columns of a table, and how much better it is than Gaussians.
+
+use std::{ops::ControlFlow, path::Path, time::Instant};
+
+use anyhow::{Result, ensure};
+use candle_core::{DType, Device, Tensor};
+use flow_analysis::mixtures;
+use flow_core::{
+    Model, random,
+    train::{Data, Epoch, Fit, FitSettings, Optimization},
+    transfer,
+};
+use flow_table::{Schema, Survey, Table};
+use indicatif::HumanCount;
+
+use super::{
+    describe, flow,
+    record::{TableRecord, TestRows},
+    rows,
+};
+use crate::{
+    cli::{FitArgs, FlowArgs},
+    output::{
+        console::Console,
+        files::Output,
+        pair_plot::{self, Pair},
+        picture_file::PictureFile,
+        report,
+        words::count,
+    },
+    training::Interrupt,
+};
+
+/// Rows at least.
+const LEAST_ROWS: u64 = 20;
+
+/// Steps of a fit, about, and limits of the epochs that they take.
+const STEPS: usize = 10_000;
+const EPOCHS: [usize; 2] = [10, 500];
+
+/// Epochs without improvement at least.
+const PATIENCE: usize = 10;
+
+/// Fits a flow to a table.
+pub(crate) fn run(args: &FitArgs, console: &Console) -> Result<()> {
+    let device = args.device.device.open()?;
+    let interrupt = Interrupt::listen("epoch")?;
+    ensure!(
+        args.out != Path::new("-"),
+        "a model is written to a file; name one with `--out`"
+    );
+    // Found out before the fit, which may be long.
+    drop(Output::create(&args.out)?);
+    let plot = args.plot.as_deref().map(PictureFile::create).transpose()?;
+    let table = Table::at(&args.table).repeatable()?;
+    let choice = args.columns.choice();
+    let survey = Survey::of(&table, &choice)?;
+    let recipe = flow::choice(&args.flow, survey.schema.columns.len())?;
+    ensure!(
+        survey.rows >= LEAST_ROWS,
+        "{} has {}, and a fit needs {LEAST_ROWS} or more",
+        table.name(),
+        count(survey.rows as usize, "row")
+    );
+    show(&survey, &table);
+    let data = rows::all(&table, &survey.schema, choice.drop_missing, &device)?;
+    let noise = rows::noise(&survey.schema);
+    let x = noise.add(data.samples(), random::derive(args.seed, "noise"))?;
+    let [train, test] = split(&data.with_samples(&x), args)?;
+
+    let architecture = flow::architecture(recipe, &args.flow, &survey.schema, &train)?;
+    let mut model = Model::new(architecture, args.seed, DType::F32, &device)?;
+    let began = Instant::now();
+    let fitted = fit(&model, &train, args, console, &interrupt)?;
+    let seconds = began.elapsed().as_secs_f64();
+
+    let log_prob = rows::log_prob_of(&model, &test)?;
+    let bad = log_prob
+        .iter()
+        .filter(|log_prob| !log_prob.is_finite())
+        .count();
+    report::ensure_finite(
+        bad,
+        log_prob.len(),
+        "test rows have no finite ln p under the flow",
+    )?;
+    let baselines = mixtures::baselines(&train, &test, args.seed);
+    let baselines =
+        baselines.inspect_err(|error| tracing::warn!("no Gaussian to compare: {error}"));
+    let record = TableRecord {
+        schema: survey.schema,
+        table: args.table.display().to_string(),
+        recipe: recipe.name(),
+        rows: train.samples().dim(0)?,
+        epochs: fitted.epochs,
+        best_epoch: fitted.best.epoch,
+        seed: args.seed,
+        test: TestRows::of(log_prob, baselines.ok()),
+    };
+    model.notes = serde_json::to_value(&record)?;
+    model.save(&args.out)?;
+    if let Some(plot) = plot {
+        plot.write(&picture(&model, &record.schema, &test, args.seed)?)?;
+    }
+    print(args, &record, seconds)
+}
+
+/// Says what was found in the table.
+fn show(survey: &Survey, table: &Table) {
+    let dropped = match survey.dropped {
+        0 => String::new(),
+        dropped => format!("; {} with a missing value left out", HumanCount(dropped)),
+    };
+    tracing::info!(
+        "{} of {}{dropped}",
+        count(survey.rows as usize, "row"),
+        table.name()
+    );
+    let columns = describe::schema(&survey.schema);
+    let width = columns.iter().map(|(name, _)| name.chars().count()).max();
+    for (name, kind) in &columns {
+        tracing::info!("  {name:0$}  {kind}", width.unwrap_or(0));
+    }
+    for name in &survey.constant {
+        tracing::warn!("the column `{name}` has the same value in all rows and is left out");
+    }
+}
+
+/// Rows to fit to, and test rows.
+fn split(data: &Data, args: &FitArgs) -> Result<[Data; 2]> {
+    let x = data.samples();
+    let count = x.dim(0)?;
+    let test = (count as f64 * args.test_share).ceil() as usize;
+    let test = test.clamp(1, count / 2);
+    let keys = random::uniform_numbers::<f64>(random::derive(args.seed, "test rows"), count);
+    let mut order = (0..count as u32).collect::<Vec<_>>();
+    order.sort_by(|&a, &b| keys[a as usize].total_cmp(&keys[b as usize]));
+    let order = Tensor::from_vec(order, count, x.device())?;
+    let part = |start, length| -> Result<Data> {
+        let places = order.narrow(0, start, length)?;
+        let data = data.with_samples(&x.index_select(&places, 0)?);
+        data.map_context(|context| -> Result<Tensor> { Ok(context.index_select(&places, 0)?) })
+    };
+    Ok([part(test, count - test)?, part(0, test)?])
+}
+
+fn fit(
+    model: &Model,
+    data: &Data,
+    args: &FitArgs,
+    console: &Console,
+    interrupt: &Interrupt,
+) -> Result<Fit> {
+    let settings = settings(&args.flow, data.samples().dim(0)?, args.seed);
+    let mut progress = console.progress(0.0);
+    let mut best = f64::NEG_INFINITY;
+    let fitted = model.fit(data, &settings, |epoch: &Epoch| {
+        let log_prob = -epoch.validation.unwrap_or(epoch.train);
+        best = best.max(log_prob);
+        let share = epoch.epoch as f64 / settings.epochs as f64;
+        progress.update(
+            share,
+            &format!(
+                "epoch {}  held-out ln p {log_prob:.4}, best {best:.4}",
+                epoch.epoch
+            ),
+        );
+        if interrupt.requested() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    })?;
+    drop(progress);
+    if interrupt.requested() {
+        let (last, best) = (fitted.epochs, fitted.best.epoch);
+        tracing::warn!("stopped after epoch {last}; the model is that of epoch {best}");
+    }
+    Ok(fitted)
+}
+
+fn settings(args: &FlowArgs, rows: usize, seed: u64) -> FitSettings {
+    let [fewest, most] = EPOCHS;
+    let by_steps = || (STEPS * args.batch_size / rows.max(1)).clamp(fewest, most);
+    let epochs = args.epochs.unwrap_or_else(by_steps);
+    FitSettings {
+        batch_size: args.batch_size,
+        epochs,
+        patience: args.patience.unwrap_or((epochs / 10).max(PATIENCE)),
+        optimization: Optimization {
+            learning_rate: args.lr,
+            ..Optimization::default()
+        },
+        seed,
+        ..FitSettings::default()
+    }
+}
+
+/// Test rows beside as many samples, under the same contexts.
+fn picture(model: &Model, schema: &Schema, test: &Data, seed: u64) -> Result<image::DynamicImage> {
+    let rows = test.samples().dim(0)?;
+    let seed = random::derive(seed, "picture");
+    let samples = if test.has_context() {
+        model.given(test.context()?)?.sample(rows, seed)?
+    } else {
+        model.sample(rows, seed)?
+    };
+    let columns = schema.columns.iter().take(pair_plot::MOST).enumerate();
+    let pair = |(index, column)| -> Result<Pair> {
+        let numbers =
+            |x: &Tensor| transfer::numbers(&x.to_device(&Device::Cpu)?.narrow(1, index, 1)?);
+        Ok(Pair {
+            column,
+            data: numbers(test.samples())?,
+            samples: numbers(&samples)?,
+        })
+    };
+    let pairs = columns.map(pair).collect::<Result<Vec<_>>>()?;
+    Ok(pair_plot::picture(&pairs)?.into())
+}
+
+fn print(args: &FitArgs, record: &TableRecord, seconds: f64) -> Result<()> {
+    let test = &record.test;
+    if args.json {
+        let mut value = serde_json::to_value(record)?;
+        value["seconds"] = seconds.into();
+        value["file"] = args.out.display().to_string().into();
+        return report::json(&value);
+    }
+    let rows = count(test.rows, "test row");
+    let mut lines = vec![(
+        "ln p a row",
+        format!(
+            "{:.4} ± {:.4} nats, mean of {rows}",
+            test.log_prob, test.standard_error
+        ),
+    )];
+    if let (Some(gaussian), Some(mixture), Some(components)) =
+        (test.gaussian, test.mixture, test.components)
+    {
+        lines.push(("a Gaussian", format!("{gaussian:.4}")));
+        lines.push((
+            "a mixture",
+            format!("{mixture:.4}, of {}", count(components, "Gaussian")),
+        ));
+    }
+    let epochs = count(record.epochs, "epoch");
+    lines.push((
+        "flow",
+        format!(
+            "{}, {epochs} in {seconds:.1} s, the best {}",
+            record.recipe, record.best_epoch
+        ),
+    ));
+    lines.push(("model", args.out.display().to_string()));
+    report::table(&lines)
+}
