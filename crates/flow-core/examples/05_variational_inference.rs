@@ -50,6 +50,8 @@ fn infer(log_density: fn(&Tensor) -> Result<Tensor>) -> Result<WeightedSamples> 
     let recipe = recipes::inverse_autoregressive_flow(10).layers(4);
     let model = recipe.build(0, DType::F32, &Device::Cpu)?;
     let settings = ReverseKlSettings {
+        batch_size: 128,
+        steps: 600,
         optimization: Optimization {
             learning_rate: 3e-3,
             ..Optimization::default()
@@ -61,7 +63,7 @@ fn infer(log_density: fn(&Tensor) -> Result<Tensor>) -> Result<WeightedSamples> 
     print(&draws);
 
     let settings = FitSettings {
-        epochs: 10,
+        epochs: 3,
         ..FitSettings::default()
     };
     model.fit(draws.data()?, &settings, |_| ControlFlow::Continue(()))?;

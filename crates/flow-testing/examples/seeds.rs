@@ -275,7 +275,7 @@ fn models(folder: &Path) -> Result<()> {
         let size = MlpSize {
             width: 2,
             blocks: 1,
-            context: 0,
+            ..MlpSize::default()
         };
         let recipe = recipe.embedding(size, 1).standardize((&x, &x))?;
         let model = recipe.build(0, DType::F32, &Device::Cpu)?;

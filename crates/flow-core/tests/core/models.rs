@@ -5,20 +5,27 @@ use flow_core::file::{self, Floats};
 use flow_core::recipes::{self, Recipe};
 use flow_core::train::{FitSettings, Validation};
 use flow_core::{
-    Architecture, Bijection, Layer, MlpSize, Model, TransformKind, check, random, train,
+    Activation, Architecture, Bijection, Layer, MlpSize, Model, TransformKind, check, random, train,
 };
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-const RECIPES: [fn(usize) -> Recipe; 6] = [
+const RECIPES: [fn(usize) -> Recipe; 7] = [
     recipes::nice,
     recipes::realnvp,
     recipes::neural_spline_flow,
     recipes::autoregressive_spline_flow,
     recipes::masked_autoregressive_flow,
     recipes::inverse_autoregressive_flow,
+    plain,
 ];
+
+/// Plain networks of SiLUs.
+fn plain(features: usize) -> Recipe {
+    let recipe = recipes::masked_autoregressive_flow(features);
+    recipe.residual(false).activation(Activation::Silu)
+}
 
 const DTYPES: [DType; 2] = [DType::F32, DType::F64];
 

@@ -20,7 +20,7 @@ struct Sizes {
 type Make = fn(Sizes, &ParamBuilder) -> Result<Flow>;
 
 /// Flows, each with a bound on the log-determinant of its fresh ones, per number.
-const FLOWS: [(&str, Make, f64); 8] = [
+const FLOWS: [(&str, Make, f64); 9] = [
     (
         "nice",
         |sizes, params| sizes.flow(recipes::nice, params),
@@ -49,6 +49,14 @@ const FLOWS: [(&str, Make, f64); 8] = [
     (
         "iaf",
         |sizes, params| sizes.flow(recipes::inverse_autoregressive_flow, params),
+        0.05,
+    ),
+    (
+        "maf by plain networks",
+        |sizes, params| {
+            let maf = |features| recipes::masked_autoregressive_flow(features).residual(false);
+            sizes.flow(maf, params)
+        },
         0.05,
     ),
     ("iaf of exponentials", inverse_autoregressive, 0.05),
