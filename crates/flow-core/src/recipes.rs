@@ -18,8 +18,8 @@ use crate::ops::spline::Spline;
 use crate::params::ParamBuilder;
 use crate::train::Data;
 use crate::{
-    Activation, Architecture, ContextMap, Flow, Layer, MlpSize, Model, Order, Passing, Result,
-    ScaleMap, TransformKind, Whiten,
+    Activation, Architecture, Base, ContextMap, Flow, Layer, MlpSize, Model, Order, Passing,
+    Result, ScaleMap, TransformKind, Whiten,
 };
 use candle_core::{DType, Device, Tensor, bail};
 
@@ -37,6 +37,7 @@ pub struct Recipe {
     embedding: Option<(MlpSize, usize)>,
     /// Whitening of samples.
     whiten: Option<Layer>,
+    base: Base,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +106,7 @@ impl Recipe {
             context: None,
             embedding: None,
             whiten: None,
+            base: Base::default(),
         }
     }
 
@@ -166,6 +168,12 @@ impl Recipe {
         }
     }
 
+    /// The base distribution in the place of a standard normal.
+    #[must_use]
+    pub fn base(self, base: Base) -> Self {
+        Self { base, ..self }
+    }
+
     /// Standardises samples, and contexts if `data` have them, by their means and standard
     /// deviations. Densities stay in the units of the data. Numbers that are constant keep their
     /// scale.
@@ -221,6 +229,7 @@ impl Recipe {
             features: self.features,
             context,
             layers,
+            base: self.base.clone(),
         })
     }
 

@@ -2,11 +2,13 @@
 
 use crate::params::ParamBuilder;
 use crate::{
-    ActNorm, Additive, Affine, Autoregressive, Bijection, Coupling, ElementwiseAffine, Inverse,
-    LuLinear, Mlp, MlpSize, Order, Passing, Permutation, Result, ScaleMap, Spline, Transform,
+    ActNorm, Autoregressive, Bijection, ColumnMap, Columnwise, Coupling, ElementwiseAffine,
+    Inverse, LuLinear, Mlp, MlpSize, Passing, Permutation, Planar, Radial, Result, Transform,
     Whiten,
 };
 use candle_core::{Tensor, bail};
+
+use super::TransformKind;
 
 /// A bijection of vectors without its parameters.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +38,15 @@ pub enum Layer {
         /// ln of the standard deviation of each number.
         log_std: Vec<f64>,
     },
+    /// [`Columnwise`].
+    Columnwise {
+        /// The map of each column.
+        maps: Vec<ColumnMap>,
+    },
+    /// [`Planar`].
+    Planar,
+    /// [`Radial`].
+    Radial,
     /// [`Coupling`] by an [`Mlp`].
     Coupling {
         /// The transform of the numbers that do not pass.
@@ -59,37 +70,6 @@ pub enum Layer {
     },
 }
 
-/// A [`Transform`] that architectures know.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)
-)]
-pub enum TransformKind {
-    /// [`Additive`].
-    Additive,
-    /// [`Affine`].
-    Affine {
-        /// Map from the network's output to the scale.
-        scale: ScaleMap,
-        /// Order of shift and scale.
-        order: Order,
-    },
-    /// [`Spline`].
-    Spline(Spline),
-}
-
-impl TransformKind {
-    fn transform(self) -> Box<dyn Transform> {
-        match self {
-            Self::Additive => Box::new(Additive),
-            Self::Affine { scale, order } => Box::new(Affine(scale, order)),
-            Self::Spline(spline) => Box::new(spline),
-        }
-    }
-}
-
 impl Layer {
     /// The most numbers of one kind that building it makes before it asks for parameters.
     #[cfg(feature = "file")]
@@ -99,7 +79,7 @@ impl Layer {
                 transform, network, ..
             }
             | Self::Autoregressive { transform, network } => {
-                let outputs = features.saturating_mul(transform.transform().parameters());
+                let outputs = features.saturating_mul(transform.parameters());
                 outputs.max(network.width).max(network.context)
             }
             Self::Inverse { of } => of.largest(features),
@@ -126,13 +106,19 @@ impl Layer {
                 constants("whiten: mean", mean, features, &params)?,
                 constants("whiten: log_std", log_std, features, &params)?,
             )),
+            Self::Columnwise { maps } => {
+                check("columns", maps, features)?;
+                Box::new(Columnwise::new(maps)?)
+            }
+            Self::Planar => Box::new(Planar::new(features, params)?),
+            Self::Radial => Box::new(Radial::new(features, params)?),
             Self::Coupling {
                 transform,
                 passing,
                 network,
-            } => coupling(features, transform.transform(), *passing, *network, params)?,
+            } => coupling(features, transform.transform()?, *passing, *network, params)?,
             Self::Autoregressive { transform, network } => {
-                let transform = transform.transform();
+                let transform = transform.transform()?;
                 Box::new(Autoregressive::new(features, transform, *network, params)?)
             }
             Self::Inverse { of } => Box::new(Inverse(of.build(features, params)?)),
@@ -174,7 +160,7 @@ pub(super) fn constants(
     )
 }
 
-fn check<T>(name: &str, numbers: &[T], features: usize) -> Result<()> {
+pub(super) fn check<T>(name: &str, numbers: &[T], features: usize) -> Result<()> {
     if numbers.len() != features {
         bail!("{name}: got {} numbers, needed {features}", numbers.len());
     }

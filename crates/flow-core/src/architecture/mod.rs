@@ -1,18 +1,21 @@
 //! Descriptions from which flows of vectors are built, and which files hold.
 
+mod base;
 mod context;
 mod layer;
+mod transform;
 
+pub use base::Base;
 pub use context::ContextMap;
-pub use layer::{Layer, TransformKind};
+pub use layer::Layer;
+pub use transform::TransformKind;
 
-use crate::distribution::StandardNormal;
 use crate::params::ParamBuilder;
 use crate::{Bijection, Chain, Conditioned, Flow, Result};
 use candle_core::bail;
 use context::Context;
 
-/// A flow of vectors without its parameters: layers from data to a standard normal.
+/// A flow of vectors without its parameters: layers from data to a base distribution.
 ///
 /// [`recipes`](crate::recipes) make architectures; anything else that its layers allow can be
 /// composed by hand.
@@ -43,6 +46,12 @@ pub struct Architecture {
     pub context: Option<ContextMap>,
     /// Layers with the names of their parameters, in the order in which data pass.
     pub layers: Vec<(String, Layer)>,
+    /// The distribution of latents, whose parameters have names below `base`.
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, skip_serializing_if = "Base::is_default")
+    )]
+    pub base: Base,
 }
 
 impl Architecture {
@@ -52,6 +61,7 @@ impl Architecture {
             features,
             context: None,
             layers: Vec::new(),
+            base: Base::default(),
         }
     }
 
@@ -74,7 +84,8 @@ impl Architecture {
         let layers = self.layers.iter();
         let layers = layers.map(|(_, layer)| layer.largest(self.features));
         let context = self.context.iter().map(ContextMap::largest);
-        layers.chain(context).max().unwrap_or(self.features)
+        let base = self.base.largest(self.features);
+        layers.chain(context).max().unwrap_or(0).max(base)
     }
 
     /// The flow, with parameters of `params`. Those of layers have the layers' names, those of the
@@ -87,6 +98,7 @@ impl Architecture {
             features,
             context,
             layers,
+            base,
         } = self;
         if *features == 0 {
             bail!("architecture: needs at least one number");
@@ -105,7 +117,6 @@ impl Architecture {
                 Box::new(Conditioned::new(chain, context)?)
             }
         };
-        let base = StandardNormal::new(*features, params.dtype(), params.device());
-        Ok(Flow::new(bijection, base))
+        base.flow(bijection, *features, params)
     }
 }

@@ -29,11 +29,20 @@ enum Format {
     Vectors,
 }
 
+/// The type of all numbers, also of a model without parameters.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Precision {
+    F32,
+    F64,
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Header {
     format: Format,
     version: u32,
+    dtype: Precision,
     architecture: Architecture,
     #[serde(default, skip_serializing_if = "Value::is_null")]
     notes: Value,
@@ -53,6 +62,11 @@ impl Model {
         let header = Header {
             format: Format::Vectors,
             version: VERSION,
+            dtype: match self.dtype {
+                DType::F64 => Precision::F64,
+                DType::F32 => Precision::F32,
+                other => return Err(refuse(format!("numbers of {other:?} are not kept"))),
+            },
             architecture: self.architecture.clone(),
             notes: self.notes.clone(),
         };
@@ -94,7 +108,10 @@ impl Model {
         if header.architecture.largest() > stored.max(PERMUTED) {
             candle_core::bail!("its sizes are larger than its tensors");
         }
-        let dtype = tensors.values().next().map_or(DType::F32, Tensor::dtype);
+        let dtype = match header.dtype {
+            Precision::F32 => DType::F32,
+            Precision::F64 => DType::F64,
+        };
         let params = ParamStore::from_tensors(tensors)?;
         let mut model = Self::with(header.architecture, params, dtype, device)?;
         if let Some(name) = model.params.unused().first() {

@@ -5,7 +5,8 @@ use flow_core::file::{self, Floats};
 use flow_core::recipes::{self, Recipe};
 use flow_core::train::{FitSettings, Validation};
 use flow_core::{
-    Activation, Architecture, Bijection, Layer, MlpSize, Model, TransformKind, check, random, train,
+    Activation, Architecture, Base, Bijection, CircularShift, ColumnMap, IntervalSpline, Layer,
+    MlpSize, Model, MonotonicNetwork, TransformKind, check, random, train,
 };
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -325,4 +326,103 @@ fn epochs_are_compared_by_held_out_samples_of_ones_own() {
     let settings = of(Validation::Samples((&strange).into()));
     let error = model.fit(&x, &settings, |_| ControlFlow::Continue(()));
     assert!(error.unwrap_err().to_string().contains("row 0, column 0"));
+}
+
+/// Draws of a model, and their ln p, are those of the same model from its file.
+fn survives(architecture: Architecture) {
+    let kind = format!("{architecture:?}");
+    let model = Model::new(architecture, 0, DType::F64, &Device::Cpu).unwrap();
+    check::randomize(model.params(), 1, 0.1).unwrap();
+    let (_folder, path) = saved(&model);
+    let loaded = Model::load(&path, &Device::Cpu).unwrap();
+    assert_eq!(loaded.architecture(), model.architecture());
+    let context = normal(2, (4, 2), DType::F64);
+    let draws = |model: &Model| match model.architecture().context_size() {
+        0 => model.sample_with_log_prob(9, 3).unwrap(),
+        _ => model.sample_each_with_log_prob(9, &context, 3).unwrap(),
+    };
+    let (x, log_prob) = draws(&model);
+    let (again, same) = draws(&loaded);
+    assert_eq!(
+        (bits(&again), bits(&same)),
+        (bits(&x), bits(&log_prob)),
+        "{kind}"
+    );
+    assert!(
+        numbers(&x).iter().all(|number| number.is_finite()),
+        "{kind}"
+    );
+}
+
+fn numbers(tensor: &Tensor) -> Vec<f64> {
+    bits(tensor).into_iter().map(f64::from_bits).collect()
+}
+
+#[test]
+fn every_base_is_saved() {
+    let network = MlpSize {
+        width: 6,
+        context: 2,
+        ..MlpSize::default()
+    };
+    let angles = || Base::VonMises {
+        means: vec![0.0, 1.0, -1.0],
+        concentrations: vec![0.5, 1.0, 20.0],
+    };
+    let bases = [
+        Base::StandardNormal,
+        Base::DiagonalGaussian,
+        Base::GaussianMixture { components: 3 },
+        Base::StudentT { freedom: 3.0 },
+        Base::Laplace,
+        Base::Logistic,
+        angles(),
+        Base::BoxUniform {
+            low: vec![-1.0; 3],
+            high: vec![2.0; 3],
+        },
+    ];
+    for base in bases {
+        let recipe = recipes::realnvp(3).layers(2).width(6).base(base);
+        survives(recipe.architecture().unwrap());
+    }
+    let conditional = Base::ConditionalGaussian { network };
+    let recipe = recipes::realnvp(3).layers(2).width(6).context(2);
+    survives(recipe.base(conditional).architecture().unwrap());
+}
+
+#[test]
+fn every_layer_is_saved() {
+    let network = MlpSize {
+        width: 6,
+        blocks: 1,
+        ..MlpSize::default()
+    };
+    let made = |transform| Layer::Autoregressive { transform, network };
+    let maps = vec![
+        ColumnMap::Identity,
+        ColumnMap::Log,
+        ColumnMap::Logit {
+            low: 0.0,
+            high: 10.0,
+        },
+    ];
+    let circle = TransformKind::IntervalSpline(IntervalSpline::circle());
+    let mixed = TransformKind::PerChannel {
+        groups: vec![(circle, vec![0, 2]), (TransformKind::Additive, vec![1])],
+    };
+    let layers = [
+        Layer::Columnwise { maps },
+        Layer::LuLinear,
+        Layer::Planar,
+        Layer::Radial,
+        made(mixed),
+        made(TransformKind::CircularShift(CircularShift::default())),
+        made(TransformKind::MonotonicNetwork(MonotonicNetwork {
+            units: 4,
+        })),
+    ];
+    for layer in layers {
+        survives(Architecture::new(3).with("layer", layer));
+    }
 }
