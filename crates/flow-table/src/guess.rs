@@ -5,13 +5,11 @@ use std::collections::BTreeMap;
 use crate::{
     Cell, Column, Kind, Row, Wanted,
     error::{listed, quoted},
+    schema::LARGEST_INTEGER,
 };
 
 /// Levels of a category at most.
 const MOST_LEVELS: usize = 256;
-
-/// Whole numbers up to here have room for noise behind the point in 32 bits.
-const LARGEST_INTEGER: f64 = 1_048_576.0;
 
 /// The smallest positive number whose logarithm is safe in 32 bits.
 const SMALLEST_POSITIVE: f64 = 1e-30;

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Whole numbers up to here have room for noise behind the point in 32 bits.
+pub(crate) const LARGEST_INTEGER: f64 = 1_048_576.0;
+
 /// Columns that a flow models, and columns that it is conditioned on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -86,7 +89,7 @@ impl Kind {
             Self::Positive => number > 0.0,
             Self::Bounded { low, high } => (*low..=*high).contains(&number),
             Self::Angle { low, period } => (*low..=low + period).contains(&number),
-            Self::Integer => number.fract() == 0.0,
+            Self::Integer => number.fract() == 0.0 && number.abs() <= LARGEST_INTEGER,
         };
         if fits {
             return Ok(number);
@@ -99,6 +102,7 @@ impl Kind {
                 format!("is not an angle within {low}..{}", low + period)
             }
             Self::Integer if number.fract() != 0.0 => "is not a whole number".to_owned(),
+            Self::Integer => format!("is beyond ±{LARGEST_INTEGER}, the range of whole numbers"),
             _ => "is beyond ±3.4e38, the range of numbers of 32 bits".to_owned(),
         })
     }

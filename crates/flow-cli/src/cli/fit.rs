@@ -16,7 +16,7 @@ TABLE is a CSV file with a first line of names (separated by commas, semicolons,
 Parquet file, or `-` for CSV on stdin. Kinds of columns are guessed and shown before the fit begins:
   category  texts
   integer   whole numbers
-  positive  numbers above 0
+  positive  numbers above 0, modelled by their logarithms
   real      other numbers
 Columns that hold one value are left out. Densities are in the units of the columns. Those of
 integers and categories are lower bounds: of the value with uniform noise on (0, 1).

@@ -250,6 +250,10 @@ fn rows_to_score() {
             "`x.csv`, line 2, column `i`: `1.5` is not a whole number",
         ),
         (
+            "1,1,2000000,x,0",
+            "`x.csv`, line 2, column `i`: `2000000` is beyond ±1048576, the range of whole numbers",
+        ),
+        (
             "1,1,1,z,0",
             "`x.csv`, line 2, column `c`: `z` is not among the values that the model was fitted to: `x`, `y`",
         ),

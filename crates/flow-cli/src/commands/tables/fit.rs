@@ -64,8 +64,8 @@ pub(crate) fn run(args: &FitArgs, console: &Console) -> Result<()> {
     );
     show(&survey, &table);
     let data = rows::all(&table, &survey.schema, choice.drop_missing, &device)?;
-    let noise = rows::noise(&survey.schema);
-    let x = noise.add(data.samples(), random::derive(args.seed, "noise"))?;
+    let noise = rows::dequantization(&survey.schema);
+    let x = noise.forward(data.samples(), random::derive(args.seed, "noise"))?;
     let [train, test] = split(&data.with_samples(&x), args)?;
 
     let architecture = flow::architecture(recipe, &args.flow, &survey.schema, &train)?;

@@ -2,13 +2,16 @@
 
 use anyhow::{Result, ensure};
 use flow_core::{
-    Architecture,
+    Architecture, Bijection, ColumnMap, Columnwise, Layer,
     recipes::{self, Recipe},
     train::Data,
 };
-use flow_table::Schema;
+use flow_table::{Column, Kind, Schema};
 
 use crate::cli::{FlowArgs, RecipeChoice};
+
+/// Bounds lie so much further apart, as a share of their distance, that numbers on them are finite.
+const MARGIN: f64 = 1e-4;
 
 /// The recipe that was asked for, or the default one.
 pub(super) fn choice(args: &FlowArgs, columns: usize) -> Result<RecipeChoice> {
@@ -43,5 +46,30 @@ pub(super) fn architecture(
         .layers(args.layers)
         .width(args.width)
         .context(schema.context_size());
-    Ok(recipe.standardize(data)?.architecture()?)
+    let maps = schema.columns.iter().map(map).collect::<Vec<_>>();
+    let (mapped, _) = Columnwise::new(&maps)?.forward(data.samples())?;
+    let recipe = recipe.standardize(data.with_samples(&mapped))?;
+    let mut architecture = recipe.architecture()?;
+    let columns = Layer::Columnwise { maps };
+    architecture
+        .layers
+        .insert(0, ("columns".to_owned(), columns));
+    Ok(architecture)
+}
+
+/// The map from the values of a column to the real line.
+fn map(column: &Column) -> ColumnMap {
+    match &column.kind {
+        Kind::Real | Kind::Integer | Kind::Angle { .. } => ColumnMap::Identity,
+        Kind::Positive => ColumnMap::Log,
+        Kind::Bounded { low, high } => {
+            let margin = MARGIN * (high - low);
+            let (low, high) = (low - margin, high + margin);
+            ColumnMap::Logit { low, high }
+        }
+        Kind::Category { levels } => {
+            let high = levels.len() as f64;
+            ColumnMap::Logit { low: 0.0, high }
+        }
+    }
 }

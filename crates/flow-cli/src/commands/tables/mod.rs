@@ -5,7 +5,6 @@ mod describe;
 mod fit;
 mod flow;
 mod inspect;
-mod noise;
 mod outliers;
 mod record;
 mod rows;

@@ -4,20 +4,20 @@ use std::path::Path;
 
 use anyhow::Result;
 use candle_core::{DType, Device, Tensor};
-use flow_core::{Bijection, Flow, random, train::Data, transfer};
+use flow_core::{Bijection, Flow, UniformDequantization, random, train::Data, transfer};
 use flow_table::{Chunk, Numbers, Schema, Table};
 
-use super::{TableModel, noise::Noise};
+use super::TableModel;
 use crate::cli::TableModelArgs;
 
 /// Rows that are read, scored, drawn and written at a time.
 pub(super) const CHUNK: usize = 1 << 14;
 
 /// The noise of integers and categories.
-pub(super) fn noise(schema: &Schema) -> Noise {
+pub(super) fn dequantization(schema: &Schema) -> UniformDequantization {
     let columns = schema.columns.iter().enumerate();
     let discrete = columns.filter(|(_, column)| column.kind.is_discrete());
-    Noise {
+    UniformDequantization {
         columns: discrete.map(|(index, _)| index).collect(),
     }
 }
@@ -60,7 +60,7 @@ fn tensors<T: candle_core::WithDType>(
 pub(super) struct Scores<'a> {
     model: &'a TableModel,
     numbers: Numbers<'a>,
-    noise: Noise,
+    noise: UniformDequantization,
     seed: u64,
     device: Device,
     chunks: usize,
@@ -80,7 +80,7 @@ impl<'a> Scores<'a> {
         Ok(Self {
             model,
             numbers: Numbers::of(&table, schema, args.drop_missing)?,
-            noise: noise(schema),
+            noise: dequantization(schema),
             seed: args.seed,
             device: device.clone(),
             chunks: 0,
@@ -125,8 +125,13 @@ impl<'a> Scores<'a> {
 }
 
 /// ln p of each row, a lower bound where columns are discrete.
-fn log_prob(flow: &Flow, data: &Data, noise: &Noise, seed: u64) -> Result<Vec<f64>> {
-    let x = noise.add(data.samples(), seed)?;
+fn log_prob(
+    flow: &Flow,
+    data: &Data,
+    noise: &UniformDequantization,
+    seed: u64,
+) -> Result<Vec<f64>> {
+    let x = noise.forward(data.samples(), seed)?;
     log_prob_of(flow, &data.with_samples(&x))
 }
 
