@@ -100,7 +100,7 @@ pub fn inverse(y: &Tensor, h: &Tensor, spline: Spline) -> Result<Tensor> {
     if !fusible(y) || y.track_op() || h.track_op() {
         return composed::inverse(y, h, spline);
     }
-    let (x, _) = inverse::inverse(y, h, spline)?;
+    let (x, _) = inverse::inverse(y, h, spline, false)?;
     Ok(x)
 }
 
@@ -116,7 +116,7 @@ pub fn inverse_with_log_det(y: &Tensor, h: &Tensor, spline: Spline) -> Result<(T
     if !fusible(y) {
         return composed::inverse_with_log_det(y, h, spline);
     }
-    inverse::inverse(y, h, spline)
+    inverse::inverse(y, h, spline, true)
 }
 
 /// Sizes of a sample.
