@@ -5,16 +5,24 @@
 //! data towards the latent space and `inverse` maps back; log-determinants are in nats, one number
 //! per sample, `[B]`.
 //!
-//! Reading order: [`recipes`] has proven flows; a [`Model`] is such a flow with its parameters, to
-//! be fitted, scored, sampled, saved and loaded. Below them, [`Bijection`] is the central trait; its
-//! page lists the maps, each in its own file. A [`Flow`] is a bijection and a base
-//! [`distribution`], an [`Architecture`] its description, and [`train::fit`] fits any flow to data.
+//! | to | see |
+//! |---|---|
+//! | fit, score, sample, save and load a flow | [`recipes`], [`Model`], [`train::FitSettings`] |
+//! | use one under a context, or borrow its parts | [`Flow`], [`Flow::given`] |
+//! | compose layers, and keep them in a file | [`Architecture`], [`Layer`], [`Base`] |
+//! | transform numbers by a network's output | [`Coupling`], [`Autoregressive`], [`Transform`] |
+//! | map vectors by themselves | [`LuLinear`], [`Householder`], [`ActNorm`], [`Planar`], [`Radial`] |
+//! | bring columns to the real line | [`Columnwise`], [`UniformDequantization`], [`Whiten`] |
+//! | model angles | [`IntervalSpline`], [`CircularShift`], [`PeriodicFeatures`], [`PerChannel`] |
+//! | choose a base distribution | [`distribution`] |
+//! | infer without data | [`train::fit_reverse_kl`], [`importance`] |
+//! | judge posteriors | [`calibration`] |
+//! | write a bijection, and prove it | [`Bijection`], [`check`] |
 //!
-//! [`Coupling`] and [`Autoregressive`] apply any [`Transform`]. A [`Conditioner`] predicts its
-//! parameters, for vectors an [`Mlp`]. Contexts are bound first: [`Flow::given`],
-//! [`Bijection::given`]. [`params`] makes and names parameters, [`Gradients`] holds their
-//! gradients, [`train`] updates them. [`check`] tests bijections, and [`ops`] holds the fused
-//! operations behind the speed.
+//! [`Bijection`] is the central trait: a [`Flow`] is a bijection and a base distribution, and a
+//! [`Model`] owns a flow and its parameters. [`Chain`] and [`Inverse`] compose. [`params`] makes and
+//! names parameters, [`Gradients`] holds their gradients, [`train`] updates them, and [`ops`] holds
+//! the fused operations behind the speed.
 //!
 //! Fit a density to points:
 //!
