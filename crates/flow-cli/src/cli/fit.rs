@@ -105,7 +105,7 @@ pub(crate) struct ColumnArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Flow")]
 pub(crate) struct FlowArgs {
-    /// The kind of flow [default: nsf; nsf-ar for one column]
+    /// The kind of flow [default: nsf; nsf-ar for one column and for angles]
     #[arg(long, value_name = "RECIPE")]
     pub(crate) recipe: Option<RecipeChoice>,
 

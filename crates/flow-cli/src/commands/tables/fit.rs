@@ -55,7 +55,7 @@ pub(crate) fn run(args: &FitArgs, console: &Console) -> Result<()> {
     let table = Table::at(&args.table).repeatable()?;
     let choice = args.columns.choice();
     let survey = Survey::of(&table, &choice)?;
-    let recipe = flow::choice(&args.flow, survey.schema.columns.len())?;
+    let recipe = flow::choice(&args.flow, &survey.schema)?;
     ensure!(
         survey.rows >= LEAST_ROWS,
         "{} has {}, and a fit needs {LEAST_ROWS} or more",

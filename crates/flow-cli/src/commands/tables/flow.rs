@@ -8,14 +8,16 @@ use flow_core::{
 };
 use flow_table::{Column, Kind, Schema};
 
+use super::circles;
 use crate::cli::{FlowArgs, RecipeChoice};
 
 /// Bounds lie so much further apart, as a share of their distance, that numbers on them are finite.
 const MARGIN: f64 = 1e-4;
 
 /// The recipe that was asked for, or the default one.
-pub(super) fn choice(args: &FlowArgs, columns: usize) -> Result<RecipeChoice> {
-    let default = if columns == 1 {
+pub(super) fn choice(args: &FlowArgs, schema: &Schema) -> Result<RecipeChoice> {
+    let (columns, has_angles) = (schema.columns.len(), circles::has_angles(schema));
+    let default = if columns == 1 || has_angles {
         RecipeChoice::NsfAr
     } else {
         RecipeChoice::Nsf
@@ -25,6 +27,10 @@ pub(super) fn choice(args: &FlowArgs, columns: usize) -> Result<RecipeChoice> {
     ensure!(
         columns > 1 || !couples,
         "couplings need two columns or more; for one, choose `--recipe nsf-ar` or `--recipe maf`"
+    );
+    ensure!(
+        !has_angles || choice == RecipeChoice::NsfAr,
+        "angles need circular splines; choose `--recipe nsf-ar`, or leave `--recipe` out"
     );
     Ok(choice)
 }
@@ -50,6 +56,9 @@ pub(super) fn architecture(
     let (mapped, _) = Columnwise::new(&maps)?.forward(data.samples())?;
     let recipe = recipe.standardize(data.with_samples(&mapped))?;
     let mut architecture = recipe.architecture()?;
+    if circles::has_angles(schema) {
+        architecture = circles::close(architecture, schema);
+    }
     let columns = Layer::Columnwise { maps };
     architecture
         .layers

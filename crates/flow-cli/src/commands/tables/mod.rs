@@ -1,6 +1,7 @@
 //! Flows of tables: `flow fit` and `flow score`, and what `sample`, `outliers` and `inspect` do
 //! with a model of a table.
 
+mod circles;
 mod describe;
 mod fit;
 mod flow;

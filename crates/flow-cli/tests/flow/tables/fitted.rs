@@ -142,6 +142,44 @@ fn one_column_and_every_recipe() {
     assert!(sandbox.path("flow.safetensors").exists());
 }
 
+/// Headings around north: the density is the same on both sides of 0.
+#[test]
+fn angles_are_continuous_where_they_wrap() {
+    let sandbox = Sandbox::new();
+    let heading = |i: usize| (40.0 * (i as f64 * 1.1).sin()).rem_euclid(360.0);
+    let rows = (0..600).map(|i| heading(i).to_string());
+    let rows = rows.collect::<Vec<_>>().join("\n");
+    sandbox.write("wind.csv", format!("heading\n{rows}\n0\n360\n"));
+    let fit = "fit wind.csv --angle heading=360 --layers 2 --width 16 --epochs 40 --batch-size 64 --lr 5e-3";
+    let report = sandbox.json(&format!("{fit} --json"));
+    assert!(
+        report["test"]["log_prob"].as_f64().unwrap() > -5.5,
+        "{report}"
+    );
+    sandbox.write("ends.csv", "heading\n0\n0.01\n359.99\n360\n180\n");
+    let scores = sandbox.ok("score --checkpoint flow.safetensors ends.csv");
+    let scores = column(&scores, "log_prob");
+    let scores = scores
+        .iter()
+        .map(|text| text.parse::<f64>().unwrap())
+        .collect::<Vec<_>>();
+    assert!(
+        scores[..4]
+            .iter()
+            .all(|score| (score - scores[0]).abs() < 0.05),
+        "{scores:?}"
+    );
+    assert!(scores[4] < scores[0] - 1.0, "{scores:?}");
+    let drawn = sandbox.ok("sample --checkpoint flow.safetensors --rows 300");
+    let drawn = column(&drawn, "heading");
+    let north = drawn
+        .iter()
+        .filter(|text| !(60.0..300.0).contains(&text.parse::<f64>().unwrap()));
+    assert!(north.count() > 250, "{drawn:?}");
+    let error = sandbox.refused(&format!("{fit} --recipe maf"));
+    assert!(error.contains("angles need circular splines"), "{error}");
+}
+
 #[test]
 fn missing_values_are_left_out_if_asked() {
     let sandbox = Sandbox::new();
