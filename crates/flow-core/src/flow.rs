@@ -240,7 +240,7 @@ impl<B: Bijection> Flow<B> {
     }
 
     /// The base under `context`, if it takes one.
-    fn base_given(&self, context: &Tensor) -> Result<Arc<dyn Distribution>> {
+    pub(crate) fn base_given(&self, context: &Tensor) -> Result<Arc<dyn Distribution>> {
         match self.base.context() {
             Some(_) => self.base.given(context),
             None => Ok(self.base.clone()),

@@ -115,6 +115,7 @@ mod bijections {
     pub use inverse::Inverse;
     mod lu_linear;
     pub use lu_linear::LuLinear;
+    mod mixed;
     mod multi_scale;
     pub use multi_scale::{LatentShapes, LevelOutput, MultiScale};
     mod permutation;

@@ -13,7 +13,9 @@ use std::f64::consts::TAU;
 /// h = network([x of other columns, cos(2π·x/period), sin(2π·x/period)])
 /// ```
 ///
-/// The network has one input more for each angle. O(1) an input. Rezende et al. 2020, section 2.3
+/// The network has one input more for each angle. O(1) an input.
+/// [`Coupling::mixed`](crate::Coupling::mixed) and
+/// [`Autoregressive::mixed`](crate::Autoregressive::mixed) are layers with it. Rezende et al. 2020, section 2.3
 /// (arXiv:2002.02428); normflows' `PeriodicFeaturesCat`.
 ///
 /// ```

@@ -171,6 +171,19 @@ impl Data {
         }
     }
 
+    /// `log_det` + ln p of the latents `z` under these contexts.
+    pub(super) fn add_log_prob<B: Bijection>(
+        &self,
+        flow: &Flow<B>,
+        log_det: &Tensor,
+        z: &Tensor,
+    ) -> Result<Tensor> {
+        match &self.context {
+            Some(context) => flow.base_given(context)?.add_log_prob(log_det, z),
+            None => flow.base().add_log_prob(log_det, z),
+        }
+    }
+
     pub(super) fn count(&self) -> Result<usize> {
         self.x.dim(0)
     }

@@ -81,9 +81,7 @@ fn by_inversion<B: Bijection>(
         let leaves = [&z, &log_det].map(|leaf| Var::from_tensor(&leaf.detach()));
         let [z, log_det] = leaves;
         let (z, log_det) = (z?, log_det?);
-        let log_prob = flow
-            .base()
-            .add_log_prob(log_det.as_tensor(), z.as_tensor())?;
+        let log_prob = data.add_log_prob(flow, log_det.as_tensor(), z.as_tensor())?;
         let loss = (data.weigh(log_prob)?.sum_all()? * (-1.0 / count as f64))?;
         let mut of_base = none.none();
         let one = loss.ones_like()?;

@@ -5,8 +5,9 @@ use flow_core::distribution::{Distribution, Product, StandardNormal, VonMises};
 use flow_core::params::ParamStore;
 use flow_core::train::{FitSettings, fit};
 use flow_core::{
-    Activation, Bijection, Chain, CircularShift, Conditioner, Coupling, Ends, Flow, IntervalSpline,
-    Mlp, MlpSize, Passing, PerChannel, PeriodicFeatures, Spline, Transform, check, random,
+    Activation, Autoregressive, Bijection, Chain, CircularShift, Conditioner, Coupling, Ends, Flow,
+    IntervalSpline, Mlp, MlpSize, Passing, PerChannel, PeriodicFeatures, Spline, Transform, check,
+    random,
 };
 use std::f64::consts::{PI, TAU};
 use std::ops::ControlFlow;
@@ -222,32 +223,60 @@ fn every_channel_has_one_transform() {
     }
 }
 
-/// A coupling of an angle and a number, each moved by the other.
+/// A flow of an angle and a number, each moved by the other.
 fn mixed_flow(layers: usize, params: &ParamStore) -> Flow<Chain> {
     let builder = params.builder(DType::F32, &Device::Cpu);
-    let mut parts: Vec<Box<dyn Bijection>> = Vec::new();
-    for index in 0..layers {
+    let (circle, line) = (IntervalSpline::circle(), Spline::default());
+    let layer = |index: usize| {
+        let passing = [Passing::FirstHalf, Passing::SecondHalf][index % 2];
         let builder = builder.pp(index);
-        let (circle, line) = (IntervalSpline::circle(), Spline::default());
-        if index % 2 == 0 {
-            // The angle passes.
-            let network = Mlp::for_transform(line, 2, 1, SIZE, builder).unwrap();
-            let network = PeriodicFeatures::new(1, &[0], TAU, network).unwrap();
-            parts.push(Box::new(Coupling::new(line, Passing::FirstHalf, network)));
-        } else {
-            let network = Mlp::for_transform(circle, 1, 1, SIZE, builder).unwrap();
-            parts.push(Box::new(Coupling::new(
-                circle,
-                Passing::SecondHalf,
-                network,
-            )));
-        }
-    }
+        let layer = Coupling::mixed(2, &[0], circle, line, passing, SIZE, builder).unwrap();
+        Box::new(layer) as Box<dyn Bijection>
+    };
     let angle = VonMises::new(&[0.0], &[0.0], DType::F32, &Device::Cpu).unwrap();
     let number = StandardNormal::new(1, DType::F32, &Device::Cpu);
     let groups: Vec<(Box<dyn Distribution>, Vec<usize>)> =
         vec![(Box::new(angle), vec![0]), (Box::new(number), vec![1])];
-    Flow::new(Chain::new(parts).unwrap(), Product::new(groups).unwrap())
+    let chain = Chain::new((0..layers).map(layer).collect()).unwrap();
+    Flow::new(chain, Product::new(groups).unwrap())
+}
+
+/// Angles wrap in the layers: the density is the same a turn further. Numbers of an autoregressive
+/// layer depend on those before them alone, angles and others.
+#[test]
+fn mixed_layers_see_angles_as_angles() {
+    let angles = [2, 0];
+    let (circle, line) = (IntervalSpline::circle(), Spline::default());
+    let params = ParamStore::new(0);
+    let builder = |name| params.builder(F64, &Device::Cpu).pp(name);
+    let coupling =
+        Coupling::mixed(4, &angles, circle, line, Passing::Even, SIZE, builder("a")).unwrap();
+    let made = Autoregressive::mixed(4, &angles, circle, line, SIZE, builder("b")).unwrap();
+    check::randomize(&params, 1, 0.3).unwrap();
+    let x = random::normal(2, (3, 4), F64, &Device::Cpu).unwrap();
+    let turns = Tensor::new(&[[TAU, 0.0, -2.0 * TAU, 0.0]], &Device::Cpu).unwrap();
+    let further = x.broadcast_add(&turns).unwrap();
+    for layer in [&coupling as &dyn Bijection, &made] {
+        let ((y, log_det), (z, there)) =
+            (layer.forward(&x).unwrap(), layer.forward(&further).unwrap());
+        check::close(&z, &y.broadcast_add(&turns).unwrap(), 1e-10).unwrap();
+        check::close(&there, &log_det, 1e-10).unwrap();
+    }
+    let row = x.narrow(0, 0, 1).unwrap();
+    let jacobian = check::jacobian(|x| Ok(made.forward(x)?.0), &row, 1).unwrap();
+    for (i, slopes) in jacobian.iter().enumerate() {
+        for (j, slope) in slopes.iter().enumerate() {
+            assert_eq!(*slope != 0.0, j <= i, "dy{i}/dx{j} = {slope}");
+        }
+    }
+    let refused = Coupling::mixed(4, &[4], circle, line, Passing::Even, SIZE, builder("c"));
+    assert!(
+        refused
+            .err()
+            .unwrap()
+            .to_string()
+            .contains("needed one below 4")
+    );
 }
 
 /// Angles around ±π, which a seam would cut in two, and a number that follows their sine: the fit

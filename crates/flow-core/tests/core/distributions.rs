@@ -6,11 +6,13 @@ use flow_core::distribution::{
     StudentT, Uniform, VonMises,
 };
 use flow_core::params::ParamStore;
+use flow_core::train::{FitSettings, Memory, fit};
 use flow_core::{
     Activation, Affine, Autoregressive, Elementwise, Flow, Gradients, MlpSize, Order, ScaleMap,
     check, random,
 };
 use std::f64::consts::PI;
+use std::ops::ControlFlow;
 
 const F64: DType = DType::F64;
 
@@ -216,6 +218,33 @@ fn a_base_takes_the_context_of_its_flow() {
         let narrow = contexts.narrow(1, 0, 2).unwrap();
         let refused = flow.given(&narrow).err().unwrap().to_string();
         assert!(refused.contains("needed [B, 3]"), "{refused}");
+    }
+}
+
+/// Also where layers are inverted to save memory.
+#[test]
+fn a_conditional_base_is_fitted() {
+    let x = random::normal(0, (50, 2), F64, &Device::Cpu).unwrap();
+    let context = random::normal(1, (50, 3), F64, &Device::Cpu).unwrap();
+    let fitted = |memory| {
+        let params = ParamStore::new(0);
+        let flow = conditional(true, &params);
+        let settings = FitSettings {
+            memory,
+            epochs: 2,
+            ..FitSettings::default()
+        };
+        fit(&flow, &params, (&x, &context), &settings, |_| {
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        params.vars()
+    };
+    let both = fitted(Memory::Plain)
+        .into_iter()
+        .zip(fitted(Memory::Constant));
+    for ((name, plain), (_, constant)) in both {
+        check::close(&constant, &plain, 1e-9).unwrap_or_else(|error| panic!("{name}: {error}"));
     }
 }
 

@@ -85,14 +85,6 @@ fn circular(
     Ok(Box::new(Coupling::new(transform, passing, network)))
 }
 
-/// Channel 0 on a circle, the others on the line, of `d`.
-fn mixed(d: usize) -> Result<PerChannel> {
-    PerChannel::new(vec![
-        (Box::new(CIRCLE), vec![0]),
-        (Box::new(SPLINE), (1..d).collect()),
-    ])
-}
-
 fn made(
     d: usize,
     transform: impl Transform + 'static,
@@ -350,11 +342,31 @@ const TABLE: &[Row] = &[
             p,
         )?))
     }),
-    angles("mixed channels", |d, p| {
-        let moved = d - Passing::FirstHalf.count(d);
-        coupling(d, mixed(moved)?, Passing::FirstHalf, SIZE, p)
+    angles("mixed coupling", |d, p| {
+        let angles = [0, d - 1];
+        Ok(Box::new(Coupling::mixed(
+            d,
+            &angles,
+            CIRCLE,
+            SPLINE,
+            Passing::FirstHalf,
+            SIZE,
+            p,
+        )?))
     }),
-    angles("maf, mixed channels", |d, p| made(d, mixed(d)?, SIZE, p)),
+    angles("mixed maf", |d, p| {
+        let angles = [d - 1, 0];
+        Ok(Box::new(Autoregressive::mixed(
+            d, &angles, CIRCLE, SPLINE, SIZE, p,
+        )?))
+    }),
+    angles("mixed channels", |d, p| {
+        let groups: Vec<(Box<dyn Transform>, _)> = vec![
+            (Box::new(NETWORK), vec![0]),
+            (Box::new(AFFINE), (1..d).collect()),
+        ];
+        made(d, PerChannel::new(groups)?, SIZE, p)
+    }),
     row("monotonic network", |d, p| {
         coupling(d, NETWORK, Passing::Even, SIZE, p)
     }),
@@ -389,6 +401,16 @@ const CONDITIONAL_TABLE: &[Row] = &[
     }),
     angles("circular spline", |d, p| {
         circular(d, CIRCLE, CONDITIONAL, p)
+    }),
+    angles("mixed maf", |d, p| {
+        Ok(Box::new(Autoregressive::mixed(
+            d,
+            &[0],
+            CIRCLE,
+            AFFINE,
+            CONDITIONAL,
+            p,
+        )?))
     }),
     row("iaf, spline", |d, p| {
         Ok(Box::new(Inverse(made(d, SPLINE, CONDITIONAL, p)?)))

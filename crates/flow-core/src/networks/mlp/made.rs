@@ -43,7 +43,20 @@ impl Mlp {
         size: MlpSize,
         params: ParamBuilder,
     ) -> Result<Self> {
-        let inputs = places(order)?;
+        let inputs = (0..order.len()).collect::<Vec<_>>();
+        Self::made_of(&transform, order, &inputs, size, params)
+    }
+
+    /// A MADE with any number of inputs for each number: `inputs` are the numbers that they are
+    /// of.
+    pub(crate) fn made_of(
+        transform: &impl Transform,
+        order: &[usize],
+        inputs: &[usize],
+        size: MlpSize,
+        params: ParamBuilder,
+    ) -> Result<Self> {
+        let degrees = places(order)?;
         let most = order.len() - 1;
         if size.width < most {
             bail!(
@@ -53,20 +66,26 @@ impl Mlp {
                 order.len()
             );
         }
-        let (channels, bias) = outputs(&transform, order.len())?;
+        let (channels, bias) = outputs(transform, order.len())?;
         // Inputs have degrees from 1, and parameters of a number the degrees below its own.
-        let of_outputs = channels.iter().map(|channel| inputs[*channel] - 1);
+        let of_inputs = inputs.iter().map(|number| degrees[*number]);
+        let of_inputs = of_inputs.collect::<Vec<_>>();
+        let of_outputs = channels.iter().map(|channel| degrees[*channel] - 1);
         let of_outputs = of_outputs.collect::<Vec<_>>();
         let units = 0..size.width;
         let hidden = units.map(|unit| unit % most.max(1) + most.min(1));
         let hidden = hidden.collect::<Vec<_>>();
-        let mut network = Self::masked([&inputs, &hidden, &of_outputs], bias, size, params)?;
+        let mut network = Self::masked([&of_inputs, &hidden, &of_outputs], bias, size, params)?;
+        // Evaluation by numbers needs inputs that are the numbers.
+        if !inputs.iter().copied().eq(0..order.len()) {
+            return Ok(network);
+        }
         let mut places = vec![Vec::new(); order.len()];
         for (place, channel) in channels.into_iter().enumerate() {
             places[channel].push(place);
         }
         network.degrees = Some(Arc::new(Degrees {
-            inputs,
+            inputs: of_inputs,
             hidden,
             outputs: places,
         }));
