@@ -2,7 +2,8 @@
 
 use super::Transform;
 use crate::Result;
-use crate::ops::spline::{self, IntervalSpline, Spline, composed};
+use crate::ops::elementary::turns;
+use crate::ops::spline::{self, Ends, IntervalSpline, Spline};
 use candle_core::Tensor;
 
 impl Transform for Spline {
@@ -36,17 +37,40 @@ impl Transform for Spline {
     }
 }
 
+impl IntervalSpline {
+    /// `x` by `map`, on a circle after whole turns that lead to the interval, and back.
+    fn turned<R>(
+        self,
+        x: &Tensor,
+        map: impl FnOnce(&Tensor) -> Result<(Tensor, R)>,
+    ) -> Result<(Tensor, R)> {
+        if self.ends != Ends::Circular {
+            return map(x);
+        }
+        let turns = turns(x, self.low, self.high)?;
+        let local = (x - &turns)?;
+        // Only rounding leads beyond the interval.
+        let held = local.detach();
+        let lost = (held.clamp(self.low, self.high)? - held)?;
+        let (y, result) = map(&(local + lost)?)?;
+        Ok(((y + turns)?, result))
+    }
+}
+
 impl Transform for IntervalSpline {
     fn parameters(&self) -> usize {
         IntervalSpline::parameters(*self)
     }
 
     fn forward(&self, x: &Tensor, h: &Tensor) -> Result<(Tensor, Tensor)> {
-        composed::forward(x, &self.layout().pack(h)?, *self)
+        let h = self.layout().pack(h)?;
+        self.turned(x, |x| spline::forward(x, &h, *self))
     }
 
     fn inverse(&self, y: &Tensor, h: &Tensor) -> Result<Tensor> {
-        composed::inverse(y, &self.layout().pack(h)?, *self)
+        let h = self.layout().pack(h)?;
+        let invert = |y: &Tensor| Ok((spline::inverse(y, &h, *self)?, ()));
+        Ok(self.turned(y, invert)?.0)
     }
 
     /// Bins of equal size, and derivatives of 1.

@@ -5,9 +5,9 @@ use flow_core::ops::Precision;
 use flow_core::ops::channel_map::{self, AffineMap, Factors, Triangles};
 use flow_core::ops::coupling_network::{self, Weights};
 use flow_core::ops::linear::{self, Activation};
-use flow_core::ops::spline::{self, Spline};
+use flow_core::ops::spline::{self, Ends, IntervalSpline};
 use flow_core::ops::{affine, channel_mix};
-use flow_core::{Order, ScaleMap, check, random};
+use flow_core::{Order, ScaleMap, Transform, check, random};
 use proptest::prelude::*;
 
 const TOLERANCE: f64 = 1e-5;
@@ -137,7 +137,9 @@ proptest! {
     ) {
         let b = if vector { b } else { b.div_ceil(10) };
         let space: &[usize] = if vector { &[] } else { &[h, w] };
-        spline_and_its_twin(b, c, space, bins, seed).unwrap();
+        for ends in [Ends::Linear, Ends::Free, Ends::Circular] {
+            spline_and_its_twin(b, c, space, (bins, ends), seed).unwrap();
+        }
     }
 
     #[test]
@@ -277,16 +279,23 @@ fn nearest_to_zero(x: &Tensor, weights: Weights) -> Result<f32> {
     Ok(smallest(first)?.min(smallest(second)?))
 }
 
-fn spline_and_its_twin(b: usize, c: usize, space: &[usize], bins: usize, seed: u64) -> Result<()> {
+fn spline_and_its_twin(
+    b: usize,
+    c: usize,
+    space: &[usize],
+    (bins, ends): (usize, Ends),
+    seed: u64,
+) -> Result<()> {
     // Bins large enough that rounding alone cannot move a number within one.
-    let spline = Spline {
+    let spline = IntervalSpline {
         bins,
-        bound: 1.0,
+        ends,
         min_width: 0.1,
         min_height: 0.1,
         min_derivative: 0.1,
+        ..IntervalSpline::on(-1.0, 1.0)
     };
-    let channels = c.div_ceil(2) * spline.parameters();
+    let channels = c.div_ceil(2) * Transform::parameters(&spline);
     let shape = |channels| [&[b, channels], space].concat();
     let inputs = vars(seed, &[&shape(c), &shape(channels)], 0.5);
     let [x, h] = &inputs[..] else { unreachable!() };
@@ -385,22 +394,25 @@ const TORCH: [(Activation, [f64; 6]); 4] = [
 /// A number of this draw lies on one of its own knots, to the last digit of f32.
 #[test]
 fn a_spline_on_a_knot_is_its_twin() {
-    spline_and_its_twin(380, 4, &[], 5, 13_355_227_071_208_564_099).unwrap();
+    spline_and_its_twin(380, 4, &[], (5, Ends::Linear), 13_355_227_071_208_564_099).unwrap();
 }
 
 /// The smallest distance of a number from one of its own knots.
-fn nearest_to_knot(x: &Tensor, h: &Tensor, spline: Spline) -> Result<f64> {
-    let transformed = h.dim(1)? / spline.parameters();
+fn nearest_to_knot(x: &Tensor, h: &Tensor, spline: IntervalSpline) -> Result<f64> {
+    let parameters = Transform::parameters(&spline);
+    let transformed = h.dim(1)? / parameters;
     let numbers = x.narrow(1, x.dim(1)? - transformed, transformed)?;
     let numbers = numbers.reshape((x.dim(0)?, transformed, 1, ()))?;
-    let raw = h.reshape((x.dim(0)?, transformed, spline.parameters(), ()))?;
+    let raw = h.reshape((x.dim(0)?, transformed, parameters, ()))?;
     let raw = raw.narrow(2, 0, spline.bins)?.to_dtype(DType::F64)?;
     let shares = candle_nn::ops::softmax(&raw, 2)?;
-    let (side, minimum) = (2.0 * spline.bound, spline.min_width);
+    let (side, minimum) = (spline.high - spline.low, spline.min_width);
     let widths = shares.affine(side * (1.0 - minimum * spline.bins as f64), side * minimum)?;
-    let knots = (widths.cumsum(2)? - spline.bound)?;
-    let distances = knots.broadcast_sub(&numbers.to_dtype(DType::F64)?)?.abs()?;
-    distances.min_all()?.to_scalar()
+    let knots = (widths.cumsum(2)? + spline.low)?;
+    let numbers = numbers.to_dtype(DType::F64)?;
+    let first = (&numbers - spline.low)?.abs()?.min_all()?;
+    let others = knots.broadcast_sub(&numbers)?.abs()?.min_all()?;
+    first.minimum(&others)?.to_scalar()
 }
 
 /// The three layers' outputs before a ReLU.

@@ -1,7 +1,7 @@
 //! The specification, in plain candle operations.
 
 use super::{Ends, IntervalSpline, Sizes};
-use crate::ops::elementary::{softplus, turns};
+use crate::ops::elementary::softplus;
 use candle_core::{D, Result, Tensor};
 use candle_nn::ops::softmax;
 
@@ -53,8 +53,6 @@ struct Parts {
     inside: Tensor,
     /// The numbers, or one of the interval outside it, where a spline could overflow.
     safe: Tensor,
-    /// Whole periods between the numbers and the interval, on a circle.
-    turns: Option<Tensor>,
     widths: Tensor,
     heights: Tensor,
     /// At all K + 1 knots.
@@ -85,21 +83,14 @@ impl Parts {
             let whole = high - low;
             share.affine(whole * (1.0 - minimum * bins as f64), whole * minimum)
         };
-        let turns = match spline.ends {
-            Ends::Circular => Some(turns(&numbers, low, high)?),
-            Ends::Linear | Ends::Free => None,
-        };
-        let local = match &turns {
-            Some(turns) => within(&(&numbers - turns)?, low, high)?,
-            None => numbers.clone(),
-        };
-        let inside = (local.ge(low)? * local.le(high)?)?;
-        let somewhere = local.zeros_like()?.affine(1.0, 0.0_f64.clamp(low, high))?;
+        let inside = (numbers.ge(low)? * numbers.le(high)?)?;
+        let somewhere = numbers
+            .zeros_like()?
+            .affine(1.0, 0.0_f64.clamp(low, high))?;
         Ok(Self {
-            safe: inside.where_cond(&local, &somewhere)?,
+            safe: inside.where_cond(&numbers, &somewhere)?,
             inside,
             numbers,
-            turns,
             widths: sides(0, spline.min_width)?,
             heights: sides(bins, spline.min_height)?,
             derivatives: derivatives(&h, spline)?,
@@ -156,10 +147,7 @@ impl Parts {
     fn join(&self, transformed: &Tensor) -> Result<Tensor> {
         // Rounding may exceed the interval.
         let beyond = (transformed - self.high)?.relu()?.detach();
-        let mut transformed = (transformed - beyond)?;
-        if let Some(turns) = &self.turns {
-            transformed = (transformed + turns)?;
-        }
+        let transformed = (transformed - beyond)?;
         let transformed = self.inside.where_cond(&transformed, &self.numbers)?;
         let (batch, passing) = (self.sizes.batch, self.sizes.passing);
         let shape = self.x.dims();
@@ -172,13 +160,6 @@ impl Parts {
         };
         all.reshape(shape)
     }
-}
-
-/// The numbers of a circle held within its interval, which they leave by rounding alone.
-fn within(numbers: &Tensor, low: f64, high: f64) -> Result<Tensor> {
-    let held = numbers.detach();
-    let lost = (held.clamp(low, high)? - held)?;
-    numbers + lost
 }
 
 /// Derivatives at all K + 1 knots, from the last of the parameters `h` `[…, parameters]`.

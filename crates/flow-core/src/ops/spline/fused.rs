@@ -1,7 +1,7 @@
 //! Splines on the CPU in f32: one pass over the numbers, without stored activations.
 
 use super::scalar::{Axis, Knots};
-use super::{Sizes, Spline};
+use super::{IntervalSpline, Sizes};
 use crate::ops::view::{Samples, contiguous, host};
 use crate::ops::{MAX_RUNS, simd};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Storage, Tensor, bail};
@@ -11,7 +11,7 @@ use rayon::prelude::*;
 const MIN_NUMBERS: usize = 512;
 
 /// y and log_det in one tensor, since an operation has one result.
-pub(super) struct Forward(pub(super) Spline);
+pub(super) struct Forward(pub(super) IntervalSpline);
 
 impl CustomOp2 for Forward {
     fn name(&self) -> &'static str {
@@ -190,7 +190,7 @@ fn transform(
                     workspace.gather(sizes, h, number);
                     let bin = knots.bin(*x, Axis::X, &workspace.parameters, &mut workspace.shares);
                     let (value, log_slope) = bin.forward(*x);
-                    *y = value.min(knots.bound);
+                    *y = value.min(knots.high);
                     log_det += log_slope;
                 }
             }

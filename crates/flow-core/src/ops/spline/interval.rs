@@ -33,7 +33,7 @@ pub enum Ends {
 /// of the circle: f(x + period) = f(x) + period. [`Ends::Free`] bends up to both ends; numbers
 /// outside stay as they are, so put a base on the interval behind it, such as
 /// [`BoxUniform`](crate::distribution::BoxUniform). [`Ends::Linear`] on `[−bound, bound]` is
-/// [`Spline`], which has a fused form.
+/// [`Spline`].
 ///
 /// A number costs O(K) operations both ways. Durkan et al. 2019 (arXiv:1906.04032); on circles
 /// Rezende et al. 2020, section 2.1.2 (arXiv:2002.02428).

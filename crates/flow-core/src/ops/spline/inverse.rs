@@ -10,7 +10,7 @@
 
 use super::fused::Workspace;
 use super::scalar::{Axis, Knots};
-use super::{Sizes, Spline};
+use super::{IntervalSpline, Sizes};
 use crate::ops::simd;
 use crate::ops::view::{Samples, contiguous, dense_samples, host};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Storage, Tensor, bail};
@@ -20,7 +20,7 @@ use rayon::prelude::*;
 pub(super) fn inverse(
     y: &Tensor,
     h: &Tensor,
-    spline: Spline,
+    spline: IntervalSpline,
     with_log_det: bool,
 ) -> Result<(Tensor, Tensor)> {
     let inverse = Inverse {
@@ -35,7 +35,7 @@ pub(super) fn inverse(
 
 /// x and log_det in one tensor, since an operation has one result.
 struct Inverse {
-    spline: Spline,
+    spline: IntervalSpline,
     /// A logarithm for each number, an eighth of the time.
     with_log_det: bool,
 }
@@ -154,7 +154,7 @@ fn invert<const WITH_LOG_DET: bool>(
                 if knots.is_inside(*y) {
                     workspace.gather(sizes, h, number);
                     let bin = knots.bin(*y, Axis::Y, &workspace.parameters, &mut workspace.shares);
-                    *x = bin.inverse(*y).min(knots.bound);
+                    *x = bin.inverse(*y).min(knots.high);
                     if WITH_LOG_DET {
                         log_det -= bin.forward(*x).1;
                     }

@@ -13,8 +13,9 @@
 //! All of these are sums of positive terms: nothing but e cancels, and θ and ρ stay in [0, 1].
 //! Outside the interval y = x, and the derivative at both ends is 1. Each number has 3K − 1
 //! parameters. The first K give widths and the next K heights, by a softmax with a minimum. The
-//! others give the inner derivatives, by a softplus with a minimum. Gregory & Delbourgo 1982;
-//! Durkan, Bekasov, Murray & Papamakarios 2019, sections 3.1 and A.2 (arXiv:1906.04032).
+//! others give the inner derivatives, by a softplus with a minimum; [`Ends`] has other ends.
+//! Gregory & Delbourgo 1982; Durkan, Bekasov, Murray & Papamakarios 2019, sections 3.1 and A.2
+//! (arXiv:1906.04032).
 
 pub mod composed;
 mod fused;
@@ -68,12 +69,17 @@ impl Spline {
     }
 }
 
-/// y and log_det `[B]`, of `x` `[B, C, …]` and the network's `h` `[B, (3K − 1)·C₂, …]`; the last C₂
-/// channels are transformed.
+/// y and log_det `[B]`, of `x` `[B, C, …]` and the network's `h`, `[B, (3K − 1)·C₂, …]` for linear
+/// ends; the last C₂ channels are transformed. Numbers outside the interval stay as they are.
 ///
 /// # Errors
 /// If the shapes do not fit, or the bins do not fit into their interval.
-pub fn forward(x: &Tensor, h: &Tensor, spline: Spline) -> Result<(Tensor, Tensor)> {
+pub fn forward(
+    x: &Tensor,
+    h: &Tensor,
+    spline: impl Into<IntervalSpline>,
+) -> Result<(Tensor, Tensor)> {
+    let spline = spline.into();
     Sizes::new(x.shape(), h.shape(), spline)?;
     if x.elem_count() == 0 {
         return empty_output(x);
@@ -91,7 +97,8 @@ pub fn forward(x: &Tensor, h: &Tensor, spline: Spline) -> Result<(Tensor, Tensor
 ///
 /// # Errors
 /// As [`forward`].
-pub fn inverse(y: &Tensor, h: &Tensor, spline: Spline) -> Result<Tensor> {
+pub fn inverse(y: &Tensor, h: &Tensor, spline: impl Into<IntervalSpline>) -> Result<Tensor> {
+    let spline = spline.into();
     Sizes::new(y.shape(), h.shape(), spline)?;
     if y.elem_count() == 0 {
         return Ok(y.clone());
@@ -108,7 +115,12 @@ pub fn inverse(y: &Tensor, h: &Tensor, spline: Spline) -> Result<Tensor> {
 ///
 /// # Errors
 /// As [`forward`].
-pub fn inverse_with_log_det(y: &Tensor, h: &Tensor, spline: Spline) -> Result<(Tensor, Tensor)> {
+pub fn inverse_with_log_det(
+    y: &Tensor,
+    h: &Tensor,
+    spline: impl Into<IntervalSpline>,
+) -> Result<(Tensor, Tensor)> {
+    let spline = spline.into();
     Sizes::new(y.shape(), h.shape(), spline)?;
     if y.elem_count() == 0 {
         return empty_output(y);
@@ -131,8 +143,7 @@ struct Sizes {
 }
 
 impl Sizes {
-    fn new(x: &Shape, h: &Shape, spline: impl Into<IntervalSpline>) -> Result<Self> {
-        let spline = spline.into();
+    fn new(x: &Shape, h: &Shape, spline: IntervalSpline) -> Result<Self> {
         spline.check()?;
         let parameters = spline.parameters();
         let [passing, transformed] = channel_split("spline", x, h, parameters)?;

@@ -1,13 +1,15 @@
 //! A spline on single numbers, with the gradients of its value and of its log-slope.
 
-use super::Spline;
+use super::{Ends, IntervalSpline};
 use crate::ops::simd;
 use std::cmp::Ordering;
 
 /// Constants of the loops over numbers, in f32.
 pub(super) struct Knots {
     bins: usize,
-    pub(super) bound: f32,
+    low: f32,
+    pub(super) high: f32,
+    ends: Ends,
     /// Scale and minimum of widths and of heights: a share of 1 above the minimum has the scale.
     scales: [(f32, f32); 2],
     min_derivative: f32,
@@ -59,8 +61,8 @@ pub(super) enum Axis {
 }
 
 impl Knots {
-    pub(super) fn new(spline: Spline) -> Self {
-        let side = 2.0 * spline.bound;
+    pub(super) fn new(spline: IntervalSpline) -> Self {
+        let side = spline.high - spline.low;
         let scale = |minimum: f64| {
             (
                 (side * (1.0 - minimum * spline.bins as f64)) as f32,
@@ -69,7 +71,9 @@ impl Knots {
         };
         Self {
             bins: spline.bins,
-            bound: spline.bound as f32,
+            low: spline.low as f32,
+            high: spline.high as f32,
+            ends: spline.ends,
             scales: [scale(spline.min_width), scale(spline.min_height)],
             min_derivative: spline.min_derivative as f32,
         }
@@ -84,7 +88,7 @@ impl Knots {
 
     #[inline(always)]
     pub(super) fn is_inside(&self, x: f32) -> bool {
-        x >= -self.bound && x <= self.bound
+        x >= self.low && x <= self.high
     }
 
     /// The bin that holds `value`, by the parameters of its number.
@@ -95,32 +99,26 @@ impl Knots {
         softmax(widths, &mut shares.widths);
         softmax(heights, &mut shares.heights);
         let mut index = 0;
-        let (mut left, mut bottom) = (-self.bound, -self.bound);
+        let (mut left, mut bottom) = (self.low, self.low);
         loop {
             let width = self.scales[0].0 * shares.widths[index] + self.scales[0].1;
             let height = self.scales[1].0 * shares.heights[index] + self.scales[1].1;
             let last = index + 1 == self.bins;
             // The last bin ends exactly with the interval.
             let (right, top) = if last {
-                (self.bound, self.bound)
+                (self.high, self.high)
             } else {
                 (left + width, bottom + height)
             };
             let end = if on == Axis::X { right } else { top };
             if last || value < end {
-                let derivative = |raw: f32| self.min_derivative + softplus(raw);
+                let derivative = |knot| match self.parameter_of(knot) {
+                    Some(place) => self.min_derivative + softplus(derivatives[place]),
+                    None => 1.0,
+                };
                 let (width, height) = (right - left, top - bottom);
-                let d0 = if index == 0 {
-                    1.0
-                } else {
-                    derivative(derivatives[index - 1])
-                };
-                let d1 = if last {
-                    1.0
-                } else {
-                    derivative(derivatives[index])
-                };
-                return Bin::new(index, (left, bottom), (width, height), (d0, d1));
+                let ends = (derivative(index), derivative(index + 1));
+                return Bin::new(index, (left, bottom), (width, height), ends);
             }
             (left, bottom) = (right, top);
             index += 1;
@@ -158,11 +156,21 @@ impl Knots {
         );
         grad_derivatives.fill(0.0);
         let raw = &parameters[2 * self.bins..];
-        if index > 0 {
-            grad_derivatives[index - 1] = grad.d0 * sigmoid(raw[index - 1]);
+        for (knot, grad) in [(index, grad.d0), (index + 1, grad.d1)] {
+            if let Some(place) = self.parameter_of(knot) {
+                grad_derivatives[place] = grad * sigmoid(raw[place]);
+            }
         }
-        if index + 1 < self.bins {
-            grad_derivatives[index] = grad.d1 * sigmoid(raw[index]);
+    }
+
+    /// The place of a knot's derivative among the free ones; `None` if it is 1.
+    #[inline(always)]
+    fn parameter_of(&self, knot: usize) -> Option<usize> {
+        match self.ends {
+            Ends::Linear if knot == 0 || knot == self.bins => None,
+            Ends::Linear => Some(knot - 1),
+            Ends::Free => Some(knot),
+            Ends::Circular => Some(if knot == self.bins { 0 } else { knot }),
         }
     }
 }
