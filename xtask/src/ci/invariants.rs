@@ -15,8 +15,7 @@ const FORBIDDEN: [(&str, &[&str]); 8] = [
             "clap",
             "flow-data",
             "flow-glow",
-            // `serde` is behind a feature: `alone` sees that flow-core does without.
-            "serde_json",
+            // Files are behind a feature: `alone` sees that flow-core does without.
             "tokio",
             "tracing-subscriber",
             "ureq",

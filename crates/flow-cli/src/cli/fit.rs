@@ -52,6 +52,11 @@ pub(crate) struct FitArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) plot: Option<PathBuf>,
 
+    /// A picture (.png, .jpg) of the calibration of a conditional flow: ranks of the values of test
+    /// rows among draws, and coverage
+    #[arg(long, value_name = "FILE", requires = "given")]
+    pub(crate) calibration: Option<PathBuf>,
+
     /// Share of the rows that takes no part in the fit, drawn by --seed
     #[arg(long, value_name = "SHARE", default_value_t = 0.1, value_parser = values::share)]
     pub(crate) test_share: f64,

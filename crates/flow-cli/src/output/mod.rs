@@ -1,6 +1,7 @@
 //! Output of commands: files that appear whole, tables, pictures, log lines.
 
 pub(crate) mod animation;
+pub(crate) mod calibration_plot;
 pub(crate) mod console;
 pub(crate) mod curve;
 pub(crate) mod draw;

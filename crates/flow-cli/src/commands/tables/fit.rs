@@ -1,33 +1,29 @@
 //! `flow fit`: a flow of the columns of a table, and how much better it is than Gaussians.
 
-use std::{ops::ControlFlow, path::Path, time::Instant};
+use std::{
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use anyhow::{Result, ensure};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use flow_analysis::mixtures;
 use flow_core::{
     Model, random,
     train::{Data, Epoch, Fit, FitSettings, Optimization},
-    transfer,
 };
-use flow_table::{Schema, Survey, Table};
+use flow_table::{Survey, Table};
 use indicatif::HumanCount;
 
 use super::{
-    describe, flow,
+    describe, flow, pictures,
     record::{TableRecord, TestRows},
     rows,
 };
 use crate::{
     cli::{FitArgs, FlowArgs},
-    output::{
-        console::Console,
-        files::Output,
-        pair_plot::{self, Pair},
-        picture_file::PictureFile,
-        report,
-        words::count,
-    },
+    output::{console::Console, files::Output, picture_file::PictureFile, report, words::count},
     training::Interrupt,
 };
 
@@ -51,7 +47,8 @@ pub(crate) fn run(args: &FitArgs, console: &Console) -> Result<()> {
     );
     // Found out before the fit, which may be long.
     drop(Output::create(&args.out)?);
-    let plot = args.plot.as_deref().map(PictureFile::create).transpose()?;
+    let create = |path: &Option<PathBuf>| path.as_deref().map(PictureFile::create).transpose();
+    let (plot, calibration) = (create(&args.plot)?, create(&args.calibration)?);
     let table = Table::at(&args.table).repeatable()?;
     let choice = args.columns.choice();
     let survey = Survey::of(&table, &choice)?;
@@ -100,7 +97,15 @@ pub(crate) fn run(args: &FitArgs, console: &Console) -> Result<()> {
     model.notes = serde_json::to_value(&record)?;
     model.save(&args.out)?;
     if let Some(plot) = plot {
-        plot.write(&picture(&model, &record.schema, &test, args.seed)?)?;
+        plot.write(&pictures::pairs(&model, &record.schema, &test, args.seed)?)?;
+    }
+    if let Some(calibration) = calibration {
+        calibration.write(&pictures::calibration(
+            &model,
+            &record.schema,
+            &test,
+            args.seed,
+        )?)?;
     }
     print(args, &record, seconds)
 }
@@ -194,29 +199,6 @@ fn settings(args: &FlowArgs, rows: usize, seed: u64) -> FitSettings {
         seed,
         ..FitSettings::default()
     }
-}
-
-/// Test rows beside as many samples, under the same contexts.
-fn picture(model: &Model, schema: &Schema, test: &Data, seed: u64) -> Result<image::DynamicImage> {
-    let rows = test.samples().dim(0)?;
-    let seed = random::derive(seed, "picture");
-    let samples = if test.has_context() {
-        model.given(test.context()?)?.sample(rows, seed)?
-    } else {
-        model.sample(rows, seed)?
-    };
-    let columns = schema.columns.iter().take(pair_plot::MOST).enumerate();
-    let pair = |(index, column)| -> Result<Pair> {
-        let numbers =
-            |x: &Tensor| transfer::numbers(&x.to_device(&Device::Cpu)?.narrow(1, index, 1)?);
-        Ok(Pair {
-            column,
-            data: numbers(test.samples())?,
-            samples: numbers(&samples)?,
-        })
-    };
-    let pairs = columns.map(pair).collect::<Result<Vec<_>>>()?;
-    Ok(pair_plot::picture(&pairs)?.into())
 }
 
 fn print(args: &FitArgs, record: &TableRecord, seconds: f64) -> Result<()> {

@@ -7,6 +7,7 @@ mod fit;
 mod flow;
 mod inspect;
 mod outliers;
+mod pictures;
 mod record;
 mod rows;
 mod sample;

@@ -208,3 +208,22 @@ fn missing_values_are_left_out_if_asked() {
     let scores = sandbox.ok(&format!("{score} --drop-missing"));
     assert_eq!(scores.lines().count(), 61);
 }
+
+#[test]
+fn a_conditional_fit_draws_its_calibration() {
+    let sandbox = Sandbox::new();
+    let row = |i: usize| {
+        let given = (i as f64 * 0.37).sin();
+        format!("{given:.5},{:.5}\n", given + 0.2 * (i as f64 * 1.73).cos())
+    };
+    sandbox.write(
+        "t.csv",
+        format!("given,x\n{}", (0..400).map(row).collect::<String>()),
+    );
+    let fit = "fit t.csv --layers 2 --width 8 --epochs 3 --calibration ranks.png";
+    sandbox.ok(&format!("{fit} --given given"));
+    let picture = image::open(sandbox.path("ranks.png")).unwrap();
+    assert_eq!((picture.width(), picture.height()), (800, 320));
+    let error = sandbox.refused(fit);
+    assert!(error.contains("--given"), "{error}");
+}
