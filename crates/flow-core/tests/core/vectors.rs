@@ -9,8 +9,8 @@ use flow_core::recipes::{self, Recipe};
 use flow_core::runs::Rows;
 use flow_core::{
     ActNorm, Activation, Additive, Affine, Autoregressive, Bijection, Chain, CircularShift,
-    ColumnMap, Columnwise, Coupling, Elementwise, ElementwiseAffine, Householder, IntervalSpline,
-    Inverse, LuLinear, Mlp, MlpSize, MonotonicNetwork, Order, Passing, PerChannel,
+    ColumnMap, Columnwise, Conditioned, Coupling, Elementwise, ElementwiseAffine, Householder,
+    IntervalSpline, Inverse, LuLinear, Mlp, MlpSize, MonotonicNetwork, Order, Passing, PerChannel,
     PeriodicFeatures, Permutation, Planar, Pointwise, Radial, Reshape, ScaleMap, Spline, Transform,
     check, device, random,
 };
@@ -414,6 +414,12 @@ const CONDITIONAL_TABLE: &[Row] = &[
     }),
     row("iaf, spline", |d, p| {
         Ok(Box::new(Inverse(made(d, SPLINE, CONDITIONAL, p)?)))
+    }),
+    row("conditioned", |d, p| {
+        let embedding = Mlp::new(3, 2, SIZE, p.pp("embedding"))?;
+        let size = MlpSize { context: 2, ..SIZE };
+        let made = made(d, AFFINE, size, p.pp("made"))?;
+        Ok(Box::new(Conditioned::new(made, embedding)?))
     }),
     row("chain", |d, p| {
         Ok(Box::new(Chain::new(vec![
