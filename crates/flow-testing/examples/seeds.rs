@@ -258,10 +258,12 @@ fn checkpoints(folder: &Path, name: &str, options: &str) -> Result<()> {
     Ok(())
 }
 
+type Make = fn(usize) -> Recipe;
+
 /// A small model of every recipe, with all that a file can hold.
 fn models(folder: &Path) -> Result<()> {
     let x = random::normal(0, (9, 3), DType::F32, &Device::Cpu)?;
-    let recipes: [(&str, fn(usize) -> Recipe); 6] = [
+    let recipes: [(&str, Make); 6] = [
         ("nice", recipes::nice),
         ("realnvp", recipes::realnvp),
         ("nsf", recipes::neural_spline_flow),
