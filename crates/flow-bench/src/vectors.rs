@@ -59,6 +59,14 @@ pub(crate) struct Options {
     #[arg(long, default_value = "peers/bin/python")]
     python: PathBuf,
 
+    /// Numbers of a vector
+    #[arg(long, value_name = "D", value_delimiter = ',', default_values_t = FEATURES)]
+    features: Vec<usize>,
+
+    /// Flows to measure
+    #[arg(long, value_name = "FLOW", value_delimiter = ',', default_values = FLOWS.map(|(name, _)| name))]
+    flows: Vec<String>,
+
     /// One flow, of so many numbers and batches of so many rows, trained here on the data in a
     /// folder: prints JSON
     #[arg(long, num_args = 5, hide = true, value_names = ["DIR", "FEATURES", "FLOW", "BATCH", "STEPS"])]
@@ -94,14 +102,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "peak MB",
         "parameters",
     ]);
-    for features in FEATURES {
+    for &features in &options.features {
         let mut data = python.script(SCRIPT);
         stdout(
             data.arg("data")
                 .arg(folder.path())
                 .arg(features.to_string()),
         )?;
-        for (flow, _) in FLOWS {
+        for flow in &options.flows {
             for (batch, steps) in BATCHES {
                 let sizes = [features, batch, steps];
                 row(flow, sizes, "flow", &ours(folder.path(), flow, sizes)?)?;
