@@ -17,6 +17,7 @@ pub mod channel_map;
 pub mod channel_mix;
 pub mod coupling_network;
 pub(crate) mod elementary;
+mod elementwise;
 pub mod linear;
 mod matrix;
 mod product;

@@ -1,6 +1,6 @@
 //! The specification, in plain candle operations.
 
-use super::{Ends, IntervalSpline, Sizes};
+use super::{Ends, IntervalSpline, channels};
 use crate::ops::elementary::softplus;
 use candle_core::{D, Result, Tensor};
 use candle_nn::ops::softmax;
@@ -46,7 +46,8 @@ pub fn inverse_with_log_det(
 /// Numbers are `[B, C₂, pixels]`; values per bin have one more axis.
 struct Parts {
     x: Tensor,
-    sizes: Sizes,
+    /// Number of passing channels.
+    passing: usize,
     low: f64,
     high: f64,
     numbers: Tensor,
@@ -61,14 +62,8 @@ struct Parts {
 
 impl Parts {
     fn new(x: &Tensor, h: &Tensor, spline: IntervalSpline) -> Result<Self> {
-        let sizes = Sizes::new(x.shape(), h.shape(), spline)?;
-        let Sizes {
-            batch,
-            pixels,
-            passing,
-            transformed,
-            parameters,
-        } = sizes;
+        let [passing, transformed] = channels(x, h, spline)?;
+        let (batch, pixels) = (x.dim(0)?, x.dims()[2..].iter().product::<usize>());
         let IntervalSpline {
             bins, low, high, ..
         } = spline;
@@ -76,7 +71,7 @@ impl Parts {
             .narrow(1, passing, transformed)?
             .reshape((batch, transformed, pixels))?;
         let h = h
-            .reshape((batch, transformed, parameters, pixels))?
+            .reshape((batch, transformed, spline.parameters(), pixels))?
             .transpose(2, 3)?;
         let sides = |start, minimum: f64| {
             let share = softmax(&h.narrow(D::Minus1, start, bins)?.contiguous()?, D::Minus1)?;
@@ -95,7 +90,7 @@ impl Parts {
             heights: sides(bins, spline.min_height)?,
             derivatives: derivatives(&h, spline)?,
             x: x.clone(),
-            sizes,
+            passing,
             low,
             high,
         })
@@ -149,16 +144,15 @@ impl Parts {
         let beyond = (transformed - self.high)?.relu()?.detach();
         let transformed = (transformed - beyond)?;
         let transformed = self.inside.where_cond(&transformed, &self.numbers)?;
-        let (batch, passing) = (self.sizes.batch, self.sizes.passing);
-        let shape = self.x.dims();
-        let all = if passing == 0 {
+        let all = if self.passing == 0 {
             transformed
         } else {
-            let x = self.x.narrow(1, 0, passing)?;
-            let x1 = x.reshape((batch, passing, self.sizes.pixels))?;
+            let (batch, _, pixels) = transformed.dims3()?;
+            let x1 = self.x.narrow(1, 0, self.passing)?;
+            let x1 = x1.reshape((batch, self.passing, pixels))?;
             Tensor::cat(&[&x1, &transformed], 1)?
         };
-        all.reshape(shape)
+        all.reshape(self.x.dims())
     }
 }
 

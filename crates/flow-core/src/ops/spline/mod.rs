@@ -20,14 +20,14 @@
 pub mod composed;
 mod fused;
 mod interval;
-mod inverse;
 mod scalar;
 
 pub use interval::{Ends, IntervalSpline};
 
-use super::view::dense_samples;
+use super::elementwise::{Direction, apply};
 use super::{channel_split, empty_output, fusible};
-use candle_core::{Result, Shape, Tensor};
+use candle_core::{Result, Tensor};
+use fused::FusedSpline;
 
 /// A monotonic rational-quadratic spline on [−bound, bound]; outside of it y = x.
 ///
@@ -96,17 +96,14 @@ pub fn forward(
     spline: impl Into<IntervalSpline>,
 ) -> Result<(Tensor, Tensor)> {
     let spline = spline.into();
-    Sizes::new(x.shape(), h.shape(), spline)?;
+    channels(x, h, spline)?;
     if x.elem_count() == 0 {
         return empty_output(x);
     }
     if !fusible(x) {
         return composed::forward(x, h, spline);
     }
-    let flat = dense_samples(x)?.apply_op2(&h.contiguous()?, fused::Forward(spline))?;
-    let count = x.elem_count();
-    let y = flat.narrow(0, 0, count)?.reshape(x.shape())?;
-    Ok((y, flat.narrow(0, count, x.dim(0)?)?))
+    apply(FusedSpline::new(spline), Direction::Forward, x, h)
 }
 
 /// The x for which `forward(x, h, spline)` gives `y`.
@@ -115,7 +112,7 @@ pub fn forward(
 /// As [`forward`].
 pub fn inverse(y: &Tensor, h: &Tensor, spline: impl Into<IntervalSpline>) -> Result<Tensor> {
     let spline = spline.into();
-    Sizes::new(y.shape(), h.shape(), spline)?;
+    channels(y, h, spline)?;
     if y.elem_count() == 0 {
         return Ok(y.clone());
     }
@@ -123,7 +120,8 @@ pub fn inverse(y: &Tensor, h: &Tensor, spline: impl Into<IntervalSpline>) -> Res
     if !fusible(y) || y.track_op() || h.track_op() {
         return composed::inverse(y, h, spline);
     }
-    let (x, _) = inverse::inverse(y, h, spline, false)?;
+    let transform = FusedSpline::new(spline).without_inverse_log_det();
+    let (x, _) = apply(transform, Direction::Inverse, y, h)?;
     Ok(x)
 }
 
@@ -137,53 +135,21 @@ pub fn inverse_with_log_det(
     spline: impl Into<IntervalSpline>,
 ) -> Result<(Tensor, Tensor)> {
     let spline = spline.into();
-    Sizes::new(y.shape(), h.shape(), spline)?;
+    channels(y, h, spline)?;
     if y.elem_count() == 0 {
         return empty_output(y);
     }
     if !fusible(y) {
         return composed::inverse_with_log_det(y, h, spline);
     }
-    inverse::inverse(y, h, spline, true)
+    apply(FusedSpline::new(spline), Direction::Inverse, y, h)
 }
 
-/// Sizes of a sample.
-#[derive(Clone, Copy)]
-struct Sizes {
-    batch: usize,
-    pixels: usize,
-    passing: usize,
-    transformed: usize,
-    /// Parameters of a number.
-    parameters: usize,
-}
-
-impl Sizes {
-    fn new(x: &Shape, h: &Shape, spline: IntervalSpline) -> Result<Self> {
-        spline.check()?;
-        let parameters = spline.parameters();
-        let [passing, transformed] = channel_split("spline", x, h, parameters)?;
-        Ok(Self {
-            batch: x.dims()[0],
-            pixels: x.dims()[2..].iter().product(),
-            passing,
-            transformed,
-            parameters,
-        })
-    }
-
-    /// Numbers of a sample.
-    fn sample(self) -> usize {
-        (self.passing + self.transformed) * self.pixels
-    }
-
-    /// Parameters of a sample.
-    fn sample_parameters(self) -> usize {
-        self.transformed * self.parameters * self.pixels
-    }
-
-    /// Offset of a sample's transformed numbers.
-    fn first(self) -> usize {
-        self.passing * self.pixels
-    }
+/// Numbers of passing and of transformed channels.
+///
+/// # Errors
+/// As [`forward`].
+fn channels(x: &Tensor, h: &Tensor, spline: IntervalSpline) -> Result<[usize; 2]> {
+    spline.check()?;
+    channel_split("spline", x.shape(), h.shape(), spline.parameters())
 }
