@@ -1,143 +1,129 @@
 #!/usr/bin/env python3
-"""Trains flows of vectors with nflows: the peers of `flow-bench peers --vectors`.
+"""Flows of vectors in nflows, zuko, normflows and flowjax: the peers of `flow-bench vectors` and `peers --vectors`.
 
-    python3 -m venv peers && peers/bin/pip install torch nflows numpy scikit-learn
-    peers/bin/python vectors.py data DIR
-    peers/bin/python vectors.py train DIR NAME realnvp|nsf|maf --steps 1000 --batch 256 [--layers 5] …
+    python3 -m venv peers && peers/bin/pip install torch nflows zuko normflows flowjax numpy scikit-learn
+    peers/bin/python vectors.py sets DIR
+    peers/bin/python vectors.py chain DIR 16
+    peers/bin/python vectors.py simulations DIR
+    peers/bin/python vectors.py train DIR NAME nsf|nsf-ar|maf|realnvp nflows|zuko|normflows|flowjax --steps 200 …
+    peers/bin/python vectors.py posterior DIR nflows|zuko|normflows|flowjax --steps 1000 …
 
-`data` writes NAME.train.npy and NAME.test.npy of every set, standardised by the training part. `train` prints a
-JSON object with the seconds of training and the log-likelihood of every test sample. Breast cancer is the
-Wisconsin (Diagnostic) set of the UCI repository that scikit-learn ships, CC BY 4.0: its ten means.
+The first three write data (vector_data.py). `train` prints a JSON object: seconds of training and of compiling, the
+steps that the limit left, ln p of the test rows, draws a second, parameters, and the peak of the process's memory in
+MB. Draws are 10,000 rows in one call, or fewer if 1,000 say that they would take longer than the limit.
+
+`posterior` learns the rates of simulations by a neural spline flow, and judges it on others by the ranks of the truths
+among 200 draws, as `flow_core::calibration` does.
 """
 
 import argparse
 import json
+import resource
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-COUNT = 10_000
+import vector_data
+
+ROWS, SIMULATIONS, PAIRS = 20_000, 10_000, 500
+DRAWS, DRAWS_EACH = 10_000, 200
+LIBRARIES = ["nflows", "zuko", "normflows", "flowjax"]
 
 
-def two_moons(rng, count):
-    from sklearn.datasets import make_moons
+class Sizes(NamedTuple):
+    """Those of all flows."""
 
-    return make_moons(count, noise=0.08, random_state=int(rng.integers(2**31)))[0]
+    layers: int = 5
+    width: int = 64
+    blocks: int = 2
+    bins: int = 8
+    bound: float = 3.0
 
-
-def checkerboard(rng, count):
-    x = rng.uniform(-4, 4, count)
-    # One of the four squares of a column, which lie higher in every other column.
-    y = np.floor(x) % 2 + rng.integers(-2, 2, count) * 2 + rng.uniform(0, 1, count)
-    return np.stack([x, y], 1)
-
-
-def eight_gaussians(rng, count):
-    angle = rng.integers(0, 8, count) * np.pi / 4
-    return 4 * np.stack([np.cos(angle), np.sin(angle)], 1) + 0.5 * rng.normal(size=(count, 2))
+    @property
+    def plain_depth(self):
+        """Hidden layers of a network without residual blocks that has as many parameters."""
+        return 1 + 2 * self.blocks
 
 
-def spirals(rng, count):
-    turn = np.sqrt(rng.uniform(0, 1, count)) * 3 * np.pi
-    x = np.stack([-np.cos(turn), np.sin(turn)], 1) * turn[:, None]
-    return rng.choice([-1, 1], count)[:, None] * x / 3 + 0.1 * rng.normal(size=(count, 2))
+def build(options, flow, features, context):
+    if options.library == "flowjax":
+        from jax_flows import JaxFlow as Flow
+    else:
+        from torch_flows import TorchFlow as Flow
+    return Flow(options.library, flow, features, context, Sizes(), options.seed, options.threads)
 
 
-def breast_cancer():
-    from sklearn.datasets import load_breast_cancer
-
-    return load_breast_cancer().data[:, :10]
-
-
-def write_data(folder):
-    folder.mkdir(parents=True, exist_ok=True)
-    for make in (two_moons, checkerboard, eight_gaussians, spirals):
-        rng = np.random.default_rng(0)
-        write(folder, make.__name__, make(rng, COUNT), make(rng, COUNT))
-    table = breast_cancer()
-    table = table[np.random.default_rng(0).permutation(len(table))]
-    write(folder, "breast_cancer", table[:400], table[400:])
-
-
-def write(folder, name, train, test):
-    mean, std = train.mean(0), train.std(0)
-    for part, x in (("train", train), ("test", test)):
-        np.save(folder / f"{name}.{part}.npy", ((x - mean) / std).astype(np.float32))
-
-
-def build(options, features):
-    import torch
-    from nflows import distributions, flows, nn, transforms
-
-    network = lambda inputs, outputs: nn.nets.ResidualNet(
-        inputs, outputs, hidden_features=options.width, num_blocks=options.blocks
-    )
-    parts = []
-    for index in range(options.layers):
-        half = torch.arange(features) >= features // 2
-        mask = (half if index % 2 == 0 else half.flip(0)).int()
-        if options.flow == "realnvp":
-            parts += [transforms.ActNorm(features), transforms.AffineCouplingTransform(mask, network)]
-        elif options.flow == "nsf":
-            spline = transforms.PiecewiseRationalQuadraticCouplingTransform(
-                mask, network, num_bins=8, tails="linear", tail_bound=3.0
-            )
-            parts += [transforms.LULinear(features), spline]
-        else:
-            made = transforms.MaskedAffineAutoregressiveTransform(
-                features, hidden_features=options.width, num_blocks=options.blocks
-            )
-            parts += [transforms.ReversePermutation(features), made]
-    return flows.Flow(transforms.CompositeTransform(parts), distributions.StandardNormal([features]))
+def fit(options, flow, x, context):
+    seconds, compiling, steps = flow.fit(x, context, options.steps, options.batch, options.lr, options.limit)
+    return dict(seconds=seconds, compile_seconds=compiling, steps=steps)
 
 
 def train(options):
-    import torch
+    x, _ = vector_data.read(options.folder, options.name, "train")
+    test, _ = vector_data.read(options.folder, options.name, "test")
+    flow = build(options, options.flow, x.shape[1], None)
+    figures = fit(options, flow, x, None)
+    figures["log_prob"] = flow.log_prob(test, None).tolist()
+    figures["draws_s"] = draws_a_second(flow, options.limit)
+    figures["parameters"] = flow.parameters
+    figures["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    print(json.dumps(figures))
 
-    torch.manual_seed(options.seed)
-    torch.set_num_threads(options.threads)
-    load = lambda part: torch.from_numpy(np.load(options.folder / f"{options.name}.{part}.npy"))
-    x, test = load("train"), load("test")
-    flow = build(options, x.shape[1])
-    optimizer = torch.optim.Adam(flow.parameters(), lr=options.lr)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, options.steps)
-    flow.log_prob(x[: options.batch])  # ActNorm takes its statistics
 
-    start, step = time.perf_counter(), 0
-    while step < options.steps:
-        order = torch.randperm(len(x))
-        for first in range(0, len(x), options.batch):
-            if step == options.steps:
-                break
-            loss = -flow.log_prob(x[order[first : first + options.batch]]).mean()
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(flow.parameters(), 5.0)
-            optimizer.step()
-            schedule.step()
-            step += 1
-    seconds = time.perf_counter() - start
-    flow.eval()
-    with torch.no_grad():
-        log_prob = flow.log_prob(test)
-    print(json.dumps(dict(seconds=seconds, log_prob=log_prob.tolist())))
+def draws_a_second(flow, limit):
+    rate, count = np.inf, DRAWS // 10
+    for _ in range(2):
+        flow.ready(count)
+        start = time.perf_counter()
+        flow.sample(count)
+        rate = count / (time.perf_counter() - start)
+        count = min(DRAWS, int(rate * limit))
+        if count <= DRAWS // 10:
+            break
+    return rate
+
+
+def posterior(options):
+    theta, x = vector_data.read(options.folder, "rates", "train")
+    truths, seen = vector_data.read(options.folder, "rates", "test")
+    flow = build(options, "nsf", theta.shape[1], x.shape[1])
+    figures = fit(options, flow, theta, x)
+    of_truth = flow.log_prob(truths, seen)
+    drawn = flow.sample(DRAWS_EACH, seen)
+    of_drawn = flow.log_prob(drawn.reshape(-1, theta.shape[1]), np.tile(seen, (DRAWS_EACH, 1)))
+    levels = (of_drawn.reshape(DRAWS_EACH, -1) > of_truth).mean(0)
+    figures["log_prob"] = of_truth.tolist()
+    figures["ranks"] = (drawn < truths).sum(0).T.tolist()
+    figures["coverage"] = float((levels < 0.9).mean())
+    print(json.dumps(figures))
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    data = commands.add_parser("data")
-    data.add_argument("folder", type=Path)
-    fit = commands.add_parser("train")
-    fit.add_argument("folder", type=Path)
-    fit.add_argument("name")
-    fit.add_argument("flow", choices=["realnvp", "nsf", "maf"])
-    for name, default in dict(steps=1000, batch=256, layers=5, width=64, blocks=2, threads=2, seed=0).items():
-        fit.add_argument(f"--{name}", type=int, default=default)
-    fit.add_argument("--lr", type=float, default=1e-3)
+    names = ("sets", "chain", "simulations", "train", "posterior")
+    sets, chain, simulations, fits, posteriors = (commands.add_parser(name) for name in names)
+    for command in (sets, chain, simulations, fits, posteriors):
+        command.add_argument("folder", type=Path)
+    chain.add_argument("features", type=int)
+    fits.add_argument("name")
+    fits.add_argument("flow", choices=["nsf", "nsf-ar", "maf", "realnvp"])
+    for command in (fits, posteriors):
+        command.add_argument("library", choices=LIBRARIES)
+        for name, default in dict(steps=200, batch=256, threads=2, seed=0).items():
+            command.add_argument(f"--{name}", type=int, default=default)
+        command.add_argument("--lr", type=float, default=1e-3)
+        command.add_argument("--limit", type=float, default=np.inf, help="seconds of training, and of draws")
     options = parser.parse_args()
-    write_data(options.folder) if options.command == "data" else train(options)
+    dict(
+        sets=lambda options: vector_data.write_sets(options.folder),
+        chain=lambda options: vector_data.write_chain(options.folder, options.features, ROWS),
+        simulations=lambda options: vector_data.write_simulations(options.folder, SIMULATIONS, PAIRS),
+        train=train,
+        posterior=posterior,
+    )[options.command](options)
 
 
 if __name__ == "__main__":

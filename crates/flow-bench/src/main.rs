@@ -35,8 +35,8 @@ enum Command {
     /// Fit flows and scikit-learn's models to tables, and print likelihoods, areas under the curve,
     /// times and memory.
     Tables(tables::Options),
-    /// Train flows of vectors of several sizes here, in nflows, zuko and normflows, and print times,
-    /// likelihoods, draws a second and memory.
+    /// Train flows of vectors of several sizes here, in nflows, zuko, normflows and flowjax, and
+    /// print times, likelihoods, draws a second and memory.
     Vectors(vectors::Options),
     /// Compare samples with images of digits in the features of a classifier, which is trained if
     /// need be.

@@ -25,7 +25,7 @@ const TABLES: [&str; 6] = [
 ];
 
 /// Tables with a class that is odd.
-const ODD: [&str; 3] = ["breast_cancer", "wine", "digits"];
+const ODD: [&str; 4] = ["breast_cancer", "wine", "digits", "made"];
 
 const RECIPES: [&str; 2] = ["nsf", "nsf-ar"];
 
@@ -64,19 +64,18 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         options.tables.is_empty() || options.tables.iter().any(|chosen| chosen == name)
     };
     let chosen = TABLES.into_iter().filter(is_chosen).collect::<Vec<_>>();
-    for name in &chosen {
-        let rows = options.rows.to_string();
-        stdout(bench.script("data", name).args(["--rows", &rows]))?;
-    }
+    let rows = options.rows.to_string();
+    let mut fits = Vec::new();
     println!("Density: mean ln p of the test rows, in nats, in the units of the table\n");
-    table::head(&["table", "model", "test ln p", "seconds", "peak MB"]);
-    for name in &chosen {
-        bench.densities(name)?;
+    table::head(&["table", "model", "rows", "test ln p", "seconds", "peak MB"]);
+    for name in chosen {
+        let data = json(bench.script("data", name).args(["--rows", &rows]))?;
+        fits.push((name, bench.densities(name, &data)?));
     }
     println!("\nOutliers: area under the curve, the odd class against test rows of the others\n");
-    table::head(&["table", "model", "AUROC", "seconds", "peak MB"]);
-    for name in chosen.iter().filter(|name| ODD.contains(name)) {
-        bench.outliers(name)?;
+    table::head(&["table", "model", "rows", "AUROC", "seconds", "peak MB"]);
+    for (name, fits) in fits.iter().filter(|(name, _)| ODD.contains(name)) {
+        bench.outliers(name, fits)?;
     }
     Ok(())
 }
@@ -92,12 +91,16 @@ impl Bench {
         self.folder.path().join(format!("{name}.{part}"))
     }
 
-    fn densities(&self, name: &str) -> Result<()> {
+    /// Fits all models and prints their densities; returns rows, seconds and memory of the flows.
+    fn densities(&self, name: &str, data: &Value) -> Result<Vec<Value>> {
+        let mut fits = Vec::new();
         for recipe in RECIPES {
-            let fitted = self.fit(name, recipe)?;
+            let mut fitted = self.fit(name, recipe)?;
+            fitted["rows"] = data["rows"].clone();
             let scores = self.score(name, recipe, "test")?;
             let log_prob = log_probs(&scores)?;
             row(name, &format!("flow, {recipe}"), mean(&log_prob), &fitted)?;
+            fits.push(fitted);
         }
         for (model, title) in [
             ("mixture", "Gaussian mixture"),
@@ -106,21 +109,17 @@ impl Bench {
             let found = json(self.script("density", name).arg(model))?;
             row(name, title, number(&found, "log_prob")?, &found)?;
         }
-        Ok(())
+        Ok(fits)
     }
 
-    fn outliers(&self, name: &str) -> Result<()> {
-        for recipe in RECIPES {
-            let fitted = self.fit(name, recipe)?;
+    /// Scores outliers by the flows that [`densities`](Self::densities) fitted, and by a forest.
+    fn outliers(&self, name: &str, fits: &[Value]) -> Result<()> {
+        for (recipe, fitted) in RECIPES.iter().zip(fits) {
             let [usual, odd] = ["test", "odd"].map(|part| self.score(name, recipe, part));
             let mut script = self.python.script(SCRIPT);
             let found = json(script.arg("auroc").arg(usual?).arg(odd?))?;
-            row(
-                name,
-                &format!("flow, {recipe}"),
-                number(&found, "auroc")?,
-                &fitted,
-            )?;
+            let area = number(&found, "auroc")?;
+            row(name, &format!("flow, {recipe}"), area, fitted)?;
         }
         let found = json(&mut self.script("outliers", name))?;
         row(name, "isolation forest", number(&found, "auroc")?, &found)
@@ -151,6 +150,7 @@ fn row(name: &str, model: &str, figure: f64, costs: &Value) -> Result<()> {
     table::row(&[
         name.to_owned(),
         model.to_owned(),
+        format!("{:.0}", number(costs, "rows")?),
         format!("{figure:.3}"),
         format!("{:.1}", number(costs, "seconds")?),
         format!("{:.0}", number(costs, "peak_mb")?),

@@ -15,7 +15,7 @@ use flow_core::{
 };
 
 use crate::tools::{
-    Python, json, number,
+    Python, json, number, numbers,
     statistics::{mean, standard_error},
     stdout, table,
 };
@@ -66,7 +66,7 @@ pub(super) fn run(python: &Python, steps: usize, seeds: u64) -> Result<()> {
     let missing = "has no scikit-learn; `peers/bin/pip install scikit-learn` gets it";
     python.ensure("import sklearn", missing)?;
     let folder = tempfile::tempdir().context("cannot make a folder for the data")?;
-    stdout(python.script(SCRIPT).arg("data").arg(folder.path()))?;
+    stdout(python.script(SCRIPT).arg("sets").arg(folder.path()))?;
     println!(
         "{LAYERS} layers, networks of {BLOCKS} residual blocks of width {WIDTH}, batches of {}, \
          {steps} steps ({} on breast_cancer), {seeds} seeds; nats, mean over seeds ± standard error\n",
@@ -135,16 +135,11 @@ impl Task<'_> {
         let [steps, seed] = [self.steps.to_string(), seed.to_string()];
         let mut command = python.script(SCRIPT);
         command.arg("train").arg(self.folder);
-        let result = json(command.args([self.set, self.flow, "--steps", &steps, "--seed", &seed]))?;
-        let log_prob = result["log_prob"]
-            .as_array()
-            .context("`log_prob` is missing")?;
-        let log_prob = log_prob
-            .iter()
-            .map(|value| value.as_f64().context("`log_prob` holds no numbers"));
+        command.args([self.set, self.flow, "nflows"]);
+        let result = json(command.args(["--steps", &steps, "--seed", &seed]))?;
         Ok(Outcome {
             seconds: number(&result, "seconds")?,
-            log_prob: log_prob.collect::<Result<_>>()?,
+            log_prob: numbers(&result, "log_prob")?,
         })
     }
 }

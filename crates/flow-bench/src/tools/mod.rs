@@ -7,5 +7,5 @@ pub(crate) mod statistics;
 pub(crate) mod table;
 
 pub(crate) use flow::{Flow, under_mpi};
-pub(crate) use output::{json, number, stdout};
+pub(crate) use output::{json, number, numbers, stdout};
 pub(crate) use python::Python;

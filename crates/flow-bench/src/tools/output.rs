@@ -30,3 +30,15 @@ pub(crate) fn number(result: &Value, name: &str) -> Result<f64> {
         .as_f64()
         .with_context(|| format!("the figure `{name}` is missing"))
 }
+
+/// Figures of printed JSON, by their name.
+pub(crate) fn numbers(result: &Value, name: &str) -> Result<Vec<f64>> {
+    let list = result[name].as_array();
+    let list = list.with_context(|| format!("the figures `{name}` are missing"))?;
+    let figure = |value: &Value| {
+        value
+            .as_f64()
+            .with_context(|| format!("`{name}` holds no numbers"))
+    };
+    list.iter().map(figure).collect()
+}
