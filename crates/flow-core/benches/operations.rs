@@ -9,7 +9,7 @@ use divan::{Bencher, black_box};
 use flow_core::distribution::StandardNormal;
 use flow_core::ops::channel_map::{self, Factors, Triangles};
 use flow_core::ops::coupling_network::{self, Weights};
-use flow_core::ops::{Precision, affine, channel_mix};
+use flow_core::ops::{Precision, affine, channel_mix, spline};
 use flow_core::params::ParamStore;
 use flow_core::{
     Affine, Autoregressive, Bijection, Chain, Flow, MlpSize, Order, Permutation, ScaleMap, Spline,
@@ -119,6 +119,26 @@ fn channel_map_with_backward(bencher: Bencher, form: Form) {
         let map = map(factors).unwrap();
         let loss = (map.weight.sum_all().unwrap() + map.bias.sum_all().unwrap()).unwrap();
         black_box((loss + map.log_det).unwrap().backward().unwrap())
+    });
+}
+
+#[divan::bench(args = [(DType::F32, Form::Composed), (DType::F32, Form::Fused), (DType::F64, Form::Composed), (DType::F64, Form::Fused)])]
+fn spline_with_backward(bencher: Bencher, (dtype, form): (DType, Form)) {
+    const ROWS: usize = 4096;
+    let spline = Spline::default();
+    let draw = |seed, columns| {
+        let draw = random::normal(seed, (ROWS, columns), dtype, &Device::Cpu);
+        Var::from_tensor(&draw.unwrap()).unwrap()
+    };
+    let (x, h) = (draw(1, 8), draw(2, 4 * spline.parameters()));
+    bencher.counter(ItemsCount::new(ROWS)).bench_local(|| {
+        let (y, log_det) = match form {
+            Form::Composed => spline::composed::forward(&x, &h, spline),
+            _ => spline::forward(&x, &h, spline),
+        }
+        .unwrap();
+        let loss = (y.sum_all().unwrap() + log_det.sum_all().unwrap()).unwrap();
+        black_box(loss.backward().unwrap())
     });
 }
 

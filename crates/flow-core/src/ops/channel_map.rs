@@ -9,7 +9,7 @@
 //! For matrices of few channels, a dozen tensor operations would mostly cost their calls.
 
 use super::channel_mix::channel_mix;
-use super::fusible;
+use super::fusible_in_f32;
 use super::view::{contiguous, host};
 use crate::{Bijection, linalg, shape, transfer};
 use candle_core::{
@@ -115,7 +115,7 @@ impl Bijection for AffineMap {
 
 /// The map of `factors`. The rotation is a constant.
 pub fn channel_map(factors: Factors) -> Result<AffineMap> {
-    if !fusible(factors.lower) {
+    if !fusible_in_f32(factors.lower) {
         return composed::channel_map(factors);
     }
     let c = factors.log_scale.elem_count();

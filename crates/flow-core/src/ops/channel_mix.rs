@@ -5,10 +5,12 @@
 //! ```
 
 use super::matrix::{Beta, Matrix, multiply};
+use super::number::Number;
 use super::view::{Samples, contiguous, dense_samples, host};
 use super::{fusible, run_length, simd, sum_in_order};
-use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Storage, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp3, DType, Layout, Result, Shape, Storage, Tensor, bail};
 use rayon::prelude::*;
+use std::marker::PhantomData;
 
 /// `x` `[B, C, H, W]`, `weight` `[O, C]`, `bias` `[O]` → `[B, O, H, W]`.
 pub fn channel_mix(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
@@ -17,7 +19,11 @@ pub fn channel_mix(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor>
         return Tensor::zeros((b, weight.dim(0)?, h, w), x.dtype(), x.device());
     }
     if fusible(x) {
-        dense_samples(x)?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, ChannelMix)
+        let (x, weight, bias) = (dense_samples(x)?, weight.contiguous()?, bias.contiguous()?);
+        match x.dtype() {
+            DType::F64 => x.apply_op3(&weight, &bias, ChannelMix::<f64>(PhantomData)),
+            _ => x.apply_op3(&weight, &bias, ChannelMix::<f32>(PhantomData)),
+        }
     } else {
         composed::channel_mix(x, weight, bias)
     }
@@ -40,9 +46,9 @@ pub mod composed {
     }
 }
 
-struct ChannelMix;
+struct ChannelMix<T>(PhantomData<T>);
 
-impl CustomOp3 for ChannelMix {
+impl<T: Number> CustomOp3 for ChannelMix<T> {
     fn name(&self) -> &'static str {
         "channel-mix"
     }
@@ -65,8 +71,8 @@ impl CustomOp3 for ChannelMix {
         let weight = Matrix::new(contiguous(weight, weight_layout)?, outputs, c);
         let bias = contiguous(bias, bias_layout)?;
         let pixels = h * w;
-        let mut y = vec![0.0; b * outputs * pixels];
-        let mix = |(index, y): (usize, &mut [f32])| {
+        let mut y = vec![T::zero(); b * outputs * pixels];
+        let mix = |(index, y): (usize, &mut [T])| {
             y.chunks_exact_mut(pixels)
                 .zip(bias)
                 .for_each(|(row, &bias)| row.fill(bias));
@@ -76,7 +82,7 @@ impl CustomOp3 for ChannelMix {
             .with_min_len(run_length(b))
             .enumerate()
             .for_each(mix);
-        Ok((CpuStorage::F32(y), Shape::from((b, outputs, h, w))))
+        Ok((T::to_cpu_storage_owned(y), Shape::from((b, outputs, h, w))))
     }
 
     fn bwd(
@@ -103,14 +109,14 @@ impl CustomOp3 for ChannelMix {
         let grad = contiguous(grad_storage, grad_layout)?;
 
         let run = run_length(b);
-        let mut grad_x = vec![0.0; b * c * pixels];
+        let mut grad_x = vec![T::zero(); b * c * pixels];
         // Gradients of the weight and the bias, for each run.
         let parts = grad_x
             .par_chunks_mut(run * c * pixels)
             .zip(grad.par_chunks(run * outputs * pixels))
             .enumerate()
             .map(|(index, (grad_x, grad_y))| {
-                let mut sums = vec![0.0; outputs * c + outputs];
+                let mut sums = vec![T::zero(); outputs * c + outputs];
                 let (grad_weight, grad_bias) = sums.split_at_mut(outputs * c);
                 let images = grad_x
                     .chunks_exact_mut(c * pixels)

@@ -1,17 +1,19 @@
-//! Elementwise transforms of the last channels, fused on the CPU in f32: one pass over the numbers,
+//! Elementwise transforms of the last channels, fused on the CPU: one pass over the numbers,
 //! without stored activations.
 //!
 //! [`Elementwise`] is a transform on the numbers of one sample; here are its four passes (both
 //! directions and their gradients) over a batch. Each writes to samples of its own, so results do
 //! not depend on how a batch is cut.
 
+use super::number::Number;
 use super::view::{Samples, contiguous, dense_samples, host};
 use super::{channel_split, run_length};
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Storage, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp2, DType, Layout, Result, Shape, Storage, Tensor, bail};
 use rayon::prelude::*;
+use std::marker::PhantomData;
 
 /// A transform y = f(x; h) of single numbers, on those of one sample.
-pub(super) trait Elementwise: Send + Sync + 'static {
+pub(super) trait Elementwise<T>: Send + Sync + 'static {
     const NAME: &'static str;
 
     /// Minimum transformed numbers per thread: handing over costs as much as some of them.
@@ -28,48 +30,48 @@ pub(super) trait Elementwise: Send + Sync + 'static {
     /// Writes y, and returns log_det.
     fn forward(
         &self,
-        x: &[f32],
-        y: &mut [f32],
-        parameters: Planes<&[f32]>,
+        x: &[T],
+        y: &mut [T],
+        parameters: Planes<&[T]>,
         workspace: &mut Self::Workspace,
-    ) -> f32;
+    ) -> T;
 
     /// Writes x, and returns the log_det of the inverse.
     fn inverse(
         &self,
-        y: &[f32],
-        x: &mut [f32],
-        parameters: Planes<&[f32]>,
+        y: &[T],
+        x: &mut [T],
+        parameters: Planes<&[T]>,
         workspace: &mut Self::Workspace,
-    ) -> f32;
+    ) -> T;
 
     /// The gradients of [`forward`](Self::forward).
-    fn differentiate(&self, gradients: Gradients, workspace: &mut Self::Workspace);
+    fn differentiate(&self, gradients: Gradients<T>, workspace: &mut Self::Workspace);
 
     /// The gradients of [`inverse`](Self::inverse).
-    fn differentiate_inverse(&self, gradients: Gradients, workspace: &mut Self::Workspace);
+    fn differentiate_inverse(&self, gradients: Gradients<T>, workspace: &mut Self::Workspace);
 }
 
 /// Parameters of a sample, `[C₂, K, …]`: those of a number are a plane apart.
 #[derive(Clone, Copy)]
-pub(super) struct Planes<T> {
-    pub(super) values: T,
+pub(super) struct Planes<V> {
+    pub(super) values: V,
     /// Numbers of a plane.
     pub(super) pixels: usize,
 }
 
 /// Gradients of one sample.
-pub(super) struct Gradients<'a> {
+pub(super) struct Gradients<'a, T> {
     /// x, in both directions.
-    pub(super) x: &'a [f32],
-    pub(super) parameters: Planes<&'a [f32]>,
+    pub(super) x: &'a [T],
+    pub(super) parameters: Planes<&'a [T]>,
     /// ∂L/∂log_det.
-    pub(super) log_det: f32,
-    pub(super) of_result: &'a [f32],
+    pub(super) log_det: T,
+    pub(super) of_result: &'a [T],
     /// To be written.
-    pub(super) of_input: &'a mut [f32],
+    pub(super) of_input: &'a mut [T],
     /// Zeros, to be written over.
-    pub(super) of_parameters: Planes<&'a mut [f32]>,
+    pub(super) of_parameters: Planes<&'a mut [T]>,
 }
 
 /// Result and log_det `[B]` of a transform of x `[B, C, …]` by h `[B, K·C₂, …]`.
@@ -77,16 +79,16 @@ pub(super) struct Gradients<'a> {
 /// # Errors
 /// If the shapes do not fit.
 pub(super) fn apply(
-    transform: impl Elementwise,
+    transform: impl Elementwise<f32> + Elementwise<f64>,
     direction: Direction,
     input: &Tensor,
     h: &Tensor,
 ) -> Result<(Tensor, Tensor)> {
-    let operation = Fused {
-        transform,
-        direction,
+    let (dense, h) = (dense_samples(input)?, h.contiguous()?);
+    let flat = match input.dtype() {
+        DType::F64 => dense.apply_op2(&h, Fused::<_, f64>::new(transform, direction))?,
+        _ => dense.apply_op2(&h, Fused::<_, f32>::new(transform, direction))?,
     };
-    let flat = dense_samples(input)?.apply_op2(&h.contiguous()?, operation)?;
     let count = input.elem_count();
     let result = flat.narrow(0, 0, count)?.reshape(input.shape())?;
     Ok((result, flat.narrow(0, count, input.dim(0)?)?))
@@ -98,14 +100,15 @@ pub(super) enum Direction {
     Inverse,
 }
 
-struct Fused<T> {
-    transform: T,
+struct Fused<E, T> {
+    transform: E,
     direction: Direction,
+    number: PhantomData<T>,
 }
 
-impl<T: Elementwise> CustomOp2 for Fused<T> {
+impl<E: Elementwise<T>, T: Number> CustomOp2 for Fused<E, T> {
     fn name(&self) -> &'static str {
-        T::NAME
+        E::NAME
     }
 
     /// The result and log_det in one tensor, since an operation has one result.
@@ -118,9 +121,9 @@ impl<T: Elementwise> CustomOp2 for Fused<T> {
     ) -> Result<(CpuStorage, Shape)> {
         let sizes = Sizes::new(&self.transform, input_layout.shape(), h_layout.shape())?;
         let (input, h) = (Samples::new(input, input_layout)?, contiguous(h, h_layout)?);
-        let mut flat = vec![0.0; sizes.batch * sizes.sample + sizes.batch];
+        let mut flat = vec![T::zero(); sizes.batch * sizes.sample + sizes.batch];
         let (result, log_det) = flat.split_at_mut(sizes.batch * sizes.sample);
-        let work = |workspace: &mut _, index, result: &mut [f32], log_det: &mut [f32]| {
+        let work = |workspace: &mut _, index, result: &mut [T], log_det: &mut [T]| {
             let (passing, from) = input.get(index).split_at(sizes.passing);
             let (passed, to) = result.split_at_mut(sizes.passing);
             passed.copy_from_slice(passing);
@@ -132,7 +135,7 @@ impl<T: Elementwise> CustomOp2 for Fused<T> {
         };
         self.each_sample(sizes, (result, sizes.sample), (log_det, 1), work);
         let count = flat.len();
-        Ok((CpuStorage::F32(flat), Shape::from(count)))
+        Ok((T::to_cpu_storage_owned(flat), Shape::from(count)))
     }
 
     fn bwd(
@@ -156,16 +159,16 @@ impl<T: Elementwise> CustomOp2 for Fused<T> {
         let (Storage::Cpu(x_storage), Storage::Cpu(h_storage), Storage::Cpu(grad_storage)) =
             (&*x_storage, &*h_storage, &*grad_storage)
         else {
-            bail!("{}: the fused form runs on the CPU", T::NAME);
+            bail!("{}: the fused form runs on the CPU", E::NAME);
         };
         let x = Samples::new(x_storage, x_layout)?;
         let h_numbers = contiguous(h_storage, h_layout)?;
         let (grad_result, grad_log_det) =
             contiguous(grad_storage, grad_layout)?.split_at(sizes.batch * sizes.sample);
 
-        let mut grad_input = vec![0.0; grad_result.len()];
-        let mut grad_h = vec![0.0; h_numbers.len()];
-        let work = |workspace: &mut _, index, grad_input: &mut [f32], grad_h: &mut [f32]| {
+        let mut grad_input = vec![T::zero(); grad_result.len()];
+        let mut grad_h = vec![T::zero(); h_numbers.len()];
+        let work = |workspace: &mut _, index, grad_input: &mut [T], grad_h: &mut [T]| {
             let grad_result = &grad_result[index * sizes.sample..][..sizes.sample];
             let (passing, of_result) = grad_result.split_at(sizes.passing);
             let (passed, of_input) = grad_input.split_at_mut(sizes.passing);
@@ -192,17 +195,25 @@ impl<T: Elementwise> CustomOp2 for Fused<T> {
     }
 }
 
-impl<T: Elementwise> Fused<T> {
+impl<E: Elementwise<T>, T: Number> Fused<E, T> {
+    fn new(transform: E, direction: Direction) -> Self {
+        Self {
+            transform,
+            direction,
+            number: PhantomData,
+        }
+    }
+
     /// Calls `work` with the index of each sample and its parts of two arrays, whose sizes of a
     /// sample are given.
     fn each_sample(
         &self,
         sizes: Sizes,
-        (a, size_a): (&mut [f32], usize),
-        (b, size_b): (&mut [f32], usize),
-        work: impl Fn(&mut T::Workspace, usize, &mut [f32], &mut [f32]) + Sync,
+        (a, size_a): (&mut [T], usize),
+        (b, size_b): (&mut [T], usize),
+        work: impl Fn(&mut E::Workspace, usize, &mut [T], &mut [T]) + Sync,
     ) {
-        let least = T::MIN_NUMBERS.div_ceil((sizes.sample - sizes.passing).max(1));
+        let least = E::MIN_NUMBERS.div_ceil((sizes.sample - sizes.passing).max(1));
         a.par_chunks_exact_mut(size_a)
             .zip(b.par_chunks_exact_mut(size_b))
             .with_min_len(run_length(sizes.batch).max(least))
@@ -228,8 +239,8 @@ struct Sizes {
 }
 
 impl Sizes {
-    fn new<T: Elementwise>(transform: &T, x: &Shape, h: &Shape) -> Result<Self> {
-        let [passing, transformed] = channel_split(T::NAME, x, h, transform.parameters())?;
+    fn new<E: Elementwise<T>, T>(transform: &E, x: &Shape, h: &Shape) -> Result<Self> {
+        let [passing, transformed] = channel_split(E::NAME, x, h, transform.parameters())?;
         let pixels = x.dims()[2..].iter().product();
         Ok(Self {
             batch: x.dims()[0],
@@ -240,14 +251,14 @@ impl Sizes {
         })
     }
 
-    fn planes<T>(self, values: T) -> Planes<T> {
+    fn planes<V>(self, values: V) -> Planes<V> {
         Planes {
             values,
             pixels: self.pixels,
         }
     }
 
-    fn parameters_of(self, h: &[f32], index: usize) -> &[f32] {
+    fn parameters_of<T>(self, h: &[T], index: usize) -> &[T] {
         &h[index * self.parameters..][..self.parameters]
     }
 }

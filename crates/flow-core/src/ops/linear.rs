@@ -10,11 +10,13 @@
 pub use super::activation::Activation;
 
 use super::matrix::{Beta, Matrix, multiply};
+use super::number::Number;
 use super::view::{contiguous, host};
 use super::{MAX_RUNS, fusible, simd, sum_in_order};
-use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Storage, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp3, DType, Layout, Result, Shape, Storage, Tensor, bail};
 use rayon::prelude::*;
 use std::borrow::Cow;
+use std::marker::PhantomData;
 
 /// Minimum rows per thread: handing over costs as much as a few rows.
 const MIN_ROWS: usize = 256;
@@ -35,11 +37,11 @@ pub fn linear(
         return zeros.broadcast_add(bias);
     }
     if fusible(x) && fusible(weight) {
-        x.contiguous()?.apply_op3(
-            &weight.contiguous()?,
-            &bias.contiguous()?,
-            Linear(activation),
-        )
+        let (x, weight, bias) = (x.contiguous()?, weight.contiguous()?, bias.contiguous()?);
+        match x.dtype() {
+            DType::F64 => x.apply_op3(&weight, &bias, Linear::<f64>(activation, PhantomData)),
+            _ => x.apply_op3(&weight, &bias, Linear::<f32>(activation, PhantomData)),
+        }
     } else {
         composed::linear(x, weight, bias, activation)
     }
@@ -63,7 +65,7 @@ pub mod composed {
 }
 
 /// With the identity or a ReLU.
-struct Linear(Activation);
+struct Linear<T>(Activation, PhantomData<T>);
 
 /// Numbers of rows, inputs and outputs.
 #[derive(Clone, Copy)]
@@ -92,18 +94,24 @@ impl Sizes {
     }
 }
 
-impl Linear {
-    fn activated<'a>(&self, x: &'a [f32]) -> Cow<'a, [f32]> {
+impl<T: Number> Linear<T> {
+    fn activated<'a>(&self, x: &'a [T]) -> Cow<'a, [T]> {
         if self.0 != Activation::Relu {
             return Cow::Borrowed(x);
         }
         simd::dispatch(
             #[inline(always)]
-            || Cow::Owned(x.iter().map(|x| if *x < 0.0 { 0.0 } else { *x }).collect()),
+            || {
+                Cow::Owned(
+                    x.iter()
+                        .map(|x| if *x < T::zero() { T::zero() } else { *x })
+                        .collect(),
+                )
+            },
         )
     }
 
-    fn forward(&self, sizes: Sizes, x: &[f32], weight: Matrix, bias: &[f32], y: &mut [f32]) {
+    fn forward(&self, sizes: Sizes, x: &[T], weight: Matrix<T>, bias: &[T], y: &mut [T]) {
         for row in y.chunks_exact_mut(sizes.outputs) {
             row.copy_from_slice(bias);
         }
@@ -118,11 +126,11 @@ impl Linear {
     fn backward(
         &self,
         sizes: Sizes,
-        x: &[f32],
-        weight: Matrix,
-        grad_y: &[f32],
-        grad_x: &mut [f32],
-    ) -> Vec<f32> {
+        x: &[T],
+        weight: Matrix<T>,
+        grad_y: &[T],
+        grad_x: &mut [T],
+    ) -> Vec<T> {
         let Sizes {
             inputs, outputs, ..
         } = sizes;
@@ -134,12 +142,12 @@ impl Linear {
                 #[inline(always)]
                 || {
                     for (grad, x) in grad_x.iter_mut().zip(x) {
-                        *grad = if *x < 0.0 { 0.0 } else { *grad };
+                        *grad = if *x < T::zero() { T::zero() } else { *grad };
                     }
                 },
             );
         }
-        let mut sums = vec![0.0; outputs * inputs + outputs];
+        let mut sums = vec![T::zero(); outputs * inputs + outputs];
         let (grad_weight, grad_bias) = sums.split_at_mut(outputs * inputs);
         let activated = self.activated(x);
         let activated = Matrix::new(&activated, rows, inputs);
@@ -151,7 +159,7 @@ impl Linear {
     }
 }
 
-impl CustomOp3 for Linear {
+impl<T: Number> CustomOp3 for Linear<T> {
     fn name(&self) -> &'static str {
         "linear"
     }
@@ -180,7 +188,7 @@ impl CustomOp3 for Linear {
         let x = contiguous(x, x_layout)?;
         let weight = Matrix::new(contiguous(weight, weight_layout)?, outputs, inputs);
         let bias = contiguous(bias, bias_layout)?;
-        let mut y = vec![0.0; rows * outputs];
+        let mut y = vec![T::zero(); rows * outputs];
         let run = sizes.run();
         if rows <= run {
             self.forward(sizes, x, weight, bias, &mut y);
@@ -189,7 +197,7 @@ impl CustomOp3 for Linear {
                 .zip(x.par_chunks(run * inputs))
                 .for_each(|(y, x)| self.forward(sizes, x, weight, bias, y));
         }
-        Ok((CpuStorage::F32(y), Shape::from((rows, outputs))))
+        Ok((T::to_cpu_storage_owned(y), Shape::from((rows, outputs))))
     }
 
     fn bwd(
@@ -219,7 +227,7 @@ impl CustomOp3 for Linear {
         let weight = Matrix::new(contiguous(weight_storage, weight_layout)?, outputs, inputs);
         let grad = contiguous(grad_storage, grad_layout)?;
 
-        let mut grad_x = vec![0.0; rows * inputs];
+        let mut grad_x = vec![T::zero(); rows * inputs];
         let run = sizes.run();
         let mut grad_weight = if rows <= run {
             self.backward(sizes, numbers, weight, grad, &mut grad_x)

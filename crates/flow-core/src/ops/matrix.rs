@@ -1,20 +1,21 @@
 //! Single-threaded matrix products on slices: the `gemm` crate behind bounds checks.
 
+use super::number::Number;
 use gemm::Parallelism;
 
 /// A strided view of a slice as a matrix.
 #[derive(Clone, Copy)]
-pub(super) struct Matrix<'a> {
-    data: &'a [f32],
+pub(super) struct Matrix<'a, T> {
+    data: &'a [T],
     rows: usize,
     columns: usize,
     row_stride: usize,
     column_stride: usize,
 }
 
-impl<'a> Matrix<'a> {
+impl<'a, T> Matrix<'a, T> {
     /// `data` as rows of `columns` numbers, in row-major order.
-    pub(super) fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
+    pub(super) fn new(data: &'a [T], rows: usize, columns: usize) -> Self {
         assert!(
             data.len() >= rows * columns,
             "a matrix needs {rows}×{columns} numbers"
@@ -51,7 +52,7 @@ pub(super) enum Beta {
 
 /// dst (row-major) = β·dst + lhs · rhs.
 #[allow(unsafe_code)]
-pub(super) fn multiply(dst: &mut [f32], lhs: Matrix, rhs: Matrix, beta: Beta) {
+pub(super) fn multiply<T: Number>(dst: &mut [T], lhs: Matrix<T>, rhs: Matrix<T>, beta: Beta) {
     let (m, n, k) = (lhs.rows, rhs.columns, lhs.columns);
     assert_eq!(k, rhs.rows, "inner dimensions of a matrix product");
     assert!(
@@ -75,8 +76,8 @@ pub(super) fn multiply(dst: &mut [f32], lhs: Matrix, rhs: Matrix, beta: Beta) {
             rhs.data.as_ptr(),
             rhs.column_stride as isize,
             rhs.row_stride as isize,
-            1.0,
-            1.0,
+            T::one(),
+            T::one(),
             false,
             false,
             false,

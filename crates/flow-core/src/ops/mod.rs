@@ -1,8 +1,9 @@
 //! Fused operations on a flow's hot path, with few passes over memory.
 //!
-//! Each file offers one plain function on tensors. Beside its fused CPU form for f32 it has a
+//! Each file offers one plain function on tensors. Beside its fused CPU form it has a
 //! `composed` twin of plain candle operations. The twin is the specification: it serves every other
-//! device and dtype, and the tests compare values and gradients of both.
+//! device and dtype, and the tests compare values and gradients of both. What flows of vectors use
+//! is fused in f32 and f64, [`coupling_network`] and [`channel_map`] in f32.
 //!
 //! A batch is cut into runs whose number does not depend on the number of threads. Partial sums are
 //! added in the order of the runs, so results repeat bit for bit.
@@ -20,6 +21,7 @@ pub(crate) mod elementary;
 mod elementwise;
 pub mod linear;
 mod matrix;
+mod number;
 mod product;
 pub(crate) mod root;
 mod simd;
@@ -31,6 +33,7 @@ pub use product::Precision;
 
 use crate::device::is_host;
 use candle_core::{DType, Result, Shape, Tensor, bail};
+use number::Number;
 use std::ops::DerefMut;
 
 /// Largest number of runs of a batch that each have their own sums of parameter gradients.
@@ -43,7 +46,13 @@ fn run_length(count: usize) -> usize {
 
 /// True if the fused form applies; otherwise the composed one does.
 fn fusible(tensor: &Tensor) -> bool {
-    is_host(tensor.device()) && tensor.dtype() == DType::F32 && tensor.elem_count() > 0
+    let is_number = matches!(tensor.dtype(), DType::F32 | DType::F64);
+    is_host(tensor.device()) && is_number && tensor.elem_count() > 0
+}
+
+/// As [`fusible`], where only f32 has a fused form.
+fn fusible_in_f32(tensor: &Tensor) -> bool {
+    fusible(tensor) && tensor.dtype() == DType::F32
 }
 
 /// Result of a shape-preserving map on an empty batch: itself, and its log_det.
@@ -76,7 +85,7 @@ pub(crate) fn channel_split(
 }
 
 /// Sums equally long partial sums, first to last.
-fn sum_in_order<T: DerefMut<Target = [f32]>>(parts: Vec<T>) -> Option<T> {
+fn sum_in_order<N: Number, T: DerefMut<Target = [N]>>(parts: Vec<T>) -> Option<T> {
     let mut parts = parts.into_iter();
     let mut total = parts.next()?;
     for part in parts {

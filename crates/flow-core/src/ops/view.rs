@@ -2,19 +2,19 @@
 
 use candle_core::{CpuStorage, Device, Layout, Result, Shape, Storage, Tensor, WithDType, bail};
 
-/// f32 samples of equal size; they may be apart, as after `narrow` on channels.
+/// Samples of equal size; they may be apart, as after `narrow` on channels.
 #[derive(Clone, Copy)]
-pub(super) struct Samples<'a> {
-    data: &'a [f32],
+pub(super) struct Samples<'a, T> {
+    data: &'a [T],
     stride: usize,
     len: usize,
 }
 
-impl<'a> Samples<'a> {
+impl<'a, T: WithDType> Samples<'a, T> {
     /// # Errors
-    /// If the storage is not f32, or a sample is not contiguous (see [`dense_samples`]).
+    /// If the storage is of another type, or a sample is not contiguous (see [`dense_samples`]).
     pub(super) fn new(storage: &'a CpuStorage, layout: &Layout) -> Result<Self> {
-        let data = &storage.as_slice::<f32>()?[layout.start_offset()..];
+        let data = &storage.as_slice::<T>()?[layout.start_offset()..];
         if !has_dense_samples(layout) {
             bail!(
                 "a fused operation needs contiguous samples, not strides {:?}",
@@ -29,7 +29,7 @@ impl<'a> Samples<'a> {
         })
     }
 
-    pub(super) fn get(&self, index: usize) -> &'a [f32] {
+    pub(super) fn get(&self, index: usize) -> &'a [T] {
         &self.data[index * self.stride..][..self.len]
     }
 }

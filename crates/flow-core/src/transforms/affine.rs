@@ -8,7 +8,7 @@ use candle_core::Tensor;
 /// y = (x + shift) ⊙ s or x ⊙ s + shift, by the order, with log_det = Σ ln s. The network gives all
 /// shifts, then the raw scales, which the map turns into s.
 ///
-/// O(1) a number; fused on the CPU in f32. Dinh, Sohl-Dickstein & Bengio 2017 (arXiv:1605.08803).
+/// O(1) a number; fused on the CPU. Dinh, Sohl-Dickstein & Bengio 2017 (arXiv:1605.08803).
 ///
 /// ```
 /// use candle_core::{Device, Tensor};

@@ -1,4 +1,5 @@
-//! Every fused operation against its composed twin: values and gradients, in f32.
+//! Every fused operation against its composed twin: values and gradients, in the types it is fused
+//! in.
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use flow_core::ops::Precision;
@@ -30,39 +31,61 @@ fn vars(seed: u64, shapes: &[&[usize]], std: f64) -> Vec<Var> {
         .unwrap()
 }
 
+/// The numbers of [`vars`], in f32 and in f64.
+fn vars_of_both_types(seed: u64, shapes: &[&[usize]], std: f64) -> [Vec<Var>; 2] {
+    let single = vars(seed, shapes, std);
+    let double = in_doubles(&single).unwrap();
+    [single, double]
+}
+
+fn in_doubles(inputs: &[Var]) -> Result<Vec<Var>> {
+    let widen = |input: &Var| Var::from_tensor(&input.to_dtype(DType::F64)?);
+    inputs.iter().map(widen).collect()
+}
+
+/// The bound of differences in this type.
+fn tolerance(dtype: DType) -> f64 {
+    if dtype == DType::F64 {
+        1e-12
+    } else {
+        TOLERANCE
+    }
+}
+
 /// Values, and gradients of a random linear loss, of both forms of an operation. The weights of the
 /// loss are positive: gradients that are sums over all pixels would otherwise cancel now and then,
 /// and rounding would dominate.
 fn compare(inputs: &[Var], fused: &Tensor, composed: &Tensor) -> Result<()> {
-    check::close(fused, composed, TOLERANCE)?;
-    let grad = random::normal(99, fused.shape(), DType::F32, &Device::Cpu)?.abs()?;
+    let tolerance = tolerance(fused.dtype());
+    check::close(fused, composed, tolerance)?;
+    let grad = random::normal(99, fused.shape(), fused.dtype(), &Device::Cpu)?.abs()?;
     let fused = (fused * &grad)?.sum_all()?.backward()?;
     let composed = (composed * &grad)?.sum_all()?.backward()?;
     for input in inputs {
         let gradient =
             |store: &candle_core::backprop::GradStore| store.get(input).cloned().unwrap();
-        check::close(&gradient(&fused), &gradient(&composed), TOLERANCE)?;
+        check::close(&gradient(&fused), &gradient(&composed), tolerance)?;
     }
     Ok(())
 }
 
-/// The same in f32, fused, and in f64, composed.
+/// The same, fused, and in f64, composed.
 fn compare_to_double(
     inputs: &[Var],
     fused: &Tensor,
     composed: impl Fn(&[Var]) -> Result<Tensor>,
 ) -> Result<()> {
-    let widen = |input: &Var| Var::from_tensor(&input.to_dtype(DType::F64)?);
-    let wide = inputs.iter().map(widen).collect::<Result<Vec<_>>>()?;
+    let tolerance = tolerance(fused.dtype());
+    let wide = in_doubles(inputs)?;
     let composed = composed(&wide)?;
     let double = |tensor: &Tensor| tensor.to_dtype(DType::F64);
-    check::close(&double(fused)?, &composed, TOLERANCE)?;
-    let grad = random::normal(99, fused.shape(), DType::F32, &Device::Cpu)?.abs()?;
+    check::close(&double(fused)?, &composed, tolerance)?;
+    let grad = random::normal(99, fused.shape(), fused.dtype(), &Device::Cpu)?.abs()?;
     let fused = (fused * &grad)?.sum_all()?.backward()?;
     let composed = (composed * double(&grad)?)?.sum_all()?.backward()?;
     for (input, wide) in inputs.iter().zip(&wide) {
         let found = double(fused.get(input).unwrap())?;
-        check::close(&found, composed.get(wide).unwrap(), 1e-4)?;
+        check::close(&found, composed.get(wide).unwrap(), 10.0 * tolerance)?;
     }
     Ok(())
 }
@@ -89,10 +112,11 @@ proptest! {
     fn channel_mix_is_its_twin(
         b in 1_usize..40, c in 1_usize..9, o in 1_usize..9, h in 1_usize..6, w in 1_usize..6, seed: u64,
     ) {
-        let inputs = vars(seed, &[&[b, c, h, w], &[o, c], &[o]], 1.0);
-        let [x, weight, bias] = &inputs[..] else { unreachable!() };
-        let fused = channel_mix::channel_mix(x, weight, bias).unwrap();
-        compare(&inputs, &fused, &channel_mix::composed::channel_mix(x, weight, bias).unwrap()).unwrap();
+        for inputs in vars_of_both_types(seed, &[&[b, c, h, w], &[o, c], &[o]], 1.0) {
+            let [x, weight, bias] = &inputs[..] else { unreachable!() };
+            let fused = channel_mix::channel_mix(x, weight, bias).unwrap();
+            compare(&inputs, &fused, &channel_mix::composed::channel_mix(x, weight, bias).unwrap()).unwrap();
+        }
     }
 
     #[test]
@@ -113,10 +137,11 @@ proptest! {
     #[test]
     fn linear_is_its_twin(rows in 1_usize..600, inputs in 1_usize..12, outputs in 1_usize..12, relu: bool, seed: u64) {
         let activation = if relu { Activation::Relu } else { Activation::Identity };
-        let tensors = vars(seed, &[&[rows, inputs], &[outputs, inputs], &[outputs]], 1.0);
-        let [x, weight, bias] = &tensors[..] else { unreachable!() };
-        let fused = linear::linear(x, weight, bias, activation).unwrap();
-        compare(&tensors, &fused, &linear::composed::linear(x, weight, bias, activation).unwrap()).unwrap();
+        for tensors in vars_of_both_types(seed, &[&[rows, inputs], &[outputs, inputs], &[outputs]], 1.0) {
+            let [x, weight, bias] = &tensors[..] else { unreachable!() };
+            let fused = linear::linear(x, weight, bias, activation).unwrap();
+            compare(&tensors, &fused, &linear::composed::linear(x, weight, bias, activation).unwrap()).unwrap();
+        }
     }
 
     #[test]
@@ -144,12 +169,13 @@ proptest! {
 
     #[test]
     fn affine_of_vectors_is_its_twin(b in 1_usize..40, c in 1_usize..12, seed: u64) {
-        let inputs = vars(seed, &[&[b, c], &[b, 2 * c.div_ceil(2)]], 1.0);
-        let [x, h] = &inputs[..] else { unreachable!() };
-        let map = ScaleMap::ExpTanh { bound: 1.5 };
-        let fused = joined(affine::forward(x, h, map, Order::ScaleFirst).unwrap());
-        let composed = joined(affine::composed::forward(x, h, map, Order::ScaleFirst).unwrap());
-        compare(&inputs, &fused, &composed).unwrap();
+        for inputs in vars_of_both_types(seed, &[&[b, c], &[b, 2 * c.div_ceil(2)]], 1.0) {
+            let [x, h] = &inputs[..] else { unreachable!() };
+            let map = ScaleMap::ExpTanh { bound: 1.5 };
+            let fused = joined(affine::forward(x, h, map, Order::ScaleFirst).unwrap());
+            let composed = joined(affine::composed::forward(x, h, map, Order::ScaleFirst).unwrap());
+            compare(&inputs, &fused, &composed).unwrap();
+        }
     }
 
     #[test]
@@ -157,29 +183,12 @@ proptest! {
         b in 1_usize..40, c in 1_usize..6, h in 1_usize..10, w in 1_usize..10, seed: u64,
     ) {
         let transformed = c.div_ceil(2);
-        // Dividing by scales below a hundredth would leave too few digits of f32.
-        let inputs = vars(seed, &[&[b, c, h, w], &[b, 2 * transformed, h, w]], 1.0);
-        let [x, parameters] = &inputs[..] else { unreachable!() };
-        for map in SCALE_MAPS {
-            for order in [Order::ShiftFirst, Order::ScaleFirst] {
-                let (y, log_det) = affine::forward(x, parameters, map, order).unwrap();
-                let inverse = affine::inverse(&y, parameters, map, order).unwrap();
-                check::close(&inverse, x, 1e-4).unwrap();
-                // In f64, so that the divisor has all its digits.
-                let exact = |x: &Tensor| x.detach().to_dtype(DType::F64).unwrap();
-                let specified = affine::composed::inverse(&exact(&y), &exact(parameters), map, order).unwrap();
-                let without_graph = affine::inverse(&y.detach(), &parameters.detach(), map, order).unwrap();
-                check::close(&exact(&without_graph), &specified, TOLERANCE).unwrap();
-                let composed = affine::composed::forward(x, parameters, map, order).unwrap();
-                compare(&inputs, &joined((y, log_det)), &joined(composed)).unwrap();
-                let inverse = affine::inverse_with_log_det(x, parameters, map, order).unwrap();
-                let plain = affine::inverse(&x.detach(), &parameters.detach(), map, order).unwrap();
-                check::close(&inverse.0, &plain, 0.0).unwrap();
-                let composed = |inputs: &[Var]| {
-                    let (x, h) = (&inputs[0], &inputs[1]);
-                    affine::composed::inverse_with_log_det(x, h, map, order).map(joined)
-                };
-                compare_to_double(&inputs, &joined(inverse), composed).unwrap();
+        // Dividing by scales below a hundredth would leave too few digits.
+        for inputs in vars_of_both_types(seed, &[&[b, c, h, w], &[b, 2 * transformed, h, w]], 1.0) {
+            for map in SCALE_MAPS {
+                for order in [Order::ShiftFirst, Order::ScaleFirst] {
+                    affine_and_its_twin(&inputs, map, order).unwrap();
+                }
             }
         }
     }
@@ -279,6 +288,27 @@ fn nearest_to_zero(x: &Tensor, weights: Weights) -> Result<f32> {
     Ok(smallest(first)?.min(smallest(second)?))
 }
 
+fn affine_and_its_twin(inputs: &[Var], map: ScaleMap, order: Order) -> Result<()> {
+    let [x, h] = inputs else { unreachable!() };
+    let tolerance = tolerance(x.dtype());
+    let (y, log_det) = affine::forward(x, h, map, order)?;
+    check::close(&affine::inverse(&y, h, map, order)?, x, 10.0 * tolerance)?;
+    // In f64, so that the divisor has all its digits.
+    let exact = |x: &Tensor| x.detach().to_dtype(DType::F64);
+    let specified = affine::composed::inverse(&exact(&y)?, &exact(h)?, map, order)?;
+    let without_graph = affine::inverse(&y.detach(), &h.detach(), map, order)?;
+    check::close(&exact(&without_graph)?, &specified, tolerance)?;
+    let composed = affine::composed::forward(x, h, map, order)?;
+    compare(inputs, &joined((y, log_det)), &joined(composed))?;
+    let inverse = affine::inverse_with_log_det(x, h, map, order)?;
+    let plain = affine::inverse(&x.detach(), &h.detach(), map, order)?;
+    check::close(&inverse.0, &plain, 0.0)?;
+    let composed = |inputs: &[Var]| {
+        affine::composed::inverse_with_log_det(&inputs[0], &inputs[1], map, order).map(joined)
+    };
+    compare_to_double(inputs, &joined(inverse), composed)
+}
+
 fn spline_and_its_twin(
     b: usize,
     c: usize,
@@ -297,36 +327,37 @@ fn spline_and_its_twin(
     };
     let channels = c.div_ceil(2) * Transform::parameters(&spline);
     let shape = |channels| [&[b, channels], space].concat();
-    let inputs = vars(seed, &[&shape(c), &shape(channels)], 0.5);
-    let [x, h] = &inputs[..] else { unreachable!() };
-    let fused = joined(spline::forward(x, h, spline)?);
-    let composed = joined(spline::composed::forward(x, h, spline)?);
-    // Closer to a knot, rounding alone decides which bin a number is in. Values do not show it, but
-    // the gradient of ln ∂y/∂x jumps there (`precision` compares it with those of both bins).
-    if nearest_to_knot(x, h, spline)? > 2e-6 {
-        compare(&inputs, &fused, &composed)?;
-    } else {
-        check::close(&fused, &composed, TOLERANCE)?;
+    for inputs in vars_of_both_types(seed, &[&shape(c), &shape(channels)], 0.5) {
+        let [x, h] = &inputs[..] else { unreachable!() };
+        let tolerance = tolerance(x.dtype());
+        let fused = joined(spline::forward(x, h, spline)?);
+        let composed = joined(spline::composed::forward(x, h, spline)?);
+        // Closer to a knot, rounding alone decides which bin a number is in. Values do not show it,
+        // but the gradient of ln ∂y/∂x jumps there (`precision` compares it with those of both
+        // bins).
+        let near = 0.2 * tolerance;
+        if nearest_to_knot(x, h, spline)? > near {
+            compare(&inputs, &fused, &composed)?;
+        } else {
+            check::close(&fused, &composed, tolerance)?;
+        }
+        let inverse = spline::inverse_with_log_det(x, h, spline)?;
+        let plain = spline::inverse(&x.detach(), &h.detach(), spline)?;
+        check::close(&inverse.0, &plain, 0.0)?;
+        let composed = |inputs: &[Var]| {
+            spline::composed::inverse_with_log_det(&inputs[0], &inputs[1], spline).map(joined)
+        };
+        if nearest_to_knot(&plain, h, spline)? > near {
+            compare_to_double(&inputs, &joined(inverse), composed)?;
+        } else {
+            check::close(&joined(inverse), &composed(&inputs)?, tolerance)?;
+        }
+        let [x, h] = [x, h].map(Var::as_detached_tensor);
+        let fused = spline::inverse(&x, &h, spline)?;
+        let composed = spline::composed::inverse(&x, &h, spline)?;
+        check::close(&fused, &composed, tolerance)?;
     }
-    let inverse = spline::inverse_with_log_det(x, h, spline)?;
-    let plain = spline::inverse(&x.detach(), &h.detach(), spline)?;
-    check::close(&inverse.0, &plain, 0.0)?;
-    let composed = |inputs: &[Var]| {
-        spline::composed::inverse_with_log_det(&inputs[0], &inputs[1], spline).map(joined)
-    };
-    if nearest_to_knot(&plain, h, spline)? > 2e-6 {
-        compare_to_double(&inputs, &joined(inverse), composed)?;
-    } else {
-        let composed = composed(&inputs)?;
-        check::close(&joined(inverse), &composed, TOLERANCE)?;
-    }
-    let [x, h] = [x, h].map(Var::as_detached_tensor);
-    let fused = spline::inverse(&x, &h, spline)?;
-    check::close(
-        &fused,
-        &spline::composed::inverse(&x, &h, spline)?,
-        TOLERANCE,
-    )
+    Ok(())
 }
 
 /// torch 2.15: `torch.nn.functional.{tanh,elu,silu,gelu}(torch.tensor([-100., -2., -0.5, 0., 1.,

@@ -1,4 +1,4 @@
-//! The affine transform of single numbers on the CPU in f32.
+//! The affine transform of single numbers on the CPU.
 //!
 //! ```text
 //! of the inverse:
@@ -12,6 +12,7 @@ use super::scale::{
 };
 use super::{Order, ScaleMap};
 use crate::ops::elementwise::{Elementwise, Gradients, Planes};
+use crate::ops::number::Number;
 use crate::ops::simd;
 
 pub(super) struct Affine(pub(super) ScaleMap, pub(super) Order);
@@ -27,7 +28,7 @@ macro_rules! with_scale {
             Softplus => Softplus,
             SoftplusUnbounded => SoftplusUnbounded,
             Exp => Exp,
-            ExpTanh { bound } => ExpTanh(bound as f32),
+            ExpTanh { bound } => ExpTanh(bound),
         )
     };
     (@maps $affine:expr, $scale:ident => $body:expr, $($variant:ident $({ $field:ident })? => $value:expr,)*) => {
@@ -46,7 +47,7 @@ macro_rules! with_scale {
     };
 }
 
-impl Elementwise for Affine {
+impl<T: Number> Elementwise<T> for Affine {
     const NAME: &'static str = "affine";
     const MIN_NUMBERS: usize = 1 << 11;
 
@@ -58,19 +59,19 @@ impl Elementwise for Affine {
 
     fn workspace(&self) {}
 
-    fn forward(&self, x: &[f32], y: &mut [f32], parameters: Planes<&[f32]>, (): &mut ()) -> f32 {
+    fn forward(&self, x: &[T], y: &mut [T], parameters: Planes<&[T]>, (): &mut ()) -> T {
         with_scale!(self, scale => transform(scale, x, y, parameters.values))
     }
 
-    fn inverse(&self, y: &[f32], x: &mut [f32], parameters: Planes<&[f32]>, (): &mut ()) -> f32 {
+    fn inverse(&self, y: &[T], x: &mut [T], parameters: Planes<&[T]>, (): &mut ()) -> T {
         with_scale!(self, scale => invert(scale, y, x, parameters.values))
     }
 
-    fn differentiate(&self, gradients: Gradients, (): &mut ()) {
+    fn differentiate(&self, gradients: Gradients<T>, (): &mut ()) {
         with_scale!(self, scale => differentiate(scale, gradients));
     }
 
-    fn differentiate_inverse(&self, gradients: Gradients, (): &mut ()) {
+    fn differentiate_inverse(&self, gradients: Gradients<T>, (): &mut ()) {
         with_scale!(self, scale => differentiate_inverse(scale, gradients));
     }
 }
@@ -78,25 +79,25 @@ impl Elementwise for Affine {
 /// Numbers per block, small enough to stay in registers and the first-level cache.
 const BLOCK: usize = 64;
 
-fn transform<S: Scale>(scale: &S, x: &[f32], y: &mut [f32], h: &[f32]) -> f32 {
+fn transform<T: Number, S: Scale<T>>(scale: &S, x: &[T], y: &mut [T], h: &[T]) -> T {
     let (shift, raw) = h.split_at(x.len());
     simd::dispatch(
         #[inline(always)]
         || {
-            let mut log_det = 0.0;
+            let mut log_det = T::zero();
             let parameters = shift.chunks(BLOCK).zip(raw.chunks(BLOCK));
             let numbers = y.chunks_mut(BLOCK).zip(x.chunks(BLOCK));
             for ((y, x), (shift, raw)) in numbers.zip(parameters) {
-                let mut log_scales = [0.0; BLOCK];
+                let mut log_scales = [T::zero(); BLOCK];
                 let parameters = shift.iter().zip(raw).zip(&mut log_scales);
                 let numbers = y.iter_mut().zip(x);
                 for ((y, x), ((shift, raw), log_scale)) in numbers.zip(parameters) {
                     *log_scale = scale.at(*raw).0;
                     let scale = simd::exp(*log_scale);
                     *y = if S::FIRST {
-                        x * scale + shift
+                        *x * scale + *shift
                     } else {
-                        (x + shift) * scale
+                        (*x + *shift) * scale
                     };
                 }
                 log_det += simd::sum(&log_scales);
@@ -106,25 +107,25 @@ fn transform<S: Scale>(scale: &S, x: &[f32], y: &mut [f32], h: &[f32]) -> f32 {
     )
 }
 
-fn invert<S: Scale>(scale: &S, y: &[f32], x: &mut [f32], h: &[f32]) -> f32 {
+fn invert<T: Number, S: Scale<T>>(scale: &S, y: &[T], x: &mut [T], h: &[T]) -> T {
     let (shift, raw) = h.split_at(y.len());
     simd::dispatch(
         #[inline(always)]
         || {
-            let mut log_det = 0.0;
+            let mut log_det = T::zero();
             let parameters = shift.chunks(BLOCK).zip(raw.chunks(BLOCK));
             let numbers = x.chunks_mut(BLOCK).zip(y.chunks(BLOCK));
             for ((x, y), (shift, raw)) in numbers.zip(parameters) {
-                let mut log_scales = [0.0; BLOCK];
+                let mut log_scales = [T::zero(); BLOCK];
                 let parameters = shift.iter().zip(raw).zip(&mut log_scales);
                 let numbers = x.iter_mut().zip(y);
                 for ((x, y), ((shift, raw), log_scale)) in numbers.zip(parameters) {
                     *log_scale = scale.at(*raw).0;
                     let inverse_scale = simd::exp(-*log_scale);
                     *x = if S::FIRST {
-                        (y - shift) * inverse_scale
+                        (*y - *shift) * inverse_scale
                     } else {
-                        y * inverse_scale - shift
+                        *y * inverse_scale - *shift
                     };
                 }
                 log_det -= simd::sum(&log_scales[..x.len()]);
@@ -134,7 +135,7 @@ fn invert<S: Scale>(scale: &S, y: &[f32], x: &mut [f32], h: &[f32]) -> f32 {
     )
 }
 
-fn differentiate<S: Scale>(scale: &S, gradients: Gradients) {
+fn differentiate<T: Number, S: Scale<T>>(scale: &S, gradients: Gradients<T>) {
     let log_det = gradients.log_det;
     differentiate_each(
         scale,
@@ -153,7 +154,7 @@ fn differentiate<S: Scale>(scale: &S, gradients: Gradients) {
     );
 }
 
-fn differentiate_inverse<S: Scale>(scale: &S, gradients: Gradients) {
+fn differentiate_inverse<T: Number, S: Scale<T>>(scale: &S, gradients: Gradients<T>) {
     let log_det = gradients.log_det;
     differentiate_each(
         scale,
@@ -175,10 +176,10 @@ fn differentiate_inverse<S: Scale>(scale: &S, gradients: Gradients) {
 /// the input, of the shift and of ln s. It owns what it captures: a reference could point into the
 /// outputs, and the loop would not be vectorised.
 #[inline(always)]
-fn differentiate_each<S: Scale>(
+fn differentiate_each<T: Number, S: Scale<T>>(
     scale: &S,
-    gradients: Gradients,
-    at: impl Fn(f32, f32, f32, f32) -> [f32; 3] + 'static,
+    gradients: Gradients<T>,
+    at: impl Fn(T, T, T, T) -> [T; 3] + 'static,
 ) {
     let Gradients {
         x,

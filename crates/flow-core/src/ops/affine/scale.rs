@@ -1,6 +1,7 @@
 //! Maps from a network's output to the scale of a coupling, on tensors and on single numbers.
 
 use super::super::elementary::{sigmoid, softplus};
+use super::super::number::Number;
 use super::super::simd;
 use candle_core::{Result, Tensor};
 
@@ -58,12 +59,12 @@ fn log_sigmoid(a: &Tensor) -> Result<Tensor> {
 }
 
 /// A scale map on single numbers, and the order in which it is applied.
-pub(super) trait Scale {
+pub(super) trait Scale<T> {
     /// True if numbers are scaled before they are shifted.
     const FIRST: bool = false;
 
     /// ln s and its derivative with respect to `raw`.
-    fn at(&self, raw: f32) -> (f32, f32);
+    fn at(&self, raw: T) -> (T, T);
 }
 
 pub(super) struct Sigmoid;
@@ -72,84 +73,89 @@ pub(super) struct SigmoidInverse;
 pub(super) struct Softplus;
 pub(super) struct SoftplusUnbounded;
 pub(super) struct Exp;
-pub(super) struct ExpTanh(pub(super) f32);
+pub(super) struct ExpTanh(pub(super) f64);
 
 /// The same map, applied before the shift.
 pub(super) struct First<S>(pub(super) S);
 
-impl Scale for Sigmoid {
+impl<T: Number> Scale<T> for Sigmoid {
     #[inline(always)]
-    fn at(&self, raw: f32) -> (f32, f32) {
-        let a = raw + 2.0;
+    fn at(&self, raw: T) -> (T, T) {
+        let a = raw + T::of(2.0);
         let e = simd::exp(-a.abs());
-        let complement = if a < 0.0 { 1.0 } else { e } / (1.0 + e);
-        (if a < 0.0 { a } else { 0.0 } - e.ln_1p(), complement)
+        let complement = if a < T::zero() { T::one() } else { e } / (T::one() + e);
+        (
+            if a < T::zero() { a } else { T::zero() } - e.ln_1p(),
+            complement,
+        )
     }
 }
 
-impl Scale for SigmoidOffset {
+impl<T: Number> Scale<T> for SigmoidOffset {
     #[inline(always)]
-    fn at(&self, raw: f32) -> (f32, f32) {
-        let a = raw + 2.0;
+    fn at(&self, raw: T) -> (T, T) {
+        let a = raw + T::of(2.0);
         let e = simd::exp(-a.abs());
-        let sigmoid = if a < 0.0 { e } else { 1.0 } / (1.0 + e);
-        let scale = sigmoid + OFFSET as f32;
-        (scale.ln(), e / ((1.0 + e) * (1.0 + e)) / scale)
+        let whole = T::one() + e;
+        let sigmoid = if a < T::zero() { e } else { T::one() } / whole;
+        let scale = sigmoid + T::of(OFFSET);
+        (scale.ln(), e / (whole * whole) / scale)
     }
 }
 
-impl Scale for SigmoidInverse {
+impl<T: Number> Scale<T> for SigmoidInverse {
     #[inline(always)]
-    fn at(&self, raw: f32) -> (f32, f32) {
+    fn at(&self, raw: T) -> (T, T) {
         let (log_scale, slope) = Sigmoid.at(raw);
         (-log_scale, -slope)
     }
 }
 
-impl Scale for Softplus {
+impl<T: Number> Scale<T> for Softplus {
     #[inline(always)]
-    fn at(&self, raw: f32) -> (f32, f32) {
+    fn at(&self, raw: T) -> (T, T) {
         let (log_scale, slope) = SoftplusUnbounded.at(raw);
-        let bound = (SOFTPLUS_MAX as f32).ln();
+        let bound = T::of(SOFTPLUS_MAX).ln();
         if log_scale < bound {
             (log_scale, slope)
         } else {
-            (bound, 0.0)
+            (bound, T::zero())
         }
     }
 }
 
-impl Scale for SoftplusUnbounded {
+impl<T: Number> Scale<T> for SoftplusUnbounded {
     #[inline(always)]
-    fn at(&self, raw: f32) -> (f32, f32) {
+    fn at(&self, raw: T) -> (T, T) {
         let e = simd::exp(-raw.abs());
-        let softplus = if raw > 0.0 { raw } else { 0.0 } + e.ln_1p();
-        let scale = softplus + OFFSET as f32;
-        let sigmoid = if raw < 0.0 { e } else { 1.0 } / (1.0 + e);
+        let softplus = if raw > T::zero() { raw } else { T::zero() } + e.ln_1p();
+        let scale = softplus + T::of(OFFSET);
+        let sigmoid = if raw < T::zero() { e } else { T::one() } / (T::one() + e);
         (scale.ln(), sigmoid / scale)
     }
 }
 
-impl Scale for Exp {
+impl<T: Number> Scale<T> for Exp {
     #[inline(always)]
-    fn at(&self, raw: f32) -> (f32, f32) {
-        (raw, 1.0)
+    fn at(&self, raw: T) -> (T, T) {
+        (raw, T::one())
     }
 }
 
-impl Scale for ExpTanh {
+impl<T: Number> Scale<T> for ExpTanh {
     #[inline(always)]
-    fn at(&self, raw: f32) -> (f32, f32) {
-        let t = simd::tanh(raw / self.0);
-        (self.0 * t, 1.0 - t * t)
+    fn at(&self, raw: T) -> (T, T) {
+        let bound = T::of(self.0);
+        let t = simd::tanh(raw / bound);
+        (bound * t, T::one() - t * t)
     }
 }
 
-impl<S: Scale> Scale for First<S> {
+impl<T, S: Scale<T>> Scale<T> for First<S> {
     const FIRST: bool = true;
 
     #[inline(always)]
-    fn at(&self, raw: f32) -> (f32, f32) {
+    fn at(&self, raw: T) -> (T, T) {
         self.0.at(raw)
     }
 }

@@ -21,7 +21,7 @@ const PANEL: usize = 2;
 pub(super) struct Panels<'a> {
     arch: Arch,
     sizes: Sizes,
-    x: Samples<'a>,
+    x: Samples<'a, f32>,
     /// `[K, 3·I]`, at each point
     w1: Tiles<POINTS>,
     b1: Vec<f32>,
@@ -34,7 +34,12 @@ pub(super) struct Panels<'a> {
 }
 
 impl<'a> Panels<'a> {
-    pub(super) fn new(arch: Arch, sizes: Sizes, x: Samples<'a>, parameters: &'a [f32]) -> Self {
+    pub(super) fn new(
+        arch: Arch,
+        sizes: Sizes,
+        x: Samples<'a, f32>,
+        parameters: &'a [f32],
+    ) -> Self {
         let (inputs, hidden, outputs) = (sizes.inputs, sizes.hidden, sizes.outputs);
         let [w1, b1, w2, b2, w3, b3] = cut(parameters, sizes.parameters());
         // An odd channel is paired with zeros.

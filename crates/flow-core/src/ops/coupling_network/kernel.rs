@@ -14,7 +14,7 @@ use crate::ops::view::Samples;
 pub(super) struct Forward<'a> {
     kernel: Kernel,
     sizes: Sizes,
-    x: Samples<'a>,
+    x: Samples<'a, f32>,
     /// `[9·I, K]`
     w1: Packed,
     b1: Vec<f32>,
@@ -27,7 +27,12 @@ pub(super) struct Forward<'a> {
 }
 
 impl<'a> Forward<'a> {
-    pub(super) fn new(kernel: Kernel, sizes: Sizes, x: Samples<'a>, parameters: &'a [f32]) -> Self {
+    pub(super) fn new(
+        kernel: Kernel,
+        sizes: Sizes,
+        x: Samples<'a, f32>,
+        parameters: &'a [f32],
+    ) -> Self {
         let (inputs, hidden, outputs) = (sizes.inputs, sizes.hidden, sizes.outputs);
         let [w1, b1, w2, b2, w3, b3] = cut(parameters, sizes.parameters());
         let with_room = |bias: &[f32]| {
@@ -72,7 +77,7 @@ impl<'a> Forward<'a> {
 pub(super) struct Backward<'a> {
     kernel: Kernel,
     sizes: Sizes,
-    x: Samples<'a>,
+    x: Samples<'a, f32>,
     /// `[K, 9·I]`
     w1: Packed,
     /// `[K, K]`, from the second layer to the first
@@ -82,7 +87,12 @@ pub(super) struct Backward<'a> {
 }
 
 impl<'a> Backward<'a> {
-    pub(super) fn new(kernel: Kernel, sizes: Sizes, x: Samples<'a>, parameters: &'a [f32]) -> Self {
+    pub(super) fn new(
+        kernel: Kernel,
+        sizes: Sizes,
+        x: Samples<'a, f32>,
+        parameters: &'a [f32],
+    ) -> Self {
         let (inputs, hidden, outputs) = (sizes.inputs, sizes.hidden, sizes.outputs);
         let [w1, _, w2, _, w3, _] = cut(parameters, sizes.parameters());
         Self {
@@ -201,7 +211,7 @@ impl<'a> Backward<'a> {
 
 /// The neighbours of every pixel of the images from `first` on: `rows` rows of `[9, I]`, a left
 /// factor.
-fn neighbours(kernel: Kernel, sizes: Sizes, x: Samples, first: usize, rows: usize) -> Buffer {
+fn neighbours(kernel: Kernel, sizes: Sizes, x: Samples<f32>, first: usize, rows: usize) -> Buffer {
     let image = sizes.input();
     let row = kernel.row(9 * sizes.inputs);
     let mut neighbours = Buffer::take(row * rows);

@@ -24,7 +24,7 @@ mod winograd;
 use super::buffer::Buffer;
 use super::product::{Kernel, Precision};
 use super::view::{Samples, contiguous, dense_samples, host};
-use super::{fusible, run_length, sum_in_order};
+use super::{fusible_in_f32, run_length, sum_in_order};
 use crate::shape;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Storage, Tensor, bail};
 use inference::Panels;
@@ -61,7 +61,7 @@ pub fn coupling_network(x: &Tensor, weights: Weights, precision: Precision) -> R
         let outputs = weights.w3.dim(0)?;
         return Tensor::zeros((b, outputs, height, width), x.dtype(), x.device());
     }
-    if !fusible(x) {
+    if !fusible_in_f32(x) {
         return composed::coupling_network(x, weights);
     }
     let (_, inputs, height, width) = x.dims4()?;

@@ -1,4 +1,4 @@
-//! Splines of single numbers on the CPU in f32.
+//! Splines of single numbers on the CPU.
 //!
 //! ```text
 //! y = f(x; h),  l = ln ∂f/∂x                       L: a loss with gradients in x and in −l
@@ -11,12 +11,13 @@
 use super::IntervalSpline;
 use super::scalar::{Axis, Bin, BinGradient, Knots, Shares};
 use crate::ops::elementwise::{Elementwise, Gradients, Planes};
+use crate::ops::number::Number;
 use crate::ops::simd;
+use num_traits::Float;
 
+#[derive(Clone, Copy)]
 pub(super) struct FusedSpline {
-    knots: Knots,
-    /// Parameters of each number.
-    parameters: usize,
+    spline: IntervalSpline,
     /// False if the inverse may leave its log_det zero: a logarithm for each number is an eighth of
     /// its time.
     inverse_log_det: bool,
@@ -25,8 +26,7 @@ pub(super) struct FusedSpline {
 impl FusedSpline {
     pub(super) fn new(spline: IntervalSpline) -> Self {
         Self {
-            knots: Knots::new(spline),
-            parameters: spline.parameters(),
+            spline,
             inverse_log_det: true,
         }
     }
@@ -39,42 +39,44 @@ impl FusedSpline {
     }
 }
 
-impl Elementwise for FusedSpline {
+impl<T: Number> Elementwise<T> for FusedSpline {
     const NAME: &'static str = "spline";
     const MIN_NUMBERS: usize = 512;
 
-    type Workspace = Workspace;
+    type Workspace = Workspace<T>;
 
     fn parameters(&self) -> usize {
-        self.parameters
+        self.spline.parameters()
     }
 
-    fn workspace(&self) -> Workspace {
+    fn workspace(&self) -> Workspace<T> {
+        let knots = Knots::new(self.spline);
         Workspace {
-            shares: self.knots.shares(),
-            parameters: vec![0.0; self.parameters],
-            gradients: vec![0.0; self.parameters],
+            knots,
+            shares: knots.shares(),
+            parameters: vec![T::zero(); self.spline.parameters()],
+            gradients: vec![T::zero(); self.spline.parameters()],
         }
     }
 
     fn forward(
         &self,
-        x: &[f32],
-        y: &mut [f32],
-        parameters: Planes<&[f32]>,
-        workspace: &mut Workspace,
-    ) -> f32 {
-        let knots = &self.knots;
+        x: &[T],
+        y: &mut [T],
+        parameters: Planes<&[T]>,
+        workspace: &mut Workspace<T>,
+    ) -> T {
+        let knots = workspace.knots;
         simd::dispatch(
             #[inline(always)]
             || {
-                let mut log_det = 0.0;
+                let mut log_det = T::zero();
                 for (index, (x, y)) in x.iter().zip(y).enumerate() {
                     *y = *x;
                     if knots.is_inside(*x) {
-                        let bin = workspace.bin(knots, *x, Axis::X, parameters, index);
+                        let bin = workspace.bin(*x, Axis::X, parameters, index);
                         let (value, log_slope) = bin.forward(*x);
-                        *y = value.min(knots.high);
+                        *y = Float::min(value, knots.high);
                         log_det += log_slope;
                     }
                 }
@@ -85,20 +87,20 @@ impl Elementwise for FusedSpline {
 
     fn inverse(
         &self,
-        y: &[f32],
-        x: &mut [f32],
-        parameters: Planes<&[f32]>,
-        workspace: &mut Workspace,
-    ) -> f32 {
+        y: &[T],
+        x: &mut [T],
+        parameters: Planes<&[T]>,
+        workspace: &mut Workspace<T>,
+    ) -> T {
         if self.inverse_log_det {
-            self.invert::<true>(y, x, parameters, workspace)
+            Self::invert::<T, true>(y, x, parameters, workspace)
         } else {
-            self.invert::<false>(y, x, parameters, workspace)
+            Self::invert::<T, false>(y, x, parameters, workspace)
         }
     }
 
-    fn differentiate(&self, gradients: Gradients, workspace: &mut Workspace) {
-        self.differentiate_each(
+    fn differentiate(&self, gradients: Gradients<T>, workspace: &mut Workspace<T>) {
+        Self::differentiate_each(
             gradients,
             workspace,
             #[inline(always)]
@@ -109,14 +111,14 @@ impl Elementwise for FusedSpline {
         );
     }
 
-    fn differentiate_inverse(&self, gradients: Gradients, workspace: &mut Workspace) {
-        self.differentiate_each(
+    fn differentiate_inverse(&self, gradients: Gradients<T>, workspace: &mut Workspace<T>) {
+        Self::differentiate_each(
             gradients,
             workspace,
             #[inline(always)]
             |bin, x, grad_x, grad_log| {
                 let (_, log_slope) = bin.forward(x);
-                let grad_x = grad_x + bin.backward(x, 0.0, -grad_log).x;
+                let grad_x = grad_x + bin.backward(x, T::zero(), -grad_log).x;
                 let grad_y = grad_x * simd::exp(-log_slope);
                 (grad_y, bin.backward(x, -grad_y, -grad_log))
             },
@@ -126,23 +128,22 @@ impl Elementwise for FusedSpline {
 
 impl FusedSpline {
     /// Writes x, and returns its log_det or zero.
-    fn invert<const WITH_LOG_DET: bool>(
-        &self,
-        y: &[f32],
-        x: &mut [f32],
-        parameters: Planes<&[f32]>,
-        workspace: &mut Workspace,
-    ) -> f32 {
-        let knots = &self.knots;
+    fn invert<T: Number, const WITH_LOG_DET: bool>(
+        y: &[T],
+        x: &mut [T],
+        parameters: Planes<&[T]>,
+        workspace: &mut Workspace<T>,
+    ) -> T {
+        let knots = workspace.knots;
         simd::dispatch(
             #[inline(always)]
             || {
-                let mut log_det = 0.0;
+                let mut log_det = T::zero();
                 for (index, (y, x)) in y.iter().zip(x).enumerate() {
                     *x = *y;
                     if knots.is_inside(*y) {
-                        let bin = workspace.bin(knots, *y, Axis::Y, parameters, index);
-                        *x = bin.inverse(*y).min(knots.high);
+                        let bin = workspace.bin(*y, Axis::Y, parameters, index);
+                        *x = Float::min(bin.inverse(*y), knots.high);
                         if WITH_LOG_DET {
                             log_det -= bin.forward(*x).1;
                         }
@@ -156,11 +157,10 @@ impl FusedSpline {
     /// The gradients of all numbers. From a number's bin, x, ∂L/∂ of the result and ∂L/∂log_det,
     /// `at` gives ∂L/∂ of the input, and the gradients of the bin.
     #[inline(always)]
-    fn differentiate_each(
-        &self,
-        gradients: Gradients,
-        workspace: &mut Workspace,
-        at: impl Fn(Bin, f32, f32, f32) -> (f32, BinGradient),
+    fn differentiate_each<T: Number>(
+        gradients: Gradients<T>,
+        workspace: &mut Workspace<T>,
+        at: impl Fn(Bin<T>, T, T, T) -> (T, BinGradient<T>),
     ) {
         let Gradients {
             x,
@@ -170,7 +170,7 @@ impl FusedSpline {
             of_input,
             mut of_parameters,
         } = gradients;
-        let knots = &self.knots;
+        let knots = workspace.knots;
         simd::dispatch(
             #[inline(always)]
             || {
@@ -178,10 +178,10 @@ impl FusedSpline {
                 for (index, ((x, of_result), of_input)) in numbers.enumerate() {
                     *of_input = *of_result;
                     if knots.is_inside(*x) {
-                        let bin = workspace.bin(knots, *x, Axis::X, parameters, index);
+                        let bin = workspace.bin(*x, Axis::X, parameters, index);
                         let (grad, gradient) = at(bin, *x, *of_result, log_det);
                         *of_input = grad;
-                        workspace.differentiate(knots, bin, &gradient);
+                        workspace.differentiate(bin, &gradient);
                         workspace.scatter(&mut of_parameters, index);
                     }
                 }
@@ -191,36 +191,32 @@ impl FusedSpline {
 }
 
 /// Workspace of one thread, reused for every number.
-pub(super) struct Workspace {
-    shares: Shares,
-    parameters: Vec<f32>,
-    gradients: Vec<f32>,
+pub(super) struct Workspace<T> {
+    knots: Knots<T>,
+    shares: Shares<T>,
+    parameters: Vec<T>,
+    gradients: Vec<T>,
 }
 
-impl Workspace {
+impl<T: Number> Workspace<T> {
     /// The bin that holds `value`, the number at `index` of its sample.
     #[inline(always)]
-    fn bin(
-        &mut self,
-        knots: &Knots,
-        value: f32,
-        on: Axis,
-        planes: Planes<&[f32]>,
-        index: usize,
-    ) -> Bin {
+    fn bin(&mut self, value: T, on: Axis, planes: Planes<&[T]>, index: usize) -> Bin<T> {
         let start = self.start(planes.pixels, index);
         let values = planes.values[start..].iter().step_by(planes.pixels);
         self.parameters
             .iter_mut()
             .zip(values)
             .for_each(|(to, from)| *to = *from);
-        knots.bin(value, on, &self.parameters, &mut self.shares)
+        self.knots
+            .bin(value, on, &self.parameters, &mut self.shares)
     }
 
     /// The gradients of the parameters of the number whose bin was found last.
     #[inline(always)]
-    fn differentiate(&mut self, knots: &Knots, bin: Bin, gradient: &BinGradient) {
+    fn differentiate(&mut self, bin: Bin<T>, gradient: &BinGradient<T>) {
         let Self {
+            knots,
             shares,
             parameters,
             gradients,
@@ -229,7 +225,7 @@ impl Workspace {
     }
 
     #[inline(always)]
-    fn scatter(&self, planes: &mut Planes<&mut [f32]>, index: usize) {
+    fn scatter(&self, planes: &mut Planes<&mut [T]>, index: usize) {
         let start = self.start(planes.pixels, index);
         let places = planes.values[start..].iter_mut().step_by(planes.pixels);
         places

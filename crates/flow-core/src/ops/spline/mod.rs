@@ -33,7 +33,7 @@ use fused::FusedSpline;
 ///
 /// A number has 3K − 1 parameters for K bins: widths and heights by a softmax with a minimum, and
 /// derivatives at the inner knots by a softplus with one. [`ops::spline`](crate::ops::spline) has
-/// the formulas. O(K) a number both ways, and fused on the CPU in f32. Durkan, Bekasov, Murray &
+/// the formulas. O(K) a number both ways, and fused on the CPU. Durkan, Bekasov, Murray &
 /// Papamakarios 2019 (arXiv:1906.04032).
 ///
 /// ```

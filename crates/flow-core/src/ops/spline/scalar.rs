@@ -1,57 +1,57 @@
 //! A spline on single numbers, with the gradients of its value and of its log-slope.
 
 use super::{Ends, IntervalSpline};
+use crate::ops::number::Number;
 use crate::ops::simd;
+use num_traits::Float;
 use std::cmp::Ordering;
 
-/// Constants of the loops over numbers, in f32.
-pub(super) struct Knots {
+/// Constants of the loops over numbers.
+#[derive(Clone, Copy)]
+pub(super) struct Knots<T> {
     bins: usize,
-    low: f32,
-    pub(super) high: f32,
+    low: T,
+    pub(super) high: T,
     ends: Ends,
     /// Scale and minimum of widths and of heights: a share of 1 above the minimum has the scale.
-    scales: [(f32, f32); 2],
-    min_derivative: f32,
+    scales: [(T, T); 2],
+    min_derivative: T,
 }
 
 /// Shares of the interval and their softmax, reused for every number.
-pub(super) struct Shares {
-    widths: Vec<f32>,
-    heights: Vec<f32>,
+pub(super) struct Shares<T> {
+    widths: Vec<T>,
+    heights: Vec<T>,
 }
 
 /// The bin of a number.
 #[derive(Clone, Copy)]
-pub(super) struct Bin {
+pub(super) struct Bin<T> {
     index: usize,
-    left: f32,
-    bottom: f32,
-    width: f32,
-    height: f32,
-    per_width: f32,
-    per_height: f32,
+    left: T,
+    bottom: T,
+    width: T,
+    height: T,
+    per_width: T,
+    per_height: T,
     /// Derivatives at both ends, as multiples of δ = height / width.
-    d0: f32,
-    d1: f32,
+    d0: T,
+    d1: T,
 }
 
 /// A number within its bin.
-struct Place {
-    theta: f32,
+struct Place<T> {
+    theta: T,
     /// 1 − θ.
-    rest: f32,
+    rest: T,
     /// θ·(1 − θ).
-    t: f32,
-    rho: f32,
+    t: T,
+    rho: T,
     /// 1/s.
-    per_whole: f32,
+    per_whole: T,
     /// ∂y/∂x = δ · curve / s².
-    curve: f32,
+    curve: T,
 }
-
-/// Above this magnitude, adding 1 to the square has no effect in f32.
-const LARGE: f32 = 1e9;
 
 /// Axis of the search for a bin.
 #[derive(Clone, Copy, PartialEq)]
@@ -60,40 +60,46 @@ pub(super) enum Axis {
     Y,
 }
 
-impl Knots {
+impl<T: Number> Knots<T> {
     pub(super) fn new(spline: IntervalSpline) -> Self {
         let side = spline.high - spline.low;
         let scale = |minimum: f64| {
             (
-                (side * (1.0 - minimum * spline.bins as f64)) as f32,
-                (side * minimum) as f32,
+                T::of(side * (1.0 - minimum * spline.bins as f64)),
+                T::of(side * minimum),
             )
         };
         Self {
             bins: spline.bins,
-            low: spline.low as f32,
-            high: spline.high as f32,
+            low: T::of(spline.low),
+            high: T::of(spline.high),
             ends: spline.ends,
             scales: [scale(spline.min_width), scale(spline.min_height)],
-            min_derivative: spline.min_derivative as f32,
+            min_derivative: T::of(spline.min_derivative),
         }
     }
 
-    pub(super) fn shares(&self) -> Shares {
+    pub(super) fn shares(&self) -> Shares<T> {
         Shares {
-            widths: vec![0.0; self.bins],
-            heights: vec![0.0; self.bins],
+            widths: vec![T::zero(); self.bins],
+            heights: vec![T::zero(); self.bins],
         }
     }
 
     #[inline(always)]
-    pub(super) fn is_inside(&self, x: f32) -> bool {
+    pub(super) fn is_inside(&self, x: T) -> bool {
         x >= self.low && x <= self.high
     }
 
     /// The bin that holds `value`, by the parameters of its number.
     #[inline(always)]
-    pub(super) fn bin(&self, value: f32, on: Axis, parameters: &[f32], shares: &mut Shares) -> Bin {
+    pub(super) fn bin(
+        &self,
+        value: T,
+        on: Axis,
+        parameters: &[T],
+        shares: &mut Shares<T>,
+    ) -> Bin<T> {
         let (widths, rest) = parameters.split_at(self.bins);
         let (heights, derivatives) = rest.split_at(self.bins);
         softmax(widths, &mut shares.widths);
@@ -114,7 +120,7 @@ impl Knots {
             if last || value < end {
                 let derivative = |knot| match self.parameter_of(knot) {
                     Some(place) => self.min_derivative + softplus(derivatives[place]),
-                    None => 1.0,
+                    None => T::one(),
                 };
                 let (width, height) = (right - left, top - bottom);
                 let ends = (derivative(index), derivative(index + 1));
@@ -129,11 +135,11 @@ impl Knots {
     #[inline(always)]
     pub(super) fn differentiate(
         &self,
-        bin: Bin,
-        grad: &BinGradient,
-        parameters: &[f32],
-        shares: &Shares,
-        grad_parameters: &mut [f32],
+        bin: Bin<T>,
+        grad: &BinGradient<T>,
+        parameters: &[T],
+        shares: &Shares<T>,
+        grad_parameters: &mut [T],
     ) {
         let (grad_widths, rest) = grad_parameters.split_at_mut(self.bins);
         let (grad_heights, grad_derivatives) = rest.split_at_mut(self.bins);
@@ -154,7 +160,7 @@ impl Knots {
             self.scales[1].0,
             grad_heights,
         );
-        grad_derivatives.fill(0.0);
+        grad_derivatives.fill(T::zero());
         let raw = &parameters[2 * self.bins..];
         for (knot, grad) in [(index, grad.d0), (index + 1, grad.d1)] {
             if let Some(place) = self.parameter_of(knot) {
@@ -176,25 +182,25 @@ impl Knots {
 }
 
 /// Gradients with respect to the sides of a bin, its derivatives, and the number in it.
-pub(super) struct BinGradient {
-    pub(super) x: f32,
-    left: f32,
-    bottom: f32,
-    width: f32,
-    height: f32,
-    d0: f32,
-    d1: f32,
+pub(super) struct BinGradient<T> {
+    pub(super) x: T,
+    left: T,
+    bottom: T,
+    width: T,
+    height: T,
+    d0: T,
+    d1: T,
 }
 
-impl Bin {
+impl<T: Number> Bin<T> {
     #[inline(always)]
     fn new(
         index: usize,
-        (left, bottom): (f32, f32),
-        (width, height): (f32, f32),
-        (d0, d1): (f32, f32),
+        (left, bottom): (T, T),
+        (width, height): (T, T),
+        (d0, d1): (T, T),
     ) -> Self {
-        let (per_width, per_height) = (1.0 / width, 1.0 / height);
+        let (per_width, per_height) = (width.recip(), height.recip());
         let per_slope = width * per_height;
         Self {
             index,
@@ -210,26 +216,27 @@ impl Bin {
     }
 
     #[inline(always)]
-    fn at(self, x: f32) -> Place {
+    fn at(self, x: T) -> Place<T> {
+        let two = T::of(2.0);
         let theta = (x - self.left) * self.per_width;
         // Rounding may exceed the bin.
-        let rest = (1.0 - theta).max(0.0);
+        let rest = Float::max(T::one() - theta, T::zero());
         let t = theta * rest;
         let rise = theta * theta + self.d0 * t;
-        let per_whole = 1.0 / (rise + (rest * rest + self.d1 * t));
+        let per_whole = T::one() / (rise + (rest * rest + self.d1 * t));
         Place {
             theta,
             rest,
             t,
             rho: rise * per_whole,
             per_whole,
-            curve: self.d1 * theta * theta + 2.0 * t + self.d0 * rest * rest,
+            curve: self.d1 * theta * theta + two * t + self.d0 * rest * rest,
         }
     }
 
     /// y and ln ∂y/∂x.
     #[inline(always)]
-    pub(super) fn forward(self, x: f32) -> (f32, f32) {
+    pub(super) fn forward(self, x: T) -> (T, T) {
         let at = self.at(x);
         let slope = self.height * self.per_width;
         let log_slope = (slope * (at.curve * at.per_whole) * at.per_whole).ln();
@@ -237,29 +244,31 @@ impl Bin {
     }
 
     #[inline(always)]
-    pub(super) fn inverse(self, y: f32) -> f32 {
+    pub(super) fn inverse(self, y: T) -> T {
+        let two = T::of(2.0);
         let rho = (y - self.bottom) * self.per_height;
         // Rounding may exceed the bin.
-        let rest = (1.0 - rho).max(0.0);
+        let rest = Float::max(T::one() - rho, T::zero());
         let lean = self.d0 * rest - self.d1 * rho;
         let size = lean.abs();
         // The square of large ones may overflow, and then no other term matters.
-        let root = if size > LARGE {
+        let root = if size > T::LARGE {
             size
         } else {
-            (size * size + 4.0 * rho * rest).sqrt()
+            (size * size + T::of(4.0) * rho * rest).sqrt()
         };
-        let (before, after) = if lean >= 0.0 {
-            (2.0 * rho, size + root)
+        let (before, after) = if lean >= T::zero() {
+            (two * rho, size + root)
         } else {
-            (size + root, 2.0 * rest)
+            (size + root, two * rest)
         };
         self.left + self.width * (before / (before + after))
     }
 
     /// Gradients of a loss with derivatives `grad_y` in y and `grad_log` in ln ∂y/∂x.
     #[inline(always)]
-    pub(super) fn backward(self, x: f32, grad_y: f32, grad_log: f32) -> BinGradient {
+    pub(super) fn backward(self, x: T, grad_y: T, grad_log: T) -> BinGradient<T> {
+        let two = T::of(2.0);
         let Self { d0, d1, .. } = self;
         let Place {
             theta,
@@ -271,14 +280,14 @@ impl Bin {
         } = self.at(x);
 
         let grad_rho = grad_y * self.height;
-        let grad_rise = (grad_rho * (1.0 - rho) - 2.0 * grad_log) * per_whole;
-        let grad_fall = -(grad_rho * rho + 2.0 * grad_log) * per_whole;
+        let grad_rise = (grad_rho * (T::one() - rho) - two * grad_log) * per_whole;
+        let grad_fall = -(grad_rho * rho + two * grad_log) * per_whole;
         let grad_curve = grad_log / curve;
 
-        let grad_t = grad_rise * d0 + grad_fall * d1 + 2.0 * grad_curve;
-        let grad_theta = 2.0 * (grad_rise * theta - grad_fall * rest)
-            + 2.0 * grad_curve * (d1 * theta - d0 * rest)
-            + grad_t * (1.0 - 2.0 * theta);
+        let grad_t = grad_rise * d0 + grad_fall * d1 + two * grad_curve;
+        let grad_theta = two * (grad_rise * theta - grad_fall * rest)
+            + two * grad_curve * (d1 * theta - d0 * rest)
+            + grad_t * (T::one() - two * theta);
         let grad_d0 = grad_rise * t + grad_curve * rest * rest;
         let grad_d1 = grad_fall * t + grad_curve * theta * theta;
         // Gradient of ln δ.
@@ -298,14 +307,14 @@ impl Bin {
 }
 
 #[inline(always)]
-fn softmax(raw: &[f32], shares: &mut [f32]) {
+fn softmax<T: Number>(raw: &[T], shares: &mut [T]) {
     let largest = raw
         .iter()
-        .fold(f32::NEG_INFINITY, |a, b| if *b > a { *b } else { a });
+        .fold(T::neg_infinity(), |a, b| if *b > a { *b } else { a });
     for (share, raw) in shares.iter_mut().zip(raw) {
-        *share = simd::exp(raw - largest);
+        *share = simd::exp(*raw - largest);
     }
-    let scale = 1.0 / shares.iter().sum::<f32>();
+    let scale = T::one() / shares.iter().copied().sum::<T>();
     for share in shares {
         *share *= scale;
     }
@@ -314,33 +323,37 @@ fn softmax(raw: &[f32], shares: &mut [f32]) {
 /// Gradients of sides scale·shareᵢ + minimum, where ∂L is `before` for those before `index` and
 /// `at` for that one.
 #[inline(always)]
-fn softmax_gradient(
-    shares: &[f32],
+fn softmax_gradient<T: Number>(
+    shares: &[T],
     index: usize,
-    before: f32,
-    at: f32,
-    scale: f32,
-    grads: &mut [f32],
+    before: T,
+    at: T,
+    scale: T,
+    grads: &mut [T],
 ) {
-    let mean = before * shares[..index].iter().sum::<f32>() + at * shares[index];
+    let mean = before * shares[..index].iter().copied().sum::<T>() + at * shares[index];
     for (i, (grad, share)) in grads.iter_mut().zip(shares).enumerate() {
         let side = match i.cmp(&index) {
             Ordering::Less => before,
             Ordering::Equal => at,
-            Ordering::Greater => 0.0,
+            Ordering::Greater => T::zero(),
         };
-        *grad = scale * share * (side - mean);
+        *grad = scale * *share * (side - mean);
     }
 }
 
 /// ln(1 + eˣ).
 #[inline(always)]
-fn softplus(x: f32) -> f32 {
+fn softplus<T: Number>(x: T) -> T {
     let e = simd::exp(-x.abs());
-    if x > 0.0 { x + e.ln_1p() } else { e.ln_1p() }
+    if x > T::zero() {
+        x + e.ln_1p()
+    } else {
+        e.ln_1p()
+    }
 }
 
 #[inline(always)]
-fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + simd::exp(-x))
+fn sigmoid<T: Number>(x: T) -> T {
+    T::one() / (T::one() + simd::exp(-x))
 }
