@@ -1,6 +1,7 @@
 //! Activation normalisation: one scale and one shift per channel.
 
 use crate::inspect::constant;
+use crate::ops::column_affine::column_affine;
 use crate::params::{Init, ParamBuilder, assign};
 use crate::{Bijection, Result, shape};
 use candle_core::Tensor;
@@ -101,12 +102,15 @@ fn floored(variance: &Tensor, constant: &Tensor) -> Result<Tensor> {
 impl Bijection for ActNorm {
     fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
         let image = self.pixels(x)?;
-        let (b, _, h, w) = image.dims4()?;
-        let y = image
-            .broadcast_add(&self.shift)?
-            .broadcast_mul(&self.log_scale.exp()?)?;
+        let (b, c, h, w) = image.dims4()?;
+        let scale = self.log_scale.exp()?;
+        let y = if x.rank() == 2 {
+            column_affine(x, &self.shift.reshape(c)?, &scale.reshape(c)?)?
+        } else {
+            x.broadcast_add(&self.shift)?.broadcast_mul(&scale)?
+        };
         let log_det = (self.log_scale.sum_all()? * (h * w) as f64)?.broadcast_as(b)?;
-        Ok((y.reshape(x.shape())?, log_det))
+        Ok((y, log_det))
     }
 
     fn inverse(&self, y: &Tensor) -> Result<Tensor> {

@@ -1,7 +1,7 @@
 //! Gradients of a batch, from runs of its samples that are differentiated side by side.
 
 use super::by_inversion::{Inversion, Memory, Returning, backward_in_step};
-use super::{Data, LossGradient, RUN};
+use super::{Data, LossGradient, run_length};
 use crate::params::ParamStore;
 use crate::runs::{Rows, runs, side_by_side};
 use crate::{Bijection, Flow, Gradients, Result, transfer};
@@ -43,7 +43,7 @@ pub(super) fn gradient<B: Bijection>(
         bail!("training: a batch is empty");
     }
     let none = Gradients::new(params);
-    let runs = runs(batch.x.device(), count, RUN);
+    let runs = runs(batch.x.device(), count, run_length(count));
     let data = |run: Rows| batch.of(&run);
     let (loss, gradients, inversion) = match memory {
         Memory::Plain => {

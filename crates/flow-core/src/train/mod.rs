@@ -47,6 +47,15 @@ const RUN: RunLength = RunLength {
     accelerator: 1 << 14,
 };
 
+/// Rows per run of a batch of `count` that is differentiated. Threads share small batches; the runs
+/// of large ones are longer, since each pays for a graph and for gradients of all weights.
+fn run_length(count: usize) -> RunLength {
+    RunLength {
+        host: (count / 16).clamp(RUN.host, 2 * RUN.host),
+        ..RUN
+    }
+}
+
 /// State of a training after an epoch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

@@ -1,7 +1,7 @@
 //! Variational inference: a flow is fitted to an unnormalised density by its own draws.
 
 use super::gradient::gradient_of_runs;
-use super::{LossGradient, MemoryStore, Optimization, RUN, Steps};
+use super::{LossGradient, MemoryStore, Optimization, Steps, run_length};
 use crate::params::ParamStore;
 use crate::runs::{Rows, runs};
 use crate::{Bijection, Flow, Gradients, Result, random, shape};
@@ -141,7 +141,12 @@ fn gradient<B: Bijection>(
         Result::Ok((loss.clone(), loss))
     };
     let (device, none) = (z.device(), Gradients::new(params));
-    let (loss, gradients) = gradient_of_runs(device, runs(device, count, RUN), &none, of_run)?;
+    let (loss, gradients) = gradient_of_runs(
+        device,
+        runs(device, count, run_length(count)),
+        &none,
+        of_run,
+    )?;
     LossGradient::new(loss, gradients)
 }
 

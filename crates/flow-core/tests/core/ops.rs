@@ -7,8 +7,8 @@ use flow_core::ops::channel_map::{self, AffineMap, Factors, Triangles};
 use flow_core::ops::coupling_network::{self, Weights};
 use flow_core::ops::linear::{self, Activation};
 use flow_core::ops::spline::{self, Ends, IntervalSpline};
-use flow_core::ops::{affine, channel_mix};
-use flow_core::{Order, ScaleMap, Transform, check, random};
+use flow_core::ops::{affine, channel_mix, column_affine};
+use flow_core::{Bijection, Order, Permutation, ScaleMap, Transform, check, random};
 use proptest::prelude::*;
 
 const TOLERANCE: f64 = 1e-5;
@@ -116,6 +116,30 @@ proptest! {
             let [x, weight, bias] = &inputs[..] else { unreachable!() };
             let fused = channel_mix::channel_mix(x, weight, bias).unwrap();
             compare(&inputs, &fused, &channel_mix::composed::channel_mix(x, weight, bias).unwrap()).unwrap();
+        }
+    }
+
+    #[test]
+    fn column_affine_is_its_twin(b in 1_usize..2000, d in 1_usize..40, seed: u64) {
+        for inputs in vars_of_both_types(seed, &[&[b, d], &[d], &[d]], 1.0) {
+            let [x, shift, scale] = &inputs[..] else { unreachable!() };
+            let fused = column_affine::column_affine(x, shift, scale).unwrap();
+            compare(&inputs, &fused, &column_affine::composed::column_affine(x, shift, scale).unwrap()).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_permutation_is_a_selection(
+        b in 1_usize..200, c in 1_usize..12, space in 1_usize..4, vector: bool, seed: u64,
+    ) {
+        let shape: &[usize] = if vector { &[b, c] } else { &[b, c, space, 2] };
+        for inputs in vars_of_both_types(seed, &[shape], 1.0) {
+            let permutation = Permutation::random(c, seed).unwrap();
+            let places = Tensor::arange(0, c as u32, &Device::Cpu).unwrap();
+            let named = places.to_dtype(DType::F64).unwrap().unsqueeze(0).unwrap();
+            let named = permutation.forward(&named).unwrap().0.squeeze(0).unwrap();
+            let selected = inputs[0].index_select(&named.to_dtype(DType::U32).unwrap(), 1).unwrap();
+            compare(&inputs, &permutation.forward(&inputs[0]).unwrap().0, &selected).unwrap();
         }
     }
 
