@@ -1,7 +1,6 @@
 //! Checkpoints: one safetensors file with everything needed to rebuild the model in its header.
 //!
-//! The header is JSON under the single metadata key `flow`. With several keys their order, and so
-//! the file's bytes, would differ from run to run. The writer sorts the tensors, so equal models
+//! The header is JSON under the metadata key `flow`. The writer sorts the tensors, so equal models
 //! give equal files.
 
 use crate::config::GlowConfig;
@@ -15,14 +14,13 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The format that this version writes and reads.
-const VERSION: u32 = 2;
-
-/// The metadata key of the header.
-const KEY: &str = "flow";
-
-/// The header's largest size in bytes: many times what it takes, with names of all classes.
-const MAX_HEADER: usize = 1 << 22;
+/// The format that this version writes and reads. The largest header is many times what it takes,
+/// with names of all classes.
+const FORMAT: file::Format = file::Format {
+    name: None,
+    version: 2,
+    max_header: 1 << 22,
+};
 
 /// Metadata of a checkpoint, beside its tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,7 +62,7 @@ impl Header {
         training: Option<TrainingRecord>,
     ) -> Self {
         Self {
-            version: VERSION,
+            version: FORMAT.version,
             model,
             dataset,
             data: serde_json::Value::Null,
@@ -103,7 +101,7 @@ impl Checkpoint {
     /// As [`load`](Self::load).
     pub fn from_bytes(name: &Path, bytes: &[u8], device: &Device) -> Result<Self> {
         let (size, kind) = (bytes.len() as u64, (device, Floats::Finite));
-        let content = file::read_from(bytes, size, name, kind, parse_own)?;
+        let content = file::read_from(bytes, size, name, kind, parse)?;
         Self::of(content, name, device)
     }
 
@@ -224,14 +222,7 @@ pub(crate) fn split_parts(
 
 /// Header and tensors of a checkpoint.
 pub(crate) fn read(path: &Path, device: &Device) -> Result<(Header, BTreeMap<String, Tensor>)> {
-    Ok(file::read(path, device, Floats::Finite, parse_own)?)
-}
-
-fn parse_own(text: Option<&str>) -> std::result::Result<Header, String> {
-    match text {
-        Some(text) => parse(text),
-        None => Err("it has no `flow` header, so another program wrote it".to_owned()),
-    }
+    Ok(file::read(path, device, Floats::Finite, parse)?)
 }
 
 /// Writes a checkpoint atomically: `path` is always the whole old file or the whole new one.
@@ -241,39 +232,15 @@ pub(crate) fn write<P: Into<Piece>>(
     tensors: impl IntoIterator<Item = (String, P)>,
 ) -> Result<()> {
     let text = serde_json::to_string(header).expect("a header is plain data");
-    if text.len() > MAX_HEADER {
-        let reason = "the notes of the training are too long for a checkpoint";
-        return Err(Error::Config(reason.into()));
-    }
+    FORMAT.check_length(&text).map_err(Error::Config)?;
     let pieces = tensors
         .into_iter()
         .map(|(name, tensor)| (name, tensor.into()));
-    Ok(file::write(path, (KEY, text), pieces.collect())?)
+    Ok(file::write(path, text, pieces.collect())?)
 }
 
-/// Format and version are read first, because a header of another one may not parse.
-fn parse(text: &str) -> std::result::Result<Header, String> {
-    #[derive(Deserialize)]
-    struct Start {
-        #[serde(default)]
-        format: Option<String>,
-        version: u32,
-    }
-    let broken =
-        |error: serde_json::Error| format!("its header cannot be read ({})", one_line(error));
-    if text.len() > MAX_HEADER {
-        return Err("its header is too long for a checkpoint".to_owned());
-    }
-    let Start { format, version } = serde_json::from_str(text).map_err(broken)?;
-    if format.is_some() {
-        return Err("it holds a flow of vectors, not a model of images".to_owned());
-    }
-    if version != VERSION {
-        return Err(format!(
-            "its format is version {version}, and this program reads version {VERSION}"
-        ));
-    }
-    let header: Header = serde_json::from_str(text).map_err(broken)?;
+fn parse(text: Option<&str>) -> std::result::Result<Header, String> {
+    let header: Header = FORMAT.parse(text)?;
     if header.dataset != one_line(&header.dataset) {
         return Err("the header's `dataset` is not a valid name".to_owned());
     }

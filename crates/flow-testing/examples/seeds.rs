@@ -19,6 +19,7 @@ use flow_core::{
     recipes::{self, Recipe},
 };
 use flow_data::{Dataset, Split, cifar10, idx};
+use flow_testing::damage::without_digest;
 use flow_testing::parquet_file::{self, Images, Pages};
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
@@ -253,7 +254,10 @@ fn checkpoints(folder: &Path, name: &str, options: &str) -> Result<()> {
     fs::create_dir_all(folder)?;
     for file in ["model", "training"] {
         let from = run.path().join(format!("{file}.safetensors"));
-        fs::copy(from, folder.join(format!("{name}-{file}")))?;
+        put(
+            folder.join(format!("{name}-{file}")),
+            &without_digest(&fs::read(from)?),
+        )?;
     }
     Ok(())
 }
@@ -281,7 +285,9 @@ fn models(folder: &Path) -> Result<()> {
         };
         let recipe = recipe.embedding(size, 1).standardize((&x, &x))?;
         let model = recipe.build(0, DType::F32, &Device::Cpu)?;
-        model.save(&folder.join(name))?;
+        let path = folder.join(name);
+        model.save(&path)?;
+        put(path.clone(), &without_digest(&fs::read(path)?))?;
     }
     Ok(())
 }

@@ -10,7 +10,7 @@
 use super::one_line;
 use safetensors::Dtype;
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -31,6 +31,8 @@ pub(super) struct Header<'a> {
     pub(super) entries: Vec<Entry<'a>>,
     /// The text under `flow` in the metadata.
     pub(super) text: Option<String>,
+    /// The text under `sha256`.
+    pub(super) digest: Option<String>,
 }
 
 /// A tensor as the header announces it.
@@ -145,15 +147,11 @@ impl<'de> Visitor<'de> for HeaderVisitor {
             shape: Shape,
             data_offsets: [u64; 2],
         }
-        #[derive(Deserialize)]
-        struct Metadata {
-            flow: Option<String>,
-        }
-        let (mut entries, mut text) = (Vec::new(), None);
+        let (mut entries, mut metadata) = (Vec::new(), Metadata::default());
         // Names are taken verbatim: those of parameters need no escapes.
         while let Some(name) = map.next_key::<&str>()? {
             if name == "__metadata__" {
-                text = map.next_value::<Metadata>()?.flow;
+                metadata = map.next_value()?;
                 continue;
             }
             if entries.len() == self.most {
@@ -173,7 +171,54 @@ impl<'de> Visitor<'de> for HeaderVisitor {
         }
         entries.sort_unstable_by_key(|entry| entry.offsets);
         entries.shrink_to_fit();
-        Ok(Header { entries, text })
+        let Metadata { text, digest } = metadata;
+        Ok(Header {
+            entries,
+            text,
+            digest,
+        })
+    }
+}
+
+/// The known texts of the metadata.
+#[derive(Default)]
+struct Metadata {
+    text: Option<String>,
+    digest: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for Metadata {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(MetadataVisitor)
+    }
+}
+
+struct MetadataVisitor;
+
+impl<'de> Visitor<'de> for MetadataVisitor {
+    type Value = Metadata;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of texts")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Metadata, A::Error> {
+        let (mut metadata, mut other) = (Metadata::default(), false);
+        while let Some(key) = map.next_key::<String>()? {
+            match &*key {
+                "flow" => metadata.text = map.next_value()?,
+                "sha256" => metadata.digest = map.next_value()?,
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                    other = true;
+                }
+            }
+        }
+        // Otherwise damage to a key would hide the digest.
+        if other && metadata.text.is_some() {
+            return Err(A::Error::custom("unknown metadata beside `flow`"));
+        }
+        Ok(metadata)
     }
 }
 

@@ -3,19 +3,26 @@
 //!
 //! The crate safetensors needs the whole file in memory and allocates whatever a header announces.
 //! Here the header is checked against the file's size first, and tensors are read one by one.
+//!
+//! Files hold their SHA-256 under the metadata key `sha256`, taken with zeros in its place. Files of
+//! earlier versions lack it.
 
+mod digest;
 mod error;
 mod foreign;
+mod format;
 mod header;
 mod scratch;
 mod write;
 
 pub use error::Error;
+pub use format::Format;
 pub use scratch::{Scratch, Stored};
 pub use write::{Piece, write};
 
 use crate::{first_non_finite, transfer};
 use candle_core::{DType, Device, Tensor};
+use digest::Digest;
 use header::{Entry, Header};
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -44,8 +51,8 @@ const PREFIX: u64 = 8;
 /// Memory is at most four times the file's size and two mebibytes.
 ///
 /// # Errors
-/// If the file cannot be read or violates the format; if it holds other numbers than `floats`; or
-/// with the reason that `parse` gives.
+/// If the file cannot be read, violates the format, or differs from its digest; if it holds other
+/// numbers than `floats`; or with the reason that `parse` gives.
 pub fn read<T>(
     path: &Path,
     device: &Device,
@@ -73,11 +80,21 @@ pub fn read_from<T>(
         let data = size - PREFIX - text.len() as u64;
         header.check(data).map_err(Fault::Format)?;
         let parsed = parse(header.text.as_deref()).map_err(Fault::Refused)?;
-        let tensors = header
-            .entries
-            .iter()
-            .map(|entry| tensor(entry, &mut source, device, floats));
-        Ok((parsed, tensors.collect::<std::result::Result<_, _>>()?))
+        let saved = header.digest.as_deref();
+        let mut digest = saved.map(|saved| Digest::of(&text, saved));
+        let tensors = header.entries.iter().map(|entry| {
+            let bytes = numbers(entry, &mut source)?;
+            if let Some(digest) = &mut digest {
+                digest.update(&bytes);
+            }
+            tensor(entry, &bytes, device, floats)
+        });
+        let tensors = tensors.collect::<std::result::Result<_, _>>()?;
+        if digest.map(Digest::finish).as_deref() != saved {
+            let reason = "it is damaged: its SHA-256 is not the one that it was written with";
+            return Err(Fault::Refused(reason.to_owned()));
+        }
+        Ok((parsed, tensors))
     };
     load().map_err(|fault: Fault| fault.of(name))
 }
@@ -184,17 +201,21 @@ fn header_text(
     })
 }
 
-/// Reads the numbers of a tensor from `source`, which stands at its beginning.
+/// The bytes of a tensor in `source`, which stands at its beginning.
+fn numbers(entry: &Entry<'_>, source: &mut impl Read) -> std::result::Result<Vec<u8>, Fault> {
+    let mut bytes = vec![0; entry.length() as usize];
+    source.read_exact(&mut bytes).map_err(Fault::Io)?;
+    Ok(bytes)
+}
+
 fn tensor(
     entry: &Entry<'_>,
-    source: &mut impl Read,
+    bytes: &[u8],
     device: &Device,
     floats: Floats,
 ) -> std::result::Result<(String, Tensor), Fault> {
-    let mut bytes = vec![0; entry.length() as usize];
-    source.read_exact(&mut bytes).map_err(Fault::Io)?;
     let dtype = DType::try_from(entry.dtype).map_err(Fault::Tensor)?;
-    let tensor = Tensor::from_raw_buffer(&bytes, dtype, entry.shape.as_slice(), &Device::Cpu);
+    let tensor = Tensor::from_raw_buffer(bytes, dtype, entry.shape.as_slice(), &Device::Cpu);
     let tensor = tensor.map_err(Fault::Tensor)?;
     if floats == Floats::Finite
         && let Some((index, value)) = first_non_finite(&tensor).map_err(Fault::Tensor)?

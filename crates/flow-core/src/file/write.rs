@@ -1,5 +1,6 @@
 //! Writer of safetensors files, tensor by tensor: at most one is copied at a time.
 
+use super::digest::Digest;
 use super::scratch::Stored;
 use super::{Error, Result};
 use crate::{params, transfer};
@@ -10,7 +11,7 @@ use safetensors::{Dtype, View};
 use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 
 /// A tensor in memory, or in a file from which it is read on demand.
@@ -84,16 +85,12 @@ impl Piece {
     }
 }
 
-/// Writes the tensors, and `text` under the metadata key `key`, atomically: `path` is always the
-/// whole old file or the whole new one. Equal content gives equal bytes.
+/// Writes the tensors, `text` under the metadata key `flow` and the digest, atomically: `path` is
+/// always the whole old file or the whole new one. Equal content gives equal bytes.
 ///
 /// # Errors
 /// If a file cannot be written or read.
-pub fn write(
-    path: &Path,
-    (key, text): (&str, String),
-    mut pieces: Vec<(String, Piece)>,
-) -> Result<()> {
+pub fn write(path: &Path, text: String, mut pieces: Vec<(String, Piece)>) -> Result<()> {
     // The order of the crate safetensors, in which all numbers are aligned.
     pieces.sort_by(|(a_name, a), (b_name, b)| {
         (Reverse(a.dtype()), a_name).cmp(&(Reverse(b.dtype()), b_name))
@@ -109,11 +106,13 @@ pub fn write(
         };
         (name.clone(), info)
     });
-    let metadata = HashMap::from([(key.to_owned(), text)]);
+    let metadata = HashMap::from([("flow".to_owned(), text)]);
     let header =
         Metadata::new(Some(metadata), infos.collect()).map_err(candle_core::Error::from)?;
-    let mut header = serde_json::to_vec(&header).map_err(candle_core::Error::wrap)?;
-    header.resize(header.len().next_multiple_of(8), b' ');
+    let mut header = serde_json::to_string(&header).map_err(candle_core::Error::wrap)?;
+    let place = Digest::reserve(&mut header);
+    header.extend(std::iter::repeat_n(' ', header.len().wrapping_neg() % 8));
+    let mut digest = Digest::of_new(&header);
 
     let refuse = |source| Error::Io {
         action: "write",
@@ -122,11 +121,16 @@ pub fn write(
     };
     let mut file = BufWriter::new(AtomicWriteFile::open(path).map_err(refuse)?);
     file.write_all(&(header.len() as u64).to_le_bytes())
-        .and_then(|()| file.write_all(&header))
+        .and_then(|()| file.write_all(header.as_bytes()))
         .map_err(refuse)?;
     for (_, piece) in &pieces {
-        file.write_all(&piece.bytes()?).map_err(refuse)?;
+        let bytes = piece.bytes()?;
+        digest.update(&bytes);
+        file.write_all(&bytes).map_err(refuse)?;
     }
+    file.seek(SeekFrom::Start(place))
+        .and_then(|_| file.write_all(digest.finish().as_bytes()))
+        .map_err(refuse)?;
     file.into_inner()
         .map_err(io::IntoInnerError::into_error)
         .and_then(AtomicWriteFile::commit)
@@ -163,9 +167,21 @@ mod tests {
             ((*name).to_owned(), piece)
         });
         let path = folder.path().join("file");
-        write(&path, ("key", "text".to_owned()), pieces.collect()).unwrap();
-        let metadata = HashMap::from([("key".to_owned(), "text".to_owned())]);
+        write(&path, "text".to_owned(), pieces.collect()).unwrap();
+        let metadata = HashMap::from([("flow".to_owned(), "text".to_owned())]);
         let expected = safetensors::serialize(tensors, Some(metadata)).unwrap();
-        assert_eq!(std::fs::read(path).unwrap(), expected);
+        let parts = |bytes: &[u8]| {
+            let start = 8 + u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
+            assert!(start.is_multiple_of(8), "numbers are aligned");
+            let header: serde_json::Value = serde_json::from_slice(&bytes[8..start]).unwrap();
+            (header, bytes[start..].to_vec())
+        };
+        let (mut header, numbers) = parts(&std::fs::read(path).unwrap());
+        let metadata = header["__metadata__"].as_object_mut().unwrap();
+        assert_eq!(
+            metadata.remove("sha256").unwrap().as_str().unwrap().len(),
+            64
+        );
+        assert_eq!((header, numbers), parts(&expected));
     }
 }

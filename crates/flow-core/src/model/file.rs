@@ -11,13 +11,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The format that this version writes and reads.
-const VERSION: u32 = 1;
-
-/// The metadata key of the header.
-const KEY: &str = "flow";
-
-/// The header's largest size in bytes.
-const MAX_HEADER: usize = 1 << 24;
+const FORMAT: file::Format = file::Format {
+    name: Some("vectors"),
+    version: 1,
+    max_header: 1 << 24,
+};
 
 /// Numbers of a sample that a file without parameters may have.
 const PERMUTED: usize = 1 << 12;
@@ -61,7 +59,7 @@ impl Model {
         };
         let header = Header {
             format: Format::Vectors,
-            version: VERSION,
+            version: FORMAT.version,
             dtype: match self.dtype {
                 DType::F64 => Precision::F64,
                 DType::F32 => Precision::F32,
@@ -71,9 +69,7 @@ impl Model {
             notes: self.notes.clone(),
         };
         let text = serde_json::to_string(&header).map_err(|error| refuse(one_line(error)))?;
-        if text.len() > MAX_HEADER {
-            return Err(refuse("the model's notes are too long for a file".into()));
-        }
+        FORMAT.check_length(&text).map_err(refuse)?;
         let mut pieces = Vec::new();
         for (name, var) in self.params.vars() {
             if let Some((index, value)) = crate::first_non_finite(&var)? {
@@ -82,7 +78,7 @@ impl Model {
             }
             pieces.push((name, var.as_detached_tensor().into()));
         }
-        file::write(path, (KEY, text), pieces)
+        file::write(path, text, pieces)
     }
 
     /// Reads a model that [`save`](Self::save) wrote, to fit it further, score or sample. It has
@@ -92,7 +88,8 @@ impl Model {
     /// If the file cannot be read, holds something else, or its tensors are not those of the flow
     /// that its header describes.
     pub fn load(path: &Path, device: &Device) -> Result<Self, Error> {
-        let (header, tensors) = file::read(path, device, Floats::Finite, parse)?;
+        let (header, tensors) =
+            file::read(path, device, Floats::Finite, |text| FORMAT.parse(text))?;
         Self::of(header, tensors, device).map_err(|error| Error::Unusable {
             path: path.to_owned(),
             reason: one_line(error),
@@ -120,30 +117,4 @@ impl Model {
         model.notes = header.notes;
         Ok(model)
     }
-}
-
-/// Format and version are read first, because a header of another one may not parse.
-fn parse(text: Option<&str>) -> Result<Header, String> {
-    #[derive(Deserialize)]
-    struct Start {
-        format: Option<String>,
-        version: u32,
-    }
-    let broken = |error| format!("its header cannot be read ({})", one_line(error));
-    let text = text.ok_or("it has no `flow` header, so another program wrote it")?;
-    if text.len() > MAX_HEADER {
-        return Err("its header is too long for a model".to_owned());
-    }
-    let Start { format, version } = serde_json::from_str(text).map_err(broken)?;
-    match format.as_deref() {
-        Some("vectors") => {}
-        None => return Err("it holds a model of images, not one of vectors".to_owned()),
-        Some(other) => return Err(format!("it is of the kind `{}`", one_line(other))),
-    }
-    if version != VERSION {
-        return Err(format!(
-            "its format is version {version}, and this program reads version {VERSION}"
-        ));
-    }
-    serde_json::from_str(text).map_err(broken)
 }

@@ -88,7 +88,7 @@ fn a_training_goes_on_in_another_process() {
     let refusal = |path, params| Training::load(path, params).err().unwrap().to_string();
     let message = refusal(&of_model, params);
     assert!(
-        message.contains("it is not a training of vectors"),
+        message.contains("it holds a flow of vectors, not a training of vectors"),
         "{message}"
     );
     let larger = recipes::realnvp(2).layers(2).width(9);

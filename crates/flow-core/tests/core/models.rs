@@ -214,7 +214,7 @@ fn changed(model: &Model, change: impl FnOnce(&mut serde_json::Value)) -> (TempD
     let pieces = tensors
         .into_iter()
         .map(|(name, tensor)| (name, tensor.into()));
-    file::write(&path, ("flow", header.to_string()), pieces.collect()).unwrap();
+    file::write(&path, header.to_string(), pieces.collect()).unwrap();
     (folder, path)
 }
 
@@ -228,11 +228,11 @@ fn files_of_something_else_are_refused() {
         ),
         (
             |header| header["format"] = "text".into(),
-            "it is of the kind `text`",
+            "it holds the format `text`, not a flow of vectors",
         ),
         (
             |header| *header = serde_json::json!({"version": 2}),
-            "it holds a model of images",
+            "it holds a model of images, not a flow of vectors",
         ),
         (|header| header["more"] = 1.into(), "unknown field `more`"),
         (
@@ -267,6 +267,43 @@ fn files_of_something_else_are_refused() {
     let text = folder.path().join("text.csv");
     std::fs::write(&text, "a,b\n1,2\n").unwrap();
     assert!(refusal(&text).contains("looks like a table (CSV)"));
+}
+
+/// Every bit of the file of a small model is flipped in turn.
+#[test]
+fn a_file_with_a_flipped_bit_is_refused() {
+    let recipe = recipes::nice(2).layers(1).width(2).blocks(0);
+    let model = recipe.build(0, DType::F32, &Device::Cpu).unwrap();
+    let (_folder, path) = saved(&model);
+    let good = std::fs::read(&path).unwrap();
+    for bit in 0..8 * good.len() {
+        let mut bytes = good.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        std::fs::write(&path, bytes).unwrap();
+        let message = refusal(&path);
+        assert_eq!(message.lines().count(), 1, "{message}");
+    }
+    let mut bytes = good.clone();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    assert!(refusal(&path).contains("it is damaged: its SHA-256"));
+}
+
+#[test]
+fn files_without_a_digest_load() {
+    let model = model(recipes::realnvp, DType::F32);
+    let (_folder, path) = saved(&model);
+    let bytes = std::fs::read(&path).unwrap();
+    let place = bytes
+        .windows(9)
+        .position(|key| key == br#""sha256":"#)
+        .unwrap();
+    let older = [&bytes[..place], &[b' '; 76], &bytes[place + 76..]].concat();
+    std::fs::write(&path, older).unwrap();
+    let loaded = Model::load(&path, &Device::Cpu).unwrap();
+    let x = points(1, DType::F32);
+    let scores = |model: &Model| bits(&model.log_prob(&x).unwrap());
+    assert_eq!(scores(&loaded), scores(&model));
 }
 
 #[test]

@@ -10,10 +10,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The format that this version writes and reads.
-const VERSION: u32 = 1;
-
-/// The metadata key of the header.
-const KEY: &str = "flow";
+const FORMAT: file::Format = file::Format {
+    name: Some("training of vectors"),
+    version: 1,
+    max_header: 1 << 16,
+};
 
 /// Prefixes of names of tensors.
 const LAST: &str = "last";
@@ -46,7 +47,7 @@ impl Training {
     pub fn save(&self, path: &Path) -> std::result::Result<(), Error> {
         let header = Header {
             format: Format::Training,
-            version: VERSION,
+            version: FORMAT.version,
             steps: self.steps.clone(),
             epoch: self.epoch,
             best: self.best,
@@ -69,7 +70,7 @@ impl Training {
                 put(AVERAGE, name, &average.as_detached_tensor());
             }
         }
-        file::write(path, (KEY, text), pieces)
+        file::write(path, text, pieces)
     }
 
     /// Reads a training of the parameters `params` that [`save`](Self::save) wrote.
@@ -81,7 +82,8 @@ impl Training {
             .vars()
             .first()
             .map_or(candle_core::Device::Cpu, |(_, var)| var.device().clone());
-        let (header, mut tensors) = file::read(path, &device, Floats::Finite, parse)?;
+        let (header, mut tensors) =
+            file::read(path, &device, Floats::Finite, |text| FORMAT.parse(text))?;
         let training =
             of(header, params, &mut tensors).and_then(|training| match tensors.keys().next() {
                 Some(name) => bail!("tensor `{name}` does not belong to these parameters"),
@@ -151,17 +153,4 @@ fn of(
         gradient_failed: false,
         batch: None,
     })
-}
-
-fn parse(text: Option<&str>) -> std::result::Result<Header, String> {
-    let text = text.ok_or("it has no `flow` header, so another program wrote it")?;
-    let header: Header = serde_json::from_str(text)
-        .map_err(|error| format!("it is not a training of vectors ({})", one_line(error)))?;
-    if header.version != VERSION {
-        return Err(format!(
-            "its format is version {}, and this program reads version {VERSION}",
-            header.version
-        ));
-    }
-    Ok(header)
 }
