@@ -57,6 +57,18 @@ where
     numbers.skip(skip).take(count).collect()
 }
 
+/// A random order of 0..`count`, uniform over all of them.
+///
+/// ```
+/// assert_eq!(flow_core::random::order(1, 5), [1, 3, 4, 0, 2]);
+/// ```
+pub fn order(seed: u64, count: usize) -> Vec<u32> {
+    let keys = uniform_numbers::<f64>(seed, count);
+    let mut order = (0..count as u32).collect::<Vec<_>>();
+    order.sort_by(|&a, &b| keys[a as usize].total_cmp(&keys[b as usize]));
+    order
+}
+
 /// `count` numbers that `draw` gives, one after the other, on the host.
 pub(crate) fn numbers(
     seed: u64,

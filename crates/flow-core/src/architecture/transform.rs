@@ -56,19 +56,10 @@ impl TransformKind {
         })
     }
 
-    /// Parameters of each number, before any of them is made.
+    /// Parameters of each number, before any of them is made; 0 if there is no such transform.
     #[cfg(feature = "file")]
     pub(super) fn parameters(&self) -> usize {
-        match self {
-            Self::Additive | Self::CircularShift(_) => 1,
-            Self::Affine { .. } => 2,
-            Self::Spline(Spline { bins, .. })
-            | Self::IntervalSpline(IntervalSpline { bins, .. })
-            | Self::MonotonicNetwork(MonotonicNetwork { units: bins }) => bins.saturating_mul(4),
-            Self::PerChannel { groups } => {
-                let parameters = groups.iter().map(|(kind, _)| kind.parameters());
-                parameters.max().unwrap_or(0)
-            }
-        }
+        self.transform()
+            .map_or(0, |transform| transform.parameters())
     }
 }

@@ -47,10 +47,7 @@ impl Permutation {
 
     /// A random order, the same for the same `seed`.
     pub fn random(channels: usize, seed: u64) -> Result<Self> {
-        let keys = random::uniform_numbers::<f64>(seed, channels);
-        let mut order = (0..channels as u32).collect::<Vec<_>>();
-        order.sort_by(|&a, &b| keys[a as usize].total_cmp(&keys[b as usize]));
-        Self::new(order)
+        Self::new(random::order(seed, channels))
     }
 
     fn of(order: Vec<u32>) -> Self {

@@ -36,7 +36,7 @@ pub struct Planar {
     b: Tensor,
 }
 
-/// What the map is made of, from its parameters.
+/// Constants of the map, computed from its parameters.
 struct Parts {
     /// û, `[1, D]`.
     direction: Tensor,

@@ -14,9 +14,9 @@ use candle_core::{Tensor, bail};
 /// α       = softplus(h_α),  k = α + β = softplus(h_β)
 /// ```
 ///
-/// k > 0 makes it invertible, and no term cancels. O(D) both ways, the inverse in closed form.
-/// Where h_α = h_β, as at first, it is the identity. Rezende & Mohamed 2015, section 4.1 and
-/// appendix A.2 (arXiv:1505.05770).
+/// k > 0 makes it invertible, and no term cancels. O(D) both ways, the inverse in closed form. A
+/// fresh one has h_α = h_β and is the identity. Rezende & Mohamed 2015, section 4.1 and appendix
+/// A.2 (arXiv:1505.05770).
 ///
 /// ```
 /// use candle_core::{DType, Device};

@@ -54,10 +54,7 @@ pub fn c2st(first: &Tensor, second: &Tensor, seed: u64) -> Result<f64> {
 
 fn shuffled(x: &Tensor, seed: u64) -> Result<Tensor> {
     let count = x.dim(0)?;
-    let keys = random::uniform_numbers::<f64>(seed, count);
-    let mut order = (0..count as u32).collect::<Vec<_>>();
-    order.sort_by(|&a, &b| keys[a as usize].total_cmp(&keys[b as usize]));
-    let order = transfer::upload(order, count, DType::U32, x.device())?;
+    let order = transfer::upload(random::order(seed, count), count, DType::U32, x.device())?;
     x.contiguous()?.index_select(&order, 0)
 }
 

@@ -211,9 +211,7 @@ impl Data {
 
     pub(super) fn shuffled(&self, seed: u64) -> Result<Data> {
         let count = self.count()?;
-        let keys = random::uniform_numbers::<f64>(seed, count);
-        let mut order = (0..count as u32).collect::<Vec<_>>();
-        order.sort_by(|&a, &b| keys[a as usize].total_cmp(&keys[b as usize]));
+        let order = random::order(seed, count);
         let order = transfer::upload(order, count, DType::U32, self.x.device())?;
         self.map(|tensor| tensor.contiguous()?.index_select(&order, 0))
     }

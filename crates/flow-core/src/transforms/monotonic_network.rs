@@ -46,7 +46,7 @@ const MIN_SLOPE: f64 = 1e-3;
 
 impl Transform for MonotonicNetwork {
     fn parameters(&self) -> usize {
-        3 * self.units
+        self.units.saturating_mul(3)
     }
 
     fn forward(&self, x: &Tensor, h: &Tensor) -> Result<(Tensor, Tensor)> {

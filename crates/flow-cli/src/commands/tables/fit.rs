@@ -137,9 +137,7 @@ fn split(data: &Data, args: &FitArgs) -> Result<[Data; 2]> {
     let count = x.dim(0)?;
     let test = (count as f64 * args.test_share).ceil() as usize;
     let test = test.clamp(1, count / 2);
-    let keys = random::uniform_numbers::<f64>(random::derive(args.seed, "test rows"), count);
-    let mut order = (0..count as u32).collect::<Vec<_>>();
-    order.sort_by(|&a, &b| keys[a as usize].total_cmp(&keys[b as usize]));
+    let order = random::order(random::derive(args.seed, "test rows"), count);
     let order = Tensor::from_vec(order, count, x.device())?;
     let part = |start, length| -> Result<Data> {
         let places = order.narrow(0, start, length)?;

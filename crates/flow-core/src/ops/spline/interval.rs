@@ -94,14 +94,15 @@ impl IntervalSpline {
 
     /// Parameters of each number, by the [`ends`](Self::ends).
     pub(crate) fn parameters(self) -> usize {
-        2 * self.bins + self.free_derivatives()
+        let sizes = self.bins.saturating_mul(2);
+        sizes.saturating_add(self.free_derivatives())
     }
 
     /// Number of derivatives among the parameters.
     pub(super) fn free_derivatives(self) -> usize {
         match self.ends {
             Ends::Linear => self.bins.saturating_sub(1),
-            Ends::Free => self.bins + 1,
+            Ends::Free => self.bins.saturating_add(1),
             Ends::Circular => self.bins,
         }
     }
