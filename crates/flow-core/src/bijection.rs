@@ -67,6 +67,13 @@ pub trait Bijection: Send + Sync {
         }
     }
 
+    /// The same map for one step of a training, whose random parts, such as dropout, are drawn from
+    /// `seed`; `None` if it has none. A composition passes it on to its parts.
+    fn in_training(&self, seed: u64) -> Result<Option<Box<dyn Bijection + '_>>> {
+        let _ = seed;
+        Ok(None)
+    }
+
     /// The same map for some rows of a batch, without a graph. Scoring and sampling use it run by
     /// run.
     ///
@@ -101,11 +108,23 @@ pub trait Bijection: Send + Sync {
         grad_log_det: &Tensor,
         grads: &mut Gradients,
     ) -> Result<(Tensor, Tensor)> {
-        let x = Var::from_tensor(&self.inverse(y)?.detach())?;
-        let (y, log_det) = self.forward(x.as_tensor())?;
-        let [grad_x] = grads.pull_back(&[(&y, grad_y), (&log_det, grad_log_det)], [&x])?;
-        Ok((x.as_detached_tensor(), grad_x))
+        let x = self.inverse(y)?;
+        pull_back(self, &x, grad_y, grad_log_det, grads)
     }
+}
+
+/// The result of [`Bijection::backward`] of the output at `x`.
+pub(crate) fn pull_back<B: Bijection + ?Sized>(
+    bijection: &B,
+    x: &Tensor,
+    grad_y: &Tensor,
+    grad_log_det: &Tensor,
+    grads: &mut Gradients,
+) -> Result<(Tensor, Tensor)> {
+    let x = Var::from_tensor(&x.detach())?;
+    let (y, log_det) = bijection.forward(x.as_tensor())?;
+    let [grad_x] = grads.pull_back(&[(&y, grad_y), (&log_det, grad_log_det)], [&x])?;
+    Ok((x.as_detached_tensor(), grad_x))
 }
 
 /// Pointers to bijections are bijections: a reference, a `Box`, an enum of maps that derefs to the
@@ -139,6 +158,10 @@ impl<P: Deref<Target: Bijection> + Send + Sync> Bijection for P {
         (**self).given(context)
     }
 
+    fn in_training(&self, seed: u64) -> Result<Option<Box<dyn Bijection + '_>>> {
+        (**self).in_training(seed)
+    }
+
     fn frozen(&self, rows: &Rows) -> Result<Box<dyn Bijection + '_>> {
         (**self).frozen(rows)
     }
@@ -156,6 +179,21 @@ impl<P: Deref<Target: Bijection> + Send + Sync> Bijection for P {
     ) -> Result<(Tensor, Tensor)> {
         (**self).backward(y, grad_y, grad_log_det, grads)
     }
+}
+
+/// `parts` in a training step; `None` if none of them has random parts.
+pub(crate) fn parts_in_training<B: Bijection>(
+    parts: &[B],
+    seed: u64,
+) -> Result<Option<Vec<Box<dyn Bijection + '_>>>> {
+    let drawn = parts.iter().map(|part| part.in_training(seed));
+    let drawn = drawn.collect::<Result<Vec<_>>>()?;
+    if drawn.iter().all(Option::is_none) {
+        return Ok(None);
+    }
+    let drawn = drawn.into_iter().zip(parts);
+    let drawn = drawn.map(|(own, part)| own.unwrap_or_else(|| Box::new(part)));
+    Ok(Some(drawn.collect()))
 }
 
 /// A map, or the network of a coupling, whose results carry no graph.

@@ -132,6 +132,21 @@ impl<B: Bijection> Flow<B> {
         self.with(Box::new(&self.bijection))
     }
 
+    /// The same flow for one step of a training of one's own: dropout is drawn from `seed`. Fits
+    /// take it; without dropout it is the flow itself.
+    ///
+    /// # Errors
+    /// The errors of [`Bijection::in_training`].
+    pub fn in_training(&self, seed: u64) -> Result<Flow<Box<dyn Bijection + '_>>> {
+        let bijection = self.bijection.in_training(seed)?;
+        let base = self.base.in_training(seed)?;
+        Ok(Flow {
+            bijection: bijection.unwrap_or_else(|| Box::new(&self.bijection)),
+            base: base.unwrap_or_else(|| self.base.clone()),
+            run: self.run,
+        })
+    }
+
     /// The same flow, whose likelihoods and samples record a graph.
     pub fn with_graph(&self) -> WithGraph<'_, B> {
         WithGraph(self)

@@ -138,7 +138,7 @@ mod bijections {
     pub(crate) mod reordering;
 }
 
-pub use architecture::{Architecture, Base, ContextMap, Layer, TransformKind};
+pub use architecture::{Architecture, Base, ContextMap, Layer, Mask, TransformKind};
 pub use bijection::{Bijection, Limit};
 pub use bijections::*;
 pub use candle_core::Result;

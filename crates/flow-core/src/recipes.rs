@@ -18,7 +18,7 @@ use crate::ops::spline::Spline;
 use crate::params::ParamBuilder;
 use crate::train::Data;
 use crate::{
-    Activation, Architecture, Base, ContextMap, Flow, Layer, MlpSize, Model, Order, Passing,
+    Activation, Architecture, Base, ContextMap, Flow, Layer, Mask, MlpSize, Model, Order, Passing,
     Result, ScaleMap, TransformKind, Whiten,
 };
 use candle_core::{DType, Device, Tensor, bail};
@@ -32,6 +32,10 @@ pub struct Recipe {
     layers: usize,
     network: MlpSize,
     spline: Spline,
+    /// Masks of couplings, in turn.
+    masks: Vec<Vec<bool>>,
+    /// Orders of autoregressive layers, in turn.
+    orders: Vec<Vec<u32>>,
     context: Option<ContextMap>,
     /// Network before the context, and its outputs.
     embedding: Option<(MlpSize, usize)>,
@@ -103,6 +107,8 @@ impl Recipe {
             layers: 5,
             network: MlpSize::default(),
             spline: Spline::default(),
+            masks: Vec::new(),
+            orders: Vec::new(),
             context: None,
             embedding: None,
             whiten: None,
@@ -142,6 +148,33 @@ impl Recipe {
     pub fn residual(mut self, residual: bool) -> Self {
         self.network.residual = residual;
         self
+    }
+
+    /// Dropout in their networks while they are fitted; see [`MlpSize::dropout`].
+    #[must_use]
+    pub fn dropout(mut self, rate: f64) -> Self {
+        self.network.dropout = rate;
+        self
+    }
+
+    /// Masks of the couplings in turn, true for numbers that pass, in the place of alternating
+    /// halves.
+    #[must_use]
+    pub fn masks(self, masks: impl IntoIterator<Item = Vec<bool>>) -> Self {
+        Self {
+            masks: masks.into_iter().collect(),
+            ..self
+        }
+    }
+
+    /// Orders of the autoregressive layers in turn, in the place of 0, 1, … and its reverse.
+    /// [`random::order`](crate::random::order) draws one.
+    #[must_use]
+    pub fn orders(self, orders: impl IntoIterator<Item = Vec<u32>>) -> Self {
+        Self {
+            orders: orders.into_iter().collect(),
+            ..self
+        }
     }
 
     /// The spline of spline flows.
@@ -203,8 +236,16 @@ impl Recipe {
     /// The layers that the recipe stands for.
     ///
     /// # Errors
-    /// If it has an embedding of contexts, and takes no context.
+    /// If it has an embedding of contexts and takes no context, masks without couplings, or orders
+    /// without autoregressive layers.
     pub fn architecture(&self) -> Result<Architecture> {
+        let couples = matches!(self.kind, Kind::Nice | Kind::RealNvp | Kind::NeuralSpline);
+        if !couples && !self.masks.is_empty() {
+            bail!("recipe: masks are of couplings, and the flow is autoregressive");
+        }
+        if couples && !self.orders.is_empty() {
+            bail!("recipe: orders are of autoregressive layers, and the flow has couplings");
+        }
         let mut context = self.context.clone();
         match (&mut context, self.embedding) {
             (Some(context), embedding) => context.embedding = embedding,
@@ -218,7 +259,7 @@ impl Recipe {
             layers.push(("whiten".to_owned(), whiten.clone()));
         }
         for index in 0..self.layers {
-            let of_layer = self.kind.layer(index, network, self.spline);
+            let of_layer = self.layer(index, network);
             let named = |(name, layer)| (format!("{index}.{name}"), layer);
             layers.extend(of_layer.into_iter().map(named));
         }
@@ -248,33 +289,50 @@ impl Recipe {
     pub fn build(&self, seed: u64, dtype: DType, device: &Device) -> Result<Model> {
         Model::new(self.architecture()?, seed, dtype, device)
     }
-}
 
-impl Kind {
     /// The layers of number `index`, with their names.
-    fn layer(self, index: usize, network: MlpSize, spline: Spline) -> Vec<(&'static str, Layer)> {
+    fn layer(&self, index: usize, network: MlpSize) -> Vec<(&'static str, Layer)> {
         let coupling = |transform| {
-            let passing = [Passing::FirstHalf, Passing::SecondHalf][index % 2];
+            let halves = [Passing::FirstHalf, Passing::SecondHalf];
+            let own = in_turn(&self.masks, index).map(Mask::Numbers);
             Layer::Coupling {
                 transform,
-                passing,
+                passing: own.unwrap_or(halves[index % 2].into()),
                 network,
             }
         };
-        let made = |transform| Layer::Autoregressive { transform, network };
-        let spline = TransformKind::Spline(spline);
-        match self {
-            Self::Nice => vec![("coupling", coupling(TransformKind::Additive))],
-            Self::RealNvp => vec![("actnorm", Layer::ActNorm), ("coupling", coupling(AFFINE))],
-            Self::NeuralSpline => {
+        let made = |transform| Layer::Autoregressive {
+            transform,
+            order: in_turn(&self.orders, index),
+            network,
+        };
+        let reverse = self.orders.is_empty().then_some(("order", Layer::Reverse));
+        let ordered = |made| {
+            reverse
+                .clone()
+                .into_iter()
+                .chain([("made", made)])
+                .collect()
+        };
+        let spline = TransformKind::Spline(self.spline);
+        match self.kind {
+            Kind::Nice => vec![("coupling", coupling(TransformKind::Additive))],
+            Kind::RealNvp => vec![("actnorm", Layer::ActNorm), ("coupling", coupling(AFFINE))],
+            Kind::NeuralSpline => {
                 vec![("linear", Layer::LuLinear), ("coupling", coupling(spline))]
             }
-            Self::AutoregressiveSpline => vec![("order", Layer::Reverse), ("made", made(spline))],
-            Self::MaskedAutoregressive => vec![("order", Layer::Reverse), ("made", made(AFFINE))],
-            Self::InverseAutoregressive => {
+            Kind::AutoregressiveSpline => ordered(made(spline)),
+            Kind::MaskedAutoregressive => ordered(made(AFFINE)),
+            Kind::InverseAutoregressive => {
                 let of = Box::new(made(AFFINE));
-                vec![("made", Layer::Inverse { of }), ("order", Layer::Reverse)]
+                let layers = [("made", Layer::Inverse { of })].into_iter();
+                layers.chain(reverse.clone()).collect()
             }
         }
     }
+}
+
+/// Item `index` of a list that is repeated without end; `None` if it is empty.
+fn in_turn<T: Clone>(items: &[T], index: usize) -> Option<T> {
+    items.get(index % items.len().max(1)).cloned()
 }

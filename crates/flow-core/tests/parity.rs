@@ -31,6 +31,7 @@ const SIZE: MlpSize = MlpSize {
     context: 0,
     activation: Activation::Relu,
     residual: true,
+    dropout: 0.0,
 };
 
 fn load(name: &str, dtype: DType) -> Tensors {

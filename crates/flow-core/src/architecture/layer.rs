@@ -2,13 +2,12 @@
 
 use crate::params::ParamBuilder;
 use crate::{
-    ActNorm, Autoregressive, Bijection, ColumnMap, Columnwise, Coupling, ElementwiseAffine,
-    Inverse, LuLinear, Mlp, MlpSize, Passing, Permutation, Planar, Radial, Result, Transform,
-    Whiten,
+    ActNorm, Autoregressive, Bijection, ColumnMap, Columnwise, ElementwiseAffine, Inverse,
+    LuLinear, Mlp, MlpSize, Permutation, Planar, Radial, Result, Transform, Whiten,
 };
 use candle_core::{Tensor, bail};
 
-use super::TransformKind;
+use super::{Mask, TransformKind};
 
 /// A bijection of vectors without its parameters.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,12 +46,12 @@ pub enum Layer {
     Planar,
     /// [`Radial`].
     Radial,
-    /// [`Coupling`] by an [`Mlp`].
+    /// [`Coupling`](crate::Coupling) by an [`Mlp`].
     Coupling {
         /// The transform of the numbers that do not pass.
         transform: TransformKind,
         /// The numbers that pass.
-        passing: Passing,
+        passing: Mask,
         /// Sizes of the network.
         network: MlpSize,
     },
@@ -60,6 +59,12 @@ pub enum Layer {
     Autoregressive {
         /// The transform of every number.
         transform: TransformKind,
+        /// The order of the numbers; `None` for 0, 1, …
+        #[cfg_attr(
+            feature = "serde",
+            serde(default, skip_serializing_if = "Option::is_none")
+        )]
+        order: Option<Vec<u32>>,
         /// Sizes of the network.
         network: MlpSize,
     },
@@ -78,7 +83,9 @@ impl Layer {
             Self::Coupling {
                 transform, network, ..
             }
-            | Self::Autoregressive { transform, network } => {
+            | Self::Autoregressive {
+                transform, network, ..
+            } => {
                 let outputs = features.saturating_mul(transform.parameters());
                 outputs.max(network.width).max(network.context)
             }
@@ -116,10 +123,22 @@ impl Layer {
                 transform,
                 passing,
                 network,
-            } => coupling(features, transform.transform()?, *passing, *network, params)?,
-            Self::Autoregressive { transform, network } => {
+            } => coupling(features, transform.transform()?, passing, *network, params)?,
+            Self::Autoregressive {
+                transform,
+                order,
+                network,
+            } => {
                 let transform = transform.transform()?;
-                Box::new(Autoregressive::new(features, transform, *network, params)?)
+                let order = match order {
+                    Some(order) => {
+                        check("autoregressive: order", order, features)?;
+                        order.iter().map(|number| *number as usize).collect()
+                    }
+                    None => (0..features).collect::<Vec<_>>(),
+                };
+                let made = Mlp::made(&transform, &order, *network, params)?;
+                Box::new(Autoregressive::with_network(&order, transform, made)?)
             }
             Self::Inverse { of } => Box::new(Inverse(of.build(features, params)?)),
         })
@@ -129,16 +148,16 @@ impl Layer {
 fn coupling(
     features: usize,
     transform: Box<dyn Transform>,
-    passing: Passing,
+    passing: &Mask,
     network: MlpSize,
     params: ParamBuilder,
 ) -> Result<Box<dyn Bijection>> {
     if features < 2 {
         bail!("coupling: needs at least 2 numbers, not {features}");
     }
-    let count = passing.count(features);
+    let count = passing.count(features)?;
     let network = Mlp::for_transform(&transform, count, features - count, network, params)?;
-    Ok(Box::new(Coupling::new(transform, passing, network)))
+    Ok(Box::new(passing.coupling(transform, network)?))
 }
 
 /// One row of fixed numbers, `[1, D]`.

@@ -3,11 +3,13 @@
 mod base;
 mod context;
 mod layer;
+mod mask;
 mod transform;
 
 pub use base::Base;
 pub use context::ContextMap;
 pub use layer::Layer;
+pub use mask::Mask;
 pub use transform::TransformKind;
 
 use crate::params::ParamBuilder;
@@ -26,6 +28,7 @@ use context::Context;
 ///
 /// let made = Layer::Autoregressive {
 ///     transform: TransformKind::Additive,
+///     order: None,
 ///     network: MlpSize::default(),
 /// };
 /// let architecture = Architecture::new(3).with("made", made).with("scale", Layer::ElementwiseAffine);

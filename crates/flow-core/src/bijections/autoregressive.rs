@@ -1,12 +1,13 @@
 //! Masked autoregressive flows: each number is transformed with parameters from the numbers before
 //! it.
 
+use crate::bijection::pull_back;
 use crate::networks::places;
 use crate::ops::empty_output;
 use crate::params::ParamBuilder;
 use crate::runs::Rows;
 use crate::{Bijection, Conditioner, Gradients, Mlp, MlpSize, Result, Transform, shape};
-use candle_core::{Tensor, Var, bail};
+use candle_core::{Tensor, bail};
 
 /// An autoregressive flow of vectors `[B, D]`: a MADE gives the parameters of each number.
 ///
@@ -165,6 +166,11 @@ impl<T: Transform, N: Conditioner> Bijection for Autoregressive<T, N> {
         Ok(Box::new(self.with(self.made.given(context)?)))
     }
 
+    fn in_training(&self, seed: u64) -> Result<Option<Box<dyn Bijection + '_>>> {
+        let network = self.made.in_training(seed)?;
+        Ok(network.map(|network| Box::new(self.with(network)) as _))
+    }
+
     fn frozen(&self, rows: &Rows) -> Result<Box<dyn Bijection + '_>> {
         Ok(Box::new(self.with(self.made.frozen(rows)?)))
     }
@@ -178,9 +184,7 @@ impl<T: Transform, N: Conditioner> Bijection for Autoregressive<T, N> {
         grads: &mut Gradients,
     ) -> Result<(Tensor, Tensor)> {
         let rows = Rows::all(shape::vectors("autoregressive", y, self.order.len())?);
-        let x = Var::from_tensor(&self.frozen(&rows)?.inverse(&y.detach())?)?;
-        let (y, log_det) = self.forward(x.as_tensor())?;
-        let [grad_x] = grads.pull_back(&[(&y, grad_y), (&log_det, grad_log_det)], [&x])?;
-        Ok((x.as_detached_tensor(), grad_x))
+        let x = self.frozen(&rows)?.inverse(&y.detach())?;
+        pull_back(self, &x, grad_y, grad_log_det, grads)
     }
 }

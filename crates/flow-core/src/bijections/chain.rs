@@ -1,6 +1,6 @@
 //! Composition: `Chain([f, g, h])` maps x to h(g(f(x))).
 
-use crate::bijection::Limit;
+use crate::bijection::{Limit, parts_in_training};
 use crate::runs::Rows;
 use crate::{Bijection, Gradients, Result, shape};
 use candle_core::{Tensor, bail};
@@ -81,6 +81,11 @@ impl<B: Bijection> Bijection for Chain<B> {
         }
         let parts = self.0.iter().map(|part| part.given_if_taken(context));
         Ok(Box::new(Chain(parts.collect::<Result<Vec<_>>>()?)))
+    }
+
+    fn in_training(&self, seed: u64) -> Result<Option<Box<dyn Bijection + '_>>> {
+        let parts = parts_in_training(&self.0, seed)?;
+        Ok(parts.map(|parts| Box::new(Chain(parts)) as _))
     }
 
     fn frozen(&self, rows: &Rows) -> Result<Box<dyn Bijection + '_>> {

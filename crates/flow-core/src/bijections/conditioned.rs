@@ -86,6 +86,19 @@ impl<B: Bijection, N: Conditioner> Bijection for Conditioned<B, N> {
         self.bijection.given(&self.network.forward(context)?)
     }
 
+    fn in_training(&self, seed: u64) -> Result<Option<Box<dyn Bijection + '_>>> {
+        let bijection = self.bijection.in_training(seed)?;
+        let network = self.network.in_training(seed)?;
+        if bijection.is_none() && network.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(Box::new(Conditioned {
+            bijection: bijection.unwrap_or_else(|| Box::new(&self.bijection)),
+            network: network.unwrap_or_else(|| Box::new(&self.network)),
+            size: self.size,
+        })))
+    }
+
     /// Binding a context to the frozen map records no graph either.
     fn frozen(&self, rows: &Rows) -> Result<Box<dyn Bijection + '_>> {
         Ok(Box::new(Conditioned {

@@ -185,6 +185,11 @@ impl<T: Transform, N: Conditioner> Bijection for Coupling<T, N> {
         Ok(Box::new(self.with(self.network.given(context)?)))
     }
 
+    fn in_training(&self, seed: u64) -> Result<Option<Box<dyn Bijection + '_>>> {
+        let network = self.network.in_training(seed)?;
+        Ok(network.map(|network| Box::new(self.with(network)) as _))
+    }
+
     fn frozen(&self, rows: &Rows) -> Result<Box<dyn Bijection + '_>> {
         Ok(Box::new(self.with(self.network.frozen(rows)?)))
     }

@@ -124,6 +124,20 @@ impl<T: Transform> Bijection for Elementwise<T> {
         Ok(Box::new(self.with(network.forward(context)?)))
     }
 
+    fn in_training(&self, seed: u64) -> Result<Option<Box<dyn Bijection + '_>>> {
+        let Source::Network(network) = &self.source else {
+            return Ok(None);
+        };
+        let with = |network| Elementwise {
+            features: self.features,
+            transform: &self.transform as &dyn Transform,
+            source: Source::Network(network),
+        };
+        Ok(network
+            .drawn(seed)
+            .map(|network| Box::new(with(network)) as _))
+    }
+
     fn frozen(&self, rows: &Rows) -> Result<Box<dyn Bijection + '_>> {
         match &self.source {
             Source::Parameters(h) => {

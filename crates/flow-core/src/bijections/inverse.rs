@@ -42,6 +42,11 @@ impl<B: Bijection> Bijection for Inverse<B> {
         Ok(Box::new(Inverse(self.0.given(context)?)))
     }
 
+    fn in_training(&self, seed: u64) -> Result<Option<Box<dyn Bijection + '_>>> {
+        let of = self.0.in_training(seed)?;
+        Ok(of.map(|of| Box::new(Inverse(of)) as _))
+    }
+
     fn frozen(&self, rows: &Rows) -> Result<Box<dyn Bijection + '_>> {
         Ok(Box::new(Inverse(self.0.frozen(rows)?)))
     }

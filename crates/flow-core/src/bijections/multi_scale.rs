@@ -1,6 +1,7 @@
 //! Multi-scale architecture: each level factors out half of its output and passes on the other
 //! half.
 
+use crate::bijection::parts_in_training;
 use crate::runs::Rows;
 use crate::{Bijection, Gradients, Limit, Result, shape};
 use candle_core::{Tensor, bail};
@@ -171,6 +172,16 @@ impl<L: Bijection> Bijection for MultiScale<L> {
         Ok(Box::new(
             self.map_levels(|level| level.given_if_taken(context))?,
         ))
+    }
+
+    fn in_training(&self, seed: u64) -> Result<Option<Box<dyn Bijection + '_>>> {
+        let levels = parts_in_training(&self.levels, seed)?;
+        let with = |levels| MultiScale {
+            levels,
+            image: self.image,
+            latents: self.latents.clone(),
+        };
+        Ok(levels.map(|levels| Box::new(with(levels)) as _))
     }
 
     fn frozen(&self, rows: &Rows) -> Result<Box<dyn Bijection + '_>> {

@@ -37,6 +37,7 @@ const RUN: RunLength = RunLength {
 /// assert_eq!(base.given(&contexts)?.sample(5, 2)?.dims(), [5, 2]);
 /// # candle_core::Result::Ok(())
 /// ```
+#[derive(Clone)]
 pub struct ConditionalGaussian {
     features: usize,
     /// Size of the context.
@@ -59,6 +60,15 @@ impl ConditionalGaussian {
             features,
             inputs: size.context,
             network: Arc::new(Mlp::new(size.context, 2 * features, own, params)?),
+        })
+    }
+
+    /// The same distribution with dropout drawn from `seed`; `None` if it has none.
+    fn drawn(&self, seed: u64) -> Option<Self> {
+        let network = self.network.drawn(seed);
+        network.map(|network| Self {
+            network: Arc::new(network),
+            ..*self
         })
     }
 
@@ -86,18 +96,20 @@ impl Distribution for ConditionalGaussian {
     fn given(&self, context: &Tensor) -> Result<Arc<dyn Distribution>> {
         shape::vectors("context", context, self.inputs)?;
         Ok(Arc::new(Given {
-            features: self.features,
-            network: self.network.clone(),
+            distribution: self.clone(),
             context: context.clone(),
             graph: true,
         }))
+    }
+
+    fn in_training(&self, seed: u64) -> Result<Option<Arc<dyn Distribution>>> {
+        Ok(self.drawn(seed).map(|drawn| Arc::new(drawn) as _))
     }
 }
 
 /// The distribution of a context, `[B, K]` or `[1, K]`.
 struct Given {
-    features: usize,
-    network: Arc<Mlp>,
+    distribution: ConditionalGaussian,
     context: Tensor,
     /// False where nothing records a graph.
     graph: bool,
@@ -108,18 +120,20 @@ impl Given {
     fn whiten(&self, count: usize) -> Result<Whiten> {
         let context = Rows::all(count).of_context(&self.context)?;
         let runs = in_runs(context.device(), context.dim(0)?, RUN, |rows| {
-            let h = self.network.forward(&rows.of(&context)?)?;
+            let h = self.distribution.network.forward(&rows.of(&context)?)?;
             Result::Ok(if self.graph { h } else { h.detach() })
         })?;
         let h = Tensor::cat(&runs, 0)?;
-        let of = |start| h.narrow(1, start, self.features);
-        Ok(Whiten::new(of(0)?, of(self.features)?))
+        let features = self.distribution.features;
+        let of = |start| h.narrow(1, start, features);
+        Ok(Whiten::new(of(0)?, of(features)?))
     }
 }
 
 impl Distribution for Given {
     fn log_prob(&self, z: &Tensor) -> Result<Tensor> {
-        let batch = shape::vectors("conditional gaussian", z, self.features)?;
+        let features = self.distribution.features;
+        let batch = shape::vectors("conditional gaussian", z, features)?;
         let (white, log_det) = self.whiten(batch)?.forward(z)?;
         standard_normal_log_prob(&white)? + log_det
     }
@@ -127,14 +141,24 @@ impl Distribution for Given {
     /// Differentiable in the context and the network.
     fn sample(&self, count: usize, seed: u64) -> Result<Tensor> {
         let (dtype, device) = (self.context.dtype(), self.context.device());
-        let noise = random::normal(seed, (count, self.features), dtype, device)?;
+        let shape = (count, self.distribution.features);
+        let noise = random::normal(seed, shape, dtype, device)?;
         self.whiten(count)?.inverse(&noise)
+    }
+
+    fn in_training(&self, seed: u64) -> Result<Option<Arc<dyn Distribution>>> {
+        let with = |distribution| Given {
+            distribution,
+            context: self.context.clone(),
+            graph: self.graph,
+        };
+        let drawn = self.distribution.drawn(seed);
+        Ok(drawn.map(|drawn| Arc::new(with(drawn)) as _))
     }
 
     fn frozen(&self, rows: &Rows) -> Result<Option<Arc<dyn Distribution>>> {
         Ok(Some(Arc::new(Given {
-            features: self.features,
-            network: self.network.clone(),
+            distribution: self.distribution.clone(),
             context: rows.of_context(&self.context)?.detach(),
             graph: false,
         })))

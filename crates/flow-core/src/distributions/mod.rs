@@ -59,6 +59,13 @@ pub trait Distribution: Send + Sync {
         shape::refuse_context(context)
     }
 
+    /// The same distribution for one step of a training, whose random parts, such as dropout, are
+    /// drawn from `seed`; `None` if it has none.
+    fn in_training(&self, seed: u64) -> Result<Option<Arc<dyn Distribution>>> {
+        let _ = seed;
+        Ok(None)
+    }
+
     /// The same distribution for some rows of a batch, without a graph; `None` if it is the same
     /// for all rows, as without a context.
     ///

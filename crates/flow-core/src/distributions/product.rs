@@ -49,6 +49,22 @@ impl Product {
         let groups = self.groups.clone();
         Arc::new(Self { parts, groups })
     }
+
+    /// The product in which the parts for which `replace` gives another have that one; `None` if
+    /// there are none.
+    fn replaced(
+        &self,
+        replace: impl Fn(&dyn Distribution) -> Result<Option<Arc<dyn Distribution>>>,
+    ) -> Result<Option<Arc<dyn Distribution>>> {
+        let parts = self.parts.iter().map(|part| replace(&**part));
+        let parts = parts.collect::<Result<Vec<_>>>()?;
+        if parts.iter().all(Option::is_none) {
+            return Ok(None);
+        }
+        let parts = parts.into_iter().zip(&self.parts);
+        let parts = parts.map(|(own, all)| own.unwrap_or_else(|| all.clone()));
+        Ok(Some(self.with(parts.collect())))
+    }
 }
 
 impl Distribution for Product {
@@ -86,14 +102,11 @@ impl Distribution for Product {
         Ok(self.with(parts.collect::<Result<_>>()?))
     }
 
+    fn in_training(&self, seed: u64) -> Result<Option<Arc<dyn Distribution>>> {
+        self.replaced(|part| part.in_training(seed))
+    }
+
     fn frozen(&self, rows: &Rows) -> Result<Option<Arc<dyn Distribution>>> {
-        let parts = self.parts.iter().map(|part| part.frozen(rows));
-        let parts = parts.collect::<Result<Vec<_>>>()?;
-        if parts.iter().all(Option::is_none) {
-            return Ok(None);
-        }
-        let parts = parts.into_iter().zip(&self.parts);
-        let parts = parts.map(|(own, all)| own.unwrap_or_else(|| all.clone()));
-        Ok(Some(self.with(parts.collect())))
+        self.replaced(|part| part.frozen(rows))
     }
 }

@@ -21,6 +21,12 @@ impl Tempered {
         }
         Ok(Self { base, temperature })
     }
+
+    /// Another base at the same temperature.
+    fn with(&self, base: Arc<dyn Distribution>) -> Arc<dyn Distribution> {
+        let temperature = self.temperature;
+        Arc::new(Self { base, temperature })
+    }
 }
 
 impl Distribution for Tempered {
@@ -43,15 +49,14 @@ impl Distribution for Tempered {
     }
 
     fn given(&self, context: &Tensor) -> Result<Arc<dyn Distribution>> {
-        Ok(Arc::new(Self {
-            base: self.base.given(context)?,
-            temperature: self.temperature,
-        }))
+        Ok(self.with(self.base.given(context)?))
+    }
+
+    fn in_training(&self, seed: u64) -> Result<Option<Arc<dyn Distribution>>> {
+        Ok(self.base.in_training(seed)?.map(|base| self.with(base)))
     }
 
     fn frozen(&self, rows: &Rows) -> Result<Option<Arc<dyn Distribution>>> {
-        let base = self.base.frozen(rows)?;
-        let temperature = self.temperature;
-        Ok(base.map(|base| Arc::new(Self { base, temperature }) as Arc<dyn Distribution>))
+        Ok(self.base.frozen(rows)?.map(|base| self.with(base)))
     }
 }

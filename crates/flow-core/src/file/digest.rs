@@ -49,7 +49,9 @@ impl Digest {
 
     /// The digest in hexadecimal.
     pub(super) fn finish(self) -> String {
+        let digit = |value: u8| char::from_digit(value.into(), 16).expect("four bits are a digit");
         let bytes = self.0.finalize();
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        digits.map(digit).collect()
     }
 }

@@ -75,6 +75,16 @@ impl<B: Bijection> Bijection for Bound<B> {
         self.with(y, |bound| bound.inverse_with_log_det(y))
     }
 
+    fn in_training(&self, seed: u64) -> Result<Option<Box<dyn Bijection + '_>>> {
+        let bijection = self.bijection.in_training(seed)?;
+        let with = |bijection| Bound {
+            bijection,
+            context: self.context.clone(),
+            frozen: self.frozen,
+        };
+        Ok(bijection.map(|bijection| Box::new(with(bijection)) as _))
+    }
+
     fn frozen(&self, rows: &Rows) -> Result<Box<dyn Bijection + '_>> {
         Ok(Box::new(Bound {
             bijection: self.bijection.frozen(rows)?,

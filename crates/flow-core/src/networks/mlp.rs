@@ -1,5 +1,6 @@
 //! Multilayer perceptrons of vectors, residual or plain, with or without masks.
 
+mod dropout;
 mod given;
 mod incremental;
 mod layer;
@@ -12,6 +13,7 @@ use crate::params::{Init, ParamBuilder};
 use crate::runs::Rows;
 use crate::{Conditioner, Incremental, Result, Transform, shape};
 use candle_core::{Tensor, bail};
+use dropout::Dropout;
 use given::Given;
 use layer::{Layer, spread, spread_std};
 use made::Degrees;
@@ -19,7 +21,7 @@ pub(crate) use made::places;
 use std::sync::Arc;
 
 /// The sizes and the form of a network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
@@ -36,6 +38,14 @@ pub struct MlpSize {
     pub activation: Activation,
     /// True for residual blocks, false for a plain network.
     pub residual: bool,
+    /// Share of hidden units that are left out at random while the network is fitted, in 0..1; the
+    /// others grow to make up for it (Srivastava et al. 2014). Of a residual block it is the units
+    /// between its layers, of a plain network all hidden units.
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, skip_serializing_if = "dropout::is_zero")
+    )]
+    pub dropout: f64,
 }
 
 impl Default for MlpSize {
@@ -47,6 +57,7 @@ impl Default for MlpSize {
             context: 0,
             activation: Activation::default(),
             residual: true,
+            dropout: 0.0,
         }
     }
 }
@@ -62,7 +73,8 @@ impl Default for MlpSize {
 /// Residual blocks are those of He et al. 2016 (arXiv:1603.05027), with gates for the context as
 /// nflows has them (Dauphin et al. 2017, arXiv:1612.08083). A plain network has a ← W₁·f(a) + b₁
 /// for every block and h = W·f(a) + b. With masks on the weights it is a MADE
-/// ([`made`](Self::made)).
+/// ([`made`](Self::made)). Dropout works while a flow is fitted, and in
+/// [`Conditioner::in_training`].
 ///
 /// ```
 /// use candle_core::{DType, Device};
@@ -83,6 +95,7 @@ pub struct Mlp {
     context: Vec<Layer>,
     activation: Activation,
     residual: bool,
+    dropout: Dropout,
     /// The order of a MADE.
     degrees: Option<Arc<Degrees>>,
 }
@@ -127,6 +140,7 @@ impl Mlp {
         params: ParamBuilder,
     ) -> Result<Self> {
         let MlpSize { width, blocks, .. } = size;
+        let dropout = Dropout::new(size.dropout, &params.prefix())?;
         let block = |index| {
             let params = params.pp(format!("block{index}"));
             let mut layers = vec![Layer::new(hidden, hidden, spread(width), params.pp("0"))?];
@@ -154,6 +168,7 @@ impl Mlp {
             context: (0..contexts).map(context_layer).collect::<Result<_>>()?,
             activation: size.activation,
             residual: size.residual,
+            dropout,
             degrees: None,
         })
     }
@@ -165,6 +180,15 @@ impl Mlp {
             .into_iter()
             .chain(blocks)
             .chain([&self.output])
+    }
+
+    /// The same network with dropout drawn from `seed`; `None` if it has none.
+    pub(crate) fn drawn(&self, seed: u64) -> Option<Self> {
+        let drawn = self.dropout.drawn(seed);
+        drawn.map(|dropout| Self {
+            dropout,
+            ..self.clone()
+        })
     }
 
     /// The same network without a graph, with masks applied.
@@ -181,6 +205,7 @@ impl Mlp {
             blocks: blocks.collect::<Result<_>>()?,
             output: self.output.detached()?,
             context: all(&self.context)?,
+            dropout: self.dropout.clone(),
             degrees: self.degrees.clone(),
             ..*self
         })
@@ -195,8 +220,12 @@ impl Mlp {
         }
         for (index, layers) in self.blocks.iter().enumerate() {
             let mut inner = a.clone();
-            for layer in layers {
-                inner = layer.forward(&inner, self.activation)?;
+            for (depth, layer) in layers.iter().enumerate() {
+                inner = if self.residual && depth == 0 {
+                    layer.forward(&inner, self.activation)?
+                } else {
+                    self.hidden(layer, &inner, index)?
+                };
             }
             a = match gates.get(index) {
                 _ if !self.residual => inner,
@@ -204,12 +233,21 @@ impl Mlp {
                 None => (a + inner)?,
             };
         }
-        let last = if self.residual {
-            Activation::Identity
-        } else {
-            self.activation
-        };
-        self.output.forward(&a, last)
+        if self.residual {
+            return self.output.forward(&a, Activation::Identity);
+        }
+        self.hidden(&self.output, &a, self.blocks.len())
+    }
+
+    /// `layer` after the activation function and the dropout of number `index`.
+    fn hidden(&self, layer: &Layer, a: &Tensor, index: usize) -> Result<Tensor> {
+        match self.dropout.mask(a, index)? {
+            None => layer.forward(a, self.activation),
+            Some(mask) => {
+                let kept = (self.activation.apply(a)? * mask)?;
+                layer.forward(&kept, Activation::Identity)
+            }
+        }
     }
 
     /// # Errors
@@ -256,6 +294,10 @@ impl Conditioner for Mlp {
             shift: first.forward(context, Activation::Identity)?,
             gates: blocks.iter().map(gate).collect::<Result<_>>()?,
         }))
+    }
+
+    fn in_training(&self, seed: u64) -> Result<Option<Box<dyn Conditioner + '_>>> {
+        Ok(self.drawn(seed).map(|network| Box::new(network) as _))
     }
 
     fn frozen(&self, _: &Rows) -> Result<Box<dyn Conditioner + '_>> {

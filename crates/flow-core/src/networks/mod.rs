@@ -53,6 +53,13 @@ pub trait Conditioner: Send + Sync {
         shape::refuse_context(context)
     }
 
+    /// The same network for one step of a training, whose random parts, such as dropout, are drawn
+    /// from `seed`; `None` if it has none.
+    fn in_training(&self, seed: u64) -> Result<Option<Box<dyn Conditioner + '_>>> {
+        let _ = seed;
+        Ok(None)
+    }
+
     /// The same network for some rows of a batch, without a graph.
     ///
     /// # Errors
@@ -103,6 +110,10 @@ impl<P: Deref<Target: Conditioner> + Send + Sync> Conditioner for P {
 
     fn given(&self, context: &Tensor) -> Result<Box<dyn Conditioner + '_>> {
         (**self).given(context)
+    }
+
+    fn in_training(&self, seed: u64) -> Result<Option<Box<dyn Conditioner + '_>>> {
+        (**self).in_training(seed)
     }
 
     fn frozen(&self, rows: &Rows) -> Result<Box<dyn Conditioner + '_>> {

@@ -115,6 +115,11 @@ impl<N: Conditioner> Conditioner for PeriodicFeatures<N> {
         Ok(Box::new(self.with(self.network.given(context)?)))
     }
 
+    fn in_training(&self, seed: u64) -> Result<Option<Box<dyn Conditioner + '_>>> {
+        let network = self.network.in_training(seed)?;
+        Ok(network.map(|network| Box::new(self.with(network)) as _))
+    }
+
     fn frozen(&self, rows: &Rows) -> Result<Box<dyn Conditioner + '_>> {
         Ok(Box::new(self.with(self.network.frozen(rows)?)))
     }

@@ -53,15 +53,16 @@ pub(super) fn in_columns(data: &Data) -> Result<Option<String>> {
     }))
 }
 
-/// The first row whose ln p has no finite gradient.
+/// The first row whose ln p has no finite gradient, with dropout drawn from `seed`.
 pub(super) fn in_gradients<B: Bijection>(
     flow: &Flow<B>,
     params: &ParamStore,
     data: &Data,
+    seed: u64,
 ) -> Result<Option<String>> {
     let is_bad = |start, count| -> Result<bool> {
         let rows = data.rows(start, count)?;
-        let (gradient, _) = gradient(flow, params, &rows, Memory::Plain)?;
+        let (gradient, _) = gradient(flow, params, &rows, Memory::Plain, seed)?;
         Ok(!gradient.norm.is_finite())
     };
     let (mut start, mut count) = (0, data.count()?);

@@ -152,6 +152,12 @@ impl<'a, B: Bijection> Fitting<'a, B> {
         }
     }
 
+    /// The seed of a step, the same after a training went on.
+    fn seed(&self, state: &Training) -> u64 {
+        let updates = state.steps.updates;
+        random::derive(self.settings.seed, &format!("step {updates}"))
+    }
+
     fn is_over(&self, state: &Training) -> bool {
         state.steps.updates >= self.steps || state.epoch >= self.settings.epochs
     }
@@ -176,7 +182,8 @@ impl<'a, B: Bijection> Fitting<'a, B> {
 
     /// Updates the weights, and returns the loss before.
     fn step(&self, state: &mut Training, batch: &Data) -> Result<f64> {
-        let of_memory = |memory| gradient(self.flow, self.params, batch, memory);
+        let seed = self.seed(state);
+        let of_memory = |memory| gradient(self.flow, self.params, batch, memory, seed);
         let (mut gradient, inversion) = of_memory(self.settings.memory)?;
         if !inversion.is_sound() {
             state.unsound_inversions += 1;
@@ -269,7 +276,9 @@ impl<'a, B: Bijection> Fitting<'a, B> {
             return Ok(Some(cause));
         }
         match cause::in_columns(data)? {
-            None if state.gradient_failed => cause::in_gradients(self.flow, self.params, data),
+            None if state.gradient_failed => {
+                cause::in_gradients(self.flow, self.params, data, self.seed(state))
+            }
             cause => Ok(cause),
         }
     }

@@ -4,7 +4,7 @@ use super::by_inversion::{Inversion, Memory, Returning, backward_in_step};
 use super::{Data, LossGradient, run_length};
 use crate::params::ParamStore;
 use crate::runs::{Rows, runs, side_by_side};
-use crate::{Bijection, Flow, Gradients, Result, transfer};
+use crate::{Bijection, Flow, Gradients, Result, random, transfer};
 use candle_core::{Device, Error, Tensor, Var, bail};
 
 /// The sum of the losses of `runs` and its gradient, added in order. `loss` returns a loss with a
@@ -30,13 +30,14 @@ pub fn gradient_of_runs<T: Send, E: From<Error> + Send>(
     Ok((losses.iter().sum(), sum))
 }
 
-/// The mean loss of a batch under `flow` and its gradient; with constant `memory`, also the error
-/// of inversion.
+/// The mean loss of a batch under `flow` and its gradient, with dropout drawn from `seed`; with
+/// constant `memory`, also the error of inversion.
 pub(super) fn gradient<B: Bijection>(
     flow: &Flow<B>,
     params: &ParamStore,
     batch: &Data,
     memory: Memory,
+    seed: u64,
 ) -> Result<(LossGradient, Inversion)> {
     let count = batch.count()?;
     if count == 0 {
@@ -44,12 +45,12 @@ pub(super) fn gradient<B: Bijection>(
     }
     let none = Gradients::new(params);
     let runs = runs(batch.x.device(), count, run_length(count));
-    let data = |run: Rows| batch.of(&run);
+    let of_run = |run: &Rows| Result::Ok((in_training(flow, run, seed)?, batch.of(run)?));
     let (loss, gradients, inversion) = match memory {
         Memory::Plain => {
             let of_run = |run| {
-                let data = data(run)?;
-                let log_prob = data.weigh(log_prob(flow, &data)?)?;
+                let (flow, data) = of_run(&run)?;
+                let log_prob = data.weigh(log_prob(&flow, &data)?)?;
                 let loss = (log_prob.sum_all()? * (-1.0 / count as f64))?;
                 Result::Ok((loss.clone(), loss))
             };
@@ -57,26 +58,36 @@ pub(super) fn gradient<B: Bijection>(
             (loss, sum, Inversion::default())
         }
         Memory::Constant => {
-            let runs = runs.into_iter().map(data).collect::<Result<Vec<_>>>()?;
-            by_inversion(flow, &runs, &none, count)?
+            let runs = runs.iter().map(of_run).collect::<Result<Vec<_>>>()?;
+            by_inversion(&runs, &none, count)?
         }
     };
     Ok((LossGradient::new(loss, gradients)?, inversion))
 }
 
-/// The same for the runs of a batch of `count`, from the latents alone.
+/// `flow` for a run of a batch, with dropout drawn from the batch's `seed`.
+pub(super) fn in_training<'a, B: Bijection>(
+    flow: &'a Flow<B>,
+    run: &Rows,
+    seed: u64,
+) -> Result<Flow<Box<dyn Bijection + 'a>>> {
+    let start = run.range().start;
+    flow.in_training(random::derive(seed, &format!("row {start}")))
+}
+
+/// The same for the runs of a batch of `count`, with their flows, from the latents alone.
 fn by_inversion<B: Bijection>(
-    flow: &Flow<B>,
-    runs: &[Data],
+    runs: &[(Flow<B>, Data)],
     none: &Gradients,
     count: usize,
 ) -> Result<(f64, Gradients, Inversion)> {
-    let device = runs[0].x.device();
-    let maps = runs.iter().map(|data| data.given(flow.bijection()));
+    let device = runs[0].1.x.device();
+    let maps = runs.iter().map(|(flow, data)| data.given(flow.bijection()));
     let maps = maps.collect::<Result<Vec<_>>>()?;
     let maps = maps.iter().map(|map| &**map).collect::<Vec<_>>();
     let work = runs.iter().zip(&maps).collect();
-    let latents = side_by_side(device, work, |(data, map): (&Data, &&dyn Bijection)| {
+    let latents = side_by_side(device, work, |run: (&(Flow<B>, Data), &&dyn Bijection)| {
+        let ((flow, data), map) = run;
         let (z, log_det) = map.frozen(&Rows::all(data.count()?))?.forward(&data.x)?;
         let leaves = [&z, &log_det].map(|leaf| Var::from_tensor(&leaf.detach()));
         let [z, log_det] = leaves;
@@ -103,7 +114,7 @@ fn by_inversion<B: Bijection>(
         sum.append(parts)
     })?;
     let mut inversion = Inversion::default();
-    for (data, back) in runs.iter().zip(&back) {
+    for ((_, data), back) in runs.iter().zip(&back) {
         inversion.compare(&back.x, &data.x, 0)?;
     }
     Ok((loss, sum, inversion))

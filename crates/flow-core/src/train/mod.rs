@@ -24,7 +24,7 @@ pub use by_inversion::{Inversion, Memory, Returning, backward_in_step};
 pub use data::Data;
 pub use gradient::gradient_of_runs;
 pub use guard::{Divergence, Losses};
-pub use optimization::{Optimization, Schedule};
+pub use optimization::{Optimization, RateFactor, Schedule};
 pub use optimizer::{Optimizer, ParameterState};
 pub use reverse_kl::{ReverseKlSettings, ReverseKlStep, fit_reverse_kl, with_gradient};
 pub use settings::{FitSettings, Validation};

@@ -4,9 +4,21 @@ use super::Optimizer;
 use crate::Result;
 use candle_core::bail;
 use std::f64::consts::PI;
+use std::fmt;
+use std::sync::Arc;
 
 /// Schedule of the learning rate after warm-up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+///
+/// ```
+/// use flow_core::train::{FitSettings, Optimization, Schedule};
+///
+/// // A linear decline, and the rate halved every 1,000 steps.
+/// let linear = Schedule::custom(|_, done| 1.0 - done);
+/// let halving = Schedule::custom(|step, _| 0.5_f64.powi((step / 1_000) as i32));
+/// let optimization = Optimization { schedule: halving, ..Optimization::default() };
+/// let settings = FitSettings { optimization, ..FitSettings::default() };
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
@@ -18,10 +30,46 @@ pub enum Schedule {
     /// Falls to zero along half a cosine over the planned steps.
     #[default]
     Cosine,
+    /// A schedule of one's own, [`Schedule::custom`]. It cannot be kept in a checkpoint.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    Custom(RateFactor),
+}
+
+impl Schedule {
+    /// The learning rate times `factor(step, done)`: of the steps taken before, and of the share of
+    /// planned steps that are done, in 0..1. A factor that is negative or not finite ends the
+    /// training with an error.
+    pub fn custom(factor: impl Fn(u64, f64) -> f64 + Send + Sync + 'static) -> Self {
+        Self::Custom(RateFactor(Arc::new(factor)))
+    }
+
+    fn factor(&self, step: u64, done: f64) -> f64 {
+        match self {
+            Self::Constant => 1.0,
+            Self::Cosine => 0.5 * (1.0 + (PI * done.clamp(0.0, 1.0)).cos()),
+            Self::Custom(RateFactor(factor)) => factor(step, done),
+        }
+    }
+}
+
+/// A function of [`Schedule::custom`]; clones of one are equal.
+#[derive(Clone)]
+pub struct RateFactor(Arc<dyn Fn(u64, f64) -> f64 + Send + Sync>);
+
+impl fmt::Debug for RateFactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RateFactor(…)")
+    }
+}
+
+impl PartialEq for RateFactor {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 /// Settings of the updates of the weights.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Optimization {
     /// The learning rate after warm-up.
@@ -95,10 +143,7 @@ impl Optimization {
     pub fn learning_rate_at(&self, updates: u64, done: f64) -> f64 {
         let warmup = ((updates + 1) as f64 / (self.warmup_steps + 1) as f64).min(1.0);
         let rate = self.learning_rate * warmup;
-        match self.schedule {
-            Schedule::Constant => rate,
-            Schedule::Cosine => rate * 0.5 * (1.0 + (PI * done.clamp(0.0, 1.0)).cos()),
-        }
+        rate * self.schedule.factor(updates, done)
     }
 
     /// The decay of the average after `updates` steps: small at first, so that it forgets the
@@ -119,7 +164,6 @@ impl Optimization {
 
 #[cfg(feature = "serde")]
 impl Schedule {
-    #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature.
     fn is_default(&self) -> bool {
         *self == Self::default()
     }

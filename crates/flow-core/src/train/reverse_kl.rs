@@ -1,6 +1,6 @@
 //! Variational inference: a flow is fitted to an unnormalised density by its own draws.
 
-use super::gradient::gradient_of_runs;
+use super::gradient::{gradient_of_runs, in_training};
 use super::{LossGradient, MemoryStore, Optimization, Steps, run_length};
 use crate::params::ParamStore;
 use crate::runs::{Rows, runs};
@@ -9,7 +9,7 @@ use candle_core::{Tensor, bail};
 use std::ops::ControlFlow;
 
 /// Settings of [`fit_reverse_kl`].
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ReverseKlSettings {
     /// Draws per step.
     pub batch_size: usize,
@@ -17,7 +17,7 @@ pub struct ReverseKlSettings {
     pub steps: usize,
     /// Settings of a step. With an average of the weights, the fit ends with it.
     pub optimization: Optimization,
-    /// Seeds the draws.
+    /// Seeds the draws, and dropout.
     pub seed: u64,
 }
 
@@ -95,7 +95,7 @@ pub fn fit_reverse_kl<B: Bijection>(
     for step in 1..=settings.steps {
         let seed = random::derive(settings.seed, &format!("step {step}"));
         let z = flow.base().sample(settings.batch_size, seed)?;
-        let gradient = gradient(flow, params, &log_density, &z)?;
+        let gradient = gradient(flow, params, &log_density, &z, seed)?;
         let (loss, norm) = (gradient.loss, gradient.norm);
         if !(loss.is_finite() && norm.is_finite()) {
             bail!(
@@ -117,15 +117,18 @@ pub fn fit_reverse_kl<B: Bijection>(
     store.swap_averages(params)
 }
 
-/// The mean of ln q − ln p̃ over the draws of the latents `z`, and its gradient.
+/// The mean of ln q − ln p̃ over the draws of the latents `z`, and its gradient, with dropout drawn
+/// from `seed`.
 fn gradient<B: Bijection>(
     flow: &Flow<B>,
     params: &ParamStore,
     log_density: &(impl Fn(&Tensor) -> Result<Tensor> + Send + Sync),
     z: &Tensor,
+    seed: u64,
 ) -> Result<LossGradient> {
     let count = z.dim(0)?;
     let of_run = |run: Rows| {
+        let flow = in_training(flow, &run, seed)?;
         let [x, log_prob] = flow.with_graph().inverse_with_log_prob(&run.of(z)?)?;
         let target = log_density(&x)?;
         if target.shape() != log_prob.shape() {

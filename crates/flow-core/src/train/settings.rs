@@ -35,7 +35,7 @@ pub struct FitSettings {
     pub keep_best: bool,
     /// Initialises data-dependent parameters, such as ActNorm's statistics, from a batch first.
     pub initialize: bool,
-    /// Seeds the choice of held-out data, and shuffling.
+    /// Seeds the choice of held-out data, shuffling, and dropout.
     pub seed: u64,
 }
 

@@ -49,7 +49,8 @@ pub struct Steps {
 
 impl Steps {
     /// Updates the weights by the clipped `gradient`, and their averages and moments in `store`.
-    /// The rate is that of [`Optimization::learning_rate_at`], or of another schedule.
+    /// `learning_rate` is that of [`Optimization::learning_rate_at`], which follows the schedule,
+    /// unless a loop lowers it.
     ///
     /// # Errors
     /// If loss, gradient or rate is not finite, or a setting is invalid, in which case nothing

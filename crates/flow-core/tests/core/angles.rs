@@ -20,6 +20,7 @@ const SIZE: MlpSize = MlpSize {
     context: 0,
     activation: Activation::Relu,
     residual: true,
+    dropout: 0.0,
 };
 
 fn row(numbers: &[f64]) -> Tensor {

@@ -86,6 +86,7 @@ fn steps_without_a_graph_are_passes_of_the_network() {
                     context,
                     activation,
                     residual,
+                    dropout: 0.0,
                 };
                 steps_are_passes(d, rows, size, DType::F64, 1e-10);
                 steps_are_passes(d, rows, size, DType::F32, 1e-4);

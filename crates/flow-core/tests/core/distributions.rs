@@ -24,6 +24,7 @@ const SIZE: MlpSize = MlpSize {
     context: 3,
     activation: Activation::Relu,
     residual: true,
+    dropout: 0.0,
 };
 
 fn numbers(tensor: &Tensor) -> Vec<f64> {

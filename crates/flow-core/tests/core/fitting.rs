@@ -14,6 +14,7 @@ use flow_core::{
     ActNorm, Bijection, ElementwiseAffine, Flow, Whiten, check, constant_columns, random,
 };
 use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex};
 
 /// Points on a parabola with noise, and for each the offset that moved it up.
 fn parabola(count: usize, seed: u64) -> (Tensor, Tensor) {
@@ -454,4 +455,40 @@ fn weight_decay_shrinks_weights_by_the_rate_alone() {
         let expected = (before * 0.97_f64.powi(3)).unwrap();
         check::close(&weight, &expected, 1e-6).unwrap();
     }
+}
+
+#[test]
+fn a_schedule_of_ones_own_is_followed() {
+    let points = random::normal(3, (50, 2), DType::F32, &Device::Cpu).unwrap();
+    let fitted = |schedule: Schedule| {
+        let recipe = recipes::realnvp(2).layers(2).width(8);
+        let model = recipe.build(0, DType::F32, &Device::Cpu).unwrap();
+        let settings = FitSettings {
+            batch_size: 15,
+            epochs: 2,
+            optimization: Optimization {
+                schedule: schedule.clone(),
+                ..at_rate(0.01)
+            },
+            ..FitSettings::default()
+        };
+        let fit = model.fit(&points, &settings, |_| ControlFlow::Continue(()));
+        fit.map(|_| model.log_prob(&points).unwrap().to_vec1::<f32>().unwrap())
+    };
+    let steps = Arc::new(Mutex::new(Vec::new()));
+    let seen = steps.clone();
+    let cosine = Schedule::custom(move |step, done| {
+        seen.lock().unwrap().push((step, done));
+        0.5 * (1.0 + (std::f64::consts::PI * done).cos())
+    });
+    assert_eq!(fitted(cosine).unwrap(), fitted(Schedule::Cosine).unwrap());
+    let expected = (0..6).map(|step| (step, step as f64 / 6.0));
+    assert_eq!(*steps.lock().unwrap(), expected.collect::<Vec<_>>());
+    let message = fitted(Schedule::custom(|_, _| -1.0))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.contains("the learning rate of a step must be at least 0"),
+        "{message}"
+    );
 }

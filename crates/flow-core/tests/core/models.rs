@@ -12,15 +12,11 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-const RECIPES: [fn(usize) -> Recipe; 7] = [
-    recipes::nice,
-    recipes::realnvp,
-    recipes::neural_spline_flow,
-    recipes::autoregressive_spline_flow,
-    recipes::masked_autoregressive_flow,
-    recipes::inverse_autoregressive_flow,
-    plain,
-];
+/// All recipes, and one by plain networks.
+fn all_recipes() -> impl Iterator<Item = fn(usize) -> Recipe> {
+    let recipes = crate::RECIPES.into_iter().map(|(_, recipe)| recipe);
+    recipes.chain([plain as fn(usize) -> Recipe])
+}
 
 /// Plain networks of SiLUs.
 fn plain(features: usize) -> Recipe {
@@ -78,7 +74,7 @@ fn saved(model: &Model) -> (TempDir, PathBuf) {
 #[test]
 fn a_loaded_model_has_the_same_bits() {
     for dtype in DTYPES {
-        for recipe in RECIPES {
+        for recipe in all_recipes() {
             let model = model(recipe, dtype);
             let (_folder, path) = saved(&model);
             let loaded = Model::load(&path, &Device::Cpu).unwrap();
@@ -126,7 +122,7 @@ fn a_loaded_model_can_be_fitted_further() {
 #[test]
 fn densities_are_in_the_units_of_the_data() {
     let scale = 1024.0_f64;
-    for recipe in RECIPES {
+    for recipe in all_recipes() {
         let x = normal(0, (200, 3), DType::F64);
         let scaled = (&x * scale).unwrap();
         let of = |x: &Tensor| {
@@ -177,6 +173,7 @@ fn compositions_are_saved_as_recipes_are() {
     };
     let made = Layer::Autoregressive {
         transform: TransformKind::Additive,
+        order: None,
         network,
     };
     let order = vec![2, 0, 1];
@@ -291,7 +288,8 @@ fn a_file_with_a_flipped_bit_is_refused() {
 
 #[test]
 fn files_without_a_digest_load() {
-    let model = model(recipes::realnvp, DType::F32);
+    let recipe = recipes::realnvp(3).layers(2).width(6);
+    let model = recipe.build(0, DType::F32, &Device::Cpu).unwrap();
     let (_folder, path) = saved(&model);
     let bytes = std::fs::read(&path).unwrap();
     let place = bytes
@@ -395,6 +393,102 @@ fn numbers(tensor: &Tensor) -> Vec<f64> {
     bits(tensor).into_iter().map(f64::from_bits).collect()
 }
 
+/// The numbers of y that depend on each number of x.
+fn dependents(model: &Model) -> Vec<Vec<usize>> {
+    check::randomize(model.params(), 1, 0.3).unwrap();
+    let x = normal(5, (1, 4), DType::F64);
+    let y = |x: &Tensor| numbers(&model.encode(x).unwrap().0);
+    let before = y(&x);
+    let of = |column: usize| {
+        let step = (0..4).map(|at| f64::from(u8::from(at == column)));
+        let step = Tensor::from_iter(step, &Device::Cpu).unwrap();
+        let after = y(&x.broadcast_add(&step).unwrap());
+        let changed = (0..4).filter(|at| after[*at] != before[*at]);
+        changed.collect()
+    };
+    (0..4).map(of).collect()
+}
+
+#[test]
+fn recipes_take_any_mask_and_any_order() {
+    let build = |recipe: Recipe| recipe.build(0, DType::F64, &Device::Cpu).unwrap();
+    let mask = vec![false, true, false, true];
+    let order = vec![2, 0, 3, 1];
+    for recipe in [recipes::nice, recipes::realnvp] {
+        let masked = recipe(4).layers(1).masks([mask.clone()]);
+        let expected = [vec![0], vec![0, 1, 2], vec![2], vec![0, 2, 3]];
+        assert_eq!(dependents(&build(masked.clone())), expected);
+        survives(masked.layers(3).architecture().unwrap());
+    }
+    let splines = recipes::neural_spline_flow(4).layers(3);
+    survives(splines.masks([mask.clone()]).architecture().unwrap());
+    for recipe in [
+        recipes::autoregressive_spline_flow,
+        recipes::masked_autoregressive_flow,
+        recipes::inverse_autoregressive_flow,
+    ] {
+        let ordered = recipe(4).layers(1).orders([order.clone()]);
+        let expected = [vec![0, 1, 3], vec![1], vec![0, 1, 2, 3], vec![1, 3]];
+        assert_eq!(dependents(&build(ordered.clone())), expected);
+        survives(ordered.layers(3).architecture().unwrap());
+    }
+
+    let refusal = |recipe: Recipe| {
+        let error = recipe.build(0, DType::F64, &Device::Cpu).err().unwrap();
+        error.to_string()
+    };
+    let maf = || recipes::masked_autoregressive_flow(4);
+    let refusals = [
+        (
+            recipes::nice(4).orders([order.clone()]),
+            "the flow has couplings",
+        ),
+        (maf().masks([mask.clone()]), "the flow is autoregressive"),
+        (recipes::nice(3).masks([mask]), "got 4 numbers, needed 3"),
+        (
+            recipes::nice(2).masks([vec![true; 2]]),
+            "some must pass, and some must not",
+        ),
+        (
+            recipes::nice(2).masks([vec![false; 2]]),
+            "some must pass, and some must not",
+        ),
+        (maf().orders([vec![0, 1]]), "got 2 numbers, needed 4"),
+        (maf().orders([vec![0, 1, 1, 2]]), "is not an order of 0..4"),
+    ];
+    for (recipe, expected) in refusals {
+        let message = refusal(recipe);
+        assert!(message.contains(expected), "{message}");
+    }
+}
+
+/// The headers of files of earlier versions lack what is not used.
+#[test]
+fn headers_hold_what_differs_from_the_defaults() {
+    let header = |recipe: Recipe| {
+        let model = recipe.build(0, DType::F32, &Device::Cpu).unwrap();
+        let (_folder, path) = saved(&model);
+        let read = file::read(&path, &Device::Cpu, Floats::Any, |text| {
+            Ok(text.unwrap().to_owned())
+        });
+        read.unwrap().0
+    };
+    let maf = || recipes::masked_autoregressive_flow(3).layers(1);
+    let plain = header(maf());
+    assert!(
+        !plain.contains("dropout") && !plain.contains("\"order\":["),
+        "{plain}"
+    );
+    let all = header(maf().dropout(0.25).orders([vec![2, 0, 1]]));
+    assert!(
+        all.contains("\"dropout\":0.25") && all.contains("\"order\":[2,0,1]"),
+        "{all}"
+    );
+    let masked = header(recipes::nice(2).layers(2));
+    assert!(masked.contains("\"passing\":\"second-half\""), "{masked}");
+    survives(maf().context(2).dropout(0.25).architecture().unwrap());
+}
+
 #[test]
 fn every_base_is_saved() {
     let network = MlpSize {
@@ -435,7 +529,11 @@ fn every_layer_is_saved() {
         blocks: 1,
         ..MlpSize::default()
     };
-    let made = |transform| Layer::Autoregressive { transform, network };
+    let made = |transform| Layer::Autoregressive {
+        transform,
+        order: None,
+        network,
+    };
     let maps = vec![
         ColumnMap::Identity,
         ColumnMap::Log,

@@ -17,56 +17,29 @@ struct Sizes {
     network: MlpSize,
 }
 
-type Make = fn(Sizes, &ParamBuilder) -> Result<Flow>;
+type Make = Box<dyn Fn(Sizes, &ParamBuilder) -> Result<Flow>>;
 
 /// Flows, each with a bound on the log-determinant of its fresh ones, per number.
-const FLOWS: [(&str, Make, f64); 9] = [
-    (
-        "nice",
-        |sizes, params| sizes.flow(recipes::nice, params),
+fn flows() -> Vec<(&'static str, Make, f64)> {
+    let plain = |features| recipes::masked_autoregressive_flow(features).residual(false);
+    let plain = ("maf by plain networks", plain as fn(usize) -> Recipe);
+    let recipes = crate::RECIPES.into_iter().chain([plain]);
+    let mut flows = recipes
+        .map(|(name, recipe)| {
+            let make: Make = Box::new(move |sizes, params| sizes.flow(recipe, params));
+            (name, make, 0.05)
+        })
+        .collect::<Vec<_>>();
+    flows.push((
+        "iaf of exponentials",
+        Box::new(inverse_autoregressive),
         0.05,
-    ),
-    (
-        "realnvp",
-        |sizes, params| sizes.flow(recipes::realnvp, params),
-        0.05,
-    ),
-    (
-        "nsf",
-        |sizes, params| sizes.flow(recipes::neural_spline_flow, params),
-        0.05,
-    ),
-    (
-        "nsf-ar",
-        |sizes, params| sizes.flow(recipes::autoregressive_spline_flow, params),
-        0.05,
-    ),
-    (
-        "maf",
-        |sizes, params| sizes.flow(recipes::masked_autoregressive_flow, params),
-        0.05,
-    ),
-    (
-        "iaf",
-        |sizes, params| sizes.flow(recipes::inverse_autoregressive_flow, params),
-        0.05,
-    ),
-    (
-        "maf by plain networks",
-        |sizes, params| {
-            let maf = |features| recipes::masked_autoregressive_flow(features).residual(false);
-            sizes.flow(maf, params)
-        },
-        0.05,
-    ),
-    ("iaf of exponentials", inverse_autoregressive, 0.05),
+    ));
     // Its network leaves the derivatives of splines at ln 2.
-    (
-        "couplings by a plain network",
-        plain_couplings,
-        f64::INFINITY,
-    ),
-];
+    let plain = Box::new(plain_couplings);
+    flows.push(("couplings by a plain network", plain, f64::INFINITY));
+    flows
+}
 
 impl Sizes {
     fn flow(self, recipe: fn(usize) -> Recipe, params: &ParamBuilder) -> Result<Flow> {
@@ -143,7 +116,7 @@ fn of<B: Bijection>(flow: &Flow<B>, x: &Tensor, seed: u64) -> (Tensor, Tensor) {
 }
 
 /// Rms of samples, and of the log-determinant of N(0, 1) per number.
-fn at_birth(make: Make, sizes: Sizes, seed: u64) -> [f64; 2] {
+fn at_birth(make: &Make, sizes: Sizes, seed: u64) -> [f64; 2] {
     let params = ParamStore::new(seed);
     let build = |params: &ParamStore| {
         let builder = params.builder(DType::F32, &Device::Cpu);
@@ -171,7 +144,7 @@ fn at_birth(make: Make, sizes: Sizes, seed: u64) -> [f64; 2] {
 #[test]
 fn fresh_flows_are_near_the_identity() {
     let sizes = [(2, 1), (2, 20), (3, 20), (10, 6), (100, 20)];
-    for (name, make, bound) in FLOWS {
+    for (name, make, bound) in flows() {
         for (features, layers) in sizes {
             for (seed, context) in [(0, 0), (1, 3)] {
                 let default = MlpSize::default();
@@ -186,7 +159,7 @@ fn fresh_flows_are_near_the_identity() {
                     layers,
                     network,
                 };
-                let [samples, log_det] = at_birth(make, sizes, seed);
+                let [samples, log_det] = at_birth(&make, sizes, seed);
                 let case =
                     format!("{name}, {features} features, {layers} layers, context {context}");
                 assert!((samples - 1.0).abs() < 0.1, "{case}: rms {samples}");

@@ -5,12 +5,12 @@ use flow_core::distribution::StandardNormal;
 use flow_core::importance::{self, WeightedSamples};
 use flow_core::params::ParamStore;
 use flow_core::train::{
-    Data, FitSettings, Memory, Optimization, ReverseKlSettings, Validation, fit, fit_reverse_kl,
-    with_gradient,
+    Data, FitSettings, Memory, Optimization, ReverseKlSettings, Schedule, Validation, fit,
+    fit_reverse_kl, with_gradient,
 };
 use flow_core::{
     Affine, Autoregressive, Bijection, Chain, Coupling, Flow, Inverse, Mlp, MlpSize, Order,
-    Passing, Permutation, Pointwise, ScaleMap, Spline, Whiten, check, random,
+    Passing, Permutation, Pointwise, ScaleMap, Spline, Whiten, check, random, recipes,
 };
 use std::f64::consts::PI;
 use std::ops::ControlFlow;
@@ -21,6 +21,7 @@ const SIZE: MlpSize = MlpSize {
     context: 0,
     activation: flow_core::Activation::Relu,
     residual: true,
+    dropout: 0.0,
 };
 
 /// An inverse autoregressive flow, or a flow of spline couplings, of two numbers.
@@ -218,7 +219,7 @@ fn weights_of_known_draws_are_sums_in_double() {
     assert!(draws.expectation(&x.narrow(0, 0, 2).unwrap()).is_err());
 }
 
-/// Where the flow is the density, all weights are Z.
+/// All weights are Z if the flow is the density.
 #[test]
 fn draws_of_the_density_itself_have_equal_weights() {
     let base = StandardNormal::new(1, DType::F64, &Device::Cpu);
@@ -311,4 +312,29 @@ fn weights_count_samples() {
     let mut negative = weights.clone();
     negative[7] = -1.0;
     assert!(error(&negative).contains("the weight of sample 7 is -1"));
+}
+
+#[test]
+fn reverse_kl_follows_a_schedule_of_ones_own() {
+    let log_density = |x: &Tensor| (x.sqr()? * -0.5)?.sum(1);
+    let fitted = |schedule| {
+        let model = recipes::realnvp(2).layers(2).width(8);
+        let model = model.build(0, DType::F64, &Device::Cpu).unwrap();
+        let settings = ReverseKlSettings {
+            steps: 4,
+            optimization: Optimization {
+                schedule,
+                ..Optimization::default()
+            },
+            ..ReverseKlSettings::default()
+        };
+        let fit = model.fit_reverse_kl(log_density, &settings, |_| ControlFlow::Continue(()));
+        fit.unwrap();
+        model.sample(3, 0).unwrap().to_vec2::<f64>().unwrap()
+    };
+    let stopped = Schedule::custom(|step, _| f64::from(step < 2));
+    let constant = Schedule::custom(|_, _| 1.0);
+    assert_eq!(fitted(constant), fitted(Schedule::Constant));
+    assert_ne!(fitted(stopped.clone()), fitted(Schedule::Constant));
+    assert_eq!(stopped.clone(), stopped);
 }

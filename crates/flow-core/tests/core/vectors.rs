@@ -5,7 +5,7 @@ use crate::sinh_arcsinh::SinhArcsinh;
 use candle_core::{DType, Device, Result, Tensor};
 use flow_core::check::Tolerances;
 use flow_core::params::{ParamBuilder, ParamStore};
-use flow_core::recipes::{self, Recipe};
+use flow_core::recipes;
 use flow_core::runs::Rows;
 use flow_core::{
     ActNorm, Activation, Additive, Affine, Autoregressive, Bijection, Chain, CircularShift,
@@ -26,6 +26,7 @@ const SIZE: MlpSize = MlpSize {
     context: 0,
     activation: Activation::Relu,
     residual: true,
+    dropout: 0.0,
 };
 
 const CONDITIONAL: MlpSize = MlpSize { context: 3, ..SIZE };
@@ -609,17 +610,8 @@ proptest! {
 
     #[test]
     fn recipes_are_flows(d in 2_usize..=5, seed: u64) {
-        type Make = fn(usize) -> Recipe;
-        let recipes: [(&str, Make); 6] = [
-            ("nice", recipes::nice),
-            ("realnvp", recipes::realnvp),
-            ("nsf", recipes::neural_spline_flow),
-            ("nsf-ar", recipes::autoregressive_spline_flow),
-            ("maf", recipes::masked_autoregressive_flow),
-            ("iaf", recipes::inverse_autoregressive_flow),
-        ];
         on_one_thread(|| {
-            for (name, make) in recipes {
+            for (name, make) in crate::RECIPES {
                 let params = ParamStore::new(seed);
                 let recipe = make(d).layers(2).width(8).blocks(1);
                 let flow = recipe.flow(&params.builder(DType::F64, &Device::Cpu)).unwrap();

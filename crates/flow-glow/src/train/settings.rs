@@ -2,7 +2,7 @@
 
 use crate::{Error, Result};
 use flow_core::ops::Precision;
-use flow_core::train::{Memory, Optimization};
+use flow_core::train::{Memory, Optimization, Schedule};
 use serde::{Deserialize, Serialize};
 
 /// Reaction to an [`Inversion`](flow_core::train::Inversion) that is not sound.
@@ -76,6 +76,10 @@ impl TrainSettings {
             return Err(Error::Config(format!(
                 "training: classification must be at least 0 and finite, not {value}"
             )));
+        }
+        if let Schedule::Custom(_) = self.optimization.schedule {
+            let reason = "training: a checkpoint cannot keep a schedule of one's own";
+            return Err(Error::Config(reason.into()));
         }
         let checked = self.optimization.check();
         checked.map_err(|error| Error::Config(Error::from(error).to_string()))

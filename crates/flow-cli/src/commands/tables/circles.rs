@@ -32,7 +32,9 @@ pub(super) fn close(mut architecture: Architecture, schema: &Schema) -> Architec
         match layer {
             Layer::Whiten { mean, log_std } => turn(schema, mean, log_std),
             Layer::Reverse => is_reversed = !is_reversed,
-            Layer::Autoregressive { transform, network } => {
+            Layer::Autoregressive {
+                transform, network, ..
+            } => {
                 let circle = TransformKind::IntervalSpline(IntervalSpline::circle());
                 let places = places(&angles, schema.columns.len(), is_reversed);
                 *transform = mixed(circle, transform.clone(), places);
@@ -51,6 +53,7 @@ pub(super) fn close(mut architecture: Architecture, schema: &Schema) -> Architec
             TransformKind::Additive,
             places(&angles, schema.columns.len(), is_reversed),
         ),
+        order: None,
         network,
     };
     let first = ("first.shift".to_owned(), shifts(false));

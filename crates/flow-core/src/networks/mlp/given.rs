@@ -29,6 +29,15 @@ impl Conditioner for Given {
         self.mlp.sizes()
     }
 
+    fn in_training(&self, seed: u64) -> Result<Option<Box<dyn Conditioner + '_>>> {
+        let with = |mlp| Given {
+            mlp,
+            shift: self.shift.clone(),
+            gates: self.gates.clone(),
+        };
+        Ok(self.mlp.drawn(seed).map(|mlp| Box::new(with(mlp)) as _))
+    }
+
     fn frozen(&self, rows: &Rows) -> Result<Box<dyn Conditioner + '_>> {
         let gates = self.gates.iter().map(|gate| rows.of_context(gate));
         let gates = gates.map(|gate| Ok(gate?.detach()));

@@ -13,14 +13,15 @@ use std::ops::{Add, Mul};
 use std::sync::Arc;
 
 /// The evaluation of `mlp` for a batch of `rows`, with the shift and the gates of its context.
-/// `None` if the network has no order, a graph is recorded, or the device or type is another.
+/// `None` if the network has no order, units are dropped, a graph is recorded, or the device or type
+/// is another.
 pub(super) fn evaluation(
     mlp: &Mlp,
     shift: Option<&Tensor>,
     gates: &[Tensor],
     rows: usize,
 ) -> Result<Option<Box<dyn Incremental>>> {
-    let Some(degrees) = &mlp.degrees else {
+    let Some(degrees) = mlp.degrees.as_ref().filter(|_| !mlp.dropout.is_drawn()) else {
         return Ok(None);
     };
     let layers = mlp.layers().flat_map(|layer| [&layer.weight, &layer.bias]);
