@@ -70,15 +70,26 @@ impl<B: Bijection> Flow<B> {
     }
 
     /// The flow of data that first pass through `first`, such as their [`Whiten`](crate::Whiten).
-    #[allow(clippy::missing_panics_doc)] // It never does.
     #[must_use]
     pub fn after(self, first: impl Bijection + 'static) -> Flow<Chain>
     where
         B: 'static,
     {
-        let parts: Vec<Box<dyn Bijection>> = vec![Box::new(first), Box::new(self.bijection)];
         Flow {
-            bijection: Chain::new(parts).expect("there are two"),
+            bijection: Chain::of_two(first, self.bijection),
+            base: self.base,
+            run: self.run,
+        }
+    }
+
+    /// The flow whose latents pass through `last` on their way to the base.
+    #[must_use]
+    pub fn before(self, last: impl Bijection + 'static) -> Flow<Chain>
+    where
+        B: 'static,
+    {
+        Flow {
+            bijection: Chain::of_two(self.bijection, last),
             base: self.base,
             run: self.run,
         }

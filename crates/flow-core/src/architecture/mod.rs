@@ -75,6 +75,27 @@ impl Architecture {
         self
     }
 
+    /// With one more layer before all others, such as the [`Columnwise`](Layer::Columnwise) map of
+    /// the columns that a recipe standardises.
+    ///
+    /// ```
+    /// use candle_core::{DType, Device};
+    /// use flow_core::{ColumnMap, Layer, Model, random, recipes};
+    ///
+    /// let (low, high) = (0.0, 1.0);
+    /// let maps = vec![ColumnMap::Logit { low, high }, ColumnMap::Identity];
+    /// let architecture = recipes::neural_spline_flow(2).architecture()?;
+    /// let architecture = architecture.after("columns", Layer::Columnwise { maps });
+    /// let model = Model::new(architecture, 0, DType::F32, &Device::Cpu)?;
+    /// # assert!(model.sample(5, 1)?.narrow(1, 0, 1)?.max_all()?.to_scalar::<f32>()? <= 1.0);
+    /// # candle_core::Result::Ok(())
+    /// ```
+    #[must_use]
+    pub fn after(mut self, name: impl Into<String>, layer: Layer) -> Self {
+        self.layers.insert(0, (name.into(), layer));
+        self
+    }
+
     /// K, the size of the context of a sample; 0 for an unconditional flow.
     pub fn context_size(&self) -> usize {
         self.context.as_ref().map_or(0, |context| context.size)

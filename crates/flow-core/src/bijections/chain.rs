@@ -36,6 +36,12 @@ impl<B: Bijection> Chain<B> {
     }
 }
 
+impl Chain {
+    pub(crate) fn of_two(first: impl Bijection + 'static, then: impl Bijection + 'static) -> Self {
+        Self(vec![Box::new(first), Box::new(then)])
+    }
+}
+
 impl<B: Bijection> Bijection for Chain<B> {
     fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
         let (first, rest) = self.0.split_first().expect("`new` refuses an empty chain");

@@ -53,7 +53,8 @@ pub struct ReverseKlStep {
 /// of ℝᴰ, and its gradient goes through candle; [`with_gradient`] takes one with a gradient of your
 /// own. Flows that draw in one pass suit it, such as couplings and
 /// [`inverse_autoregressive_flow`](crate::recipes::inverse_autoregressive_flow).
-/// [`importance`](crate::importance) measures the result. Rezende & Mohamed 2015
+/// Outside of a [`Spline`](crate::Spline)'s `bound` a flow is affine: choose one that covers the
+/// density, and scale what is wide. [`importance`](crate::importance) measures the result. Rezende & Mohamed 2015
 /// (arXiv:1505.05770).
 ///
 /// `progress` is called after every step. Equal settings and initial weights give equal bits on the

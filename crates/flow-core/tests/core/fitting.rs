@@ -12,6 +12,7 @@ use flow_core::train::{
 };
 use flow_core::{
     ActNorm, Bijection, ElementwiseAffine, Flow, Whiten, check, constant_columns, random,
+    standard_normal_log_prob,
 };
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
@@ -336,8 +337,18 @@ fn whitening_is_fitted_to_columns_and_density_stays_in_their_units() {
     let whiten = Whiten::fit(&x).unwrap();
     let (y, log_det) = whiten.forward(&x).unwrap();
     let expected = (gaussian.log_prob(&y).unwrap() + log_det).unwrap();
+    let (latents, _) = gaussian.bijection().forward(&y).unwrap();
     let flow = gaussian.after(whiten);
     check::close(&flow.log_prob(&x).unwrap(), &expected, 1e-12).unwrap();
+
+    // And a map behind the flow.
+    let last = Whiten::fit(&x).unwrap();
+    let (z, log_det) = last.forward(&latents).unwrap();
+    let of_flow = flow.bijection().forward(&x).unwrap().1;
+    let expected = (standard_normal_log_prob(&z).unwrap() + log_det).unwrap() + of_flow;
+    let flow = flow.before(last);
+    check::close(&flow.log_prob(&x).unwrap(), &expected.unwrap(), 1e-12).unwrap();
+    check::close(&flow.encode(&x).unwrap().0, &z, 1e-12).unwrap();
 
     let message = |x: &Tensor| Whiten::fit(x).err().unwrap().to_string();
     assert!(message(&x.narrow(0, 0, 1).unwrap()).contains("at least two rows"));

@@ -259,6 +259,37 @@ fn a_refinement_by_forward_kl_raises_the_effective_sample_size() {
     );
 }
 
+/// Neal's funnel, v ~ N(0, 3²) and x ~ N(0, eᵛ), of (v/3, x).
+fn funnel(x: &Tensor) -> Result<Tensor> {
+    let (v, x) = ((x.narrow(1, 0, 1)? * 3.0)?, x.narrow(1, 1, 1)?);
+    let white = (&x * (&v * -0.5)?.exp()?)?;
+    let square = ((&v / 3.0)?.sqr()? + white.sqr()?)?;
+    ((square + v)? * -0.5)?.squeeze(1)
+}
+
+/// Splines whose interval covers most of the density find a funnel from any seed.
+#[test]
+fn spline_couplings_find_a_funnel_from_every_seed() {
+    let spline = Spline {
+        bound: 5.0,
+        ..Spline::default()
+    };
+    for seed in 0..3 {
+        let recipe = recipes::neural_spline_flow(2).spline(spline);
+        let model = recipe.build(seed, DType::F32, &Device::Cpu).unwrap();
+        let settings = ReverseKlSettings {
+            steps: 400,
+            seed,
+            ..ReverseKlSettings::default()
+        };
+        let on = |_: &_| ControlFlow::Continue(());
+        model.fit_reverse_kl(funnel, &settings, on).unwrap();
+        let draws = importance::sample(&model, funnel, 10_000, 1).unwrap();
+        let share = draws.effective_sample_size() / 10_000.0;
+        assert!(share > 0.85, "seed {seed}: effective share {share}");
+    }
+}
+
 /// Data-dependent whitening in front keeps the density in the units of the data.
 #[test]
 fn a_flow_behind_a_whitening_is_fitted_too() {
