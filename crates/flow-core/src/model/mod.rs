@@ -4,7 +4,9 @@
 mod file;
 
 use crate::params::ParamStore;
-use crate::train::{self, Data, Epoch, Fit, FitSettings, ReverseKlSettings, ReverseKlStep};
+use crate::train::{
+    self, Data, Epoch, Fit, FitSettings, ReverseKlSettings, ReverseKlStep, Training,
+};
 use crate::{Architecture, Flow, Result};
 use candle_core::{DType, Device, Tensor};
 use std::ops::{ControlFlow, Deref};
@@ -80,6 +82,20 @@ impl Model {
         progress: impl FnMut(&Epoch) -> ControlFlow<()>,
     ) -> Result<Fit> {
         train::fit(&self.flow, &self.params, data, settings, progress)
+    }
+
+    /// As [`fit`](Self::fit), from where `training` stopped.
+    ///
+    /// # Errors
+    /// As [`Training::fit`].
+    pub fn resume(
+        &self,
+        training: &mut Training,
+        data: impl Into<Data>,
+        settings: &FitSettings,
+        progress: impl FnMut(&Epoch) -> ControlFlow<()>,
+    ) -> Result<Fit> {
+        training.fit(&self.flow, &self.params, data, settings, progress)
     }
 
     /// As [`fit`](Self::fit), to batches that are not in memory together, as

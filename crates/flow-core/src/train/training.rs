@@ -24,8 +24,8 @@ use std::ops::ControlFlow;
 /// let model = recipes::realnvp(2).layers(2).width(8).build(0, DType::F32, &Device::Cpu)?;
 /// let settings = FitSettings { epochs: 4, ..FitSettings::default() };
 /// let mut training = Training::new(model.params())?;
-/// training.fit(&model, model.params(), &x, &settings, |_| Break(()))?;
-/// let fit = training.fit(&model, model.params(), &x, &settings, |_| Continue(()))?;
+/// model.resume(&mut training, &x, &settings, |_| Break(()))?;
+/// let fit = model.resume(&mut training, &x, &settings, |_| Continue(()))?;
 /// assert_eq!(fit.epochs, 4);
 /// # candle_core::Result::Ok(())
 /// ```

@@ -42,13 +42,11 @@ fn going_on_gives_the_bits_of_a_fit_that_never_stopped() {
     let stopping = model();
     let mut training = Training::new(stopping.params()).unwrap();
     for epoch in 1..=6 {
-        let params = stopping.params();
-        let fit = training.fit(&stopping, params, &x, &settings, |_| Break(()));
+        let fit = stopping.resume(&mut training, &x, &settings, |_| Break(()));
         assert_eq!(fit.unwrap().epochs, epoch);
         assert_eq!(training.epochs(), epoch);
     }
-    let params = stopping.params();
-    let again = training.fit(&stopping, params, &x, &settings, |_| Continue(()));
+    let again = stopping.resume(&mut training, &x, &settings, |_| Continue(()));
     assert_eq!(again.unwrap(), expected);
     assert_eq!(weights(&stopping), weights(&whole));
 }
