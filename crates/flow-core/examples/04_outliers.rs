@@ -1,77 +1,39 @@
 //! Outliers of a table: a flow learns the measurements of benign tumours; malignant ones are
-//! unlikely under it. Another process loads the flow, and gives the same scores.
+//! unlikely under it. Another process loads the flow, and gives the same scores to the bit.
 //!
 //! `cargo run -p flow-core --features file --example 04_outliers`
 #![allow(clippy::print_stdout)]
 
-use candle_core::{DType, Device, Result, Tensor};
+mod data;
+
+use candle_core::{DType, Device};
 use flow_core::{Model, recipes, train::FitSettings};
-use std::ops::ControlFlow::Continue;
-use std::process::Command;
+use std::{env, error::Error, ops::ControlFlow::Continue, process::Command};
 
-const TABLE: &str = include_str!("data/breast_cancer.csv");
-const FEATURES: usize = 10;
-
-/// ln of the measurements of all benign and of all malignant tumours, `[N, 10]`.
-fn table() -> Result<[Tensor; 2]> {
-    let rows = TABLE.lines().skip(1).map(|line| {
-        let mut cells = line
-            .split(',')
-            .map(|cell| cell.parse::<f32>().map_err(candle_core::Error::wrap));
-        let malignant = cells.next().transpose()? == Some(1.0);
-        // Concavities are zero at times.
-        let values = cells
-            .map(|value| Ok((value? + 1e-3).ln()))
-            .collect::<Result<Vec<_>>>()?;
-        Ok((malignant, values))
-    });
-    let rows = rows.collect::<Result<Vec<_>>>()?;
-    let of = |wanted| {
-        let values = rows
-            .iter()
-            .filter(|(malignant, _)| *malignant == wanted)
-            .flat_map(|(_, values)| values.clone());
-        Tensor::from_vec(values.collect::<Vec<_>>(), ((), FEATURES), &Device::Cpu)
-    };
-    Ok([of(false)?, of(true)?])
-}
-
-/// ln p of each row, as bits.
-fn scores(model: &Model, x: &Tensor) -> Result<Vec<u32>> {
-    let scores = model.log_prob(x)?.to_vec1::<f32>()?.into_iter();
-    Ok(scores.map(f32::to_bits).collect())
-}
-
-fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
-    let [benign, malignant] = table()?;
+fn main() -> Result<(), Box<dyn Error>> {
+    let [benign, malignant] = data::breast_cancer()?;
     // The second process is called with the file that the first one wrote.
-    if let Some(path) = std::env::args_os().nth(1) {
+    if let Some(path) = env::args_os().nth(1) {
         let model = Model::load(path.as_ref(), &Device::Cpu)?;
-        println!("{:?}", scores(&model, &malignant)?);
+        println!("{:?}", model.log_prob(&malignant)?.to_vec1::<f32>()?);
         return Ok(());
     }
     // A third of the benign tumours is kept for the test.
     let (test, train) = (benign.narrow(0, 0, 119)?, benign.narrow(0, 119, 238)?);
-    let recipe = recipes::masked_autoregressive_flow(FEATURES).layers(3);
-    let recipe = recipe.width(32).blocks(1).standardize(&train)?;
+    let recipe = recipes::masked_autoregressive_flow(10).layers(3).width(32);
+    let recipe = recipe.blocks(1).standardize(&train)?;
     let model = recipe.build(0, DType::F32, &Device::Cpu)?;
     model.fit(&train, &FitSettings::default(), |_| Continue(()))?;
 
-    let [usual, odd] = [&test, &malignant].map(|x| model.log_prob(x)?.to_vec1::<f32>());
-    let (usual, odd) = (usual?, odd?);
-    let below = |usual: &f32| odd.iter().filter(|odd| *odd < usual).count();
-    let right = usual.iter().map(below).sum::<usize>() as f64;
-    let share = right / (usual.len() * odd.len()) as f64;
-    println!("area under the curve, malignant against benign: {share:.3}");
+    let (usual, odd) = (model.log_prob(&test)?, model.log_prob(&malignant)?);
+    let pairs = usual.unsqueeze(1)?.broadcast_gt(&odd)?;
+    let area = pairs.to_dtype(DType::F32)?.mean_all()?;
+    println!("area under the curve: {:.3}", area.to_scalar::<f32>()?);
 
-    let path = std::env::temp_dir().join("benign-tumours.safetensors");
+    let path = env::temp_dir().join("benign-tumours.safetensors");
     model.save(&path)?;
-    let output = Command::new(std::env::current_exe()?).arg(&path).output()?;
-    let expected = format!("{:?}\n", scores(&model, &malignant)?);
-    assert_eq!(String::from_utf8(output.stdout)?, expected);
-    println!(
-        "another process gives {} scores with the same bits",
-        odd.len()
-    );
+    let output = Command::new(env::current_exe()?).arg(&path).output()?;
+    let scores = format!("{:?}\n", odd.to_vec1::<f32>()?);
+    assert_eq!(String::from_utf8(output.stdout)?, scores);
     Ok(())
 }

@@ -55,6 +55,17 @@ pub(super) fn check(steps: &mut Steps) -> Result<()> {
             "run --package flow-core --features file --example {name}"
         ))?;
     }
+    steps.run("the program in README.md", || readme(&folder))
+}
+
+/// README shows the code of an example, to the letter.
+fn readme(examples: &Path) -> Result<()> {
+    let example = fs::read_to_string(examples.join("07_posterior.rs"))?;
+    let readme = examples.join("../../../README.md");
+    let code = example.split_once("print_stdout)]\n\n");
+    let (_, code) = code.context("07_posterior.rs does not begin as expected")?;
+    let shown = fs::read_to_string(readme)?.contains(&format!("```rust\n{code}```"));
+    ensure!(shown, "README.md does not show the code of 07_posterior.rs");
     Ok(())
 }
 
