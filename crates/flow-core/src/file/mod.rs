@@ -18,7 +18,7 @@ mod write;
 pub use error::Error;
 pub use format::Format;
 pub use scratch::{Scratch, Stored};
-pub use write::{Piece, write};
+pub use write::{Piece, write, write_to};
 
 use crate::{first_non_finite, transfer};
 use candle_core::{DType, Device, Tensor};

@@ -90,7 +90,30 @@ impl Piece {
 ///
 /// # Errors
 /// If a file cannot be written or read.
-pub fn write(path: &Path, text: String, mut pieces: Vec<(String, Piece)>) -> Result<()> {
+pub fn write(path: &Path, text: String, pieces: Vec<(String, Piece)>) -> Result<()> {
+    let refuse = |source| Error::Io {
+        action: "write",
+        path: path.to_owned(),
+        source,
+    };
+    let mut file = BufWriter::new(AtomicWriteFile::open(path).map_err(refuse)?);
+    write_to(&mut file, path, text, pieces)?;
+    file.into_inner()
+        .map_err(io::IntoInnerError::into_error)
+        .and_then(AtomicWriteFile::commit)
+        .map_err(refuse)
+}
+
+/// Writes the bytes of such a file to the start of `sink`, which errors call `name`.
+///
+/// # Errors
+/// If `sink` cannot be written, or a stored tensor not be read.
+pub fn write_to(
+    sink: &mut (impl Write + Seek),
+    name: &Path,
+    text: String,
+    mut pieces: Vec<(String, Piece)>,
+) -> Result<()> {
     // The order of the crate safetensors, in which all numbers are aligned.
     pieces.sort_by(|(a_name, a), (b_name, b)| {
         (Reverse(a.dtype()), a_name).cmp(&(Reverse(b.dtype()), b_name))
@@ -116,24 +139,19 @@ pub fn write(path: &Path, text: String, mut pieces: Vec<(String, Piece)>) -> Res
 
     let refuse = |source| Error::Io {
         action: "write",
-        path: path.to_owned(),
+        path: name.to_owned(),
         source,
     };
-    let mut file = BufWriter::new(AtomicWriteFile::open(path).map_err(refuse)?);
-    file.write_all(&(header.len() as u64).to_le_bytes())
-        .and_then(|()| file.write_all(header.as_bytes()))
+    sink.write_all(&(header.len() as u64).to_le_bytes())
+        .and_then(|()| sink.write_all(header.as_bytes()))
         .map_err(refuse)?;
     for (_, piece) in &pieces {
         let bytes = piece.bytes()?;
         digest.update(&bytes);
-        file.write_all(&bytes).map_err(refuse)?;
+        sink.write_all(&bytes).map_err(refuse)?;
     }
-    file.seek(SeekFrom::Start(place))
-        .and_then(|_| file.write_all(digest.finish().as_bytes()))
-        .map_err(refuse)?;
-    file.into_inner()
-        .map_err(io::IntoInnerError::into_error)
-        .and_then(AtomicWriteFile::commit)
+    sink.seek(SeekFrom::Start(place))
+        .and_then(|_| sink.write_all(digest.finish().as_bytes()))
         .map_err(refuse)
 }
 

@@ -2,12 +2,13 @@
 
 use super::Model;
 use crate::Architecture;
-use crate::file::{self, Error, Floats, one_line};
+use crate::file::{self, Error, Floats, Piece, one_line};
 use crate::params::ParamStore;
 use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::io::Cursor;
 use std::path::Path;
 
 /// The format that this version writes and reads.
@@ -53,6 +54,46 @@ impl Model {
     /// # Errors
     /// If a parameter is not finite, or the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), Error> {
+        let (header, pieces) = self.content(path)?;
+        file::write(path, header, pieces)
+    }
+
+    /// The bytes of the file that [`save`](Self::save) writes.
+    ///
+    /// # Errors
+    /// If a parameter is not finite.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
+        let (name, mut bytes) = (Path::new("bytes of a model"), Cursor::default());
+        let (header, pieces) = self.content(name)?;
+        file::write_to(&mut bytes, name, header, pieces)?;
+        Ok(bytes.into_inner())
+    }
+
+    /// Reads a model that [`save`](Self::save) wrote, to fit it further, score or sample. It has
+    /// the same bits.
+    ///
+    /// # Errors
+    /// If the file cannot be read, holds something else, or its tensors are not those of the flow
+    /// that its header describes.
+    pub fn load(path: &Path, device: &Device) -> Result<Self, Error> {
+        let content = file::read(path, device, Floats::Finite, |text| FORMAT.parse(text))?;
+        Self::of(content, path, device)
+    }
+
+    /// Reads the `bytes` of such a file, which errors call `name`.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn from_bytes(name: &Path, bytes: &[u8], device: &Device) -> Result<Self, Error> {
+        let size = bytes.len() as u64;
+        let content = file::read_from(bytes, size, name, (device, Floats::Finite), |text| {
+            FORMAT.parse(text)
+        })?;
+        Self::of(content, name, device)
+    }
+
+    /// The header and the parameters of its file.
+    fn content(&self, path: &Path) -> Result<(String, Vec<(String, Piece)>), Error> {
         let refuse = |reason: String| Error::Unusable {
             path: path.to_owned(),
             reason,
@@ -78,25 +119,21 @@ impl Model {
             }
             pieces.push((name, var.as_detached_tensor().into()));
         }
-        file::write(path, text, pieces)
+        Ok((text, pieces))
     }
 
-    /// Reads a model that [`save`](Self::save) wrote, to fit it further, score or sample. It has
-    /// the same bits.
-    ///
-    /// # Errors
-    /// If the file cannot be read, holds something else, or its tensors are not those of the flow
-    /// that its header describes.
-    pub fn load(path: &Path, device: &Device) -> Result<Self, Error> {
-        let (header, tensors) =
-            file::read(path, device, Floats::Finite, |text| FORMAT.parse(text))?;
-        Self::of(header, tensors, device).map_err(|error| Error::Unusable {
+    fn of(
+        (header, tensors): (Header, BTreeMap<String, Tensor>),
+        path: &Path,
+        device: &Device,
+    ) -> Result<Self, Error> {
+        Self::built(header, tensors, device).map_err(|error| Error::Unusable {
             path: path.to_owned(),
             reason: one_line(error),
         })
     }
 
-    fn of(
+    fn built(
         header: Header,
         tensors: BTreeMap<String, Tensor>,
         device: &Device,

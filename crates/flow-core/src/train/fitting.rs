@@ -132,7 +132,13 @@ impl<'a, B: Bijection> Fitting<'a, B> {
         loop {
             state.epoch += 1;
             state.unsound_inversions = 0;
-            let running_loss = self.epoch(state, batches)?;
+            let Some(running_loss) = self.epoch(state, batches)? else {
+                state.epoch -= 1;
+                return match state.best {
+                    Some(best) => self.finish(state, best),
+                    None => bail!("training: interrupted before the end of its first epoch"),
+                };
+            };
             state.store.swap_averages(self.params)?;
             let report = self.measure(state, running_loss)?;
             let best = match state.best {
@@ -162,12 +168,16 @@ impl<'a, B: Bijection> Fitting<'a, B> {
         state.steps.updates >= self.steps || state.epoch >= self.settings.epochs
     }
 
-    /// Passes over the data once, and returns the mean loss of its steps.
-    fn epoch(&self, state: &mut Training, batches: &mut dyn Batches<'_>) -> Result<f64> {
+    /// Passes over the data once, and returns the mean loss of its steps; nothing if it was
+    /// interrupted.
+    fn epoch(&self, state: &mut Training, batches: &mut dyn Batches<'_>) -> Result<Option<f64>> {
         let (mut sum, mut rows) = (0.0, 0);
         for batch in batches.epoch(state.epoch)? {
             if state.steps.updates == self.steps {
                 break;
+            }
+            if self.settings.interrupted() {
+                return Ok(None);
             }
             let batch = batch?;
             state.batch = Some(batch.clone());
@@ -177,7 +187,7 @@ impl<'a, B: Bijection> Fitting<'a, B> {
         if rows == 0 {
             bail!("training: epoch {} has no batches", state.epoch);
         }
-        Ok(sum / rows as f64)
+        Ok(Some(sum / rows as f64))
     }
 
     /// Updates the weights, and returns the loss before.
@@ -261,6 +271,9 @@ impl<'a, B: Bijection> Fitting<'a, B> {
         data: Option<&Data>,
     ) -> Result<Fit> {
         state.weights.restore()?;
+        if self.settings.interrupted() {
+            return Err(error);
+        }
         let cause = data
             .or(state.batch.as_ref())
             .map(|data| self.cause(data, state));

@@ -3,6 +3,8 @@
 use super::{Data, Memory, Optimization};
 use crate::Result;
 use candle_core::bail;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Held-out data, by which epochs are compared.
 #[derive(Clone, Debug)]
@@ -37,6 +39,9 @@ pub struct FitSettings {
     pub initialize: bool,
     /// Seeds the choice of held-out data, shuffling, and dropout.
     pub seed: u64,
+    /// A flag that ends the training before the next step when another thread sets it. Going on
+    /// begins the interrupted epoch again. It is an error if no epoch was completed.
+    pub interrupt: Option<Arc<AtomicBool>>,
 }
 
 impl Default for FitSettings {
@@ -54,11 +59,18 @@ impl Default for FitSettings {
             keep_best: true,
             initialize: true,
             seed: 0,
+            interrupt: None,
         }
     }
 }
 
 impl FitSettings {
+    /// True if the training is to end before the next step.
+    pub(super) fn interrupted(&self) -> bool {
+        let flag = self.interrupt.as_ref();
+        flag.is_some_and(|flag| flag.load(Ordering::Relaxed))
+    }
+
     /// # Errors
     /// If a setting is invalid; the error names it and its value.
     pub(super) fn check(&self) -> Result<()> {

@@ -15,6 +15,7 @@ use flow_core::{
     standard_normal_log_prob,
 };
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// Points on a parabola with noise, and for each the offset that moved it up.
@@ -502,4 +503,50 @@ fn a_schedule_of_ones_own_is_followed() {
         message.contains("the learning rate of a step must be at least 0"),
         "{message}"
     );
+}
+
+#[test]
+fn an_interrupted_fit_ends_with_the_best_weights_so_far() {
+    let (x, _) = parabola(1000, 0);
+    let loss_after = |interrupt: Option<Arc<AtomicBool>>, epochs| {
+        let (flow, params) = spline_flow(0);
+        let flag = interrupt.clone();
+        let settings = FitSettings {
+            epochs,
+            optimization: Optimization {
+                schedule: Schedule::Constant,
+                ..at_rate(5e-3)
+            },
+            interrupt,
+            ..FitSettings::default()
+        };
+        let fitted = fit(&flow, &params, &x, &settings, |epoch| {
+            if let Some(flag) = &flag {
+                flag.store(epoch.epoch == 2, Ordering::Relaxed);
+            }
+            ControlFlow::Continue(())
+        });
+        (fitted.unwrap(), mean_loss(&flow, &x).unwrap())
+    };
+    let (interrupted, loss) = loss_after(Some(Arc::default()), 50);
+    assert_eq!(interrupted.epochs, 2);
+    assert_eq!((interrupted, loss), loss_after(None, 2));
+}
+
+#[test]
+fn a_fit_interrupted_in_its_first_epoch_is_an_error_and_changes_nothing() {
+    let (x, _) = parabola(1000, 0);
+    let (flow, params) = spline_flow(0);
+    let before = mean_loss(&flow, &x).unwrap();
+    let settings = FitSettings {
+        interrupt: Some(Arc::new(AtomicBool::new(true))),
+        ..small(500)
+    };
+    let fitted = fit(&flow, &params, &x, &settings, |_| ControlFlow::Continue(()));
+    let message = fitted.unwrap_err().to_string();
+    assert!(
+        message.contains("interrupted before the end of its first epoch"),
+        "{message}"
+    );
+    assert_eq!(mean_loss(&flow, &x).unwrap(), before);
 }

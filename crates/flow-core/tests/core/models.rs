@@ -94,6 +94,20 @@ fn a_loaded_model_has_the_same_bits() {
 }
 
 #[test]
+fn bytes_of_a_model_are_those_of_its_file() {
+    for dtype in DTYPES {
+        let (_folder, path) = saved(&model(recipes::neural_spline_flow, dtype));
+        let bytes = std::fs::read(&path).unwrap();
+        let name = Path::new("some bytes");
+        let loaded = Model::from_bytes(name, &bytes, &Device::Cpu).unwrap();
+        assert!(loaded.to_bytes().unwrap() == bytes);
+        let cut = Model::from_bytes(name, &bytes[..bytes.len() - 1], &Device::Cpu);
+        let message = cut.err().unwrap().to_string();
+        assert!(message.contains("some bytes"), "{message}");
+    }
+}
+
+#[test]
 fn a_loaded_model_can_be_fitted_further() {
     let x = points(0, DType::F32);
     let recipe = recipes::neural_spline_flow(3).layers(2).width(16).blocks(1);

@@ -92,7 +92,7 @@ pub(crate) fn run(args: &FitArgs, console: &Console) -> Result<()> {
         epochs: fitted.epochs,
         best_epoch: fitted.best.epoch,
         seed: args.seed,
-        test: TestRows::of(log_prob, baselines.ok()),
+        test: Some(TestRows::of(log_prob, baselines.ok())),
     };
     model.notes = serde_json::to_value(&record)?;
     model.save(&args.out)?;
@@ -200,29 +200,16 @@ fn settings(args: &FlowArgs, rows: usize, seed: u64) -> FitSettings {
 }
 
 fn print(args: &FitArgs, record: &TableRecord, seconds: f64) -> Result<()> {
-    let test = &record.test;
     if args.json {
         let mut value = serde_json::to_value(record)?;
         value["seconds"] = seconds.into();
         value["file"] = args.out.display().to_string().into();
         return report::json(&value);
     }
-    let rows = count(test.rows, "test row");
-    let mut lines = vec![(
-        "ln p a row",
-        format!(
-            "{:.4} ± {:.4} nats, mean of {rows}",
-            test.log_prob, test.standard_error
-        ),
-    )];
-    if let (Some(gaussian), Some(mixture), Some(components)) =
-        (test.gaussian, test.mixture, test.components)
-    {
-        lines.push(("a Gaussian", format!("{gaussian:.4}")));
-        lines.push((
-            "a mixture",
-            format!("{mixture:.4}, of {}", count(components, "Gaussian")),
-        ));
+    let mut lines = Vec::new();
+    if let Some(test) = &record.test {
+        lines.push(("ln p a row", test.summary()));
+        lines.extend(test.baselines());
     }
     let epochs = count(record.epochs, "epoch");
     lines.push((

@@ -48,8 +48,6 @@ pub(crate) fn run(args: &InspectArgs) -> Result<()> {
 }
 
 fn of_table(record: &TableRecord) -> Vec<(&'static str, String)> {
-    let test = &record.test;
-    let rows = count(test.rows, "test row");
     let fitted = format!(
         "{} of {}, {}, the best {}",
         count(record.rows, "row"),
@@ -57,15 +55,12 @@ fn of_table(record: &TableRecord) -> Vec<(&'static str, String)> {
         count(record.epochs, "epoch"),
         record.best_epoch
     );
-    vec![
-        ("recipe", record.recipe.clone()),
-        ("fitted to", fitted),
-        (
-            "ln p a row",
-            format!(
-                "{:.4} ± {:.4} nats, mean of {rows}",
-                test.log_prob, test.standard_error
-            ),
-        ),
-    ]
+    let mut lines = vec![("recipe", record.recipe.clone()), ("fitted to", fitted)];
+    lines.extend(
+        record
+            .test
+            .iter()
+            .map(|test| ("ln p a row", test.summary())),
+    );
+    lines
 }

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use flow_table::Series;
 
-use super::{TableModel, rows::Scores};
+use super::{TableModel, record::TestRows, rows::Scores};
 use crate::{
     cli::{OutliersArgs, TableModelArgs},
     output::{report, table_file::TableFile, words::count},
@@ -30,6 +30,12 @@ pub(crate) fn run(args: &OutliersArgs, table: &Path) -> Result<()> {
         seed: args.seed,
     };
     let model = TableModel::load(&rows.checkpoint, &device)?;
+    let test = model.record.test.as_ref().with_context(|| {
+        format!(
+            "`{}` has no test rows to compare with, since `flow fit` did not make it; `flow score` gives ln p",
+            rows.checkpoint.display()
+        )
+    })?;
     let mut scores = Scores::of(&model, table, &rows, &device)?;
     let mut columns = vec![
         ("row", Series::Integer(Vec::new())),
@@ -47,16 +53,16 @@ pub(crate) fn run(args: &OutliersArgs, table: &Path) -> Result<()> {
             strangest(&mut ranked, count);
             continue;
         }
-        let found = Found::of(&model, rows, log_prob);
+        let found = Found::of(test, rows, log_prob);
         outliers += found.write(args.threshold_quantile, &mut file)?;
     }
     if args.rank.is_some() {
         let (rows, log_prob) = ranked.into_iter().unzip();
-        Found::of(&model, rows, log_prob).write(None, &mut file)?;
+        Found::of(test, rows, log_prob).write(None, &mut file)?;
     }
     file.finish()?;
     if let Some(share) = args.threshold_quantile {
-        let test = count(model.record.test.rows, "test row");
+        let test = count(test.rows, "test row");
         tracing::info!(
             "{} among {}: less likely than a share of {share} of {test} of the fit",
             count(outliers, "outlier"),
@@ -81,8 +87,7 @@ fn strangest(rows: &mut Vec<(u64, f64)>, count: usize) {
 }
 
 impl Found {
-    fn of(model: &TableModel, rows: Vec<u64>, log_prob: Vec<f64>) -> Self {
-        let test = &model.record.test;
+    fn of(test: &TestRows, rows: Vec<u64>, log_prob: Vec<f64>) -> Self {
         let rarity = log_prob.iter().map(|&log_prob| test.share_below(log_prob));
         Self {
             rarity: rarity.collect(),

@@ -6,6 +6,8 @@ use flow_core::Model;
 use flow_table::Schema;
 use serde::{Deserialize, Serialize};
 
+use crate::output::words::count;
+
 /// Quantiles of ln p that are kept at most.
 const QUANTILES: usize = 1001;
 
@@ -26,8 +28,9 @@ pub(super) struct TableRecord {
     pub(super) best_epoch: usize,
     /// Seed of weights, noise, batches and test rows.
     pub(super) seed: u64,
-    /// Rows that took no part in it.
-    pub(super) test: TestRows,
+    /// Rows that took no part in it; unknown if the model comes from Python.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) test: Option<TestRows>,
 }
 
 /// ln p of rows that took no part in a fit, in nats.
@@ -84,6 +87,30 @@ impl TestRows {
             components: baselines.map(|found| found.components),
             quantiles: (0..count).map(quantile).collect(),
         }
+    }
+
+    /// Their mean ln p in words.
+    pub(super) fn summary(&self) -> String {
+        format!(
+            "{:.4} ± {:.4} nats, mean of {}",
+            self.log_prob,
+            self.standard_error,
+            count(self.rows, "test row")
+        )
+    }
+
+    /// Mean ln p under Gaussians in words, with their names.
+    pub(super) fn baselines(&self) -> Vec<(&'static str, String)> {
+        let (Some(gaussian), Some(mixture), Some(components)) =
+            (self.gaussian, self.mixture, self.components)
+        else {
+            return Vec::new();
+        };
+        let of = count(components, "Gaussian");
+        vec![
+            ("a Gaussian", format!("{gaussian:.4}")),
+            ("a mixture", format!("{mixture:.4}, of {of}")),
+        ]
     }
 
     /// The share of the rows that are less likely.

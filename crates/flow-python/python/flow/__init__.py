@@ -1,0 +1,35 @@
+"""Normalizing flows for NumPy arrays: densities, posteriors and images.
+
+>>> import numpy as np
+>>> import flow
+>>> x = np.random.default_rng(0).normal(size=(500, 2))
+>>> model = flow.NeuralSplineFlow(layers=2, width=16, epochs=5).fit(x)
+>>> model.score_samples(x).shape
+(500,)
+>>> model.sample(3).shape
+(3, 2)
+"""
+
+from flow._native import __version__, get_num_threads, set_num_threads
+from flow._vectors import (
+    AutoregressiveSplineFlow,
+    InverseAutoregressiveFlow,
+    MaskedAutoregressiveFlow,
+    NeuralSplineFlow,
+    NICE,
+    RealNVP,
+    load,
+)
+
+__all__ = [
+    "AutoregressiveSplineFlow",
+    "InverseAutoregressiveFlow",
+    "MaskedAutoregressiveFlow",
+    "NICE",
+    "NeuralSplineFlow",
+    "RealNVP",
+    "__version__",
+    "get_num_threads",
+    "load",
+    "set_num_threads",
+]

@@ -1,0 +1,59 @@
+import os
+from typing import Any
+
+from flow._types import Best, Callback, Floats
+
+__version__: str
+
+def get_num_threads() -> int:
+    """The number of threads that work for this process."""
+
+def set_num_threads(number: int) -> None:
+    """Set the number of threads that work for this process, from 1 to 1024.
+
+    Without it there is one for each core, or as many as the environment variable
+    ``RAYON_NUM_THREADS`` says at the first call. Results do not depend on it.
+    """
+
+class Model:
+    @staticmethod
+    def fit(
+        x: Floats,
+        context: Floats | None,
+        weights: list[float] | None,
+        dtype: str,
+        sizes: dict[str, Any],
+        settings: dict[str, Any],
+        notes: str,
+        report: Callback,
+    ) -> tuple[Model, Best]: ...
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> Model: ...
+    def save(self, path: str | os.PathLike[str]) -> None: ...
+    @staticmethod
+    def from_bytes(bytes: bytes) -> Model: ...
+    def to_bytes(self) -> bytes: ...
+    @property
+    def features(self) -> int: ...
+    @property
+    def context(self) -> int: ...
+    @property
+    def dtype(self) -> str: ...
+    @property
+    def description(self) -> tuple[str, str]: ...
+    @property
+    def parameters(self) -> int: ...
+    def log_prob(self, x: Floats, context: Floats | None = None) -> Floats: ...
+    def encode(self, x: Floats, context: Floats | None = None) -> list[Floats]: ...
+    def decode(self, z: Floats, context: Floats | None = None) -> Floats: ...
+    def sample(self, count: int, seed: int, context: Floats | None = None) -> Floats: ...
+    def sample_with_log_prob(
+        self, count: int, seed: int, context: Floats | None = None
+    ) -> list[Floats]: ...
+    def sample_each(self, count: int, seed: int, contexts: Floats) -> Floats: ...
+    def sample_each_with_log_prob(
+        self, count: int, seed: int, contexts: Floats
+    ) -> list[Floats]: ...
+    def calibration(
+        self, x: Floats, contexts: Floats, draws: int, seed: int
+    ) -> tuple[list[list[int]], list[float], list[float]]: ...

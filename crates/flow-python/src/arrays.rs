@@ -1,0 +1,152 @@
+//! NumPy arrays as tensors, and back.
+
+use candle_core::{DType, Device, Tensor, WithDType};
+use numpy::{
+    Element, PyArray, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyUntypedArray,
+    PyUntypedArrayMethods,
+};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+
+use crate::errors;
+
+/// A matrix of finite floats, `[N, columns]`, as a tensor of `dtype`. Its numbers are copied once,
+/// from any strides; messages call it `name`.
+///
+/// # Errors
+/// `TypeError` for other numbers than floats, `ValueError` for another shape or a number that is
+/// not finite.
+pub(crate) fn matrix(
+    name: &str,
+    array: &Bound<'_, PyUntypedArray>,
+    columns: usize,
+    dtype: DType,
+) -> PyResult<Tensor> {
+    let shape = array.shape();
+    if shape.len() != 2 || shape[1] != columns {
+        let message = format!("{name} must have the shape (n, {columns}), not {shape:?}");
+        return Err(PyValueError::new_err(message));
+    }
+    match dtype {
+        DType::F64 => numbers(
+            name,
+            array,
+            |number: f32| number.into(),
+            |number: f64| number,
+        ),
+        _ => numbers(
+            name,
+            array,
+            |number: f32| number,
+            |number: f64| number as f32,
+        ),
+    }
+}
+
+/// The numbers of an array of f32 or f64 as a tensor of type `T`.
+fn numbers<T: WithDType + Finite>(
+    name: &str,
+    array: &Bound<'_, PyUntypedArray>,
+    single: impl Fn(f32) -> T,
+    double: impl Fn(f64) -> T,
+) -> PyResult<Tensor> {
+    let kind = array.dtype();
+    let values = if kind.is_equiv_to(&f32::get_dtype(array.py())) {
+        copied(array.cast::<PyArrayDyn<f32>>()?, single)?
+    } else if kind.is_equiv_to(&f64::get_dtype(array.py())) {
+        copied(array.cast::<PyArrayDyn<f64>>()?, double)?
+    } else {
+        let message = format!("{name} must hold float32 or float64, not {kind}");
+        return Err(PyTypeError::new_err(message));
+    };
+    if let Some(place) = values.iter().position(|value| !value.is_finite()) {
+        return Err(non_finite(
+            name,
+            place,
+            array.shape(),
+            values[place].is_nan(),
+        ));
+    }
+    Tensor::from_vec(values, array.shape(), &Device::Cpu).map_err(errors::value)
+}
+
+/// The converted numbers of an array in the order of rows.
+fn copied<S: Element + Copy, T>(
+    array: &Bound<'_, PyArrayDyn<S>>,
+    convert: impl Fn(S) -> T,
+) -> PyResult<Vec<T>> {
+    if !is_aligned(array) {
+        let aligned = array.call_method0("copy")?;
+        return copied(aligned.cast::<PyArrayDyn<S>>()?, convert);
+    }
+    let array = array.try_readonly()?;
+    let view = array.as_array();
+    Ok(match view.as_slice() {
+        Some(slice) => slice.iter().map(|&value| convert(value)).collect(),
+        None => view.iter().map(|&value| convert(value)).collect(),
+    })
+}
+
+/// True if numbers lie where the processor reads them as they are.
+fn is_aligned<S: Element>(array: &Bound<'_, PyArrayDyn<S>>) -> bool {
+    let step = align_of::<S>();
+    let mut strides = array.strides().iter();
+    array.data().addr().is_multiple_of(step) && strides.all(|stride| stride % step as isize == 0)
+}
+
+fn non_finite(name: &str, place: usize, shape: &[usize], is_nan: bool) -> PyErr {
+    let columns = shape[1];
+    let kind = if is_nan {
+        "NaN"
+    } else {
+        "infinity or a number too large for its type"
+    };
+    PyValueError::new_err(format!(
+        "{name} contains {kind} (row {}, column {}, counted from 0)",
+        place / columns,
+        place % columns
+    ))
+}
+
+/// Floats that can be finite or not.
+trait Finite: Copy {
+    fn is_finite(&self) -> bool;
+    fn is_nan(&self) -> bool;
+}
+
+impl Finite for f32 {
+    fn is_finite(&self) -> bool {
+        f32::is_finite(*self)
+    }
+
+    fn is_nan(&self) -> bool {
+        f32::is_nan(*self)
+    }
+}
+
+impl Finite for f64 {
+    fn is_finite(&self) -> bool {
+        f64::is_finite(*self)
+    }
+
+    fn is_nan(&self) -> bool {
+        f64::is_nan(*self)
+    }
+}
+
+/// A tensor of floats as an array of its shape and type.
+pub(crate) fn array<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
+    match tensor.dtype() {
+        DType::F64 => of::<f64>(py, tensor),
+        _ => of::<f32>(py, tensor),
+    }
+}
+
+fn of<'py, T: WithDType + Element>(
+    py: Python<'py>,
+    tensor: &Tensor,
+) -> PyResult<Bound<'py, PyAny>> {
+    let flat = tensor.flatten_all().and_then(|flat| flat.to_vec1::<T>());
+    let flat = PyArray::from_vec(py, flat.map_err(errors::value)?);
+    Ok(flat.reshape(tensor.dims())?.into_any())
+}
