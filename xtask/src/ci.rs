@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use crate::cuda;
+use crate::{cuda, python};
 
 /// Runs the checks one after the other, up to the first that fails.
 ///
@@ -32,6 +32,11 @@ pub(crate) fn run() -> Result<()> {
     }
     steps.cargo("test --workspace --doc")?;
     several_processes(&mut steps)?;
+    if python::is_installed() {
+        steps.run("Python", python::check)?;
+    } else {
+        println!("==> Python: skipped, no python3 with venv is installed");
+    }
     alone::check(&mut steps)?;
     steps.cargo("doc --workspace --no-deps")?;
     if installed("deny") {

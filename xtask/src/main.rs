@@ -14,6 +14,7 @@ mod cuda;
 mod fake_compiler;
 mod fuzz;
 mod metal_check;
+mod python;
 
 use std::process::ExitCode;
 
@@ -40,6 +41,8 @@ enum Command {
     CudaCheck,
     /// Lint the code of a build with Metal on a machine without macOS.
     MetalCheck,
+    /// Build the wheel of the Python package.
+    Wheel(python::Options),
     /// Run every check that a change has to pass.
     Ci,
 }
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Command::CudaBuild(options) => cuda::run(&options),
         Command::CudaCheck => cuda::check(),
         Command::MetalCheck => metal_check::run(),
+        Command::Wheel(options) => python::wheel(&options),
         Command::Ci => ci::run(),
     };
     match result {

@@ -12,6 +12,7 @@ use flow_core::file::{self, Floats, Piece, one_line};
 use flow_core::params::ParamStore;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::io::Cursor;
 use std::path::Path;
 
 /// The format that this version writes and reads. The largest header is many times what it takes,
@@ -182,6 +183,29 @@ impl Checkpoint {
     }
 }
 
+impl Checkpoint {
+    /// The bytes of its file.
+    ///
+    /// # Errors
+    /// If there is not enough memory for them.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        bytes(&self.header, self.tensors())
+    }
+
+    /// Writes its file, atomically.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        write(path, &self.header, self.tensors())
+    }
+
+    fn tensors(&self) -> impl Iterator<Item = (String, Tensor)> {
+        let weights = self.weights.vars().into_iter();
+        weights.map(|(name, var)| (name, var.as_detached_tensor()))
+    }
+}
+
 /// The tensors of any safetensors file, by name. Their numbers may be infinite or NaN: see
 /// [`finite::check`].
 ///
@@ -231,12 +255,30 @@ pub(crate) fn write<P: Into<Piece>>(
     header: &Header,
     tensors: impl IntoIterator<Item = (String, P)>,
 ) -> Result<()> {
+    Ok(file::write(path, text(header)?, pieces(tensors))?)
+}
+
+/// The bytes of a checkpoint.
+pub(crate) fn bytes<P: Into<Piece>>(
+    header: &Header,
+    tensors: impl IntoIterator<Item = (String, P)>,
+) -> Result<Vec<u8>> {
+    let (mut bytes, name) = (Cursor::default(), Path::new("bytes of a model"));
+    file::write_to(&mut bytes, name, text(header)?, pieces(tensors))?;
+    Ok(bytes.into_inner())
+}
+
+fn text(header: &Header) -> Result<String> {
     let text = serde_json::to_string(header).expect("a header is plain data");
     FORMAT.check_length(&text).map_err(Error::Config)?;
-    let pieces = tensors
-        .into_iter()
-        .map(|(name, tensor)| (name, tensor.into()));
-    Ok(file::write(path, text, pieces.collect())?)
+    Ok(text)
+}
+
+fn pieces<P: Into<Piece>>(tensors: impl IntoIterator<Item = (String, P)>) -> Vec<(String, Piece)> {
+    let tensors = tensors.into_iter();
+    tensors
+        .map(|(name, tensor)| (name, tensor.into()))
+        .collect()
 }
 
 fn parse(text: Option<&str>) -> std::result::Result<Header, String> {

@@ -27,6 +27,10 @@ pub(crate) fn matrix(
         let message = format!("{name} must have the shape (n, {columns}), not {shape:?}");
         return Err(PyValueError::new_err(message));
     }
+    floats(name, array, dtype)
+}
+
+fn floats(name: &str, array: &Bound<'_, PyUntypedArray>, dtype: DType) -> PyResult<Tensor> {
     match dtype {
         DType::F64 => numbers(
             name,
@@ -41,6 +45,46 @@ pub(crate) fn matrix(
             |number: f64| number as f32,
         ),
     }
+}
+
+/// Finite floats `[N, shape…]` as a tensor of `dtype`.
+///
+/// # Errors
+/// As [`matrix`].
+pub(crate) fn samples(
+    name: &str,
+    array: &Bound<'_, PyUntypedArray>,
+    shape: &[usize],
+    dtype: DType,
+) -> PyResult<Tensor> {
+    let found = array.shape();
+    if found.len() != shape.len() + 1 || found[1..] != *shape {
+        let message = format!("{name} must have the shape (n, {shape:?}), not {found:?}");
+        return Err(PyValueError::new_err(message));
+    }
+    floats(name, array, dtype)
+}
+
+/// The pixels of images u8, and their shape `[N, C, H, W]`. They are copied once.
+///
+/// # Errors
+/// `TypeError` for other numbers, `ValueError` for another number of dimensions.
+pub(crate) fn images(array: &Bound<'_, PyUntypedArray>) -> PyResult<(Vec<u8>, [usize; 4])> {
+    let Ok(shape) = <[usize; 4]>::try_from(array.shape()) else {
+        let message = format!(
+            "images must have the shape (n, channels, height, width), not {:?}",
+            array.shape()
+        );
+        return Err(PyValueError::new_err(message));
+    };
+    let Ok(pixels) = array.cast::<PyArrayDyn<u8>>() else {
+        let message = format!(
+            "images must hold uint8, from 0 to 255, not {}",
+            array.dtype()
+        );
+        return Err(PyTypeError::new_err(message));
+    };
+    Ok((copied(pixels, |pixel| pixel)?, shape))
 }
 
 /// The numbers of an array of f32 or f64 as a tensor of type `T`.
@@ -95,7 +139,7 @@ fn is_aligned<S: Element>(array: &Bound<'_, PyArrayDyn<S>>) -> bool {
 }
 
 fn non_finite(name: &str, place: usize, shape: &[usize], is_nan: bool) -> PyErr {
-    let columns = shape[1];
+    let columns = shape[1..].iter().product::<usize>();
     let kind = if is_nan {
         "NaN"
     } else {
@@ -134,10 +178,11 @@ impl Finite for f64 {
     }
 }
 
-/// A tensor of floats as an array of its shape and type.
+/// A tensor of floats or of pixels as an array of its shape and type.
 pub(crate) fn array<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
     match tensor.dtype() {
         DType::F64 => of::<f64>(py, tensor),
+        DType::U8 => of::<u8>(py, tensor),
         _ => of::<f32>(py, tensor),
     }
 }

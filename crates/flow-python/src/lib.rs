@@ -4,7 +4,10 @@
 //! Arrays are checked and copied here while the interpreter is held; it is released for all work.
 
 mod arrays;
+mod convert;
 mod errors;
+mod glow;
+mod images;
 mod model;
 mod recipe;
 mod threads;
@@ -12,6 +15,12 @@ mod training;
 
 #[pyo3::pymodule]
 mod _native {
+    #[pymodule_export]
+    use super::convert::{export_glow, import_glow};
+    #[pymodule_export]
+    use super::glow::Glow;
+    #[pymodule_export]
+    use super::images::train_glow;
     #[pymodule_export]
     use super::model::Model;
     #[pymodule_export]

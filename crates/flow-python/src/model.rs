@@ -13,8 +13,7 @@ use pyo3::types::{PyBytes, PyDict};
 use serde_json::Value;
 
 use crate::recipe::{Settings, Sizes};
-use crate::threads::Threads;
-use crate::{arrays, errors, training};
+use crate::{arrays, errors, threads, training};
 
 /// A flow of vectors and its parameters, which never change.
 #[pyclass(frozen, module = "flow._native")]
@@ -23,6 +22,9 @@ pub(crate) struct Model {
 }
 
 type Array<'a, 'py> = &'a Bound<'py, PyUntypedArray>;
+
+/// Ranks for each number of a truth, levels for each truth, p-values for each number.
+type Ranks = (Vec<Vec<usize>>, Vec<f64>, Vec<f64>);
 
 #[pymethods]
 impl Model {
@@ -266,11 +268,11 @@ impl Model {
         contexts: Array<'_, 'py>,
         draws: usize,
         seed: u64,
-    ) -> PyResult<(Vec<Vec<usize>>, Vec<f64>, Vec<f64>)> {
+    ) -> PyResult<Ranks> {
         let (x, contexts) = (self.samples("X", x)?, self.contexts(contexts)?);
-        let threads = Threads::of(py)?;
-        let found = py
-            .detach(|| threads.run(|| Calibration::of(&self.model, (&x, &contexts), draws, seed)));
+        let found = threads::outside(py, || {
+            Calibration::of(&self.model, (&x, &contexts), draws, seed)
+        })?;
         let found = found.map_err(errors::value)?;
         let p_values = found.uniformity().iter().map(|test| test.p_value).collect();
         Ok((found.ranks, found.levels, p_values))
@@ -300,9 +302,7 @@ impl Model {
         work: impl FnOnce(&Tensor) -> Result<[Tensor; N]> + Send,
     ) -> PyResult<[Tensor; N]> {
         let contexts = self.contexts(contexts)?;
-        let threads = Threads::of(py)?;
-        let results = py.detach(|| threads.run(move || work(&contexts)));
-        results.map_err(errors::value)
+        threads::outside(py, move || work(&contexts))?.map_err(errors::value)
     }
 
     /// The result of `work`, without the interpreter, on the flow of a context; it has one row, or
@@ -330,13 +330,10 @@ impl Model {
             }
             None => {}
         }
-        let threads = Threads::of(py)?;
-        let results = py.detach(|| {
-            threads.run(move || match &context {
-                Some(context) => work(&self.model.given(context)?),
-                None => work(&self.model.unconditional()),
-            })
-        });
+        let results = threads::outside(py, move || match &context {
+            Some(context) => work(&self.model.given(context)?),
+            None => work(&self.model.unconditional()),
+        })?;
         results.map_err(errors::value)
     }
 }

@@ -72,6 +72,12 @@ impl Threads {
     }
 }
 
+/// The result of `work` on the threads of this process, without the interpreter.
+pub(crate) fn outside<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> PyResult<T> {
+    let threads = Threads::of(py)?;
+    Ok(py.detach(|| threads.run(work)))
+}
+
 /// The number of threads that work for this process.
 #[pyfunction]
 pub(crate) fn get_num_threads(py: Python<'_>) -> PyResult<usize> {

@@ -7,9 +7,10 @@ use anyhow::{Result, ensure};
 use super::tree;
 
 /// Packages as they are built one at a time: programs to be run, libraries to be tested.
-const ALONE: [&str; 8] = [
+const ALONE: [&str; 9] = [
     "--package flow-cli --edges normal,build",
     "--package flow-bench --edges normal,build",
+    "--package flow-python --edges normal,build",
     "--package xtask --edges normal,build",
     "--package flow-core --edges normal,build,dev",
     "--package flow-glow --edges normal,build,dev",

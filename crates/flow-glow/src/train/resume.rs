@@ -6,6 +6,7 @@ use super::trainer::Trainer;
 use crate::checkpoint::{self, GOOD, Header, TrainingRecord};
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
+use flow_core::file::Piece;
 use flow_core::train::Steps;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -79,9 +80,20 @@ impl Trainer {
 
     /// Writes the averaged weights, which the other commands load.
     pub fn save_model(&self, path: &Path) -> Result<()> {
+        checkpoint::write(path, &self.header(None), self.averages())
+    }
+
+    /// The bytes of that file.
+    ///
+    /// # Errors
+    /// If the averages are in a file and cannot be read.
+    pub fn model_bytes(&self) -> Result<Vec<u8>> {
+        checkpoint::bytes(&self.header(None), self.averages())
+    }
+
+    fn averages(&self) -> impl Iterator<Item = (String, Piece)> {
         let averages = self.state.optimizer.averages();
-        let averages = averages.map(|(name, piece)| (name.clone(), piece.clone()));
-        checkpoint::write(path, &self.header(None), averages)
+        averages.map(|(name, piece)| (name.clone(), piece.clone()))
     }
 
     /// Writes everything that [`resume`](Self::resume) needs.

@@ -10,9 +10,13 @@
 (3, 2)
 """
 
+from flow._convert import convert, export
+from flow._glow import Glow
 from flow._native import __version__, get_num_threads, set_num_threads
+from flow._posterior import Posterior, Ranks, sbc_ranks
 from flow._vectors import (
     AutoregressiveSplineFlow,
+    Flow,
     InverseAutoregressiveFlow,
     MaskedAutoregressiveFlow,
     NeuralSplineFlow,
@@ -23,13 +27,20 @@ from flow._vectors import (
 
 __all__ = [
     "AutoregressiveSplineFlow",
+    "Flow",
+    "Glow",
     "InverseAutoregressiveFlow",
     "MaskedAutoregressiveFlow",
     "NICE",
     "NeuralSplineFlow",
+    "Posterior",
+    "Ranks",
     "RealNVP",
     "__version__",
+    "convert",
+    "export",
     "get_num_threads",
     "load",
+    "sbc_ranks",
     "set_num_threads",
 ]

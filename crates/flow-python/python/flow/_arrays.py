@@ -30,19 +30,30 @@ def matrix(value: Any, name: str) -> Floats:
     ValueError
         If it is not a matrix, or its numbers cannot be converted.
     """
-    array = value if type(value) is np.ndarray else _array(value, name)
-    if array.dtype not in _FLOATS:
-        array = _floats(array, name)
-    if array.ndim != 2:
+    found = value if type(value) is np.ndarray else array(value, name)
+    if found.dtype not in _FLOATS:
+        found = _floats(found, name)
+    if found.ndim != 2:
         raise ValueError(
-            f"Expected 2D array, got {array.ndim}D array instead: {name} must have the shape"
+            f"Expected 2D array, got {found.ndim}D array instead: {name} must have the shape"
             " (n, d). Reshape your data with .reshape(-1, 1) if it has one column, or"
             " .reshape(1, -1) if it has one row."
         )
-    return array
+    return found
 
 
-def _array(value: Any, name: str) -> Any:
+def array(value: Any, name: str) -> Any:
+    """`value` as an array of NumPy, without a copy where it can be viewed as one.
+
+    Raises
+    ------
+    TypeError
+        If it is sparse.
+    ValueError
+        If it has masked values, or is not in the memory of the CPU.
+    """
+    if value is None:
+        raise TypeError(f"{name} must be an array, not NoneType")
     if hasattr(value, "toarray") and hasattr(value, "nnz"):
         raise TypeError(f"{name} is sparse, and flows need dense data: give {name}.toarray()")
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):

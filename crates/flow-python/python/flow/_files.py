@@ -12,9 +12,7 @@ if TYPE_CHECKING:
     from flow._types import Floats
 
 
-def notes(
-    x: Floats, context: Floats | None, names: list[str], recipe: str, seed: int
-) -> str:
+def notes(x: Floats, context: Floats | None, names: list[str], recipe: str, seed: int) -> str:
     """Notes for the file of a model, as the command line writes them for a table.
 
     Parameters

@@ -199,7 +199,9 @@ class Flow(Parameters):
         if features < self._least_features:
             advice = ""
             if features == 1:
-                advice = ": for one column take AutoregressiveSplineFlow or MaskedAutoregressiveFlow"
+                advice = (
+                    ": for one column take AutoregressiveSplineFlow or MaskedAutoregressiveFlow"
+                )
             raise ValueError(
                 f"Found array with {features} feature(s) (shape={x.shape}) while a minimum of"
                 f" {self._least_features} is required by {name}{advice}"

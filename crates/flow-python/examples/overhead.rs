@@ -1,0 +1,31 @@
+//! Microseconds of `log_prob` in Rust, which `flow-bench/peers/package.py` compares with Python's.
+//!
+//! `overhead MODEL ROWS CALLS` prints the median of so many calls.
+
+#![allow(clippy::print_stdout, reason = "a program that prints its result")]
+
+use std::error::Error;
+use std::path::Path;
+use std::time::Instant;
+
+use candle_core::Device;
+use flow_core::{Model, random};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [model, rows, calls] = arguments.as_slice() else {
+        return Err("overhead MODEL ROWS CALLS".into());
+    };
+    let model = Model::load(Path::new(model), &Device::Cpu)?;
+    let shape = (rows.parse::<usize>()?, model.architecture().features);
+    let x = random::normal(0, shape, model.dtype(), &Device::Cpu)?;
+    let mut seconds = Vec::new();
+    for _ in 0..calls.parse::<usize>()?.max(1) {
+        let start = Instant::now();
+        model.log_prob(&x)?;
+        seconds.push(start.elapsed().as_secs_f64());
+    }
+    seconds.sort_by(f64::total_cmp);
+    println!("{}", 1e6 * seconds[seconds.len() / 2]);
+    Ok(())
+}

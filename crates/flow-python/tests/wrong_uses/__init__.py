@@ -1,0 +1,1 @@
+"""Wrong uses by kind; `test_wrong.py` tries them all."""
