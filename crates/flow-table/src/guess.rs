@@ -17,6 +17,9 @@ const SMALLEST_POSITIVE: f64 = 1e-30;
 /// The least spread that numbers of 32 bits resolve, as a share of their size.
 const LEAST_SPREAD: f64 = 1e-5;
 
+/// What to do about commas in numbers.
+const POINTS: &str = "write numbers with a point and without separators of thousands";
+
 /// All that was seen of a column.
 pub(crate) struct Seen {
     wanted: Option<Wanted>,
@@ -107,8 +110,22 @@ impl Seen {
             } else {
                 ""
             };
-            let advice = "correct it, or take texts with `--categorical`";
+            let advice = if has_commas(&text) {
+                POINTS
+            } else {
+                "correct it, or take texts with `--categorical`"
+            };
             let reason = format!("{} is not a number{others}; {advice}", quoted(&text));
+            return Err(Fault {
+                row: Some(row),
+                reason,
+            });
+        }
+        if has_commas(&text) && self.wanted.is_none() {
+            let reason = format!(
+                "{} is not a number; {POINTS}, or take texts with `--categorical`",
+                quoted(&text)
+            );
             return Err(Fault {
                 row: Some(row),
                 reason,
@@ -117,7 +134,8 @@ impl Seen {
         if self.levels.len() > MOST_LEVELS {
             let examples = self.levels.into_keys().take(3).collect::<Vec<_>>();
             let reason = format!(
-                "it holds more than {MOST_LEVELS} different texts, such as {}; leave it out",
+                "it holds more than {MOST_LEVELS} different texts, such as {}; write them as numbers, \
+                 or name the other columns with `--columns`",
                 listed(&examples)
             );
             return Err(Fault { row: None, reason });
@@ -170,6 +188,11 @@ impl Seen {
         }
         Ok(Some(self.numbers.column(name, kind)))
     }
+}
+
+/// True if a text is a number but for its commas.
+fn has_commas(text: &str) -> bool {
+    text.contains(',') && text.replace(',', "").parse::<f64>().is_ok()
 }
 
 impl Moments {

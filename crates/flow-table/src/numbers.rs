@@ -35,6 +35,21 @@ impl Chunk {
         self.rows.len()
     }
 
+    /// The modelled columns of a row, by its place in the chunk.
+    pub fn row(&self, place: usize) -> &[f64] {
+        self.part(&self.values, place)
+    }
+
+    /// The context of a row, by its place in the chunk; empty if no column is given.
+    pub fn context(&self, place: usize) -> &[f64] {
+        self.part(&self.given, place)
+    }
+
+    fn part<'a>(&self, numbers: &'a [f64], place: usize) -> &'a [f64] {
+        let width = numbers.len() / self.len().max(1);
+        &numbers[place * width..(place + 1) * width]
+    }
+
     /// True without rows.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()

@@ -43,6 +43,10 @@ impl Survey {
                 seen.see(rows.cell(column), rows.row());
             }
         }
+        if let (Some((row, column)), 0) = (missing, count) {
+            let reason = "a value is missing, as in every row; name other columns with `--columns`";
+            return Err(rows.fault_at(Some(row), column, reason.to_owned()));
+        }
         if let (Some((row, column)), false) = (missing, choice.drop_missing) {
             let reason = format!(
                 "a value is missing, in {dropped} of {} rows; `--drop-missing` leaves these out",
@@ -54,9 +58,13 @@ impl Survey {
             table: table.name().to_owned(),
             reason: reason.to_owned(),
         };
-        match (count, dropped) {
-            (0, 0) => return Err(whole("has no rows below the names of its columns")),
-            (0, _) => return Err(whole("has a missing value in every row")),
+        match count {
+            0 => return Err(whole("has no rows below the names of its columns")),
+            1 => {
+                return Err(whole(
+                    "has one row, and columns of one value have no density",
+                ));
+            }
             _ => {}
         }
         let is_named = |column| !choice.columns.is_empty() || column >= chosen.columns;

@@ -19,7 +19,10 @@ Parquet file, or `-` for CSV on stdin. Kinds of columns are guessed and shown be
   positive  numbers above 0, modelled by their logarithms
   real      other numbers
 Columns that hold one value are left out. Densities are in the units of the columns. Those of
-integers and categories are lower bounds: of the value with uniform noise on (0, 1).
+integers and categories are lower bounds: of the value with uniform noise on (0, 1), drawn anew in
+each epoch.
+
+Tables larger than memory are shuffled from a temporary file.
 
 A share of the rows, --test-share, takes no part in the fit. Their mean ln p is the result, beside
 that of a Gaussian and of the best mixture of Gaussians fitted to the same rows.
@@ -110,7 +113,7 @@ pub(crate) struct ColumnArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Flow")]
 pub(crate) struct FlowArgs {
-    /// The kind of flow [default: nsf; nsf-ar for one column and for angles]
+    /// The kind of flow [default: nsf; nsf-ar for one column]
     #[arg(long, value_name = "RECIPE")]
     pub(crate) recipe: Option<RecipeChoice>,
 

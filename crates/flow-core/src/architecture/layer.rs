@@ -2,10 +2,11 @@
 
 use crate::params::ParamBuilder;
 use crate::{
-    ActNorm, Autoregressive, Bijection, ColumnMap, Columnwise, ElementwiseAffine, Inverse,
-    LuLinear, Mlp, MlpSize, Permutation, Planar, Radial, Result, Transform, Whiten,
+    ActNorm, Autoregressive, Bijection, ColumnMap, Columnwise, Coupling, ElementwiseAffine,
+    Inverse, LuLinear, Mlp, MlpSize, Permutation, Planar, Radial, Result, Transform, Whiten,
 };
 use candle_core::{Tensor, bail};
+use std::f64::consts::TAU;
 
 use super::{Mask, TransformKind};
 
@@ -68,6 +69,14 @@ pub enum Layer {
         /// Sizes of the network.
         network: MlpSize,
     },
+    /// A coupling or autoregressive layer whose network receives cosine and sine of angles, as by
+    /// [`PeriodicFeatures`](crate::PeriodicFeatures).
+    Periodic {
+        /// The numbers that are angles in radians, before the layer and behind it.
+        angles: Vec<usize>,
+        /// The layer.
+        of: Box<Layer>,
+    },
     /// The [`Inverse`] of a layer: an autoregressive one draws samples in one pass.
     Inverse {
         /// The layer.
@@ -90,6 +99,7 @@ impl Layer {
                 outputs.max(network.width).max(network.context)
             }
             Self::Inverse { of } => of.largest(features),
+            Self::Periodic { of, .. } => of.largest(features).max(features.saturating_mul(2)),
             _ => features,
         }
     }
@@ -140,7 +150,43 @@ impl Layer {
                 let made = Mlp::made(&transform, &order, *network, params)?;
                 Box::new(Autoregressive::with_network(&order, transform, made)?)
             }
+            Self::Periodic { angles, of } => of.periodic(features, angles, params)?,
             Self::Inverse { of } => Box::new(Inverse(of.build(features, params)?)),
+        })
+    }
+
+    /// The bijection, whose network receives cosine and sine of `angles`.
+    fn periodic(
+        &self,
+        features: usize,
+        angles: &[usize],
+        params: ParamBuilder,
+    ) -> Result<Box<dyn Bijection>> {
+        Ok(match self {
+            Self::Coupling {
+                transform,
+                passing: Mask::Pattern(passing),
+                network,
+            } => {
+                let (transform, passing) = (transform.transform()?, *passing);
+                Box::new(Coupling::periodic(
+                    features, angles, TAU, transform, passing, *network, params,
+                )?)
+            }
+            Self::Autoregressive {
+                transform,
+                order: None,
+                network,
+            } => {
+                let transform = transform.transform()?;
+                Box::new(Autoregressive::periodic(
+                    features, angles, TAU, transform, *network, params,
+                )?)
+            }
+            _ => bail!(
+                "periodic: needs a coupling by a pattern, or an autoregressive layer in the order \
+                 of the numbers"
+            ),
         })
     }
 }

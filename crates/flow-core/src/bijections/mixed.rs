@@ -56,22 +56,49 @@ impl Coupling<PerChannel, PeriodicFeatures<Mlp>> {
         size: MlpSize,
         params: ParamBuilder,
     ) -> Result<Self> {
+        let order = order(features, passing);
+        let moves = &order[passing.count(features)..];
+        let transform = transforms(moves, angles, circle, line)?;
+        let period = circle.high - circle.low;
+        Self::periodic(features, angles, period, transform, passing, size, params)
+    }
+}
+
+impl<T: Transform> Coupling<T, PeriodicFeatures<Mlp>> {
+    /// A coupling of `features` numbers by any `transform` of those that do not pass. Those in
+    /// `angles` have this `period`: if they pass, they enter the network as cosine and sine.
+    /// Parameters as in [`Mlp::new`].
+    ///
+    /// # Errors
+    /// If there are fewer than two numbers, or an angle is none of them.
+    pub fn periodic(
+        features: usize,
+        angles: &[usize],
+        period: f64,
+        transform: T,
+        passing: Passing,
+        size: MlpSize,
+        params: ParamBuilder,
+    ) -> Result<Self> {
         check(features, angles)?;
         if features < 2 {
             bail!("coupling: needs at least 2 numbers, not {features}");
         }
-        let order = passing.order(features);
-        let order = order.into_iter().map(|at| at as usize).collect::<Vec<_>>();
-        let (passes, moves) = order.split_at(passing.count(features));
-        let transform = transforms(moves, angles, circle, line)?;
-        let seen = (0..passes.len()).filter(|&at| angles.contains(&passes[at]));
+        let passes = passing.count(features);
+        let order = order(features, passing);
+        let seen = (0..passes).filter(|&at| angles.contains(&order[at]));
         let seen = seen.collect::<Vec<_>>();
-        let inputs = passes.len() + seen.len();
-        let network = Mlp::for_transform(&transform, inputs, moves.len(), size, params)?;
-        let period = circle.high - circle.low;
-        let network = PeriodicFeatures::new(passes.len(), &seen, period, network)?;
+        let inputs = passes + seen.len();
+        let network = Mlp::for_transform(&transform, inputs, features - passes, size, params)?;
+        let network = PeriodicFeatures::new(passes, &seen, period, network)?;
         Ok(Self::new(transform, passing, network))
     }
+}
+
+/// All numbers, those first that pass.
+fn order(features: usize, passing: Passing) -> Vec<usize> {
+    let order = passing.order(features).into_iter();
+    order.map(|at| at as usize).collect()
 }
 
 impl Autoregressive<PerChannel, PeriodicFeatures<Mlp>> {
@@ -89,15 +116,35 @@ impl Autoregressive<PerChannel, PeriodicFeatures<Mlp>> {
         size: MlpSize,
         params: ParamBuilder,
     ) -> Result<Self> {
-        check(features, angles)?;
         let order = (0..features).collect::<Vec<_>>();
         let transform = transforms(&order, angles, circle, line)?;
+        let period = circle.high - circle.low;
+        Self::periodic(features, angles, period, transform, size, params)
+    }
+}
+
+impl<T: Transform> Autoregressive<T, PeriodicFeatures<Mlp>> {
+    /// An autoregressive layer of `features` numbers in order by any `transform`. Those in `angles`
+    /// have this `period`: they enter the network as cosine and sine. Parameters as in
+    /// [`Mlp::new`].
+    ///
+    /// # Errors
+    /// If an angle is none of the numbers, or as [`Mlp::made`].
+    pub fn periodic(
+        features: usize,
+        angles: &[usize],
+        period: f64,
+        transform: T,
+        size: MlpSize,
+        params: ParamBuilder,
+    ) -> Result<Self> {
+        check(features, angles)?;
+        let order = (0..features).collect::<Vec<_>>();
         // The number that each input is of, as `PeriodicFeatures` arranges them.
         let others = order.iter().filter(|number| !angles.contains(number));
         let inputs = others.chain(angles).chain(angles).copied();
         let inputs = inputs.collect::<Vec<_>>();
         let network = Mlp::made_of(&transform, &order, &inputs, size, params)?;
-        let period = circle.high - circle.low;
         let network = PeriodicFeatures::new(features, angles, period, network)?;
         Self::with_network(&order, transform, network)
     }

@@ -6,7 +6,7 @@ use flow_core::recipes::{self, Recipe};
 use flow_core::train::{FitSettings, Validation};
 use flow_core::{
     Activation, Architecture, Base, Bijection, CircularShift, ColumnMap, IntervalSpline, Layer,
-    MlpSize, Model, MonotonicNetwork, TransformKind, check, random, train,
+    MlpSize, Model, MonotonicNetwork, Passing, TransformKind, check, random, train,
 };
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -560,11 +560,22 @@ fn every_layer_is_saved() {
     let mixed = TransformKind::PerChannel {
         groups: vec![(circle, vec![0, 2]), (TransformKind::Additive, vec![1])],
     };
+    let coupling = Layer::Coupling {
+        transform: TransformKind::IntervalSpline(IntervalSpline::circle()),
+        passing: Passing::Even.into(),
+        network,
+    };
+    let periodic = |of| Layer::Periodic {
+        angles: vec![0, 1, 2],
+        of: Box::new(of),
+    };
     let layers = [
         Layer::Columnwise { maps },
         Layer::LuLinear,
         Layer::Planar,
         Layer::Radial,
+        periodic(coupling),
+        periodic(made(mixed.clone())),
         made(mixed),
         made(TransformKind::CircularShift(CircularShift::default())),
         made(TransformKind::MonotonicNetwork(MonotonicNetwork {
@@ -574,4 +585,8 @@ fn every_layer_is_saved() {
     for layer in layers {
         survives(Architecture::new(3).with("layer", layer));
     }
+    let architecture = Architecture::new(3).with("layer", periodic(Layer::LuLinear));
+    let refused = Model::new(architecture, 0, DType::F32, &Device::Cpu);
+    let error = refused.err().unwrap().to_string();
+    assert!(error.contains("needs a coupling or an autoregressive layer"));
 }

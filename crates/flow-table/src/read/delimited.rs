@@ -90,7 +90,8 @@ fn fault(table: &str, error: csv::Error) -> Error {
             source,
         },
         ErrorKind::Utf8 { pos, .. } => {
-            let reason = "it is not text in UTF-8; convert the file, as by `iconv -t UTF-8`";
+            let reason =
+                "it is not text in UTF-8; convert the file, as by `iconv -f LATIN1 -t UTF-8`";
             at(table, line(&pos), reason.to_owned())
         }
         ErrorKind::UnequalLengths {

@@ -53,7 +53,8 @@ impl File {
                 },
                 reason,
             };
-            let nested = "it holds lists, structs or a type other than numbers, texts and booleans";
+            let nested = "it holds lists, structs or a type other than numbers, texts and booleans; \
+                          name other columns with `--columns`";
             let column = self.footer.column(&[name]).filter(|column| {
                 column.holds_numbers()
                     || column.holds_floats()

@@ -18,8 +18,16 @@ fn whole_tables() {
         ),
         ("a,b\n1,1\n1,1\n", "`x.csv` has the same values in all rows"),
         (
+            "a,b\n1,2\n",
+            "`x.csv` has one row, and columns of one value have no density",
+        ),
+        (
+            "a;b\n1,5;2\n2,5;3\n",
+            "`x.csv`, line 2, column `a`: `1,5` is not a number; write numbers with a point and without separators of thousands, or take texts with `--categorical`",
+        ),
+        (
             "a,b\n1,\nNA,2\n",
-            "`x.csv`, line 2, column `b`: a value is missing, in 2 of 2 rows; `--drop-missing` leaves these out",
+            "`x.csv`, line 2, column `b`: a value is missing, as in every row; name other columns with `--columns`",
         ),
         ("a,a\n1,2\n3,4\n", "`x.csv` has two columns `a`"),
         (
@@ -39,7 +47,7 @@ fn whole_tables() {
     };
     assert_eq!(
         File::csv("a,b\n1,\nNA,2\n").refused(&drop),
-        "`x.csv` has a missing value in every row"
+        "`x.csv`, line 2, column `b`: a value is missing, as in every row; name other columns with `--columns`"
     );
 }
 
@@ -64,7 +72,7 @@ fn rows_and_values() {
         ),
         (
             "a;b\n1,5;2\n2;4\n",
-            "`x.csv`, line 2, column `a`: `1,5` is not a number, as other values of the column are; correct it, or take texts with `--categorical`",
+            "`x.csv`, line 2, column `a`: `1,5` is not a number, as other values of the column are; write numbers with a point and without separators of thousands",
         ),
         (
             "a,b\n1,2\n1e308,4\n",
@@ -89,7 +97,7 @@ fn rows_and_values() {
     let many = rows.collect::<Vec<_>>().join("\n");
     assert_eq!(
         refused(&format!("a,b\n{many}")),
-        "`x.csv`, column `b`: it holds more than 256 different texts, such as `t000`, `t001`, `t002`; leave it out"
+        "`x.csv`, column `b`: it holds more than 256 different texts, such as `t000`, `t001`, `t002`; write them as numbers, or name the other columns with `--columns`"
     );
 }
 
@@ -114,11 +122,11 @@ fn files_of_other_formats() {
         ),
         (
             b"a,b\n1,2\n\xe9,3\n",
-            "`x.csv`, line 3: it is not text in UTF-8; convert the file, as by `iconv -t UTF-8`",
+            "`x.csv`, line 3: it is not text in UTF-8; convert the file, as by `iconv -f LATIN1 -t UTF-8`",
         ),
         (
             b"\xe9,b\n1,2\n",
-            "`x.csv`, line 1: it is not text in UTF-8; convert the file, as by `iconv -t UTF-8`",
+            "`x.csv`, line 1: it is not text in UTF-8; convert the file, as by `iconv -f LATIN1 -t UTF-8`",
         ),
     ] {
         assert_eq!(

@@ -23,14 +23,17 @@ fn column(column: &Column) -> String {
     let Column {
         low, high, mean, ..
     } = column;
-    let [low, high, mean] = [*low, *high, *mean].map(short);
+    // Ends that look the same are told apart.
+    let digits = (4..16).find(|&digits| of_digits(*low, digits) != of_digits(*high, digits));
+    let in_digits = |number: &f64| of_digits(*number, digits.unwrap_or(4));
+    let [low, high, mean] = [low, high, mean].map(in_digits);
     let name = column.kind.name();
     match &column.kind {
         Kind::Category { levels } => {
             let named = levels
                 .iter()
                 .take(LEVELS)
-                .cloned()
+                .map(|level| level.escape_debug().to_string())
                 .collect::<Vec<_>>()
                 .join(", ");
             let others = if levels.len() > LEVELS { ", …" } else { "" };
@@ -54,14 +57,19 @@ fn column(column: &Column) -> String {
 
 /// A number in about four digits.
 fn short(number: f64) -> String {
-    let size = number.abs();
+    of_digits(number, 4)
+}
+
+/// A number in about so many digits.
+fn of_digits(number: f64, digits: usize) -> String {
+    let (size, last) = (number.abs(), digits - 1);
     if size != 0.0 && !(1e-3..1e6).contains(&size) {
-        return format!("{number:.3e}");
+        return format!("{number:.last$e}");
     }
     let digits = if size < 1e-12 {
         0
     } else {
-        (3.0 - size.log10().floor()).clamp(0.0, 6.0) as usize
+        (last as f64 - size.log10().floor()).clamp(0.0, last as f64 + 3.0) as usize
     };
     let text = format!("{number:.digits$}");
     if text.contains('.') {
@@ -89,5 +97,25 @@ mod tests {
         for (number, expected) in rows {
             assert_eq!(short(number), expected);
         }
+    }
+
+    #[test]
+    fn ends_are_told_apart_and_levels_take_one_line() {
+        let numbers = Column {
+            name: "id".to_owned(),
+            kind: Kind::Positive,
+            low: 5_000_000.0,
+            high: 5_000_399.0,
+            mean: 5_000_199.5,
+            std: 115.5,
+        };
+        let shown = "positive, 5.0000e6 to 5.0004e6, mean 5.0002e6";
+        assert_eq!(column(&numbers), shown);
+        let levels = vec!["a\nb".to_owned(), "c".to_owned()];
+        let texts = Column {
+            kind: Kind::Category { levels },
+            ..numbers
+        };
+        assert_eq!(column(&texts), "category of 2: a\\nb, c");
     }
 }

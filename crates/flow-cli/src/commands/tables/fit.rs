@@ -7,11 +7,11 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use candle_core::{DType, Tensor};
+use candle_core::DType;
 use flow_analysis::mixtures;
 use flow_core::{
-    Model, random,
-    train::{Data, Epoch, Fit, FitSettings, Optimization},
+    Model,
+    train::{Epoch, Fit, FitSettings, Optimization},
 };
 use flow_table::{Survey, Table};
 use indicatif::HumanCount;
@@ -20,6 +20,7 @@ use super::{
     describe, flow, pictures,
     record::{TableRecord, TestRows},
     rows,
+    training_rows::TrainingRows,
 };
 use crate::{
     cli::{FitArgs, FlowArgs},
@@ -60,18 +61,16 @@ pub(crate) fn run(args: &FitArgs, console: &Console) -> Result<()> {
         count(survey.rows as usize, "row")
     );
     show(&survey, &table);
-    let data = rows::all(&table, &survey.schema, choice.drop_missing, &device)?;
-    let noise = rows::dequantization(&survey.schema);
-    let x = noise.forward(data.samples(), random::derive(args.seed, "noise"))?;
-    let [train, test] = split(&data.with_samples(&x), args)?;
+    let data = TrainingRows::of(&table, &survey, args, &device)?;
+    let TrainingRows { sample, test, .. } = &data;
 
-    let architecture = flow::architecture(recipe, &args.flow, &survey.schema, &train)?;
+    let architecture = flow::architecture(recipe, &args.flow, &survey.schema, sample)?;
     let mut model = Model::new(architecture, args.seed, DType::F32, &device)?;
     let began = Instant::now();
-    let fitted = fit(&model, &train, args, console, &interrupt)?;
+    let fitted = fit(&model, &data, args, console, &interrupt)?;
     let seconds = began.elapsed().as_secs_f64();
 
-    let log_prob = rows::log_prob_of(&model, &test)?;
+    let log_prob = rows::log_prob_of(&model, test)?;
     let bad = log_prob
         .iter()
         .filter(|log_prob| !log_prob.is_finite())
@@ -81,14 +80,14 @@ pub(crate) fn run(args: &FitArgs, console: &Console) -> Result<()> {
         log_prob.len(),
         "test rows have no finite ln p under the flow",
     )?;
-    let baselines = mixtures::baselines(&train, &test, args.seed);
+    let baselines = mixtures::baselines(sample, test, args.seed);
     let baselines =
         baselines.inspect_err(|error| tracing::warn!("no Gaussian to compare: {error}"));
     let record = TableRecord {
-        schema: survey.schema,
+        schema: survey.schema.clone(),
         table: args.table.display().to_string(),
         recipe: recipe.name(),
-        rows: train.samples().dim(0)?,
+        rows: data.count,
         epochs: fitted.epochs,
         best_epoch: fitted.best.epoch,
         seed: args.seed,
@@ -97,13 +96,13 @@ pub(crate) fn run(args: &FitArgs, console: &Console) -> Result<()> {
     model.notes = serde_json::to_value(&record)?;
     model.save(&args.out)?;
     if let Some(plot) = plot {
-        plot.write(&pictures::pairs(&model, &record.schema, &test, args.seed)?)?;
+        plot.write(&pictures::pairs(&model, &record.schema, test, args.seed)?)?;
     }
     if let Some(calibration) = calibration {
         calibration.write(&pictures::calibration(
             &model,
             &record.schema,
-            &test,
+            test,
             args.seed,
         )?)?;
     }
@@ -131,33 +130,17 @@ fn show(survey: &Survey, table: &Table) {
     }
 }
 
-/// Rows to fit to, and test rows.
-fn split(data: &Data, args: &FitArgs) -> Result<[Data; 2]> {
-    let x = data.samples();
-    let count = x.dim(0)?;
-    let test = (count as f64 * args.test_share).ceil() as usize;
-    let test = test.clamp(1, count / 2);
-    let order = random::order(random::derive(args.seed, "test rows"), count);
-    let order = Tensor::from_vec(order, count, x.device())?;
-    let part = |start, length| -> Result<Data> {
-        let places = order.narrow(0, start, length)?;
-        let data = data.with_samples(&x.index_select(&places, 0)?);
-        data.map_context(|context| -> Result<Tensor> { Ok(context.index_select(&places, 0)?) })
-    };
-    Ok([part(test, count - test)?, part(0, test)?])
-}
-
 fn fit(
     model: &Model,
-    data: &Data,
+    data: &TrainingRows,
     args: &FitArgs,
     console: &Console,
     interrupt: &Interrupt,
 ) -> Result<Fit> {
-    let settings = settings(&args.flow, data.samples().dim(0)?, args.seed);
+    let settings = settings(&args.flow, data.count, args.seed);
     let mut progress = console.progress(0.0);
     let mut best = f64::NEG_INFINITY;
-    let fitted = model.fit(data, &settings, |epoch: &Epoch| {
+    let report = |epoch: &Epoch| {
         let log_prob = -epoch.validation.unwrap_or(epoch.train);
         best = best.max(log_prob);
         let share = epoch.epoch as f64 / settings.epochs as f64;
@@ -173,7 +156,15 @@ fn fit(
         } else {
             ControlFlow::Continue(())
         }
-    })?;
+    };
+    let fitted = match &data.batches {
+        None => model.fit(&data.sample, &settings, report)?,
+        Some(batches) => {
+            let settings = batches.settings(settings.clone())?;
+            let of_epoch = |epoch| batches.of_epoch(epoch, settings.batch_size);
+            model.fit_batches(of_epoch, &settings, report)?
+        }
+    };
     drop(progress);
     if interrupt.requested() {
         let (last, best) = (fitted.epochs, fitted.best.epoch);

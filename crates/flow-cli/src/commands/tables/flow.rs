@@ -17,7 +17,7 @@ const MARGIN: f64 = 1e-4;
 /// The recipe that was asked for, or the default one.
 pub(super) fn choice(args: &FlowArgs, schema: &Schema) -> Result<RecipeChoice> {
     let (columns, has_angles) = (schema.columns.len(), circles::has_angles(schema));
-    let default = if columns == 1 || has_angles {
+    let default = if columns == 1 {
         RecipeChoice::NsfAr
     } else {
         RecipeChoice::Nsf
@@ -29,8 +29,8 @@ pub(super) fn choice(args: &FlowArgs, schema: &Schema) -> Result<RecipeChoice> {
         "couplings need two columns or more; for one, choose `--recipe nsf-ar` or `--recipe maf`"
     );
     ensure!(
-        !has_angles || choice == RecipeChoice::NsfAr,
-        "angles need circular splines; choose `--recipe nsf-ar`, or leave `--recipe` out"
+        !has_angles || matches!(choice, RecipeChoice::Nsf | RecipeChoice::NsfAr),
+        "angles need circular splines; choose `--recipe nsf` or `--recipe nsf-ar`"
     );
     Ok(choice)
 }

@@ -7,11 +7,13 @@ mod fit;
 mod flow;
 mod inspect;
 mod outliers;
+mod packed;
 mod pictures;
 mod record;
 mod rows;
 mod sample;
 mod score;
+mod training_rows;
 
 use std::path::Path;
 

@@ -39,7 +39,8 @@ pub(super) fn all(
     tensors(schema, rows, values, given, DType::F32, device)
 }
 
-fn tensors<T: candle_core::WithDType>(
+/// Samples `[N, D]` and contexts `[N, K]` of numbers row by row.
+pub(super) fn tensors<T: candle_core::WithDType>(
     schema: &Schema,
     rows: usize,
     values: Vec<T>,
@@ -54,6 +55,19 @@ fn tensors<T: candle_core::WithDType>(
     }
     let context = transfer::upload(given, (rows, size), dtype, device)?;
     Ok(Data::from((&x, &context)))
+}
+
+/// Rows in the order `places`.
+pub(super) fn select(data: &Data, places: &[u32]) -> Result<Data> {
+    let x = data.samples();
+    let places = Tensor::new(places, x.device())?;
+    let chosen = data.with_samples(&x.index_select(&places, 0)?);
+    chosen.map_context(|context| Ok(context.index_select(&places, 0)?))
+}
+
+/// The same rows with `noise` in their discrete columns.
+pub(super) fn with_noise(data: &Data, noise: &UniformDequantization, seed: u64) -> Result<Data> {
+    Ok(data.with_samples(&noise.forward(data.samples(), seed)?))
 }
 
 /// ln p of the rows of a table, chunk by chunk.
@@ -131,8 +145,7 @@ fn log_prob(
     noise: &UniformDequantization,
     seed: u64,
 ) -> Result<Vec<f64>> {
-    let x = noise.forward(data.samples(), seed)?;
-    log_prob_of(flow, &data.with_samples(&x))
+    log_prob_of(flow, &with_noise(data, noise, seed)?)
 }
 
 /// ln p of each row under its context, if there are contexts.

@@ -180,6 +180,39 @@ fn angles_are_continuous_where_they_wrap() {
     assert!(error.contains("angles need circular splines"), "{error}");
 }
 
+/// The speed depends on the heading, and its density is the same on both sides of north.
+#[test]
+fn other_columns_are_continuous_where_an_angle_wraps() {
+    let sandbox = Sandbox::new();
+    let row = |i: usize| {
+        let heading = i as f64 * 222.492_235 % 360.0;
+        let noise = 0.2 * (i as f64 * 1.73).sin();
+        format!("{heading},{}\n", 2.0 * heading.to_radians().cos() + noise)
+    };
+    let rows = (0..1500).map(row).collect::<String>();
+    sandbox.write("wind.csv", format!("heading,speed\n{rows}"));
+    sandbox.write(
+        "ends.csv",
+        "heading,speed\n0.001,2\n359.999,2\n0.001,1.8\n359.999,1.8\n180,2\n",
+    );
+    for recipe in ["nsf", "nsf-ar"] {
+        let fit = format!(
+            "fit wind.csv --angle heading=360 --real speed --recipe {recipe} --width 32 --epochs 40 --json"
+        );
+        let report = sandbox.json(&fit);
+        let number = |name: &str| report["test"][name].as_f64().unwrap();
+        assert!(number("log_prob") > number("gaussian") + 1.0, "{report}");
+        let scores = sandbox.ok("score --checkpoint flow.safetensors ends.csv");
+        let scores = column(&scores, "log_prob").into_iter();
+        let scores = scores.map(|text| text.parse::<f64>().unwrap());
+        let scores = scores.collect::<Vec<_>>();
+        for pair in scores[..4].chunks(2) {
+            assert!((pair[0] - pair[1]).abs() < 0.01, "{recipe}: {scores:?}");
+        }
+        assert!(scores[4] < scores[0] - 5.0, "{recipe}: {scores:?}");
+    }
+}
+
 #[test]
 fn missing_values_are_left_out_if_asked() {
     let sandbox = Sandbox::new();
