@@ -20,7 +20,9 @@ def program(variable, path):
 
     def run(*arguments, **options):
         command = [found, *map(str, arguments)]
-        return subprocess.run(command, check=True, capture_output=True, text=True, **options)
+        done = subprocess.run(command, capture_output=True, text=True, **options)
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+        return done
 
     return run
 

@@ -32,12 +32,14 @@ def images(digits):
 
 
 def test_draws_are_those_of_the_command_line(glow, digits, cli, tmp_path):
-    for model, options, label in [(glow, [], None), (digits, ["--class", 3], 3)]:
-        out = tmp_path / "drawn.npy"
+    shipped = ROOT / "assets" / "models"
+    for model, name, options in [(glow, "mnist", []), (digits, "mnist-classes", ["--class", 3])]:
+        out = tmp_path / "drawn.npz"
+        options = ["--checkpoint", shipped / f"{name}.safetensors", *options]
         common = ["--count", 4, "--seed", 5, "--temperature", 0.8, "--out-tensor", out]
         cli("sample", *options, *common, "--out", tmp_path / "grid.png")
-        drawn = model.sample(4, temperature=0.8, seed=5, label=label)
-        np.testing.assert_array_equal(drawn, np.load(out))
+        drawn = model.sample(4, temperature=0.8, seed=5, label=3 if model.classes else None)
+        np.testing.assert_array_equal(drawn, np.load(out)["x"])
 
 
 def test_bits_per_dim_are_nats_over_dimensions(glow, images):
@@ -70,7 +72,8 @@ def test_classes_are_found_and_condition(digits, images):
     labels = np.arange(20) % 10
     posterior = digits.class_posterior(images)
     assert posterior.shape == (20, 10)
-    np.testing.assert_allclose(posterior.sum(1), 1.0, atol=1e-5)
+    # Exponentials of differences of ln p ~ 1000, of which float32 has 6e-5.
+    np.testing.assert_allclose(posterior.sum(1), 1.0, atol=2e-4)
     assert (posterior.argmax(1) == labels).mean() > 0.8
     own, other = (digits.log_prob(images, given) for given in (labels, (labels + 1) % 10))
     assert (own > other).mean() > 0.8
@@ -110,11 +113,11 @@ def test_a_training_lowers_bits_and_repeats(cli, tmp_path):
     images, labels = bars()
     seen = []
     glow = flow.Glow(**TINY, random_state=3)
-    glow.fit(images, labels, epochs=12, callback=lambda *epoch: seen.append(epoch))
-    assert [epoch for epoch, _ in seen] == list(range(1, 13))
+    glow.fit(images, labels, epochs=40, callback=lambda *epoch: seen.append(epoch))
+    assert [epoch for epoch, _ in seen] == list(range(1, 41))
     assert seen[-1][1] < seen[0][1] - 0.5
     assert (glow.class_posterior(images).argmax(1) == labels).mean() > 0.9
-    again = flow.Glow(**TINY, random_state=3).fit(images, labels, epochs=12)
+    again = flow.Glow(**TINY, random_state=3).fit(images, labels, epochs=40)
     np.testing.assert_array_equal(again.sample(4), glow.sample(4))
     glow.save(tmp_path / "model.safetensors")
     assert "8" in cli("inspect", tmp_path / "model.safetensors").stdout

@@ -179,7 +179,7 @@ def test_nothing_is_held_out_on_demand():
 
 
 def test_ctrl_c_ends_the_fit_in_the_middle_of_an_epoch():
-    x = normal(200_000, 8)
+    x = normal(50_000, 8)
     fresh = flow.NeuralSplineFlow(layers=8, width=256, epochs=100, batch_size=64)
     threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
     began = time.monotonic()
