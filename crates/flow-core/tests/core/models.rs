@@ -585,8 +585,16 @@ fn every_layer_is_saved() {
     for layer in layers {
         survives(Architecture::new(3).with("layer", layer));
     }
-    let architecture = Architecture::new(3).with("layer", periodic(Layer::LuLinear));
-    let refused = Model::new(architecture, 0, DType::F32, &Device::Cpu);
-    let error = refused.err().unwrap().to_string();
-    assert!(error.contains("needs a coupling or an autoregressive layer"));
+    let by_mask = Layer::Coupling {
+        transform: TransformKind::Additive,
+        passing: vec![true, false, true].into(),
+        network,
+    };
+    for layer in [Layer::LuLinear, by_mask] {
+        let architecture = Architecture::new(3).with("layer", periodic(layer));
+        let refused = Model::new(architecture, 0, DType::F32, &Device::Cpu);
+        let error = refused.err().unwrap().to_string();
+        let needed = "needs a coupling by a pattern, or an autoregressive layer in the order";
+        assert!(error.contains(needed), "{error}");
+    }
 }
