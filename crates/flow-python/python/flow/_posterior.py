@@ -118,7 +118,7 @@ class Posterior:
             raise ValueError(
                 f"x must be one observation of {size} numbers, not of shape {observation.shape}"
             )
-        return observation[0]
+        return observation.reshape(-1)
 
     def __repr__(self) -> str:
         return f"Posterior({self.flow!r})"

@@ -35,7 +35,7 @@ FIT = {
     "texts": (ValueError, "must hold numbers, not <U", lambda: [["a", "b"], ["c", "d"]]),
     "complex numbers": (ValueError, "Complex data not supported", lambda: data() + 1j),
     "dates": (ValueError, "must hold numbers, not datetime64", lambda: data().astype("M8[s]")),
-    "dicts": (TypeError, "string or a real number", lambda: np.array([[{}, {}]], object)),
+    "dicts": (TypeError, "a string or a (real )?number", lambda: np.array([[{}, {}]], object)),
 }
 for kind in KINDS:
     for name, (exception, pattern, x) in FIT.items():
