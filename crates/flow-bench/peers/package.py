@@ -30,7 +30,7 @@ import vectors
 
 OWN = "flow-density"
 LIBRARIES = [OWN, *vectors.LIBRARIES]
-IMPORTS = {OWN: "flow"}
+IMPORTS = {OWN: "flow", "nflows": "nflows.flows", "flowjax": "flowjax.flows"}
 
 
 class Own:
