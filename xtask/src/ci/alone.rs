@@ -17,11 +17,12 @@ const AVOIDED: [&str; 6] = [
 ];
 
 /// Its direct dependencies without features; another one needs a reason.
-const DIRECT: [&str; 9] = [
+const DIRECT: [&str; 10] = [
     "candle-core",
     "candle-nn",
     "gemm",
     "half",
+    "num-traits",
     "pulp",
     "rand",
     "rand_chacha",
