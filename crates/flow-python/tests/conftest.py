@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import signal
 import subprocess
 
 import pytest
@@ -37,3 +38,6 @@ def cli():
 def reference():
     """The example `reference` of this crate."""
     return program("FLOW_REFERENCE", "examples/reference")
+
+# A shell starts what runs in the background with interrupts ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
