@@ -135,7 +135,7 @@ mod bijections {
     mod whiten;
     pub use whiten::{Whiten, standard_normal_log_prob};
 
-    pub(crate) mod reordering;
+    pub(crate) mod groups;
 }
 
 pub use architecture::{Architecture, Base, ContextMap, Layer, Mask, TransformKind};

@@ -1,6 +1,6 @@
 //! Fixed maps from the domains of columns to the real line.
 
-use super::reordering::Groups;
+use super::groups::Groups;
 use super::{Inverse, Pointwise};
 use crate::{Bijection, Result, shape};
 use candle_core::Tensor;

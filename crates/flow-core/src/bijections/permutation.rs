@@ -1,6 +1,6 @@
 //! Channels in another order: y[:, i] = x[:, order[i]], log_det = 0.
 
-use crate::bijections::reordering::Reordering;
+use crate::ops::reorder::{Reordering, reorder};
 use crate::{Bijection, Result, random, shape};
 use candle_core::{Tensor, bail};
 
@@ -75,5 +75,5 @@ impl Bijection for Permutation {
 /// If the number of channels differs.
 fn reordered(x: &Tensor, order: &Reordering) -> Result<Tensor> {
     shape::channels("permutation", x, order.channels())?;
-    order.of(x)
+    reorder(x, order)
 }

@@ -1,7 +1,7 @@
 //! Independent distributions of groups of columns.
 
 use super::Distribution;
-use crate::bijections::reordering::Groups;
+use crate::bijections::groups::Groups;
 use crate::runs::Rows;
 use crate::{Result, random, shape};
 use candle_core::Tensor;

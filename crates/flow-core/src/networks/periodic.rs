@@ -1,6 +1,6 @@
 //! Cosine and sine of angles, for networks.
 
-use crate::bijections::reordering::Reordering;
+use crate::ops::reorder::{Reordering, reorder};
 use crate::runs::Rows;
 use crate::{Conditioner, Result, shape};
 use candle_core::{Tensor, bail};
@@ -79,7 +79,7 @@ impl<N> PeriodicFeatures<N> {
     fn features(&self, x: &Tensor) -> Result<Tensor> {
         let inputs = self.order.channels();
         shape::channels("periodic features", x, inputs)?;
-        let x = self.order.of(x)?;
+        let x = reorder(x, &self.order)?;
         let others = inputs - self.angles;
         if self.angles == 0 {
             return Ok(x);

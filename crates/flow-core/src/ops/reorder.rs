@@ -6,30 +6,92 @@ use super::{fusible, run_length};
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Result, Shape, Storage, Tensor, bail};
 use rayon::prelude::*;
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Minimum numbers per thread: handing over costs as much as some of them.
 const MIN_NUMBERS: usize = 1 << 14;
 
-/// A permutation of channels, and its inverse: channel i of the result is channel `places[i]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Order {
-    pub(crate) places: Arc<[u32]>,
-    pub(crate) inverse: Arc<[u32]>,
+/// A permutation of channels: channel i of the result is channel `places[i]` of the input.
+#[derive(Clone, Debug)]
+pub(crate) struct Reordering {
+    places: Arc<[u32]>,
+    inverse: Arc<[u32]>,
+    /// The places as indices on the device that asked for them first.
+    on_device: OnceLock<Tensor>,
 }
 
-/// `x` `[B, C, …]` with its channels in `order`; `None` where no fused form applies.
-pub(crate) fn reorder(x: &Tensor, order: &Order) -> Option<Result<Tensor>> {
-    fusible(x).then(|| {
-        let (x, order) = (x.contiguous()?, order.clone());
-        match x.dtype() {
-            DType::F64 => x.apply_op1(Reorder::<f64>(order, PhantomData)),
-            _ => x.apply_op1(Reorder::<f32>(order, PhantomData)),
+impl Reordering {
+    /// `places` is a permutation of the channels.
+    pub(crate) fn new(places: Vec<u32>) -> Self {
+        let mut inverse = vec![0; places.len()];
+        for (place, &channel) in (0..).zip(&places) {
+            inverse[channel as usize] = place;
         }
-    })
+        Self {
+            places: places.into(),
+            inverse: inverse.into(),
+            on_device: OnceLock::new(),
+        }
+    }
+
+    /// The inverse, which puts the channels back.
+    pub(crate) fn inverse(&self) -> Self {
+        Self {
+            places: self.inverse.clone(),
+            inverse: self.places.clone(),
+            on_device: OnceLock::new(),
+        }
+    }
+
+    /// Number of channels.
+    pub(crate) fn channels(&self) -> usize {
+        self.places.len()
+    }
 }
 
-struct Reorder<T>(Order, PhantomData<T>);
+impl PartialEq for Reordering {
+    fn eq(&self, other: &Self) -> bool {
+        self.places == other.places
+    }
+}
+
+impl Eq for Reordering {}
+
+/// `x` `[B, C, …]` with its channels in `order`; `x` itself for the identity.
+pub(crate) fn reorder(x: &Tensor, order: &Reordering) -> Result<Tensor> {
+    if order.places.is_sorted() {
+        return Ok(x.clone());
+    }
+    if !fusible(x) {
+        return composed::reorder(x, order);
+    }
+    let (x, order) = (x.contiguous()?, order.clone());
+    match x.dtype() {
+        DType::F64 => x.apply_op1(Reorder::<f64>(order, PhantomData)),
+        _ => x.apply_op1(Reorder::<f32>(order, PhantomData)),
+    }
+}
+
+/// The specification, in plain candle operations.
+pub(crate) mod composed {
+    use super::Reordering;
+    use crate::transfer;
+    use candle_core::{DType, Result, Tensor};
+
+    /// As [`super::reorder`].
+    pub(crate) fn reorder(x: &Tensor, order: &Reordering) -> Result<Tensor> {
+        let there = order.on_device.get();
+        if let Some(places) = there.filter(|places| places.device().same_device(x.device())) {
+            return x.contiguous()?.index_select(places, 1);
+        }
+        let (places, count) = (order.places.to_vec(), order.channels());
+        let places = transfer::upload(places, count, DType::U32, x.device())?;
+        order.on_device.get_or_init(|| places.clone());
+        x.contiguous()?.index_select(&places, 1)
+    }
+}
+
+struct Reorder<T>(Reordering, PhantomData<T>);
 
 fn gather<T: Number>(x: &[T], shape: &Shape, places: &[u32]) -> Result<Vec<T>> {
     let [batch, channels, space @ ..] = shape.dims() else {

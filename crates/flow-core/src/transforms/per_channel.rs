@@ -2,7 +2,7 @@
 
 use super::Transform;
 use crate::Result;
-use crate::bijections::reordering::Groups;
+use crate::bijections::groups::Groups;
 use candle_core::Tensor;
 
 /// A transform for each group of channels: circular for angles and linear for the other numbers of

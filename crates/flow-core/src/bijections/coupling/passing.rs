@@ -1,7 +1,7 @@
 //! Channels that pass a coupling unchanged.
 
 use crate::Result;
-use crate::bijections::reordering::Reordering;
+use crate::ops::reorder::{Reordering, reorder};
 use candle_core::Tensor;
 use std::sync::{Arc, OnceLock};
 
@@ -108,12 +108,12 @@ impl Arrangement {
 
     /// `[B, C, …]` with the channels that pass first.
     pub(super) fn arrange(&self, x: &Tensor) -> Result<Tensor> {
-        self.with_orders(x.dim(1)?, |[there, _]| there.of(x))
+        self.with_orders(x.dim(1)?, |[there, _]| reorder(x, there))
     }
 
     /// Undoes [`arrange`](Self::arrange).
     pub(super) fn restore(&self, x: &Tensor) -> Result<Tensor> {
-        self.with_orders(x.dim(1)?, |[_, back]| back.of(x))
+        self.with_orders(x.dim(1)?, |[_, back]| reorder(x, back))
     }
 
     fn with_orders<T>(&self, channels: usize, work: impl FnOnce(&[Reordering; 2]) -> T) -> T {
