@@ -60,6 +60,22 @@ const AFFINE: TransformKind = TransformKind::Affine {
     order: Order::ScaleFirst,
 };
 
+/// Every recipe, by the name that command lines have for it.
+pub const ALL: [(&str, fn(usize) -> Recipe); 6] = [
+    ("nsf", neural_spline_flow),
+    ("nsf-ar", autoregressive_spline_flow),
+    ("realnvp", realnvp),
+    ("maf", masked_autoregressive_flow),
+    ("iaf", inverse_autoregressive_flow),
+    ("nice", nice),
+];
+
+/// The recipe of a name of [`ALL`].
+pub fn by_name(name: &str) -> Option<fn(usize) -> Recipe> {
+    let of_name = ALL.into_iter().find(|(other, _)| *other == name);
+    of_name.map(|(_, recipe)| recipe)
+}
+
 /// Additive couplings of alternating halves, then a scale for each number (Dinh et al. 2015,
 /// arXiv:1410.8516). `features` ≥ 2. Parameters `LAYER.coupling.…`, `scale.…`.
 pub fn nice(features: usize) -> Recipe {

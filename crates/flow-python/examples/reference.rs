@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor, safetensors};
-use flow_core::recipes::{self, Recipe};
+use flow_core::recipes;
 use flow_core::train::{Data, FitSettings};
 use flow_core::transfer;
 
@@ -18,15 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let [recipe, dtype, data, out] = arguments.as_slice() else {
         return Err("reference RECIPE DTYPE DATA OUT".into());
     };
-    let recipe: fn(usize) -> Recipe = match recipe.as_str() {
-        "nsf" => recipes::neural_spline_flow,
-        "nsf-ar" => recipes::autoregressive_spline_flow,
-        "realnvp" => recipes::realnvp,
-        "maf" => recipes::masked_autoregressive_flow,
-        "iaf" => recipes::inverse_autoregressive_flow,
-        "nice" => recipes::nice,
-        other => return Err(format!("there is no recipe `{other}`").into()),
-    };
+    let recipe = recipes::by_name(recipe).ok_or("there is no such recipe")?;
     let dtype = match dtype.as_str() {
         "float64" => DType::F64,
         _ => DType::F32,

@@ -26,18 +26,9 @@ pub(crate) struct Sizes {
 
 impl Sizes {
     pub(crate) fn recipe(&self) -> PyResult<Recipe> {
-        let recipe: fn(usize) -> Recipe = match self.recipe.as_str() {
-            "nsf" => recipes::neural_spline_flow,
-            "nsf-ar" => recipes::autoregressive_spline_flow,
-            "realnvp" => recipes::realnvp,
-            "maf" => recipes::masked_autoregressive_flow,
-            "iaf" => recipes::inverse_autoregressive_flow,
-            "nice" => recipes::nice,
-            other => {
-                return Err(PyValueError::new_err(format!(
-                    "there is no recipe `{other}`"
-                )));
-            }
+        let Some(recipe) = recipes::by_name(&self.recipe) else {
+            let message = format!("there is no recipe `{}`", self.recipe);
+            return Err(PyValueError::new_err(message));
         };
         let spline = Spline {
             bins: self.bins,

@@ -14,10 +14,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use candle_core::{DType, Device};
 use flate2::{Compression, write::GzEncoder};
-use flow_core::{
-    MlpSize, random,
-    recipes::{self, Recipe},
-};
+use flow_core::{MlpSize, random, recipes};
 use flow_data::{Dataset, Split, cifar10, idx};
 use flow_testing::damage::without_digest;
 use flow_testing::parquet_file::{self, Images, Pages};
@@ -262,21 +259,11 @@ fn checkpoints(folder: &Path, name: &str, options: &str) -> Result<()> {
     Ok(())
 }
 
-type Make = fn(usize) -> Recipe;
-
 /// A small model of every recipe, with all that a file can hold.
 fn models(folder: &Path) -> Result<()> {
     let x = random::normal(0, (9, 3), DType::F32, &Device::Cpu)?;
-    let recipes: [(&str, Make); 6] = [
-        ("nice", recipes::nice),
-        ("realnvp", recipes::realnvp),
-        ("nsf", recipes::neural_spline_flow),
-        ("nsf-ar", recipes::autoregressive_spline_flow),
-        ("maf", recipes::masked_autoregressive_flow),
-        ("iaf", recipes::inverse_autoregressive_flow),
-    ];
     fs::create_dir_all(folder)?;
-    for (name, recipe) in recipes {
+    for (name, recipe) in recipes::ALL {
         let recipe = recipe(3).layers(1).width(2).blocks(1).context(3);
         let size = MlpSize {
             width: 2,

@@ -35,7 +35,7 @@ fn weights(model: &Model) -> Vec<Vec<f64>> {
 
 /// Every recipe under a context, by residual and by plain networks, with dropout in all networks.
 fn recipes(rate: f64) -> impl Iterator<Item = (String, Recipe)> {
-    let all = crate::RECIPES.into_iter();
+    let all = recipes::ALL.into_iter();
     let both = all.flat_map(|(name, recipe)| [(name, recipe, true), (name, recipe, false)]);
     both.map(move |(name, recipe, residual)| {
         let network = MlpSize {

@@ -27,18 +27,3 @@ mod sinh_arcsinh;
 mod transfers;
 mod variational;
 mod vectors;
-
-type MakeRecipe = fn(usize) -> flow_core::recipes::Recipe;
-
-/// All recipes.
-const RECIPES: [(&str, MakeRecipe); 6] = {
-    use flow_core::recipes as all;
-    [
-        ("nice", all::nice),
-        ("realnvp", all::realnvp),
-        ("nsf", all::neural_spline_flow),
-        ("nsf-ar", all::autoregressive_spline_flow),
-        ("maf", all::masked_autoregressive_flow),
-        ("iaf", all::inverse_autoregressive_flow),
-    ]
-};

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 /// All recipes, and one by plain networks.
 fn all_recipes() -> impl Iterator<Item = fn(usize) -> Recipe> {
-    let recipes = crate::RECIPES.into_iter().map(|(_, recipe)| recipe);
+    let recipes = recipes::ALL.into_iter().map(|(_, recipe)| recipe);
     recipes.chain([plain as fn(usize) -> Recipe])
 }
 

@@ -23,7 +23,7 @@ type Make = Box<dyn Fn(Sizes, &ParamBuilder) -> Result<Flow>>;
 fn flows() -> Vec<(&'static str, Make, f64)> {
     let plain = |features| recipes::masked_autoregressive_flow(features).residual(false);
     let plain = ("maf by plain networks", plain as fn(usize) -> Recipe);
-    let recipes = crate::RECIPES.into_iter().chain([plain]);
+    let recipes = recipes::ALL.into_iter().chain([plain]);
     let mut flows = recipes
         .map(|(name, recipe)| {
             let make: Make = Box::new(move |sizes, params| sizes.flow(recipe, params));

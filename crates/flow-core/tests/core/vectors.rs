@@ -611,7 +611,7 @@ proptest! {
     #[test]
     fn recipes_are_flows(d in 2_usize..=5, seed: u64) {
         on_one_thread(|| {
-            for (name, make) in crate::RECIPES {
+            for (name, make) in recipes::ALL {
                 let params = ParamStore::new(seed);
                 let recipe = make(d).layers(2).width(8).blocks(1);
                 let flow = recipe.flow(&params.builder(DType::F64, &Device::Cpu)).unwrap();
