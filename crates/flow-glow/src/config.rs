@@ -125,6 +125,14 @@ pub enum Dequantization {
     },
 }
 
+impl Dequantization {
+    /// Learned noise of the sizes that train best: 4 couplings by networks of 64 channels.
+    pub const VARIATIONAL: Self = Self::Variational {
+        steps: 4,
+        width: 64,
+    };
+}
+
 /// Configuration of a Glow, all but its weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

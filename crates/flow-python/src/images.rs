@@ -17,14 +17,8 @@ use crate::glow::{self, Glow};
 use crate::training::{self, Link};
 use crate::{arrays, errors};
 
-/// Images from which data-dependent parameters are initialised.
-const FIRST_IMAGES: usize = 256;
-
 /// Returns to the last good state after which a training gives up.
 const MOST_ROLLBACKS: u32 = 20;
-
-/// The weight of classification of a model with classes, as on the command line.
-const CLASSIFICATION: f64 = 5.0;
 
 /// Sizes of a model and settings of its training.
 #[derive(FromPyObject)]
@@ -102,10 +96,7 @@ impl Options {
             preset.preprocessing.clone()
         };
         let dequantization = if self.learned_noise {
-            Dequantization::Variational {
-                steps: 4,
-                width: 64,
-            }
+            Dequantization::VARIATIONAL
         } else {
             Dequantization::Uniform
         };
@@ -124,19 +115,22 @@ impl Options {
     }
 
     fn settings(&self, classes: usize) -> PyResult<TrainSettings> {
-        let settings = TrainSettings::default();
-        let rate = match self.preset.as_str() {
-            "base" => 4e-3,
-            "paper" => 1e-3,
-            _ => settings.optimization.learning_rate,
+        let settings = match self.preset.as_str() {
+            "base" => TrainSettings::base(),
+            "paper" => TrainSettings::paper(),
+            _ => TrainSettings::default(),
         };
+        let rate = settings.optimization.learning_rate;
         let settings = TrainSettings {
             batch_size: self.batch_size,
             optimization: Optimization {
                 learning_rate: self.learning_rate.unwrap_or(rate),
                 ..settings.optimization
             },
-            classification: if classes > 0 { CLASSIFICATION } else { 0.0 },
+            classification: match classes {
+                0 => 0.0,
+                _ => TrainSettings::CLASSIFICATION,
+            },
             seed: self.seed,
             ..settings
         };
@@ -156,14 +150,14 @@ fn train(
     let interrupt = link.interrupt();
     let seed = settings.seed;
     let mut trainer = Trainer::new(config, settings, dataset.name(), &Device::Cpu)?;
-    let first = FIRST_IMAGES.min(dataset.len());
+    let first = TrainSettings::FIRST_IMAGES.min(dataset.len());
     for batch in Batches::new(dataset, first, seed, 0).take(1) {
         trainer.initialize(data(&batch, config)?)?;
     }
     let batches = (dataset.len() / options.batch_size) as u64;
     let (mut passed, mut doubted) = (0_u64, false);
     for epoch in 0..options.epochs {
-        let (mut sum, mut steps) = (0.0, 0_u32);
+        let (mut sum, mut steps, mut refused) = (0.0, 0_u32, None);
         for batch in Batches::new(dataset, options.batch_size, seed, epoch) {
             if interrupt.load(Ordering::Relaxed) {
                 return Err(Error::Config("the training was interrupted".into()));
@@ -186,9 +180,13 @@ fn train(
                     }
                     doubted = !doubted;
                     trainer.progress.step += 1;
+                    refused = Some(error);
                 }
                 Err(error) => return Err(error),
             }
+        }
+        if let Some(error) = refused.filter(|_| steps == 0) {
+            return Err(error);
         }
         trainer.progress.epoch = epoch + 1;
         if link.report((epoch + 1, sum / f64::from(steps))) == ControlFlow::Break(()) {

@@ -28,6 +28,6 @@ pub(crate) use metrics::{Journal, MetricsLog, Record, current_epoch};
 pub(crate) use notes::Notes;
 pub(crate) use session::{Outcome, Session};
 pub(crate) use settings::{
-    EXP_TANH, VARIATIONAL, canvas, check_peer, config, config_from, config_of, default_canvas,
-    settings, settings_from, shape,
+    EXP_TANH, canvas, check_peer, config, config_from, config_of, default_canvas, settings,
+    settings_from, shape,
 };

@@ -2,9 +2,7 @@
 
 use anyhow::Result;
 use flow_data::Dataset;
-use flow_glow::{
-    Dequantization, GlowConfig, Header, ImageShape, Peer, Preprocessing, ScaleMap, TrainSettings,
-};
+use flow_glow::{GlowConfig, Header, ImageShape, Peer, Preprocessing, ScaleMap, TrainSettings};
 
 use super::options::{apply_additions, apply_form, apply_optimization};
 use crate::{
@@ -17,16 +15,6 @@ pub(crate) const EXP_TANH: ScaleMap = ScaleMap::ExpTanh { bound: 2.0 };
 
 /// The value of `--preprocessing logit`.
 const LOGIT: Preprocessing = Preprocessing::Logit { alpha: 0.01 };
-
-/// The value of `--dequantization variational`.
-pub(crate) const VARIATIONAL: Dequantization = Dequantization::Variational {
-    steps: 4,
-    width: 64,
-};
-
-/// The weight of classification with `--classes`: better class posteriors at little cost in
-/// likelihood.
-const CLASSIFICATION: f64 = 5.0;
 
 /// The side of images on which every preset has all its levels.
 const ROOMY: usize = 1 << 10;
@@ -134,7 +122,7 @@ pub(crate) fn settings(args: &TrainArgs) -> TrainSettings {
     let mut base = TrainSettings::default();
     base.optimization.learning_rate = preset.learning_rate();
     if args.model.classes {
-        base.classification = CLASSIFICATION;
+        base.classification = TrainSettings::CLASSIFICATION;
     }
     changed(&args.optimization, base)
 }
@@ -171,7 +159,7 @@ pub(crate) fn settings_from(
         base.optimization.learning_rate = preset.learning_rate();
     }
     if source.model.classes.is_none() && config.classes.is_some() {
-        base.classification = CLASSIFICATION;
+        base.classification = TrainSettings::CLASSIFICATION;
     }
     changed(&args.optimization, base)
 }

@@ -93,6 +93,32 @@ pub(super) const MAX_COUNT: u64 = 1 << 53;
 /// rollback doubles them, so an outlying batch is forgotten, and a rate that is too high stays low.
 const RECOVERY_UPDATES: f64 = 50.0;
 
+impl TrainSettings {
+    /// Images whose statistics initialise a model: see [`Trainer::initialize`](super::Trainer::initialize).
+    pub const FIRST_IMAGES: usize = 256;
+
+    /// The weight of classification for a model with classes: better class posteriors at little
+    /// cost in likelihood.
+    pub const CLASSIFICATION: f64 = 5.0;
+
+    /// For [`GlowConfig::base`](crate::GlowConfig::base): the larger a model, the smaller the
+    /// learning rate that it bears.
+    pub fn base() -> Self {
+        Self::with_learning_rate(4e-3)
+    }
+
+    /// For [`GlowConfig::paper`](crate::GlowConfig::paper).
+    pub fn paper() -> Self {
+        Self::with_learning_rate(1e-3)
+    }
+
+    fn with_learning_rate(learning_rate: f64) -> Self {
+        let mut settings = Self::default();
+        settings.optimization.learning_rate = learning_rate;
+        settings
+    }
+}
+
 /// Progress of a training.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum, builder::TypedValueParser};
 use flow_glow::{Coupling, Dequantization, Peer, ScaleMap, TrainSettings};
 
 use crate::cli::values;
-use crate::training::{EXP_TANH, VARIATIONAL};
+use crate::training::EXP_TANH;
 
 /// Size and form of the model.
 #[derive(Debug, Args)]
@@ -57,7 +57,7 @@ pub(crate) struct ModelArgs {
     /// variational; uniform for paper and in bench]
     #[arg(long, value_parser = values::choice([
         ("uniform", Dequantization::Uniform),
-        ("variational", VARIATIONAL),
+        ("variational", Dequantization::VARIATIONAL),
     ]))]
     pub(crate) dequantization: Option<Dequantization>,
 
@@ -115,18 +115,19 @@ impl Preset {
     /// The noise by which its model fills the gaps between pixel values.
     pub(crate) fn dequantization(self) -> Dequantization {
         match self {
-            Self::Small | Self::Base => VARIATIONAL,
+            Self::Small | Self::Base => Dequantization::VARIATIONAL,
             Self::Paper => Dequantization::Uniform,
         }
     }
 
-    /// The learning rate it starts from: the larger a model, the less it bears.
+    /// The learning rate it starts from.
     pub(crate) fn learning_rate(self) -> f64 {
-        match self {
-            Self::Small => TrainSettings::default().optimization.learning_rate,
-            Self::Base => 4e-3,
-            Self::Paper => 1e-3,
-        }
+        let settings = match self {
+            Self::Small => TrainSettings::default(),
+            Self::Base => TrainSettings::base(),
+            Self::Paper => TrainSettings::paper(),
+        };
+        settings.optimization.learning_rate
     }
 }
 

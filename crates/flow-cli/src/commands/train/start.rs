@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 use candle_core::Device;
 use flow_data::{Batches, Dataset};
-use flow_glow::{Checkpoint, GlowConfig, Trainer};
+use flow_glow::{Checkpoint, GlowConfig, TrainSettings, Trainer};
 use indicatif::HumanCount;
 
 use super::{data::Chosen, images::open_images};
@@ -16,9 +16,6 @@ use crate::{
     process_group::ProcessGroup,
     training::{self, Images, Journal, Limits, Notes, RunFolder},
 };
-
-/// The data-dependent initialisation sees this many images.
-const FIRST_IMAGES: usize = 256;
 
 /// The beginning of a training, the same in all processes.
 pub(super) struct Start {
@@ -164,7 +161,7 @@ fn fresh(args: &TrainArgs, images: &Images, device: &Device) -> Result<Trainer> 
 
     let mut trainer = Trainer::new(&config, settings, images.train.name(), device)?;
     trainer.data = serde_json::to_value(&images.record)?;
-    let count = FIRST_IMAGES.min(images.train.len());
+    let count = TrainSettings::FIRST_IMAGES.min(images.train.len());
     let mut first = Batches::new(&images.train, count, seed, 0).mutated(images.mutate);
     let first = first
         .next()
