@@ -14,7 +14,6 @@ use flow_core::{
     ActNorm, Bijection, Chain, Coupling, Gradients, InvertibleConv1x1, Squeeze, Transform,
 };
 use std::ops::Deref;
-use std::sync::OnceLock;
 
 /// A layer of a level.
 pub enum Part {
@@ -189,20 +188,7 @@ impl Bijection for Mixing {
     }
 
     fn frozen(&self, _: &Rows) -> Result<Box<dyn Bijection + '_>> {
-        let AffineMap {
-            weight,
-            bias,
-            log_det,
-        } = self.map()?;
-        Ok(Box::new(FrozenMixing {
-            mixing: self,
-            map: AffineMap {
-                weight: weight.detach(),
-                bias: bias.detach(),
-                log_det: log_det.detach(),
-            },
-            inverse: OnceLock::new(),
-        }))
+        Ok(self.map()?.frozen(|map| self.inverse_of(map)))
     }
 
     fn initialize(&self, x: &Tensor) -> Result<Tensor> {
@@ -217,31 +203,5 @@ impl Bijection for Mixing {
         grads: &mut Gradients,
     ) -> Result<(Tensor, Tensor)> {
         self.map()?.backward(y, grad_y, grad_log_det, grads)
-    }
-}
-
-/// A mixing whose matrix serves many batches, as does its inverse after the first use.
-struct FrozenMixing<'a> {
-    mixing: &'a Mixing,
-    map: AffineMap,
-    inverse: OnceLock<AffineMap>,
-}
-
-impl Bijection for FrozenMixing<'_> {
-    fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
-        let (y, log_det) = self.map.forward(x)?;
-        Ok((y.detach(), log_det.detach()))
-    }
-
-    fn inverse(&self, y: &Tensor) -> Result<Tensor> {
-        if let Some(inverse) = self.inverse.get() {
-            return inverse.apply(y);
-        }
-        let inverse = self.mixing.inverse_of(&self.map)?;
-        self.inverse.get_or_init(|| inverse).apply(y)
-    }
-
-    fn frozen(&self, _: &Rows) -> Result<Box<dyn Bijection + '_>> {
-        Ok(Box::new(self))
     }
 }

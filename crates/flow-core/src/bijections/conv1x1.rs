@@ -6,6 +6,7 @@ pub use matrix::MatrixForm;
 
 use crate::ops::channel_map::{self, AffineMap, channel_map};
 use crate::params::{Init, ParamBuilder};
+use crate::runs::Rows;
 use crate::{ActNorm, Bijection, Gradients, Result, shape};
 use candle_core::{Error, Tensor};
 use matrix::Matrix;
@@ -110,7 +111,11 @@ impl InvertibleConv1x1 {
     /// # Errors
     /// If its matrix is singular; the error names its parameters.
     pub fn inverse_map(&self) -> Result<AffineMap> {
-        self.map()?.inverted().map_err(|_| {
+        self.inverse_of(&self.map()?)
+    }
+
+    fn inverse_of(&self, map: &AffineMap) -> Result<AffineMap> {
+        map.inverted().map_err(|_| {
             let name = &self.name;
             Error::msg(format!(
                 "the matrix of `{name}` is singular and has no inverse"
@@ -128,6 +133,10 @@ impl Bijection for InvertibleConv1x1 {
     fn inverse(&self, y: &Tensor) -> Result<Tensor> {
         self.check(y)?;
         self.inverse_map()?.apply(y)
+    }
+
+    fn frozen(&self, _: &Rows) -> Result<Box<dyn Bijection + '_>> {
+        Ok(self.map()?.frozen(|map| self.inverse_of(map)))
     }
 
     fn backward(

@@ -1,9 +1,13 @@
 //! A linear map of vectors by triangular factors.
 
-use crate::ops::channel_map::{Triangles, composed};
+use crate::bijection::Detached;
+use crate::ops::linear::{Activation, linear};
+use crate::ops::lower_upper::{Triangles, lower_upper};
 use crate::params::{Init, ParamBuilder};
+use crate::runs::Rows;
 use crate::{Bijection, Result, linalg, shape, transfer};
 use candle_core::Tensor;
+use std::sync::OnceLock;
 
 /// A learned invertible linear map of vectors `[B, D]`, with a bias.
 ///
@@ -51,27 +55,79 @@ impl LuLinear {
 
     /// W, `[D, D]`, output first.
     pub fn weight(&self) -> Result<Tensor> {
-        composed::lower_upper(&self.lower, &self.upper, &self.log_scale, &self.triangles)
+        lower_upper(&self.lower, &self.upper, &self.log_scale, &self.triangles)
+    }
+
+    /// The map by its matrix.
+    fn map(&self) -> Result<Map> {
+        Ok(Map {
+            weight: self.weight()?,
+            bias: self.bias.clone(),
+            log_det: self.log_scale.sum_all()?,
+            inverse: OnceLock::new(),
+        })
     }
 }
 
 impl Bijection for LuLinear {
     fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        self.map()?.forward(x)
+    }
+
+    fn inverse(&self, y: &Tensor) -> Result<Tensor> {
+        self.map()?.inverse(y)
+    }
+
+    fn frozen(&self, _rows: &Rows) -> Result<Box<dyn Bijection + '_>> {
+        Ok(Box::new(Detached(self.map()?.detached())))
+    }
+}
+
+struct Map {
+    weight: Tensor,
+    bias: Tensor,
+    log_det: Tensor,
+    /// W⁻¹, once it is asked for.
+    inverse: OnceLock<Tensor>,
+}
+
+impl Map {
+    fn detached(&self) -> Self {
+        Self {
+            weight: self.weight.detach(),
+            bias: self.bias.detach(),
+            log_det: self.log_det.detach(),
+            inverse: OnceLock::new(),
+        }
+    }
+
+    /// W⁻¹, computed on the host in f64, without a graph.
+    fn inverse_weight(&self) -> Result<&Tensor> {
+        if let Some(inverse) = self.inverse.get() {
+            return Ok(inverse);
+        }
+        let weight = self.weight.detach();
+        let inverse = linalg::inverse(&transfer::rows(&weight)?)?.concat();
+        let inverse = transfer::upload(inverse, weight.shape(), weight.dtype(), weight.device())?;
+        Ok(self.inverse.get_or_init(|| inverse))
+    }
+}
+
+impl Bijection for Map {
+    fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
         let batch = shape::vectors("lu linear", x, self.bias.dim(0)?)?;
-        let y = x.matmul(&self.weight()?.t()?)?.broadcast_add(&self.bias)?;
-        Ok((y, self.log_scale.sum_all()?.broadcast_as(batch)?))
+        let y = linear(x, &self.weight, &self.bias, Activation::Identity)?;
+        Ok((y, self.log_det.broadcast_as(batch)?))
     }
 
     fn inverse(&self, y: &Tensor) -> Result<Tensor> {
         shape::vectors("lu linear", y, self.bias.dim(0)?)?;
-        let weight = self.weight()?;
-        let inverse = linalg::inverse(&transfer::rows(&weight.detach())?)?.concat();
-        let inverse = transfer::upload(inverse, weight.shape(), y.dtype(), y.device())?.t()?;
-        let y = y.broadcast_sub(&self.bias)?;
-        let x = y.detach().matmul(&inverse)?;
+        let (inverse, zeros) = (self.inverse_weight()?, self.bias.zeros_like()?);
+        let solved = |y: &Tensor| linear(y, inverse, &zeros, Activation::Identity);
+        let x = solved(&y.broadcast_sub(&self.bias)?.detach())?;
         // One step of refinement with a constant W⁻¹: exact to rounding, and it carries the
         // gradient.
-        let rest = (y - x.matmul(&weight.t()?)?)?;
-        x + rest.matmul(&inverse)?
+        let rest = (y - self.forward(&x)?.0)?;
+        x + solved(&rest)?
     }
 }

@@ -10,11 +10,12 @@
 
 use super::channel_mix::channel_mix;
 use super::fusible_in_f32;
+use super::lower_upper::Triangles;
 use super::view::{contiguous, host};
+use crate::bijection::Detached;
 use crate::{Bijection, linalg, shape, transfer};
-use candle_core::{
-    CpuStorage, CustomOp2, DType, Device, Layout, Result, Shape, Storage, Tensor, bail,
-};
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Storage, Tensor, bail};
+use std::sync::OnceLock;
 
 /// Factors of the map: `rotation`, `lower`, `upper` `[C, C]`, `log_scale` `[C]` of the convolution,
 /// `actnorm_log_scale` and `actnorm_shift` with C numbers.
@@ -29,27 +30,6 @@ pub struct Factors<'a> {
     pub actnorm_shift: &'a Tensor,
     /// Constant factors of the composed form.
     pub triangles: &'a Triangles,
-}
-
-/// Constants for matrices of `channels` channels, made once, because candle makes them on the host.
-pub struct Triangles {
-    identity: Tensor,
-    /// Ones below the diagonal.
-    below: Tensor,
-}
-
-impl Triangles {
-    /// Triangles of `[channels, channels]`.
-    pub fn new(channels: usize, dtype: DType, device: &Device) -> Result<Self> {
-        let square = |one: fn(usize, usize) -> bool| {
-            let rows = (0..channels).flat_map(|i| (0..channels).map(move |j| u8::from(one(i, j))));
-            transfer::upload(rows.collect(), (channels, channels), dtype, device)
-        };
-        Ok(Self {
-            identity: square(|i, j| i == j)?,
-            below: square(|i, j| i > j)?,
-        })
-    }
 }
 
 /// x ↦ W·x + b at every pixel.
@@ -80,6 +60,25 @@ impl AffineMap {
     pub fn apply(&self, x: &Tensor) -> Result<Tensor> {
         shape::images("channel map", x, self.weight.dim(1)?)?;
         channel_mix(x, &self.weight, &self.bias)
+    }
+
+    /// The same map without a graph, for many batches: `invert` gives its inverse once, when it is
+    /// asked for.
+    pub fn frozen<'a>(
+        &self,
+        invert: impl Fn(&Self) -> Result<Self> + Send + Sync + 'a,
+    ) -> Box<dyn Bijection + 'a> {
+        let map = Self {
+            weight: self.weight.detach(),
+            bias: self.bias.detach(),
+            log_det: self.log_det.detach(),
+        };
+        let inverse = OnceLock::new();
+        Box::new(Detached(Frozen {
+            map,
+            invert,
+            inverse,
+        }))
     }
 
     /// The map y ↦ W⁻¹·(y − b), computed on the host in f64, without a graph.
@@ -113,6 +112,27 @@ impl Bijection for AffineMap {
     }
 }
 
+/// See [`AffineMap::frozen`].
+struct Frozen<F> {
+    map: AffineMap,
+    invert: F,
+    inverse: OnceLock<AffineMap>,
+}
+
+impl<F: Fn(&AffineMap) -> Result<AffineMap> + Send + Sync> Bijection for Frozen<F> {
+    fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        self.map.forward(x)
+    }
+
+    fn inverse(&self, y: &Tensor) -> Result<Tensor> {
+        if let Some(inverse) = self.inverse.get() {
+            return inverse.apply(y);
+        }
+        let inverse = (self.invert)(&self.map)?;
+        self.inverse.get_or_init(|| inverse).apply(y)
+    }
+}
+
 /// The map of `factors`. The rotation is a constant.
 pub fn channel_map(factors: Factors) -> Result<AffineMap> {
     if !fusible_in_f32(factors.lower) {
@@ -139,8 +159,9 @@ pub fn channel_map(factors: Factors) -> Result<AffineMap> {
 
 /// The specification, in plain candle operations.
 pub mod composed {
-    use super::{AffineMap, Factors, Triangles};
-    use candle_core::{Result, Tensor};
+    use super::{AffineMap, Factors};
+    use crate::ops::lower_upper::composed::lower_upper;
+    use candle_core::Result;
 
     /// As [`super::channel_map`].
     pub fn channel_map(factors: Factors) -> Result<AffineMap> {
@@ -160,20 +181,6 @@ pub mod composed {
             log_det: log_scale.sum_all()?,
         };
         convolution.after(actnorm_log_scale, actnorm_shift)
-    }
-
-    /// L·U, `[C, C]`.
-    pub(crate) fn lower_upper(
-        lower: &Tensor,
-        upper: &Tensor,
-        log_scale: &Tensor,
-        triangles: &Triangles,
-    ) -> Result<Tensor> {
-        let Triangles { identity, below } = triangles;
-        let lower = ((lower * below)? + identity)?;
-        let diagonal = identity.broadcast_mul(&log_scale.exp()?)?;
-        let upper = ((upper * below.t()?)? + diagonal)?;
-        lower.matmul(&upper)
     }
 }
 

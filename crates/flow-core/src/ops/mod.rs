@@ -21,6 +21,7 @@ pub mod coupling_network;
 pub(crate) mod elementary;
 mod elementwise;
 pub mod linear;
+pub mod lower_upper;
 mod matrix;
 mod number;
 mod product;

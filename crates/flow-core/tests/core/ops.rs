@@ -3,9 +3,10 @@
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use flow_core::ops::Precision;
-use flow_core::ops::channel_map::{self, AffineMap, Factors, Triangles};
+use flow_core::ops::channel_map::{self, AffineMap, Factors};
 use flow_core::ops::coupling_network::{self, Weights};
 use flow_core::ops::linear::{self, Activation};
+use flow_core::ops::lower_upper::{self, Triangles};
 use flow_core::ops::spline::{self, Ends, IntervalSpline};
 use flow_core::ops::{affine, channel_mix, column_affine};
 use flow_core::{Bijection, Order, Permutation, ScaleMap, Transform, check, random};
@@ -156,6 +157,17 @@ proptest! {
         };
         let fused = flat(channel_map::channel_map(factors).unwrap()).unwrap();
         compare(&inputs, &fused, &flat(channel_map::composed::channel_map(factors).unwrap()).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn lower_upper_is_its_twin(c in 1_usize..20, seed: u64) {
+        for inputs in vars_of_both_types(seed, &[&[c, c], &[c, c], &[c]], 0.5) {
+            let [lower, upper, log_scale] = &inputs[..] else { unreachable!() };
+            let triangles = Triangles::new(c, lower.dtype(), &Device::Cpu).unwrap();
+            let fused = lower_upper::lower_upper(lower, upper, log_scale, &triangles).unwrap();
+            let composed = lower_upper::composed::lower_upper(lower, upper, log_scale, &triangles);
+            compare(&inputs, &fused, &composed.unwrap()).unwrap();
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Parameterisations of the matrix of a 1×1 convolution.
 
-use crate::ops::channel_map::{Triangles, composed};
+use crate::ops::lower_upper::{Triangles, lower_upper};
 use crate::params::{Init, ParamBuilder};
 use crate::{Result, linalg, transfer};
 use candle_core::{Tensor, bail};
@@ -71,7 +71,7 @@ impl Matrix {
                     triangles,
                     rotates_last,
                 } = factors;
-                let product = composed::lower_upper(lower, upper, log_scale, triangles)?;
+                let product = lower_upper(lower, upper, log_scale, triangles)?;
                 if *rotates_last {
                     rotation.matmul(&product)
                 } else {
