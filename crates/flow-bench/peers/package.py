@@ -11,7 +11,7 @@ and rounds go through all libraries in turn; a row is the median over rounds. Fl
 sizes of vectors.py, trained for the same number of steps on a chain of parabolas of 20,000 rows. Densities and draws
 are of 10,000 rows in one call, after a first call.
 
-`overhead` compares `score_samples` of one row and of 100,000 with the same call in Rust, by medians.
+`overhead` compares `score_samples` of one row and of 100,000 with the same call in Rust on the same rows, by medians.
 """
 
 import argparse
@@ -153,7 +153,8 @@ def overhead(options):
     fitted.save(options.folder / "model.safetensors")
     print("| rows | Python, µs | Rust, µs | difference |\n|---|---|---|---|")
     for rows, calls in ((1, options.calls), (100_000, max(options.calls // 1000, 5))):
-        part = np.resize(x, (rows, 2))
+        part, data = np.resize(x, (rows, 2)), options.folder / f"rows{rows}.npy"
+        np.save(data, part)
         of_python, of_rust = [], []
         for _ in range(options.rounds):
             times = []
@@ -162,7 +163,7 @@ def overhead(options):
                 fitted.score_samples(part)
                 times.append(time.perf_counter() - start)
             of_python.append(1e6 * statistics.median(times))
-            command = [options.program, options.folder / "model.safetensors", rows, calls]
+            command = [options.program, options.folder / "model.safetensors", data, calls]
             shown = subprocess.run([str(word) for word in command], check=True, capture_output=True, text=True)
             of_rust.append(float(shown.stdout))
         python, rust = statistics.median(of_python), statistics.median(of_rust)

@@ -7,6 +7,7 @@
     peers/bin/python vectors.py simulations DIR
     peers/bin/python vectors.py train DIR NAME nsf|nsf-ar|maf|realnvp nflows|zuko|normflows|flowjax --steps 200 …
     peers/bin/python vectors.py posterior DIR nflows|zuko|normflows|flowjax --steps 1000 …
+    peers/bin/python vectors.py latency nsf|nsf-ar|maf|realnvp nflows|zuko|normflows --features 2
 
 The first three write data (vector_data.py). `train` prints a JSON object: seconds of training and of compiling, the
 steps that the limit left, ln p of the test rows, draws a second, parameters, and the peak of the process's memory in
@@ -14,11 +15,14 @@ MB. Draws are 10,000 rows in one call, or fewer if 1,000 say that they would tak
 
 `posterior` learns the rates of simulations by a neural spline flow, and judges it on others by the ranks of the truths
 among 200 draws, as `flow_core::calibration` does.
+
+`latency` prints seconds of ln p of 1, 16 and 256 rows and of as many draws, of a fresh flow.
 """
 
 import argparse
 import json
 import resource
+import statistics
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -29,6 +33,7 @@ import vector_data
 
 ROWS, SIMULATIONS, PAIRS = 20_000, 10_000, 500
 DRAWS, DRAWS_EACH = 10_000, 200
+FEW = [1, 16, 256]
 LIBRARIES = ["nflows", "zuko", "normflows", "flowjax"]
 
 
@@ -85,6 +90,25 @@ def draws_a_second(flow, limit):
     return rate
 
 
+def latency(options):
+    flow = build(options, options.flow, options.features, None)
+    x = np.random.default_rng(0).normal(size=(max(FEW), options.features)).astype("float32")
+    scores = [seconds_of(lambda: flow.log_prob(x[:rows], None)) for rows in FEW]
+    draws = [seconds_of(lambda: flow.sample(rows)) for rows in FEW]
+    print(json.dumps(dict(seconds=scores + draws)))
+
+
+def seconds_of(call):
+    """The median over a second of calls, after a first one."""
+    call()
+    end, seconds = time.perf_counter() + 1.0, []
+    while time.perf_counter() < end:
+        start = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
 def posterior(options):
     theta, x = vector_data.read(options.folder, "rates", "train")
     truths, seen = vector_data.read(options.folder, "rates", "test")
@@ -103,14 +127,16 @@ def posterior(options):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    names = ("sets", "chain", "simulations", "train", "posterior")
-    sets, chain, simulations, fits, posteriors = (commands.add_parser(name) for name in names)
+    names = ("sets", "chain", "simulations", "train", "posterior", "latency")
+    sets, chain, simulations, fits, posteriors, calls = (commands.add_parser(name) for name in names)
     for command in (sets, chain, simulations, fits, posteriors):
         command.add_argument("folder", type=Path)
     chain.add_argument("features", type=int)
     fits.add_argument("name")
-    fits.add_argument("flow", choices=["nsf", "nsf-ar", "maf", "realnvp"])
-    for command in (fits, posteriors):
+    for command in (fits, calls):
+        command.add_argument("flow", choices=["nsf", "nsf-ar", "maf", "realnvp"])
+    calls.add_argument("--features", type=int, default=2)
+    for command in (fits, posteriors, calls):
         command.add_argument("library", choices=LIBRARIES)
         for name, default in dict(steps=200, batch=256, threads=2, seed=0).items():
             command.add_argument(f"--{name}", type=int, default=default)
@@ -123,6 +149,7 @@ def main():
         simulations=lambda options: vector_data.write_simulations(options.folder, SIMULATIONS, PAIRS),
         train=train,
         posterior=posterior,
+        latency=latency,
     )[options.command](options)
 
 

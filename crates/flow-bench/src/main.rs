@@ -8,6 +8,8 @@
     reason = "a program that talks to its user"
 )]
 
+mod growth;
+mod latency;
 mod memory;
 mod peers;
 mod ranks;
@@ -28,6 +30,8 @@ enum Command {
     Peers(peers::Options),
     /// Measure what training needs as models grow deeper, with all activations kept and with none.
     Memory,
+    /// Time training steps as models and batches grow, with the memory that they take.
+    Growth(growth::Options),
     /// Measure how fast two processes train beside one, by MPI.
     Ranks,
     /// Train nflows and `flow` for the same time, draw both courses and print every mark.
@@ -38,6 +42,8 @@ enum Command {
     /// Train flows of vectors of several sizes here, in nflows, zuko, normflows and flowjax, and
     /// print times, likelihoods, draws a second and memory.
     Vectors(vectors::Options),
+    /// Time calls of few rows of flows of vectors here, in nflows, zuko and normflows.
+    Latency(latency::Options),
     /// Compare samples with images of digits in the features of a classifier, which is trained if
     /// need be.
     Samples(samples::Options),
@@ -47,10 +53,12 @@ fn main() -> ExitCode {
     let result = match Command::parse() {
         Command::Peers(options) => peers::run(&options),
         Command::Memory => memory::run(),
+        Command::Growth(options) => growth::run(&options),
         Command::Ranks => ranks::run(),
         Command::Training(options) => training::run(&options),
         Command::Tables(options) => tables::run(&options),
         Command::Vectors(options) => vectors::run(&options),
+        Command::Latency(options) => latency::run(&options),
         Command::Samples(options) => samples::run(&options),
     };
     match result {

@@ -42,9 +42,14 @@ pub(crate) struct Options {
     /// Tables to measure [default: all]
     #[arg(long, value_delimiter = ',', value_parser = TABLES)]
     tables: Vec<String>,
+
+    /// Recipes of the flows
+    #[arg(long, value_delimiter = ',', value_parser = RECIPES, default_values = RECIPES)]
+    recipes: Vec<String>,
 }
 
-struct Bench {
+struct Bench<'a> {
+    recipes: &'a [String],
     python: Python,
     flow: Flow,
     folder: TempDir,
@@ -56,6 +61,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let missing = "has no scikit-learn; `peers/bin/pip install scikit-learn` gets it";
     python.ensure("import sklearn", missing)?;
     let bench = Bench {
+        recipes: &options.recipes,
         python,
         flow: Flow::build()?,
         folder: tempfile::tempdir().context("cannot make a folder for the tables")?,
@@ -80,7 +86,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-impl Bench {
+impl Bench<'_> {
     fn script(&self, command: &str, name: &str) -> std::process::Command {
         let mut script = self.python.script(SCRIPT);
         script.arg(command).arg(self.folder.path()).arg(name);
@@ -94,7 +100,7 @@ impl Bench {
     /// Fits all models and prints their densities; returns rows, seconds and memory of the flows.
     fn densities(&self, name: &str, data: &Value) -> Result<Vec<Value>> {
         let mut fits = Vec::new();
-        for recipe in RECIPES {
+        for recipe in self.recipes {
             let mut fitted = self.fit(name, recipe)?;
             fitted["rows"] = data["rows"].clone();
             let scores = self.score(name, recipe, "test")?;
@@ -114,7 +120,7 @@ impl Bench {
 
     /// Scores outliers by the flows that [`densities`](Self::densities) fitted, and by a forest.
     fn outliers(&self, name: &str, fits: &[Value]) -> Result<()> {
-        for (recipe, fitted) in RECIPES.iter().zip(fits) {
+        for (recipe, fitted) in self.recipes.iter().zip(fits) {
             let [usual, odd] = ["test", "odd"].map(|part| self.score(name, recipe, part));
             let mut script = self.python.script(SCRIPT);
             let found = json(script.arg("auroc").arg(usual?).arg(odd?))?;

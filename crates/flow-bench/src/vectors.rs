@@ -16,8 +16,9 @@ use std::{
 use anyhow::{Context, Result};
 use candle_core::{DType, Device, Tensor};
 use flow_core::{
+    Model,
     calibration::{Calibration, ChiSquared},
-    recipes::{self, Recipe},
+    recipes,
     train::{FitSettings, Validation},
 };
 use serde_json::{Value, json};
@@ -25,11 +26,11 @@ use serde_json::{Value, json};
 use crate::tools::{self, Python, number, numbers, statistics::mean, stdout, table};
 
 /// The script of the same name makes the data and trains the peers.
-const SCRIPT: &str = "vectors.py";
+pub(crate) const SCRIPT: &str = "vectors.py";
 
 const PEERS: [&str; 4] = ["nflows", "zuko", "normflows", "flowjax"];
 
-/// Sizes of all flows, in the script too.
+/// Sizes of all flows.
 const LAYERS: usize = 5;
 const WIDTH: usize = 64;
 const BLOCKS: usize = 2;
@@ -41,14 +42,7 @@ const DRAWS_EACH: usize = 200;
 /// Rows drawn in one call.
 const DRAWS: usize = 10_000;
 
-type Make = fn(usize) -> Recipe;
-
-const FLOWS: [(&str, Make); 4] = [
-    ("nsf", recipes::neural_spline_flow),
-    ("nsf-ar", recipes::autoregressive_spline_flow),
-    ("maf", recipes::masked_autoregressive_flow),
-    ("realnvp", recipes::realnvp),
-];
+pub(crate) const FLOWS: [&str; 4] = ["nsf", "nsf-ar", "maf", "realnvp"];
 
 const FEATURES: [usize; 3] = [2, 16, 64];
 
@@ -66,7 +60,13 @@ pub(crate) struct Options {
     features: Vec<usize>,
 
     /// Flows to measure
-    #[arg(long, value_name = "FLOW", value_delimiter = ',', value_parser = FLOWS.map(|(name, _)| name), default_values = FLOWS.map(|(name, _)| name))]
+    #[arg(
+        long,
+        value_name = "FLOW",
+        value_delimiter = ',',
+        value_parser = FLOWS,
+        default_values = FLOWS
+    )]
     flows: Vec<String>,
 
     /// Seconds after which a training ends, and draws that would take longer become fewer
@@ -209,14 +209,18 @@ fn compiling(result: &Value) -> String {
     seconds.map_or(String::new(), |seconds| format!("{seconds:.1}"))
 }
 
+/// A fresh flow of the sizes that all have, which are those of the script too.
+pub(crate) fn model(flow: &str, features: usize, context: usize) -> Result<Model> {
+    let recipe = recipes::by_name(flow).context("no such flow")?;
+    let recipe = recipe(features).context(context).layers(LAYERS);
+    let recipe = recipe.width(WIDTH).blocks(BLOCKS);
+    Ok(recipe.build(0, DType::F32, &Device::Cpu)?)
+}
+
 fn posterior(folder: &Path) -> Result<Value> {
     let load = |name: &str| Tensor::read_npy(folder.join(format!("rates.{name}.npy")));
     let (rates, counts) = (load("train")?, load("train.context")?);
-    let recipe = recipes::neural_spline_flow(4).context(20).layers(LAYERS);
-    let model = recipe
-        .width(WIDTH)
-        .blocks(BLOCKS)
-        .build(0, DType::F32, &Device::Cpu)?;
+    let model = model("nsf", 4, 20)?;
     let start = Instant::now();
     let settings = settings(256, STEPS);
     model.fit((&rates, &counts), &settings, |_| ControlFlow::Continue(()))?;
@@ -280,11 +284,7 @@ impl Task<'_> {
         let load =
             |part: &str| Tensor::read_npy(self.folder.join(format!("{}.{part}.npy", self.data())));
         let (x, test) = (load("train")?, load("test")?);
-        let named = FLOWS.iter().find(|(name, _)| *name == self.flow);
-        let (_, make) = named.context("no such flow")?;
-        let recipe = (make)(self.features).layers(LAYERS);
-        let recipe = recipe.width(WIDTH).blocks(BLOCKS);
-        let model = recipe.build(0, DType::F32, &Device::Cpu)?;
+        let model = model(self.flow, self.features, 0)?;
         let settings = settings(self.batch, self.steps);
         let limit = Duration::from_secs_f64(self.limit);
         let (start, mut steps) = (Instant::now(), 0);

@@ -1,6 +1,6 @@
 //! Microseconds of `log_prob` in Rust, which `flow-bench/peers/package.py` compares with Python's.
 //!
-//! `overhead MODEL ROWS CALLS` prints the median of so many calls.
+//! `overhead MODEL DATA CALLS` prints the median of so many calls on the rows of an `.npy`.
 
 #![allow(clippy::print_stdout, reason = "a program that prints its result")]
 
@@ -8,17 +8,16 @@ use std::error::Error;
 use std::path::Path;
 use std::time::Instant;
 
-use candle_core::Device;
-use flow_core::{Model, random};
+use candle_core::{Device, Tensor};
+use flow_core::Model;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [model, rows, calls] = arguments.as_slice() else {
-        return Err("overhead MODEL ROWS CALLS".into());
+    let [model, data, calls] = arguments.as_slice() else {
+        return Err("overhead MODEL DATA CALLS".into());
     };
     let model = Model::load(Path::new(model), &Device::Cpu)?;
-    let shape = (rows.parse::<usize>()?, model.architecture().features);
-    let x = random::normal(0, shape, model.dtype(), &Device::Cpu)?;
+    let x = Tensor::read_npy(data)?;
     let mut seconds = Vec::new();
     for _ in 0..calls.parse::<usize>()?.max(1) {
         let start = Instant::now();

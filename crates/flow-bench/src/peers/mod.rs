@@ -3,7 +3,6 @@
 //! Absolute times drift on shared machines. Rounds therefore go through all competitors in turn,
 //! and the result is the median over rounds of the ratio within a round.
 
-mod growth;
 mod models;
 mod vectors;
 
@@ -69,9 +68,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     };
     for comparison in comparisons {
         comparison.run(options, &flow, &python)?;
-    }
-    if options.device == BenchDevice::Cpu {
-        growth::run(&flow, options.rounds)?;
     }
     Ok(())
 }
