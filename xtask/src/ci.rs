@@ -120,7 +120,8 @@ fn runs(command: &mut Command) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-fn cargo(arguments: &str) -> Command {
+/// `cargo` with arguments that hold no spaces, at the root.
+pub(crate) fn cargo(arguments: &str) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
         .args(arguments.split(' '))

@@ -1,7 +1,7 @@
 //! The Python package: its wheel, and its tests against the wheel in a fresh environment.
 
 use std::{
-    env, fs,
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -9,9 +9,11 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 
+use crate::ci;
+
 const CRATE: &str = "crates/flow-python";
 
-/// What the tests import beside the package.
+/// Packages that the tests import beside this one.
 const TESTED_WITH: [&str; 6] = [
     "joblib",
     "mypy",
@@ -49,11 +51,11 @@ pub(crate) fn is_installed() -> bool {
 }
 
 /// Builds the wheel as the other checks build, installs it into a fresh environment, and runs its
-/// tests, the examples of its documentation and mypy there.
+/// tests, the examples of its documentation, mypy and its stubtest there.
 pub(crate) fn check() -> Result<()> {
-    let programs = ["build", "--package", "flow-cli", "--package", "flow-python"];
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    run(cargo.args(programs).args(["--bins", "--examples"]))?;
+    run(&mut ci::cargo(
+        "build --package flow-cli --package flow-python --bins --examples",
+    ))?;
     let environment = Environment::fresh(Path::new("python3"))?;
     let wheel = environment.wheel("dev", Path::new("target/wheels/check"))?;
     environment.install(&TESTED_WITH)?;
@@ -69,7 +71,10 @@ pub(crate) fn check() -> Result<()> {
         .python(&["-m", "pytest", "--doctest-modules", "--pyargs", "flow"])
         .current_dir(root.join(CRATE)))?;
     let typed = ["-m", "mypy", "--strict", "--package", "flow"];
-    run(environment.python(&typed).current_dir(root.join(CRATE)))
+    run(environment.python(&typed).current_dir(root.join(CRATE)))?;
+    // The stub of the compiled module, beside the module.
+    let stub = ["-m", "mypy.stubtest", "flow._native"];
+    run(environment.python(&stub).current_dir(root.join(CRATE)))
 }
 
 /// A virtual environment with maturin.
@@ -130,15 +135,18 @@ impl Environment {
     }
 }
 
-/// The wheels of the package in a folder.
+/// The wheels of this package in a folder; those of others are not touched.
 fn wheels(folder: &Path) -> Result<Vec<PathBuf>> {
     let Ok(entries) = fs::read_dir(folder) else {
         return Ok(Vec::new());
     };
     let paths = entries.map(|entry| Ok(entry?.path()));
     let paths = paths.collect::<Result<Vec<_>>>()?;
-    let is_wheel = |path: &PathBuf| path.extension().is_some_and(|kind| kind == "whl");
-    Ok(paths.into_iter().filter(is_wheel).collect())
+    let is_ours = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| name.starts_with("flow_density-") && name.ends_with(".whl"))
+    };
+    Ok(paths.into_iter().filter(is_ours).collect())
 }
 
 fn root() -> PathBuf {

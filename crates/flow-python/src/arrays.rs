@@ -1,6 +1,7 @@
 //! NumPy arrays as tensors, and back.
 
 use candle_core::{DType, Device, Tensor, WithDType};
+use num_traits::Float;
 use numpy::{
     Element, PyArray, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyUntypedArray,
     PyUntypedArrayMethods,
@@ -32,18 +33,8 @@ pub(crate) fn matrix(
 
 fn floats(name: &str, array: &Bound<'_, PyUntypedArray>, dtype: DType) -> PyResult<Tensor> {
     match dtype {
-        DType::F64 => numbers(
-            name,
-            array,
-            |number: f32| number.into(),
-            |number: f64| number,
-        ),
-        _ => numbers(
-            name,
-            array,
-            |number: f32| number,
-            |number: f64| number as f32,
-        ),
+        DType::F64 => numbers::<f64>(name, array),
+        _ => numbers::<f32>(name, array),
     }
 }
 
@@ -88,17 +79,17 @@ pub(crate) fn images(array: &Bound<'_, PyUntypedArray>) -> PyResult<(Vec<u8>, [u
 }
 
 /// The numbers of an array of f32 or f64 as a tensor of type `T`.
-fn numbers<T: WithDType + Finite>(
+fn numbers<T: WithDType + Float>(
     name: &str,
     array: &Bound<'_, PyUntypedArray>,
-    single: impl Fn(f32) -> T,
-    double: impl Fn(f64) -> T,
 ) -> PyResult<Tensor> {
     let kind = array.dtype();
     let values = if kind.is_equiv_to(&f32::get_dtype(array.py())) {
-        copied(array.cast::<PyArrayDyn<f32>>()?, single)?
+        copied(array.cast::<PyArrayDyn<f32>>()?, |number| {
+            T::from_f64(number.into())
+        })?
     } else if kind.is_equiv_to(&f64::get_dtype(array.py())) {
-        copied(array.cast::<PyArrayDyn<f64>>()?, double)?
+        copied(array.cast::<PyArrayDyn<f64>>()?, T::from_f64)?
     } else {
         let message = format!("{name} must hold float32 or float64, not {kind}");
         return Err(PyTypeError::new_err(message));
@@ -150,32 +141,6 @@ fn non_finite(name: &str, place: usize, shape: &[usize], is_nan: bool) -> PyErr 
         place / columns,
         place % columns
     ))
-}
-
-/// Floats that can be finite or not.
-trait Finite: Copy {
-    fn is_finite(&self) -> bool;
-    fn is_nan(&self) -> bool;
-}
-
-impl Finite for f32 {
-    fn is_finite(&self) -> bool {
-        f32::is_finite(*self)
-    }
-
-    fn is_nan(&self) -> bool {
-        f32::is_nan(*self)
-    }
-}
-
-impl Finite for f64 {
-    fn is_finite(&self) -> bool {
-        f64::is_finite(*self)
-    }
-
-    fn is_nan(&self) -> bool {
-        f64::is_nan(*self)
-    }
 }
 
 /// A tensor of floats or of pixels as an array of its shape and type.

@@ -18,7 +18,7 @@ use crate::threads::Threads;
 /// The longest time between two looks at signals.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// What a training tells the interpreter, and is told.
+/// The end of a training that reports to the interpreter and takes its answers.
 pub(crate) struct Link<R> {
     interrupt: Arc<AtomicBool>,
     reports: SyncSender<R>,

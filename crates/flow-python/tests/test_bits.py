@@ -8,17 +8,9 @@ import struct
 
 import numpy as np
 import pytest
+from estimators import KINDS
 
 import flow
-
-KINDS = {
-    "nsf": flow.NeuralSplineFlow,
-    "nsf-ar": flow.AutoregressiveSplineFlow,
-    "realnvp": flow.RealNVP,
-    "maf": flow.MaskedAutoregressiveFlow,
-    "iaf": flow.InverseAutoregressiveFlow,
-    "nice": flow.NICE,
-}
 
 
 def rows(count=300, columns=3, dtype=np.float32):

@@ -7,6 +7,7 @@ import pickle
 import joblib
 import numpy as np
 import pytest
+from estimators import KINDS
 from sklearn.base import clone
 from sklearn.datasets import make_moons
 from sklearn.exceptions import NotFittedError
@@ -16,15 +17,6 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
 import flow
-
-KINDS = [
-    flow.NeuralSplineFlow,
-    flow.AutoregressiveSplineFlow,
-    flow.RealNVP,
-    flow.MaskedAutoregressiveFlow,
-    flow.InverseAutoregressiveFlow,
-    flow.NICE,
-]
 
 # Batches are drawn at random, so a weight of 2 is a row twice on average only.
 STOCHASTIC = {
@@ -40,13 +32,13 @@ def moons():
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_check_estimator(kind, dtype):
     small = kind(layers=2, width=32, epochs=3, dtype=dtype)
     check_estimator(small, expected_failed_checks=STOCHASTIC)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_clone_has_the_same_parameters_and_no_fit(kind, moons):
     fitted = kind(layers=1, width=8, epochs=1, random_state=3).fit(moons)
     copy = clone(fitted)

@@ -9,17 +9,9 @@ import time
 
 import numpy as np
 import pytest
+from estimators import KINDS
 
 import flow
-
-KINDS = [
-    flow.NeuralSplineFlow,
-    flow.AutoregressiveSplineFlow,
-    flow.RealNVP,
-    flow.MaskedAutoregressiveFlow,
-    flow.InverseAutoregressiveFlow,
-    flow.NICE,
-]
 DTYPES = ["float32", "float64"]
 
 
@@ -32,7 +24,7 @@ def small(kind, **params):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_latents_come_back_and_give_the_density(kind, dtype):
     x = normal(300, 3) * [1.0, 20.0, 0.3] + [5.0, 0.0, -7.0]
     fitted = small(kind, dtype=dtype).fit(x)

@@ -11,12 +11,8 @@
 """
 
 from flow._convert import convert, export
-from flow._glow import Glow
-from flow._native import __version__, get_num_threads, set_num_threads
-from flow._posterior import Posterior, Ranks, sbc_ranks
-from flow._vectors import (
+from flow._estimators import (
     AutoregressiveSplineFlow,
-    Flow,
     InverseAutoregressiveFlow,
     MaskedAutoregressiveFlow,
     NeuralSplineFlow,
@@ -24,6 +20,10 @@ from flow._vectors import (
     RealNVP,
     load,
 )
+from flow._flow import Flow
+from flow._glow import Glow
+from flow._native import __version__, get_num_threads, set_num_threads
+from flow._posterior import Posterior, Ranks, sbc_ranks
 
 __all__ = [
     "AutoregressiveSplineFlow",

@@ -1,4 +1,4 @@
-"""What the files of models say about the flows in them."""
+"""Notes in the files of models, and the estimators that such files stand for."""
 
 from __future__ import annotations
 

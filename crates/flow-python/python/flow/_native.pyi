@@ -1,14 +1,25 @@
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
 
 from flow._types import Best, Callback, Floats
 
-Pixels = npt.NDArray[np.uint8]
-Given = list[int] | Floats | None
+_Pixels = npt.NDArray[np.uint8]
+_Given = list[int] | Floats | None
+
+__all__ = [
+    "Glow",
+    "Model",
+    "__version__",
+    "export_glow",
+    "get_num_threads",
+    "import_glow",
+    "set_num_threads",
+    "train_glow",
+]
 
 __version__: str
 
@@ -22,6 +33,7 @@ def set_num_threads(number: int) -> None:
     ``RAYON_NUM_THREADS`` says at the first call. Results do not depend on it.
     """
 
+@final
 class Model:
     @staticmethod
     def fit(
@@ -65,6 +77,7 @@ class Model:
         self, x: Floats, contexts: Floats, draws: int, seed: int
     ) -> tuple[list[list[int]], list[float], list[float]]: ...
 
+@final
 class Glow:
     @staticmethod
     def load(path: str | os.PathLike[str]) -> Glow: ...
@@ -84,15 +97,15 @@ class Glow:
     @property
     def parameters(self) -> int: ...
     def log_prob(
-        self, images: Pixels, seed: int, given: Given = None
+        self, images: _Pixels, seed: int, given: _Given = None
     ) -> tuple[list[float], list[float]]: ...
-    def encode(self, images: Pixels, given: Given = None) -> list[Floats]: ...
-    def decode(self, latents: list[Any], given: Given = None) -> Pixels: ...
-    def sample(self, count: int, temperature: float, seed: int, given: Given = None) -> Pixels: ...
-    def class_posterior(self, images: Pixels, seed: int) -> Floats: ...
+    def encode(self, images: _Pixels, given: _Given = None) -> list[Floats]: ...
+    def decode(self, latents: list[Any], given: _Given = None) -> _Pixels: ...
+    def sample(self, count: int, temperature: float, seed: int, given: _Given = None) -> _Pixels: ...
+    def class_posterior(self, images: _Pixels, seed: int) -> Floats: ...
 
 def train_glow(
-    images: Pixels,
+    images: _Pixels,
     labels: list[int] | None,
     classes: int,
     options: dict[str, Any],

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from flow import _arrays
+from flow._flow import Flow
 from flow._types import Floats
-from flow._vectors import Flow
 
 
 class Posterior:

@@ -5,21 +5,10 @@ from __future__ import annotations
 import re
 
 import numpy as np
+from estimators import KINDS
 from wrong_uses.table import SMALL, data, row, spoiled
 
 import flow
-
-KINDS = {
-    kind.__name__: kind
-    for kind in (
-        flow.NeuralSplineFlow,
-        flow.AutoregressiveSplineFlow,
-        flow.RealNVP,
-        flow.MaskedAutoregressiveFlow,
-        flow.InverseAutoregressiveFlow,
-        flow.NICE,
-    )
-}
 # Data of a fit, for every class.
 FIT = {
     "NaN": (ValueError, r"X contains NaN \(row 4, column 1", lambda: spoiled(np.nan)),
@@ -37,20 +26,20 @@ FIT = {
     "dates": (ValueError, "must hold numbers, not datetime64", lambda: data().astype("M8[s]")),
     "dicts": (TypeError, "a string or a (real )?number", lambda: np.array([[{}, {}]], object)),
 }
-for kind in KINDS:
+for kind in KINDS.values():
     for name, (exception, pattern, x) in FIT.items():
         row(
-            f"{kind}: {name}",
+            f"{kind.__name__}: {name}",
             exception,
             pattern,
-            lambda _, kind=kind, x=x: KINDS[kind](**SMALL).fit(x()),
+            lambda _, kind=kind, x=x: kind(**SMALL).fit(x()),
         )
-for kind in ("NeuralSplineFlow", "RealNVP", "NICE"):
+for kind in (flow.NeuralSplineFlow, flow.RealNVP, flow.NICE):
     row(
-        f"{kind}: one column",
+        f"{kind.__name__}: one column",
         ValueError,
         r"1 feature\(s\) .* for one column take AutoregressiveSplineFlow",
-        lambda _, kind=kind: KINDS[kind](**SMALL).fit(data(columns=1)),
+        lambda _, kind=kind: kind(**SMALL).fit(data(columns=1)),
     )
 
 # Parameters: wrong types, then numbers out of bounds.

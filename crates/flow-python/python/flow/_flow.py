@@ -1,14 +1,13 @@
-"""Flows of vectors, in scikit-learn's manner."""
+"""The base of the estimators of vectors, in scikit-learn's manner."""
 
 from __future__ import annotations
 
 import os
-import warnings
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from flow import _arrays, _files
+from flow import _arrays, _files, _samples
 from flow._native import Model
 from flow._params import Parameters, refuse_unfitted
 from flow._progress import Progress
@@ -73,6 +72,13 @@ class Flow(Parameters):
 
     _recipe: ClassVar[str]
     _least_features: ClassVar[int] = 2
+    # The estimators, by recipe.
+    _classes: ClassVar[dict[str, type[Flow]]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "_recipe" in cls.__dict__:
+            Flow._classes[cls._recipe] = cls
 
     n_features_in_: int
     n_context_in_: int
@@ -150,18 +156,18 @@ class Flow(Parameters):
             If a parameter is out of bounds, shapes do not fit, a number is not finite, or the fit
             diverges.
         """
-        names = _names(X)
+        names = _samples.names(X)
         x = _arrays.matrix(X, "X")
         self._check_size(x)
-        _check_finite(x, "X")
+        _samples.check_finite(x, "X")
         given = None if context is None else _arrays.matrix(context, "context")
         if given is not None:
-            _check_context(given, len(x))
-        weights = None if sample_weight is None else _weights(sample_weight, len(x))
+            _samples.check_context(given, len(x))
+        weights = None if sample_weight is None else _samples.weights(sample_weight, len(x))
         seed = _arrays.seed(self.random_state)
         sizes, settings, dtype = self._sizes(x, given), self._settings(seed), self._dtype()
-        _warn_of_precision(x, dtype)
-        labels = _labels(x, given, names, _names(context))
+        _samples.warn_of_precision(x, dtype)
+        labels = _samples.labels(x, given, names, _samples.names(context))
         notes = _files.notes(x, given, labels, self._recipe, seed)
         history: list[tuple[float, float | None]] = []
         progress = Progress(settings["epochs"]) if self.verbose else None
@@ -459,7 +465,7 @@ class Flow(Parameters):
         model = Model.load(path)
         recipe, sizes, names = _files.described(model)
         if recipe != cls._recipe:
-            kind = f"a {_CLASSES[recipe].__name__}" if recipe else "a flow of other layers"
+            kind = f"a {Flow._classes[recipe].__name__}" if recipe else "a flow of other layers"
             raise ValueError(f"`{os.fspath(path)}` holds {kind}, not a {cls.__name__}")
         return cls._of(model, sizes, names)
 
@@ -506,7 +512,7 @@ class Flow(Parameters):
         return given
 
     def _check_names(self, value: Any) -> None:
-        names = _names(value)
+        names = _samples.names(value)
         known = getattr(self, "feature_names_in_", None)
         if names is None or known is None or list(known) == names:
             return
@@ -526,217 +532,4 @@ class Flow(Parameters):
             target_tags=TargetTags(required=False),
             transformer_tags=TransformerTags(preserves_dtype=[]),
             input_tags=InputTags(),
-        )
-
-
-class _SplineFlow(Flow):
-    def __init__(
-        self,
-        *,
-        bins: int = 8,
-        bound: float = 3.0,
-        layers: int = 5,
-        width: int = 64,
-        blocks: int = 2,
-        epochs: int = 100,
-        batch_size: int = 256,
-        learning_rate: float = 1e-3,
-        weight_decay: float = 0.0,
-        validation_fraction: float = 0.1,
-        patience: int = 10,
-        embedding: int | None = None,
-        dtype: str = "float32",
-        random_state: Any = 0,
-        verbose: bool = False,
-        callback: Callback | None = None,
-    ) -> None:
-        super().__init__(
-            layers=layers,
-            width=width,
-            blocks=blocks,
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            weight_decay=weight_decay,
-            validation_fraction=validation_fraction,
-            patience=patience,
-            embedding=embedding,
-            dtype=dtype,
-            random_state=random_state,
-            verbose=verbose,
-            callback=callback,
-        )
-        self.bins = bins
-        self.bound = bound
-
-    def _transform(self) -> dict[str, Any]:
-        bound = _arrays.real(self.bound, "bound")
-        if bound <= 0.0:
-            raise ValueError(f"bound must be above 0, not {bound}")
-        return {"bins": _arrays.whole(self.bins, "bins", 2, 512), "bound": bound}
-
-
-class NeuralSplineFlow(_SplineFlow):
-    """Couplings of rational-quadratic splines, each after an LU linear map.
-
-    The best choice for most data of two or more columns: fast both ways. Durkan et al. 2019
-    (arXiv:1906.04032).
-    """
-
-    _recipe = "nsf"
-
-
-class AutoregressiveSplineFlow(_SplineFlow):
-    """Autoregressive rational-quadratic splines.
-
-    Often a little better than couplings; draws take one pass a column. Also of one column. RQ-NSF
-    (AR) of Durkan et al. 2019 (arXiv:1906.04032).
-    """
-
-    _recipe = "nsf-ar"
-    _least_features = 1
-
-
-class RealNVP(Flow):
-    """Affine couplings, each after an ActNorm. Dinh et al. 2017 (arXiv:1605.08803)."""
-
-    _recipe = "realnvp"
-
-
-class MaskedAutoregressiveFlow(Flow):
-    """Affine autoregressive layers.
-
-    Densities take one pass, draws one a column. Also of one column. Papamakarios et al. 2017
-    (arXiv:1705.07057).
-    """
-
-    _recipe = "maf"
-    _least_features = 1
-
-
-class InverseAutoregressiveFlow(Flow):
-    """Inverses of affine autoregressive layers.
-
-    Draws take one pass, densities one a column, so fits are slow. Also of one column. Kingma et al.
-    2016 (arXiv:1606.04934).
-    """
-
-    _recipe = "iaf"
-    _least_features = 1
-
-
-class NICE(Flow):
-    """Additive couplings, then a scale for each column. Dinh et al. 2015 (arXiv:1410.8516)."""
-
-    _recipe = "nice"
-
-
-_CLASSES: dict[str, type[Flow]] = {
-    kind._recipe: kind
-    for kind in (
-        NeuralSplineFlow,
-        AutoregressiveSplineFlow,
-        RealNVP,
-        MaskedAutoregressiveFlow,
-        InverseAutoregressiveFlow,
-        NICE,
-    )
-}
-
-
-def load(path: str | os.PathLike[str]) -> Flow:
-    """Read a flow of vectors from a file, as an estimator of its class.
-
-    Parameters
-    ----------
-    path : str or path
-        A file that ``save`` or the command ``flow fit`` wrote.
-
-    Returns
-    -------
-    Flow
-
-    Raises
-    ------
-    OSError
-        If the file cannot be read.
-    ValueError
-        If it holds no flow that one of the classes stands for.
-    """
-    model = Model.load(path)
-    recipe, sizes, names = _files.described(model)
-    if recipe is None:
-        raise ValueError(f"`{os.fspath(path)}` holds a flow of layers that no class stands for")
-    return _CLASSES[recipe]._of(model, sizes, names)
-
-
-def _names(value: Any) -> list[str] | None:
-    """Names of the columns of a data frame; None for anything else."""
-    columns = getattr(value, "columns", None)
-    if columns is None:
-        return None
-    names = list(columns)
-    return names if names and all(isinstance(name, str) for name in names) else None
-
-
-def _labels(
-    x: Floats, context: Floats | None, names: list[str] | None, given: list[str] | None
-) -> list[str]:
-    names = names or [f"x{index}" for index in range(x.shape[1])]
-    if context is None:
-        return names
-    return names + (given or [f"c{index}" for index in range(context.shape[1])])
-
-
-def _check_finite(array: Floats, name: str) -> None:
-    # Zero times a number is zero, unless the number is not finite.
-    with np.errstate(invalid="ignore"):
-        if array.size == 0 or np.isfinite((array * 0.0).sum()):
-            return
-    row, column = np.argwhere(~np.isfinite(array))[0]
-    kind = "NaN" if np.isnan(array[row, column]) else "infinity"
-    raise ValueError(f"{name} contains {kind} (row {row}, column {column}, counted from 0)")
-
-
-def _check_context(context: Floats, rows: int) -> None:
-    if len(context) != rows:
-        raise ValueError(f"context must have a row for each of {rows} samples, not {len(context)}")
-    if context.shape[1] == 0:
-        raise ValueError("context has no columns: leave it out, or give some")
-    _check_finite(context, "context")
-
-
-def _weights(value: Any, rows: int) -> list[float]:
-    weights = np.asarray(value)
-    if weights.shape != (rows,):
-        raise ValueError(
-            f"sample_weight must be a 1D array with a weight for each of {rows} samples, not of"
-            f" shape {weights.shape}"
-        )
-    if weights.dtype.kind not in "fiub":
-        raise TypeError(f"sample_weight must hold numbers, not {weights.dtype}")
-    bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
-    if len(bad):
-        row = bad[0]
-        raise ValueError(
-            f"sample_weight must be finite and 0 or more, not {weights[row]} (row {row})"
-        )
-    if not weights.any():
-        raise ValueError("sample_weight must have a weight above 0: all weights are zero")
-    return [float(weight) for weight in weights]
-
-
-def _warn_of_precision(x: Floats, dtype: str) -> None:
-    """Warn of columns whose variation float32 does not resolve."""
-    if dtype == "float64" or x.dtype == np.float32:
-        return
-    least, most = x.min(axis=0), x.max(axis=0)
-    step = np.maximum(np.abs(least), np.abs(most)) * np.finfo(np.float32).eps
-    coarse = np.flatnonzero((most > least) & (most - least < 2**12 * step))
-    if len(coarse):
-        column = coarse[0]
-        warnings.warn(
-            f"column {column} of X varies between {least[column]} and {most[column]}, which"
-            " float32 resolves in less than 4096 steps: take dtype='float64'",
-            stacklevel=3,
         )
