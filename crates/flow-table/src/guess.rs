@@ -17,7 +17,7 @@ const SMALLEST_POSITIVE: f64 = 1e-30;
 /// The least spread that numbers of 32 bits resolve, as a share of their size.
 const LEAST_SPREAD: f64 = 1e-5;
 
-/// What to do about commas in numbers.
+/// Advice on numbers that hold commas.
 const POINTS: &str = "write numbers with a point and without separators of thousands";
 
 /// All that was seen of a column.

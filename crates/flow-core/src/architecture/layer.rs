@@ -47,7 +47,7 @@ pub enum Layer {
     Planar,
     /// [`Radial`].
     Radial,
-    /// [`Coupling`](crate::Coupling) by an [`Mlp`].
+    /// [`Coupling`] by an [`Mlp`].
     Coupling {
         /// The transform of the numbers that do not pass.
         transform: TransformKind,

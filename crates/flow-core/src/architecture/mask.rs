@@ -18,7 +18,7 @@ pub enum Mask {
 }
 
 impl Mask {
-    /// How many of `features` numbers pass.
+    /// Number of passing ones among `features` numbers.
     ///
     /// # Errors
     /// If the mask is of another number of features.

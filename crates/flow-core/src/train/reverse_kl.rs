@@ -54,8 +54,8 @@ pub struct ReverseKlStep {
 /// own. Flows that draw in one pass suit it, such as couplings and
 /// [`inverse_autoregressive_flow`](crate::recipes::inverse_autoregressive_flow).
 /// Outside of a [`Spline`](crate::Spline)'s `bound` a flow is affine: choose one that covers the
-/// density, and scale what is wide. [`importance`](crate::importance) measures the result. Rezende & Mohamed 2015
-/// (arXiv:1505.05770).
+/// density, and scale what is wide. [`importance`](crate::importance) measures the result. Rezende &
+/// Mohamed 2015 (arXiv:1505.05770).
 ///
 /// `progress` is called after every step. Equal settings and initial weights give equal bits on the
 /// same machine.

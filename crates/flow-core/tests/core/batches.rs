@@ -37,10 +37,7 @@ fn weights(model: &Model) -> Vec<Vec<f32>> {
 
 /// The data in the order that a fit in memory gives them in an epoch.
 fn shuffled(data: &Data, epoch: usize) -> Data {
-    let seed = random::derive(0, &format!("epoch {epoch}"));
-    let keys = random::uniform_numbers::<f64>(seed, ROWS);
-    let mut order = (0..ROWS as u32).collect::<Vec<_>>();
-    order.sort_by(|&a, &b| keys[a as usize].total_cmp(&keys[b as usize]));
+    let order = random::order(random::derive(0, &format!("epoch {epoch}")), ROWS);
     let order = Tensor::new(order, &Device::Cpu).unwrap();
     let rows = |tensor: &Tensor| tensor.index_select(&order, 0).unwrap();
     (&rows(data.samples()), &rows(data.context().unwrap())).into()

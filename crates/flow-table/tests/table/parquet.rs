@@ -60,7 +60,8 @@ fn columns_that_hold_no_numbers() {
     for column in ["list", "struct", "decimal"] {
         let error = refused(column);
         let expected = format!(
-            "parquet`, column `{column}`: it holds lists, structs or a type other than numbers, texts and booleans; name other columns with `--columns`"
+            "parquet`, column `{column}`: it holds lists, structs or a type other than numbers, \
+             texts and booleans; name other columns with `--columns`"
         );
         assert!(error.ends_with(&expected), "{error}");
     }
