@@ -60,8 +60,11 @@ const AFFINE: TransformKind = TransformKind::Affine {
     order: Order::ScaleFirst,
 };
 
+/// A function of this module that gives a recipe for a number of features.
+pub type OfFeatures = fn(usize) -> Recipe;
+
 /// Every recipe, by the name that command lines have for it.
-pub const ALL: [(&str, fn(usize) -> Recipe); 6] = [
+pub const ALL: [(&str, OfFeatures); 6] = [
     ("nsf", neural_spline_flow),
     ("nsf-ar", autoregressive_spline_flow),
     ("realnvp", realnvp),
@@ -71,7 +74,7 @@ pub const ALL: [(&str, fn(usize) -> Recipe); 6] = [
 ];
 
 /// The recipe of a name of [`ALL`].
-pub fn by_name(name: &str) -> Option<fn(usize) -> Recipe> {
+pub fn by_name(name: &str) -> Option<OfFeatures> {
     let of_name = ALL.into_iter().find(|(other, _)| *other == name);
     of_name.map(|(_, recipe)| recipe)
 }
