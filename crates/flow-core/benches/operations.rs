@@ -125,8 +125,8 @@ fn channel_map_with_backward(bencher: Bencher, form: Form) {
 
 #[divan::bench(args = [Form::Composed, Form::Fused], consts = [false, true])]
 fn spline_with_backward<const DOUBLE: bool>(bencher: Bencher, form: Form) {
-    let dtype = if DOUBLE { DType::F64 } else { DType::F32 };
     const ROWS: usize = 4096;
+    let dtype = if DOUBLE { DType::F64 } else { DType::F32 };
     let spline = Spline::default();
     let draw = |seed, columns| {
         let draw = random::normal(seed, (ROWS, columns), dtype, &Device::Cpu);
