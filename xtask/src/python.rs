@@ -144,7 +144,8 @@ fn wheels(folder: &Path) -> Result<Vec<PathBuf>> {
     let paths = paths.collect::<Result<Vec<_>>>()?;
     let is_ours = |path: &PathBuf| {
         let name = path.file_name().and_then(|name| name.to_str());
-        name.is_some_and(|name| name.starts_with("flow_density-") && name.ends_with(".whl"))
+        let is_wheel = path.extension().is_some_and(|kind| kind == "whl");
+        is_wheel && name.is_some_and(|name| name.starts_with("flow_density-"))
     };
     Ok(paths.into_iter().filter(is_ours).collect())
 }
