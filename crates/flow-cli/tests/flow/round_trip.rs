@@ -12,8 +12,10 @@ fn decoding_gives_back_test_images() {
     );
     let (channels, height, width) = train.shape();
     let config = GlowConfig::small(ImageShape::new(channels, height, width));
-    let mut trainer =
-        Trainer::new(&config, TrainSettings::default(), "mnist", &Device::Cpu).unwrap();
+    // The least rate of the presets: with the default one, a batch can be an outlier by the rounding of
+    // some processors, and a step of it is refused.
+    let settings = TrainSettings::paper();
+    let mut trainer = Trainer::new(&config, settings, "mnist", &Device::Cpu).unwrap();
     let batches: Vec<_> = Batches::new(&train, 32, 0, 0)
         .take(60)
         .map(Result::unwrap)
