@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use crate::tools::{Flow, number, statistics::median, table};
 
-/// What grows, and the options that stay. The arithmetic of a step grows as the numbers do, but for
-/// `--width`, where it grows up to four times as they double, and `--size`, by the square.
+/// Options of `flow bench` whose values grow, the values, and options that stay. The arithmetic of a
+/// step is proportional to the value; to its square for `--size`, and between both for `--width`.
 const LADDERS: [(&str, &[&str], &[&str]); 5] = [
     ("--steps", &["8", "16", "32", "64"], &["--width", "128"]),
     (

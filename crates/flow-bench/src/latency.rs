@@ -8,12 +8,12 @@ use flow_core::random;
 
 use crate::{
     tools::{self, Python, numbers, statistics::median, table},
-    vectors::{self, FLOWS, SCRIPT},
+    vectors::{self, Chosen, SCRIPT},
 };
 
 const PEERS: [&str; 3] = ["nflows", "zuko", "normflows"];
 
-/// Rows of a call.
+/// Rows of a call, in the script too.
 const ROWS: [usize; 3] = [1, 16, 256];
 
 /// Seconds of calls of which the median is taken, in the script too.
@@ -29,15 +29,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "D", value_delimiter = ',', default_values_t = [2, 16])]
     features: Vec<usize>,
 
-    /// Flows to measure
-    #[arg(
-        long,
-        value_name = "FLOW",
-        value_delimiter = ',',
-        value_parser = FLOWS,
-        default_values = FLOWS
-    )]
-    flows: Vec<String>,
+    #[command(flatten)]
+    chosen: Chosen,
 }
 
 /// Measures and prints a table in Markdown.
@@ -45,19 +38,22 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let python = Python::at(&options.python)?;
     let missing = "lacks zuko or normflows; `peers/bin/pip install zuko normflows` gets them";
     python.ensure("import zuko, normflows", missing)?;
-    println!("Milliseconds of a call of fresh flows, medians over {SECONDS} s of calls\n");
-    let rows = ROWS.map(|rows| format!("{rows} row{}", if rows == 1 { "" } else { "s" }));
-    let calls = ["ln p", "draws"].into_iter();
-    let calls = calls.flat_map(|call| rows.iter().map(move |rows| format!("{call}, {rows}")));
-    let calls = calls.collect::<Vec<_>>();
-    let names = ["flow", "numbers", "library"].into_iter();
-    table::head(
-        &names
-            .chain(calls.iter().map(String::as_str))
-            .collect::<Vec<_>>(),
+    println!(
+        "Milliseconds of a call of fresh flows, by its rows, medians over {SECONDS} s of calls\n"
     );
+    table::head(&[
+        "flow",
+        "numbers",
+        "library",
+        "ln p, 1",
+        "ln p, 16",
+        "ln p, 256",
+        "draws, 1",
+        "draws, 16",
+        "draws, 256",
+    ]);
     for &features in &options.features {
-        for flow in &options.flows {
+        for flow in &options.chosen.flows {
             let names = |library: &str| [flow.clone(), features.to_string(), library.to_owned()];
             table::attempt(&names("flow"), ours(flow, features).map(cells));
             for peer in PEERS {

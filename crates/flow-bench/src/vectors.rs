@@ -42,12 +42,25 @@ const DRAWS_EACH: usize = 200;
 /// Rows drawn in one call.
 const DRAWS: usize = 10_000;
 
-pub(crate) const FLOWS: [&str; 4] = ["nsf", "nsf-ar", "maf", "realnvp"];
+const FLOWS: [&str; 4] = ["nsf", "nsf-ar", "maf", "realnvp"];
 
 const FEATURES: [usize; 3] = [2, 16, 64];
 
 /// Rows of a batch, and steps at most.
 const BATCHES: [(usize, usize); 2] = [(256, 200), (10_000, 10)];
+
+#[derive(clap::Args)]
+pub(crate) struct Chosen {
+    /// Flows to measure
+    #[arg(
+        long,
+        value_name = "FLOW",
+        value_delimiter = ',',
+        value_parser = FLOWS,
+        default_values = FLOWS
+    )]
+    pub(crate) flows: Vec<String>,
+}
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -59,15 +72,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "D", value_delimiter = ',', default_values_t = FEATURES)]
     features: Vec<usize>,
 
-    /// Flows to measure
-    #[arg(
-        long,
-        value_name = "FLOW",
-        value_delimiter = ',',
-        value_parser = FLOWS,
-        default_values = FLOWS
-    )]
-    flows: Vec<String>,
+    #[command(flatten)]
+    chosen: Chosen,
 
     /// Seconds after which a training ends, and draws that would take longer become fewer
     #[arg(long, value_name = "SECONDS", default_value_t = 8.0)]
@@ -132,7 +138,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         let mut data = python.script(SCRIPT);
         data.arg("chain").arg(folder.path());
         stdout(data.arg(features.to_string()))?;
-        for flow in &options.flows {
+        for flow in &options.chosen.flows {
             for (batch, steps) in BATCHES {
                 let task = Task {
                     folder: folder.path(),

@@ -39,5 +39,6 @@ def reference():
     """The example `reference` of this crate."""
     return program("FLOW_REFERENCE", "examples/reference")
 
+
 # A shell starts what runs in the background with interrupts ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)

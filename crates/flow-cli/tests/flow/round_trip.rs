@@ -12,8 +12,8 @@ fn decoding_gives_back_test_images() {
     );
     let (channels, height, width) = train.shape();
     let config = GlowConfig::small(ImageShape::new(channels, height, width));
-    // The least rate of the presets: with the default one, a batch can be an outlier by the rounding of
-    // some processors, and a step of it is refused.
+    // The least rate of the presets: at the default one the loss jumps on some processors, whose
+    // rounding differs, and the step is refused.
     let settings = TrainSettings::paper();
     let mut trainer = Trainer::new(&config, settings, "mnist", &Device::Cpu).unwrap();
     let batches: Vec<_> = Batches::new(&train, 32, 0, 0)

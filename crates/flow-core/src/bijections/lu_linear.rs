@@ -78,11 +78,16 @@ impl Bijection for LuLinear {
         self.map()?.inverse(y)
     }
 
+    fn inverse_with_log_det(&self, y: &Tensor) -> Result<(Tensor, Tensor)> {
+        self.map()?.inverse_with_log_det(y)
+    }
+
     fn frozen(&self, _rows: &Rows) -> Result<Box<dyn Bijection + '_>> {
         Ok(Box::new(Detached(self.map()?.detached())))
     }
 }
 
+/// The map x ↦ W·x + bias by its matrix, `[D, D]`.
 struct Map {
     weight: Tensor,
     bias: Tensor,
@@ -129,5 +134,11 @@ impl Bijection for Map {
         // gradient.
         let rest = (y - self.forward(&x)?.0)?;
         x + solved(&rest)?
+    }
+
+    fn inverse_with_log_det(&self, y: &Tensor) -> Result<(Tensor, Tensor)> {
+        let x = self.inverse(y)?;
+        let log_det = self.log_det.neg()?.broadcast_as(x.dim(0)?)?;
+        Ok((x, log_det))
     }
 }

@@ -94,7 +94,8 @@ pub(super) const MAX_COUNT: u64 = 1 << 53;
 const RECOVERY_UPDATES: f64 = 50.0;
 
 impl TrainSettings {
-    /// Images whose statistics initialise a model: see [`Trainer::initialize`](super::Trainer::initialize).
+    /// Images whose statistics initialise a model, by
+    /// [`Trainer::initialize`](super::Trainer::initialize).
     pub const FIRST_IMAGES: usize = 256;
 
     /// The weight of classification for a model with classes: better class posteriors at little
