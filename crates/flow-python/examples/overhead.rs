@@ -1,10 +1,12 @@
 //! Microseconds of `log_prob` in Rust, which `flow-bench/peers/package.py` compares with Python's.
 //!
-//! `overhead MODEL DATA CALLS` prints the median of so many calls on the rows of an `.npy`.
+//! `overhead MODEL DATA CALLS` prints, for every line of its input, the median of so many calls on the
+//! rows of an `.npy`.
 
 #![allow(clippy::print_stdout, reason = "a program that prints its result")]
 
 use std::error::Error;
+use std::io;
 use std::path::Path;
 use std::time::Instant;
 
@@ -18,13 +20,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let model = Model::load(Path::new(model), &Device::Cpu)?;
     let x = Tensor::read_npy(data)?;
-    let mut seconds = Vec::new();
-    for _ in 0..calls.parse::<usize>()?.max(1) {
-        let start = Instant::now();
-        model.log_prob(&x)?;
-        seconds.push(start.elapsed().as_secs_f64());
+    let calls = calls.parse::<usize>()?.max(1);
+    for line in io::stdin().lines() {
+        line?;
+        let mut seconds = Vec::with_capacity(calls);
+        for _ in 0..calls {
+            let start = Instant::now();
+            model.log_prob(&x)?;
+            seconds.push(start.elapsed().as_secs_f64());
+        }
+        seconds.sort_by(f64::total_cmp);
+        println!("{}", 1e6 * seconds[calls / 2]);
     }
-    seconds.sort_by(f64::total_cmp);
-    println!("{}", 1e6 * seconds[seconds.len() / 2]);
     Ok(())
 }

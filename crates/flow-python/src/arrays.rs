@@ -1,6 +1,6 @@
 //! NumPy arrays as tensors, and back.
 
-use candle_core::{DType, Device, Tensor, WithDType};
+use candle_core::{DType, Device, Storage, Tensor, WithDType};
 use num_traits::Float;
 use numpy::{
     Element, PyArray, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyUntypedArray,
@@ -156,8 +156,15 @@ fn of<'py, T: WithDType + Element>(
     py: Python<'py>,
     tensor: &Tensor,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let flat = tensor.flatten_all().and_then(|flat| flat.to_vec1::<T>());
-    let flat = PyArray::from_vec(py, flat.map_err(errors::value)?);
+    let tensor = tensor.contiguous().map_err(errors::value)?;
+    let (storage, layout) = tensor.storage_and_layout();
+    let Storage::Cpu(storage) = &*storage else {
+        unreachable!("all tensors of the package are on the CPU")
+    };
+    let values = storage.as_slice::<T>().map_err(errors::value)?;
+    let start = layout.start_offset();
+    // Copied into an array that NumPy allocates: one that borrows would cost a call of one row more.
+    let flat = PyArray::from_slice(py, &values[start..start + layout.shape().elem_count()]);
     // Reshaping would cost a call of one row a microsecond.
     Ok(match tensor.dims() {
         [_] => flat.into_any(),
