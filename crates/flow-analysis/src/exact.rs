@@ -1,6 +1,9 @@
 //! Latents that decode to exactly the encoded images.
 
-use crate::{Error, Result};
+use crate::{
+    Error, Result,
+    latent_space::{Direction, Path},
+};
 use candle_core::Tensor;
 use flow_core::{Bijection, train::Data, transfer};
 use flow_glow::quantize::{self, Change};
@@ -82,6 +85,74 @@ impl<'a> Exact<'a> {
     /// If they are not the model's, or an image is not finite.
     pub fn decode(&self, latents: &Latents) -> Result<Tensor> {
         Ok(transfer::to_host(&self.given()?.decode_images(latents)?)?)
+    }
+
+    /// Images between each image of the first half and its partner in the second, at `times` from 0
+    /// to 1: `[pairs · times, C, H, W]`, pair by pair.
+    ///
+    /// # Errors
+    /// If the number of images is odd, or an image is not finite.
+    pub fn mixed(&self, path: Path, times: &[f64]) -> Result<Tensor> {
+        let count = self.latents.count()?;
+        if !count.is_multiple_of(2) {
+            let reason = format!("{count} images are not pairs");
+            return Err(Error::Input(reason));
+        }
+        let half = |start: usize| {
+            let levels = self.latents.0.iter();
+            let levels = levels.map(|z| z.narrow(0, start, count / 2));
+            levels.collect::<candle_core::Result<_>>().map(Latents)
+        };
+        self.decode(&path.at(&half(0)?, &half(count / 2)?, times)?)
+    }
+
+    /// The images `[N, C, H, W]` moved along directions, each by an amount.
+    ///
+    /// # Errors
+    /// If a direction is of another model, or an image is not finite.
+    pub fn changed<'d>(
+        &self,
+        changes: impl IntoIterator<Item = (&'d Direction, f64)>,
+    ) -> Result<Tensor> {
+        let mut changes = changes.into_iter();
+        let latents = changes.try_fold(self.latents.clone(), |latents, (direction, amount)| {
+            direction.applied(&latents, amount)
+        })?;
+        self.decode(&latents)
+    }
+
+    /// `draws` images for each image, `[N · draws, C, H, W]`: the latents of `levels`, counted from
+    /// 0, are drawn anew from `seed` at a temperature, the others are the image's own.
+    ///
+    /// # Errors
+    /// If there is no such level, the temperature is negative, or an image is not finite.
+    pub fn redrawn(
+        &self,
+        levels: &[usize],
+        draws: usize,
+        temperature: f64,
+        seed: u64,
+    ) -> Result<Tensor> {
+        let known = self.latents.0.len();
+        if let Some(level) = levels.iter().find(|&&level| level >= known) {
+            let reason = format!("there is no level {level}: the model has {known}, from 0");
+            return Err(Error::Input(reason));
+        }
+        let count = self.latents.count()? * draws;
+        let model = self.given()?;
+        let drawn = model
+            .at_temperature(temperature)?
+            .draw_latents(count, seed)?;
+        let own = self.latents.0.iter().zip(drawn.0).enumerate();
+        let latents = own.map(|(level, (own, drawn))| {
+            if levels.contains(&level) {
+                return Ok(drawn);
+            }
+            let (n, c, h, w) = own.dims4()?;
+            let own = own.unsqueeze(1)?.broadcast_as((n, draws, c, h, w))?;
+            own.reshape((n * draws, c, h, w))
+        });
+        self.decode(&Latents(latents.collect::<candle_core::Result<_>>()?))
     }
 
     fn encode(model: Model<'a>, data: Data) -> Result<Self> {

@@ -29,6 +29,10 @@ pub enum Path {
     Spherical,
 }
 
+/// Images that are encoded between two reports of progress: whole runs, so that the bits are those
+/// of all images at once.
+const PART: usize = 256;
+
 /// Below this sine of the angle, an arc is straight or not unique.
 const MIN_SINE: f64 = 1e-6;
 
@@ -103,14 +107,38 @@ impl Direction {
     /// # Errors
     /// If a set is empty or not of the model's images.
     pub fn between<B: Bijection>(model: &Glow<B>, from: &Tensor, to: &Tensor) -> Result<Self> {
-        let mean = |images: &Tensor| {
-            if images.dim(0)? == 0 {
+        Self::between_with(model, from, to, |_| {})
+    }
+
+    /// As [`between`](Self::between); `progress` gets the share of the images that is encoded.
+    ///
+    /// # Errors
+    /// As [`between`](Self::between).
+    pub fn between_with<B: Bijection>(
+        model: &Glow<B>,
+        from: &Tensor,
+        to: &Tensor,
+        mut progress: impl FnMut(f64),
+    ) -> Result<Self> {
+        let all = from.dim(0)? + to.dim(0)?;
+        let mut done = 0;
+        let mut mean = |images: &Tensor| {
+            let count = images.dim(0)?;
+            if count == 0 {
                 let reason = "an attribute needs images on both sides";
                 return Err(Error::Input(reason.into()));
             }
-            mean(&model.encode_images(images)?)
+            let mut parts = Vec::new();
+            for start in (0..count).step_by(PART) {
+                let part = images.narrow(0, start, PART.min(count - start))?;
+                parts.push(model.encode_images(&part)?);
+                done += part.dim(0)?;
+                progress(done as f64 / all as f64);
+            }
+            mean(&joined(&parts)?)
         };
-        moved(&mean(to)?, &mean(from)?, -1.0).map(Self)
+        let to = mean(to)?;
+        moved(&to, &mean(from)?, -1.0).map(Self)
     }
 
     /// Its latents, `[1, …]` in every level.
@@ -126,6 +154,17 @@ impl Direction {
     pub fn applied(&self, latents: &Latents, strength: f64) -> Result<Latents> {
         moved(latents, &self.0, strength)
     }
+}
+
+/// The latents of all images of some sets.
+fn joined(parts: &[Latents]) -> Result<Latents> {
+    let levels = parts.first().map_or(0, |part| part.0.len());
+    let level = |level: usize| {
+        let parts = parts.iter().map(|part| &part.0[level]);
+        Tensor::cat(&parts.collect::<Vec<_>>(), 0)
+    };
+    let levels = (0..levels).map(level);
+    Ok(Latents(levels.collect::<candle_core::Result<_>>()?))
 }
 
 /// The mean over images, `[1, …]` in every level.

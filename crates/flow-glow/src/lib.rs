@@ -37,6 +37,7 @@ mod model;
 mod network;
 mod part;
 mod peer;
+mod pixel_bits;
 mod prior;
 pub mod quantize;
 mod runs;

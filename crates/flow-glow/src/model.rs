@@ -342,6 +342,16 @@ impl<B: Bijection> Glow<B> {
         Ok((Tensor::cat(&x, 0)?, Tensor::cat(&offsets, 0)?))
     }
 
+    /// The noise on [0, 1) with which [`dequantize`](Self::dequantize) fills u8 images.
+    pub(crate) fn noise_of(&self, images: &Tensor, seed: u64) -> Result<Tensor> {
+        let uniform = random::uniform(seed, images.shape(), self.dtype, &self.device)?;
+        let Some(dequantizer) = &self.dequantizer else {
+            return Ok(uniform);
+        };
+        let center = quantize::center(&self.config, images, self.dtype)?;
+        Ok(dequantizer.noise(&center, &uniform)?.0)
+    }
+
     /// As [`dequantize_by`](Self::dequantize_by), for one run.
     pub(crate) fn dequantize_with(
         &self,

@@ -52,6 +52,18 @@ impl SplitPrior {
         }
     }
 
+    /// Its output, and its log-determinant as a sum over places, `[B, H, W]`.
+    pub(crate) fn forward_by_place(&self, x: &Tensor) -> candle_core::Result<(Tensor, Tensor)> {
+        let (y, _) = self.forward(x)?;
+        let half = x.dim(1)? / 2;
+        let kept = y.narrow(1, 0, half)?;
+        let log_det = match self.whiten(&kept)? {
+            Some(whiten) => log_slopes(&kept, |x| Ok(whiten.forward(x)?.0))?,
+            None => kept.zeros_like()?.sum(1)?,
+        };
+        Ok((y, log_det))
+    }
+
     /// The Gaussian of the half that is factored out, given the kept half, `[B, C, H, W]`.
     fn whiten(&self, kept: &Tensor) -> candle_core::Result<Option<Whiten>> {
         let Some(conv) = &self.conv else {
@@ -98,6 +110,19 @@ impl Bijection for SplitPrior {
             Half::Second => Tensor::cat(&[taken_out, kept], 1),
         }
     }
+}
+
+/// ln|det| of a whitening map as a sum over places, `[B, H, W]`: an affine map of each number, so
+/// its slope is the difference of its values at 1 and 0.
+///
+/// # Errors
+/// If the shapes do not fit.
+pub(crate) fn log_slopes(
+    like: &Tensor,
+    white: impl Fn(&Tensor) -> candle_core::Result<Tensor>,
+) -> candle_core::Result<Tensor> {
+    let slopes = (white(&like.ones_like()?)? - white(&like.zeros_like()?)?)?;
+    slopes.log()?.sum(1)
 }
 
 /// The prior of a latent that depends on the condition alone, if on anything.
@@ -155,6 +180,20 @@ impl LatentPrior {
                 )
             }
         }))
+    }
+
+    /// Whitened latents `[B, C, H, W]`, and the log-determinant as a sum over places, `[B, H, W]`.
+    pub(crate) fn forward_by_place(
+        &self,
+        latent: &Tensor,
+        context: Option<&Tensor>,
+    ) -> candle_core::Result<(Tensor, Tensor)> {
+        let whiten = match context {
+            Some(context) => self.whiten_given(context)?,
+            None => self.whiten()?,
+        };
+        let white = |x: &Tensor| Ok(whiten.forward(x)?.0);
+        Ok((white(latent)?, log_slopes(latent, white)?))
     }
 
     fn whiten(&self) -> candle_core::Result<Whiten> {

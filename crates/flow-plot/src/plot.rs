@@ -1,5 +1,7 @@
 //! Data on a chart.
 
+use std::ops::Range;
+
 use plotters::{
     chart::SeriesLabelPosition,
     coord::{cartesian::Cartesian2d, types::RangedCoordf64},
@@ -52,6 +54,32 @@ impl<'a> Plot<'a> {
             .into_iter()
             .map(|(point, color)| Circle::new(point, scaled(radius), rgb(color).filled()));
         self.0.draw_series(dots)?;
+        Ok(())
+    }
+
+    /// Paints a grid of cells that fills the ranges: rows of `columns` colors, the lowest first.
+    ///
+    /// # Errors
+    ///
+    /// Drawing fails.
+    pub fn cells(
+        &mut self,
+        [across, up]: [Range<f64>; 2],
+        columns: usize,
+        colors: &[Color],
+    ) -> Result<()> {
+        let rows = colors.len().div_ceil(columns.max(1)).max(1);
+        let width = (across.end - across.start) / columns.max(1) as f64;
+        let height = (up.end - up.start) / rows as f64;
+        let cell = |(i, &color): (usize, &Color)| {
+            let left = across.start + (i % columns) as f64 * width;
+            let low = up.start + (i / columns) as f64 * height;
+            Rectangle::new(
+                [(left, low), (left + width, low + height)],
+                rgb(color).filled(),
+            )
+        };
+        self.0.draw_series(colors.iter().enumerate().map(cell))?;
         Ok(())
     }
 

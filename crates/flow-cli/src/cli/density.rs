@@ -59,6 +59,12 @@ pub(crate) struct DensityArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 
+    /// Also draw the bits of each pixel of each file, from blue for few to yellow for many, into this
+    /// .png, .jpg or .gif. The range of the colors is that of all files. Pixels share the bits of the
+    /// latents that stand for them
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["class", "importance_samples"])]
+    pub(crate) map: Option<PathBuf>,
+
     #[command(flatten)]
     pub(crate) fitting: FittingArgs,
 

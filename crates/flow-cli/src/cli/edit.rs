@@ -11,6 +11,7 @@ use super::{CheckpointArgs, DataDirArgs, DeviceArgs, FittingArgs, values};
 #[derive(Debug, Args)]
 #[command(
     group = ArgGroup::new("edited").required(true).args(["index", "images"]),
+    group = ArgGroup::new("change").required(true).args(["attribute", "redraw"]),
     after_help = "\
 An attribute is the direction in latent space from the mean of one set of images to that of another:
   thickness, slant, width, brightness
@@ -24,16 +25,40 @@ An attribute is the direction in latent space from the mean of one set of images
 Examples
   flow edit --checkpoint F --attribute thickness --index 0,1,2,3
   flow edit --checkpoint F --attribute 4:9 --index 4,6 --strength 0..1 --steps 6
-  flow edit --checkpoint F --attribute smile --labels faces.csv --images me.png"
+  flow edit --checkpoint F --attribute smile --labels faces.csv --images me.png
+  flow edit --checkpoint F --attribute slant --strength 0.2 --attribute width --strength -0.1 --index 4
+                                                                      one image with both changes
+  flow edit --checkpoint F --redraw 0 --index 4                       other details, the same shape
+
+With --redraw, columns are draws: the latents of the named levels are drawn anew, and those of the
+others are the image's own. Level 0 has the finest details, the last one the shape."
 )]
 pub(crate) struct EditArgs {
     #[command(flatten)]
     pub(crate) model: CheckpointArgs,
 
     /// The attribute to change: thickness, slant, width, brightness, two classes as in 4:9, or a
-    /// column of --labels
+    /// column of --labels; several change together
     #[arg(long, value_name = "NAME")]
-    pub(crate) attribute: String,
+    pub(crate) attribute: Vec<String>,
+
+    /// Draw the latents of these levels anew instead, counted from 0
+    #[arg(
+        long,
+        value_name = "LEVEL,…",
+        value_delimiter = ',',
+        value_parser = values::whole::<0, usize>,
+        conflicts_with_all = ["attribute", "strength", "labels", "examples"]
+    )]
+    pub(crate) redraw: Vec<usize>,
+
+    /// Spread of the latents that are drawn anew
+    #[arg(long, value_name = "T", default_value_t = 0.7, requires = "redraw", value_parser = values::at_least_zero)]
+    pub(crate) temperature: f64,
+
+    /// Seed of the latents that are drawn anew
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "redraw", value_parser = values::whole::<0, u64>)]
+    pub(crate) seed: u64,
 
     /// The images to change, by their places in the data set, counted from 0: a row each
     #[arg(long, value_name = "I,…", value_delimiter = ',', value_parser = values::whole::<0, usize>)]
@@ -52,20 +77,15 @@ pub(crate) struct EditArgs {
     #[arg(long, default_value = "test", value_parser = values::split())]
     pub(crate) split: Split,
 
-    /// Amount of the attribute to add, from the first column to the last: 1 is the distance between
-    /// the means of both sets, 0 gives the image back. The default is about half a standard deviation
-    /// of training images
-    #[arg(
-        long,
-        value_name = "A..B",
-        default_value = "-0.25..0.25",
-        allow_hyphen_values = true
-    )]
-    pub(crate) strength: Strengths,
+    /// Amount of the attribute to add, from the first column to the last, or one amount: 1 is the
+    /// distance between the means of both sets, 0 gives the image back. Once for each --attribute
+    /// [default: -0.25..0.25, about half a standard deviation of training images to either side]
+    #[arg(long, value_name = "A..B", allow_hyphen_values = true)]
+    pub(crate) strength: Vec<Strengths>,
 
-    /// Columns
-    #[arg(long, value_name = "N", default_value_t = 9, value_parser = values::steps)]
-    pub(crate) steps: usize,
+    /// Columns [default: 9; 1 if each --strength is one amount]
+    #[arg(long, value_name = "N", value_parser = values::count_up_to::<1000>)]
+    pub(crate) steps: Option<usize>,
 
     /// A CSV file with a header. Its column `file` (image files, relative to the CSV file) or
     /// `index` (places among the training images) names images, the others hold numbers
@@ -95,6 +115,31 @@ pub(crate) struct EditArgs {
     pub(crate) device: DeviceArgs,
 }
 
+/// Columns, unless there is one amount.
+const COLUMNS: usize = 9;
+
+impl EditArgs {
+    /// The amounts of each attribute, and the number of columns.
+    ///
+    /// # Errors
+    /// If some attributes have an amount, and others have none.
+    pub(crate) fn strengths(&self) -> Result<(Vec<Strengths>, usize), String> {
+        let (count, all) = (self.strength.len(), self.attribute.len());
+        let strengths = match count {
+            0 => vec![Strengths::DEFAULT; all],
+            _ if count == all => self.strength.clone(),
+            _ => {
+                return Err(format!(
+                    "`--attribute` is there {all} times and `--strength` {count} times; give one for each"
+                ));
+            }
+        };
+        let are_single = !strengths.is_empty() && strengths.iter().all(Strengths::is_single);
+        let default = if are_single { 1 } else { COLUMNS };
+        Ok((strengths, self.steps.unwrap_or(default)))
+    }
+}
+
 /// From one strength to another.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Strengths {
@@ -103,8 +148,21 @@ pub(crate) struct Strengths {
 }
 
 impl Strengths {
-    /// `steps` of them at equal distances, two or more.
+    /// About half a standard deviation of training images to either side.
+    const DEFAULT: Self = Self {
+        first: -0.25,
+        last: 0.25,
+    };
+
+    fn is_single(&self) -> bool {
+        self.first.total_cmp(&self.last).is_eq()
+    }
+
+    /// `steps` of them at equal distances; one is the first.
     pub(crate) fn spread(self, steps: usize) -> Vec<f64> {
+        if self.is_single() || steps == 1 {
+            return vec![self.first; steps];
+        }
         let gaps = (steps - 1) as f64;
         let at = |step| {
             let to = step as f64;
@@ -118,11 +176,10 @@ impl FromStr for Strengths {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let numbers = text.split_once("..").and_then(|(first, last)| {
-            let finite = |text: &str| text.parse::<f64>().ok().filter(|x| x.abs() <= 1e6);
-            Some((finite(first)?, finite(last)?))
-        });
-        let expected = "expected two numbers such as -2..2, at most a million";
+        let (first, last) = text.split_once("..").unwrap_or((text, text));
+        let finite = |text: &str| text.parse::<f64>().ok().filter(|x| x.abs() <= 1e6);
+        let numbers = finite(first).zip(finite(last));
+        let expected = "expected one number or two such as -2..2, at most a million";
         let (first, last) = numbers.ok_or(expected)?;
         Ok(Self { first, last })
     }

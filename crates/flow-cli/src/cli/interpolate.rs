@@ -49,6 +49,10 @@ pub(crate) struct InterpolateArgs {
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = values::steps)]
     pub(crate) steps: usize,
 
+    /// The images of a row by their times instead: 0 is the first image, 1 the last, as in 0,0.25,1
+    #[arg(long, value_name = "T,…", value_delimiter = ',', conflicts_with = "steps", value_parser = values::unit)]
+    pub(crate) at: Vec<f64>,
+
     /// Follow the arc around 0, near which images lie, instead of the straight line
     #[arg(long)]
     pub(crate) spherical: bool,
@@ -70,4 +74,15 @@ pub(crate) struct InterpolateArgs {
 
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
+}
+
+impl InterpolateArgs {
+    /// The times of the images of a row.
+    pub(crate) fn times(&self) -> Vec<f64> {
+        if !self.at.is_empty() {
+            return self.at.clone();
+        }
+        let gaps = (self.steps - 1) as f64;
+        (0..self.steps).map(|step| step as f64 / gaps).collect()
+    }
 }

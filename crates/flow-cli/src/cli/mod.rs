@@ -9,6 +9,7 @@ mod density;
 mod edit;
 mod encode;
 mod eval;
+mod explore;
 mod fetch;
 mod fit;
 mod inspect;
@@ -33,6 +34,7 @@ pub(crate) use density::DensityArgs;
 pub(crate) use edit::EditArgs;
 pub(crate) use encode::EncodeArgs;
 pub(crate) use eval::EvalArgs;
+pub(crate) use explore::ExploreArgs;
 pub(crate) use fetch::FetchArgs;
 pub(crate) use fit::{FitArgs, FlowArgs, RecipeChoice};
 pub(crate) use inspect::InspectArgs;
@@ -123,6 +125,8 @@ pub(crate) enum Command {
     Edit(EditArgs),
     /// Find groups of images by their latents
     Cluster(ClusterArgs),
+    /// Look at a model in a browser: draw, mix, change and judge images
+    Explore(Box<ExploreArgs>),
     /// Turn images into latents, and measure their likelihood
     Encode(EncodeArgs),
     /// Turn latents back into images

@@ -15,8 +15,9 @@ use crate::{device::DeviceChoice, process_group::Backend};
 /// The model that a command takes.
 #[derive(Debug, Args)]
 pub(crate) struct CheckpointArgs {
-    /// The model: the `model.safetensors` that `flow train` or a conversion writes [default: a
-    /// model of MNIST that ships with this program]
+    /// The model: the `model.safetensors` that `flow train` or a conversion writes, or one of MNIST
+    /// that ships with this program: mnist, or mnist-classes [default: that of these which the
+    /// command needs]
     #[arg(long, value_name = "FILE")]
     pub(crate) checkpoint: Option<PathBuf>,
 }

@@ -110,6 +110,11 @@ pub(super) fn share(text: &str) -> Result<f64, String> {
     })
 }
 
+/// A number from 0 to 1.
+pub(super) fn unit(text: &str) -> Result<f64, String> {
+    number(text, "from 0 to 1", |value| (0.0..=1.0).contains(&value))
+}
+
 /// A column of angles: its name, and one turn if it is not 2π.
 pub(super) fn angle(text: &str) -> Result<(String, Wanted), String> {
     let (name, period) = match text.rsplit_once('=') {

@@ -3,6 +3,7 @@
 use std::f64::consts::LN_2;
 
 use anyhow::Result;
+use flow_analysis::outliers;
 use flow_glow::{quantize, ranks::Alone};
 use serde::Serialize;
 
@@ -12,6 +13,8 @@ use crate::{
     output::{
         console::Console,
         files::Output,
+        picture_file::PictureFile,
+        pixel_map,
         records::{self, Format},
         report,
     },
@@ -36,6 +39,8 @@ pub(crate) fn run(args: &DensityArgs, console: &Console) -> Result<()> {
     let reader = PictureReader::of(&checkpoint.header, fitting.fit, fitting.background)?;
     let collection = NamedImages::of_files(&args.images, &reader)?;
     let output = args.out.as_deref().map(Output::create).transpose()?;
+
+    let map = args.map.as_deref().map(PictureFile::create).transpose()?;
 
     let mut draws = vec![Vec::new(); collection.len()];
     for draw in 0..args.importance_samples as u64 {
@@ -64,6 +69,14 @@ pub(crate) fn run(args: &DensityArgs, console: &Console) -> Result<()> {
     match output {
         Some(output) => output.write(&content)?,
         None => report::bytes(&content)?,
+    }
+    if let Some(map) = map {
+        let maps = (0..collection.len()).map(|image| {
+            let image = collection.images.narrow(0, image, 1)?;
+            Ok(outliers::pixel_bits(model, &image, args.seed)?)
+        });
+        let maps = maps.collect::<Result<Vec<_>>>()?;
+        map.write(&pixel_map::picture(&maps, config.image)?)?;
     }
     let bad = densities
         .iter()

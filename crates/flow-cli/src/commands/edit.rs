@@ -1,10 +1,10 @@
 //! `flow edit`: images with more or less of an attribute.
 
-use anyhow::{Result, ensure};
+use anyhow::{Error, Result};
 use candle_core::Tensor;
-use flow_analysis::{attribute::Measure, latent_space::Direction};
+use flow_analysis::attribute::Measure;
 use flow_data::{Dataset, Split};
-use flow_glow::{Checkpoint, finite};
+use flow_glow::Checkpoint;
 
 use crate::{
     cli::EditArgs,
@@ -24,62 +24,84 @@ pub(crate) fn run(args: &EditArgs, console: &Console) -> Result<()> {
     let device = args.device.device.open()?;
     let checkpoint = args.model.load(args.class.is_some(), &device)?;
     let class = classes::asked(&checkpoint.header, args.class.as_deref())?;
-    let model = &checkpoint.model;
-    let config = model.config();
-    let attribute = Attribute::named(&args.attribute, args.labels.as_deref())?;
-    let (images, mut examples) = images(args, &checkpoint, &attribute, console)?;
-    let count = images.dim(0)?;
-    if let Some(examples) = &mut examples
-        && attribute.needs_dataset()
-    {
-        examples.thin_out(args.examples);
+    if !args.redraw.is_empty() {
+        return redraw(args, &checkpoint, class, console);
     }
-    let contrast = attribute.contrast(examples.as_ref(), || reader(args, &checkpoint))?;
+    let (strengths, steps) = args.strengths().map_err(Error::msg)?;
+    let named = |name: &String| Attribute::named(name, args.labels.as_deref());
+    let attributes = args.attribute.iter().map(named);
+    let attributes = attributes.collect::<Result<Vec<_>>>()?;
+    let needs_examples = attributes.iter().any(Attribute::needs_examples);
+    let (images, examples) = images(args, &checkpoint, needs_examples, console)?;
     let output = PictureFile::create(&args.out)?;
 
-    tracing::info!(
-        "{}: from {} to {}",
-        args.attribute,
-        words::count(contrast.from.dim(0)?, "image"),
-        words::count(contrast.to.dim(0)?, "image")
-    );
-    let images = select::of_common_class(&images, config, class)?;
-    let bound = model.conditioned_on(&images)?;
-    let direction = Direction::between(&bound, &contrast.from, &contrast.to)?;
-    ensure!(
-        finite::bad_rows(&direction.latents().0)? == 0,
-        "some of the images that show `{}` have no finite latents; `flow verify` says why",
-        args.attribute
-    );
+    let directions = args.attribute.iter().zip(&attributes);
+    let directions = directions.map(|(name, attribute)| {
+        let examples = examples.as_ref().map(|all| (all, args.examples));
+        let contrast = attribute.contrast(examples, || reader(args, &checkpoint))?;
+        tracing::info!(
+            "{name}: from {} to {}",
+            words::count(contrast.from.dim(0)?, "image"),
+            words::count(contrast.to.dim(0)?, "image")
+        );
+        contrast.direction(&checkpoint.model, class, name, |_| {})
+    });
+    let directions = directions.collect::<Result<Vec<_>>>()?;
+    let images = select::of_common_class(&images, checkpoint.model.config(), class)?;
     let images = exact::encode(&checkpoint, &images)?;
-    let mut columns = Vec::with_capacity(args.steps);
-    for strength in args.strength.spread(args.steps) {
-        let edited = images.decode(&direction.applied(images.latents(), strength)?)?;
-        if let Attribute::Measured(measure) = attribute {
-            tell(measure, strength, &edited)?;
+    let strengths = strengths.into_iter().map(|of| of.spread(steps));
+    let strengths = strengths.collect::<Vec<_>>();
+    let mut columns = Vec::with_capacity(steps);
+    for column in 0..steps {
+        let amounts = strengths.iter().map(|of| of[column]);
+        let changes = directions.iter().zip(amounts.clone());
+        let edited = images.changed(changes)?;
+        for (attribute, amount) in attributes.iter().zip(amounts) {
+            if let Attribute::Measured(measure) = attribute {
+                tell(*measure, amount, &edited)?;
+            }
         }
         columns.push(edited);
     }
     let rows = Tensor::stack(&columns, 1)?.flatten(0, 1)?;
-    output.write(&image_grid::rows(&rows, args.steps)?)?;
+    write(args, output, &rows, steps)
+}
+
+/// Draws a grid: a row for each image, a column for each draw of some of its levels.
+fn redraw(
+    args: &EditArgs,
+    checkpoint: &Checkpoint,
+    class: Option<u32>,
+    console: &Console,
+) -> Result<()> {
+    let (_, steps) = args.strengths().map_err(Error::msg)?;
+    let (images, _) = images(args, checkpoint, false, console)?;
+    let output = PictureFile::create(&args.out)?;
+    let images = select::of_common_class(&images, checkpoint.model.config(), class)?;
+    let images = exact::encode(checkpoint, &images)?;
+    let rows = images.redrawn(&args.redraw, steps, args.temperature, args.seed)?;
+    write(args, output, &rows, steps)
+}
+
+fn write(args: &EditArgs, output: PictureFile, rows: &Tensor, steps: usize) -> Result<()> {
+    output.write(&image_grid::rows(rows, steps)?)?;
     tracing::info!(
         "{} of {} in `{}`",
-        words::count(count, "row"),
-        words::count(args.steps, "image"),
+        words::count(rows.dim(0)? / steps, "row"),
+        words::count(steps, "image"),
         args.out.display()
     );
     Ok(())
 }
 
-/// The u8 images to change, and the training images if the attribute is found among them.
+/// The u8 images to change, and the training images if attributes are found among them.
 fn images(
     args: &EditArgs,
     checkpoint: &Checkpoint,
-    attribute: &Attribute,
+    needs_examples: bool,
     console: &Console,
 ) -> Result<(Tensor, Option<Dataset>)> {
     let choice = || Choice::of(args.dataset.as_ref(), &checkpoint.header);
-    let needs_examples = !matches!(attribute, Attribute::Files(..));
     if args.index.is_empty() {
         let images = reader(args, checkpoint)?.read(&args.images)?;
         if !needs_examples {

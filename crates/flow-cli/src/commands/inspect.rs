@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use candle_core::Device;
 use flow_glow::{
     Checkpoint, Dequantization, GlowConfig, Header, Origin, Preprocessing, ScaleMap, TrainingRecord,
@@ -29,6 +29,10 @@ pub(crate) fn run(args: &InspectArgs) -> Result<()> {
     if tables::is_model(&args.file) {
         return tables::inspect(args);
     }
+    ensure!(
+        args.plot.is_none(),
+        "`--plot` draws flows of two-dimensional vectors, and this is a model of images"
+    );
     // Only loading the whole file proves its header right.
     let checkpoint = Checkpoint::load(&args.file, &Device::Cpu)?;
     let header = &checkpoint.header;

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use candle_core::Tensor;
 use flow_analysis::latent_space::Path;
-use flow_glow::{Checkpoint, Latents};
+use flow_glow::Checkpoint;
 
 use crate::{
     cli::InterpolateArgs,
@@ -27,23 +27,19 @@ pub(crate) fn run(args: &InterpolateArgs, console: &Console) -> Result<()> {
     let output = PictureFile::create(&args.out)?;
 
     let ends = exact::encode(&checkpoint, &ends)?;
-    let pairs = ends.latents().count()? / 2;
-    let half = |start: usize| {
-        let levels = ends.latents().0.iter().map(|z| z.narrow(0, start, pairs));
-        levels.collect::<candle_core::Result<_>>().map(Latents)
-    };
     let path = if args.spherical {
         Path::Spherical
     } else {
         Path::Linear
     };
-    let latents = path.between(&half(0)?, &half(pairs)?, args.steps)?;
-    let rows = ends.decode(&latents)?;
-    output.write(&image_grid::rows(&rows, args.steps)?)?;
+    let times = args.times();
+    let rows = ends.mixed(path, &times)?;
+    output.write(&image_grid::rows(&rows, times.len())?)?;
+    let pairs = rows.dim(0)? / times.len();
     tracing::info!(
         "{} of {} in `{}`",
         count(pairs, "row"),
-        count(args.steps, "image"),
+        count(times.len(), "image"),
         args.out.display()
     );
     Ok(())

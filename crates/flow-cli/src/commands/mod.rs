@@ -9,6 +9,7 @@ mod density;
 mod edit;
 mod encode;
 mod eval;
+mod explore;
 mod fetch;
 mod inspect;
 mod interpolate;
@@ -22,6 +23,8 @@ mod verify;
 use anyhow::{Context, Result};
 use flow_glow::ranks::Launch;
 use rayon::ThreadPoolBuilder;
+
+pub(crate) use tables::is_model as is_model_of_vectors;
 
 use crate::{
     cli::{Cli, Command},
@@ -49,6 +52,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Interpolate(args) => interpolate::run(&args, &console),
         Command::Edit(args) => edit::run(&args, &console),
         Command::Cluster(args) => cluster::run(&args, &console),
+        Command::Explore(args) => explore::run(*args, &console),
         Command::Encode(args) => encode::run(&args, &console),
         Command::Decode(args) => decode::run(&args),
         Command::Density(args) => density::run(&args, &console),

@@ -14,6 +14,21 @@ const NAME_WITH_CLASSES: &str = "the model of MNIST with classes that ships with
 const MNIST_WITH_CLASSES: &[u8] =
     include_bytes!("../../../../assets/models/mnist-classes.safetensors");
 
+/// The names by which `--checkpoint` takes them, where there is no such file.
+const NAMES: [(&str, bool); 2] = [("mnist", false), ("mnist-classes", true)];
+
+/// The model in a file, or one that ships, by its name.
+///
+/// # Errors
+/// If it cannot be read.
+pub(crate) fn open(path: &Path, device: &Device) -> Result<Checkpoint> {
+    let shipping = NAMES.into_iter().find(|(name, _)| path == Path::new(name));
+    match shipping {
+        Some((_, with_classes)) if !path.exists() => Ok(shipped(with_classes, device)?.1),
+        _ => Ok(Checkpoint::load(path, device)?),
+    }
+}
+
 /// The model that ships, with classes or without, and its name.
 pub(crate) fn shipped(with_classes: bool, device: &Device) -> Result<(&'static str, Checkpoint)> {
     let (name, bytes) = if with_classes {
@@ -46,7 +61,7 @@ impl CheckpointArgs {
         device: &Device,
     ) -> Result<Checkpoint> {
         if let Some(path) = &self.checkpoint {
-            return Ok(Checkpoint::load(path, device)?);
+            return open(path, device);
         }
         let (name, checkpoint) = shipped(with_classes, device)?;
         tracing::info!("no `--checkpoint`: taking {name}");

@@ -12,6 +12,8 @@ pub(crate) mod image_grid;
 pub(crate) mod memory;
 pub(crate) mod pair_plot;
 pub(crate) mod picture_file;
+pub(crate) mod pixel_map;
+pub(crate) mod plane;
 pub(crate) mod records;
 pub(crate) mod report;
 pub(crate) mod scatter;

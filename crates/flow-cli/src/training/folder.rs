@@ -60,6 +60,15 @@ impl RunFolder {
         }
     }
 
+    /// The folder of a training of another process, to be read.
+    pub(crate) fn at(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            overwrite: false,
+            lock: None,
+        }
+    }
+
     /// Locks the folder and removes the files of another run.
     pub(crate) fn clear(&mut self) -> Result<()> {
         self.claim()?;
@@ -101,6 +110,19 @@ impl RunFolder {
     /// Samples drawn in this epoch, from 1.
     pub(crate) fn samples(&self, epoch: u64) -> PathBuf {
         self.samples_folder().join(format!("epoch-{epoch:04}.png"))
+    }
+
+    /// The epochs of which there are samples, in their order.
+    pub(crate) fn sampled_epochs(&self) -> Vec<u64> {
+        let files = samples_in(&self.samples_folder());
+        let epoch = |file: &PathBuf| {
+            let name = file.file_stem()?.to_str()?;
+            let epoch = name.strip_prefix("epoch-")?.parse().ok()?;
+            (self.samples(epoch) == *file).then_some(epoch)
+        };
+        let mut epochs = files.iter().filter_map(epoch).collect::<Vec<_>>();
+        epochs.sort_unstable();
+        epochs
     }
 
     /// The pictures of samples in the folder in which `file` lies, from the first epoch to the

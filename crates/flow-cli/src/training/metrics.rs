@@ -268,6 +268,18 @@ impl MetricsLog {
     }
 }
 
+/// The lines about steps in the text of a file, of which the last may not be whole yet.
+pub(super) fn records(text: &str) -> Vec<Record> {
+    let lines = text
+        .lines()
+        .map_while(|line| serde_json::from_str(line).ok());
+    let records = lines.filter_map(|line| match line {
+        Line::Steps(record) => Some(record),
+        Line::Refused(_) => None,
+    });
+    records.collect()
+}
+
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature.
 fn is_zero(count: &u32) -> bool {
     *count == 0

@@ -1,6 +1,7 @@
 //! The parts of a training run that `flow train` puts together.
 
 mod conflicts;
+pub(crate) mod course;
 mod divergence;
 mod events;
 mod folder;

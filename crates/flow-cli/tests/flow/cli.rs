@@ -18,6 +18,7 @@ fn help_and_errors_read_well() {
         "fit",
         "score",
         "eval",
+        "explore",
         "sample",
         "interpolate",
         "edit",

@@ -10,6 +10,7 @@ mod conditions;
 mod convert;
 mod data;
 mod distributed;
+mod explore;
 mod finite;
 mod image_files;
 mod latent_space;

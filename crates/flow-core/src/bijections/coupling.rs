@@ -117,6 +117,27 @@ impl<T: Transform, N: Conditioner> Coupling<T, N> {
         Ok((y, h))
     }
 
+    /// y of images `[B, C, H, W]`, and ln|det ∂y/∂x| as a sum over places, `[B, H, W]`: given the
+    /// passing channels, each place is transformed by itself.
+    ///
+    /// # Errors
+    /// If the shapes do not fit.
+    pub fn forward_by_place(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        let (b, _, height, width) = x.dims4()?;
+        let (x, x1) = self.split(x)?;
+        let h = self.fitting(&x, self.network.forward(&x1)?)?;
+        // A place becomes a sample, whose log-determinant a transform gives.
+        let by_place = |x: &Tensor| {
+            let rows = (b * height * width, x.dim(1)?, 1, 1);
+            x.permute((0, 2, 3, 1))?.contiguous()?.reshape(rows)
+        };
+        let (_, log_det) = self
+            .transform
+            .forward_last(&by_place(&x)?, &by_place(&h)?)?;
+        let (y, _) = self.transformed(&x, h)?;
+        Ok((y, log_det.reshape((b, height, width))?))
+    }
+
     fn transformed(&self, x: &Tensor, h: Tensor) -> Result<(Tensor, Tensor)> {
         let (y, log_det) = self.transform.forward_last(x, &self.fitting(x, h)?)?;
         Ok((self.passing.restore(&y)?, log_det))

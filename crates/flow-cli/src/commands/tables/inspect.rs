@@ -9,12 +9,21 @@ use serde_json::json;
 use super::{describe, record::TableRecord};
 use crate::{
     cli::InspectArgs,
-    output::{report, words::count},
+    output::{picture_file::PictureFile, plane::Plane, report, words::count},
 };
 
 /// Shows a flow of vectors, and the columns of its table if it has some.
 pub(crate) fn run(args: &InspectArgs) -> Result<()> {
     let model = Model::load(&args.file, &Device::Cpu)?;
+    if let Some(path) = &args.plot {
+        let output = PictureFile::create(path)?;
+        let plane = Plane {
+            layers: args.layers,
+            samples: args.samples,
+            seed: args.seed,
+        };
+        output.write(&plane.picture(&model)?.into())?;
+    }
     let architecture = model.architecture();
     let vars = model.params().vars();
     let parameters = vars.iter().map(|(_, var)| var.elem_count()).sum::<usize>();

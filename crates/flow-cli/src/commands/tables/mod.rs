@@ -54,7 +54,7 @@ impl TableModel {
 }
 
 /// True if a file holds a flow of vectors, such as a model of a table.
-pub(super) fn is_model(path: &Path) -> bool {
+pub(crate) fn is_model(path: &Path) -> bool {
     #[derive(Deserialize)]
     struct Start {
         format: String,

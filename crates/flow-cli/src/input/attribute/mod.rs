@@ -6,13 +6,18 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::Tensor;
-use flow_analysis::attribute::{Measure, mostly, on_black_ground, split};
+use flow_analysis::{
+    attribute::{Measure, mostly, on_black_ground, split},
+    latent_space::Direction,
+};
 use flow_data::Dataset;
+use flow_glow::{Glow, finite};
 
 use crate::input::{
     classes::{in_words, place},
     image_files::PictureReader,
     select,
+    table::Table,
 };
 
 /// A property by which two sets of images differ.
@@ -37,10 +42,14 @@ pub(crate) struct Contrast {
 }
 
 impl Attribute {
-    /// The attribute of this name: a column if there is a file of labels.
+    /// The attribute of this name: a column of a file of labels, if it has such a one.
     pub(crate) fn named(name: &str, labels: Option<&Path>) -> Result<Self> {
         if let Some(path) = labels {
-            return labels::read(path, name);
+            let others = [name.parse::<Measure>().is_ok(), name.contains(':')];
+            let is_column = columns(path)?.iter().any(|column| column == name);
+            if is_column || !others.contains(&true) {
+                return labels::read(path, name);
+            }
         }
         if let Ok(measure) = name.parse() {
             return Ok(Self::Measured(measure));
@@ -56,21 +65,29 @@ impl Attribute {
         }
     }
 
-    /// True if the two sets are found in a whole data set; other attributes name their images.
-    pub(crate) fn needs_dataset(&self) -> bool {
-        matches!(self, Self::Measured(_) | Self::Classes(..))
+    /// True if the two sets are found among training images.
+    pub(crate) fn needs_examples(&self) -> bool {
+        !matches!(self, Self::Files(..))
     }
 
-    /// The two sets, among `examples` unless they are files.
+    /// The two sets, among training images unless they are files. Attributes that do not name their
+    /// images look for them among at most so many, evenly spread.
     pub(crate) fn contrast(
         &self,
-        examples: Option<&Dataset>,
+        examples: Option<(&Dataset, usize)>,
         reader: impl FnOnce() -> Result<PictureReader>,
     ) -> Result<Contrast> {
-        let examples = || examples.context("an attribute without files needs a data set");
+        let all = || examples.context("an attribute without files needs a data set");
+        let examples = || Ok::<_, anyhow::Error>(all()?.0);
+        let some = || {
+            let (all, most) = all()?;
+            let mut some = all.clone();
+            some.thin_out(most);
+            Ok::<_, anyhow::Error>(some)
+        };
         match self {
-            Self::Measured(measure) => measured(examples()?, *measure),
-            Self::Classes(from, to) => classes(examples()?, from, to),
+            Self::Measured(measure) => measured(&some()?, *measure),
+            Self::Classes(from, to) => classes(&some()?, from, to),
             Self::Files(from, to) => {
                 let reader = reader()?;
                 let (from, to) = (reader.read(from)?, reader.read(to)?);
@@ -82,6 +99,37 @@ impl Attribute {
             }),
         }
     }
+}
+
+impl Contrast {
+    /// The direction in latent space from the one set to the other, all images as of one class;
+    /// `progress` gets the share of them that is encoded.
+    ///
+    /// # Errors
+    /// If an image has no finite latents.
+    pub(crate) fn direction(
+        &self,
+        model: &Glow,
+        class: Option<u32>,
+        name: &str,
+        progress: impl FnMut(f64),
+    ) -> Result<Direction> {
+        let of_class = select::of_common_class(&self.from, model.config(), class)?;
+        let bound = model.conditioned_on(&of_class)?;
+        let direction = Direction::between_with(&bound, &self.from, &self.to, progress)?;
+        ensure!(
+            finite::bad_rows(&direction.latents().0)? == 0,
+            "some of the images that show `{name}` have no finite latents; `flow verify` says why"
+        );
+        Ok(direction)
+    }
+}
+
+/// The names of the columns of a file of labels.
+pub(crate) fn columns(path: &Path) -> Result<Vec<String>> {
+    let table = Table::read(path).with_context(|| format!("cannot use `{}`", path.display()))?;
+    let names = table.columns().map(|place| table.name(place).to_owned());
+    Ok(names.collect())
 }
 
 fn measured(examples: &Dataset, measure: Measure) -> Result<Contrast> {

@@ -69,6 +69,27 @@ impl PictureReader {
         })
     }
 
+    /// As [`of`](Self::of), but scales pictures of another size in any case: by cropping, unless
+    /// options or the training data say otherwise.
+    ///
+    /// # Errors
+    /// If pictures cannot hold images of the model.
+    pub(crate) fn scaling(
+        header: &Header,
+        fit: Option<Fit>,
+        background: Option<[u8; 3]>,
+    ) -> Result<Self> {
+        Ok(Self {
+            scales: true,
+            ..Self::of(header, fit, background)?
+        })
+    }
+
+    /// The u8 image `[1, C, H, W]` of the content of a picture file.
+    pub(crate) fn image(&self, content: &[u8]) -> Result<Tensor> {
+        self.stack(&[self.fitted(content)?])
+    }
+
     /// Reads the image [`files`] at `paths`. Warns of each unreadable file and goes on.
     ///
     /// # Errors
@@ -114,21 +135,23 @@ impl PictureReader {
 
     /// The pixels `[C, H, W]` of a file.
     fn pixels(&self, path: &Path) -> Result<Vec<u8>> {
-        let read = || {
-            let picture = picture::decode(&picture::read(path)?)?;
-            let (width, height) = (picture.width(), picture.height());
-            let fits =
-                (height as usize, width as usize) == (self.fitting.height, self.fitting.width);
-            ensure!(
-                fits || self.scales,
-                "it is {width}×{height} pixels, the model takes {}×{}; scale it by `--fit crop`, \
-                 pad or stretch",
-                self.fitting.width,
-                self.fitting.height
-            );
-            Ok(self.fitting.apply(picture)?)
-        };
+        let read = || self.fitted(&picture::read(path)?);
         read().with_context(|| cannot_read(path))
+    }
+
+    /// The pixels `[C, H, W]` of the content of a file.
+    fn fitted(&self, content: &[u8]) -> Result<Vec<u8>> {
+        let picture = picture::decode(content)?;
+        let (width, height) = (picture.width(), picture.height());
+        let fits = (height as usize, width as usize) == (self.fitting.height, self.fitting.width);
+        ensure!(
+            fits || self.scales,
+            "it is {width}×{height} pixels, the model takes {}×{}; scale it by `--fit crop`, pad or \
+             stretch",
+            self.fitting.width,
+            self.fitting.height
+        );
+        Ok(self.fitting.apply(picture)?)
     }
 
     /// u8 images `[N, C, H, W]` of the model.

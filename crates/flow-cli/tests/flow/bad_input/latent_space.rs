@@ -63,6 +63,15 @@ const LATENT_SPACE: &str = "
     edit --checkpoint run/model.safetensors --attribute smile --index 1 --labels lost.csv
     edit --checkpoint run/model.safetensors --attribute smile --index 1 --labels large.csv
     edit --checkpoint run/model.safetensors --attribute smile --index 1 --labels bytes.csv
+    edit --checkpoint run/model.safetensors --attribute slant --attribute width --strength 1 --index 1
+    edit --checkpoint run/model.safetensors --redraw 9 --index 1
+    inspect run/model.safetensors --plot a.png
+    density --checkpoint run/model.safetensors good.png --map nowhere/a.png
+    explore nowhere
+    explore folder
+    explore text
+    explore run --dataset cifar10
+    explore run --host no.such.host.example.invalid
     cluster --checkpoint run/model.safetensors --limit 2
     cluster --checkpoint run/model.safetensors --limit 20 --clusters 21
     cluster --checkpoint run/model.safetensors --dataset cifar10

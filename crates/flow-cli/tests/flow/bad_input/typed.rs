@@ -145,11 +145,21 @@ fn what_is_typed_wrong_about_latent_space() {
         interpolate --checkpoint run/model.safetensors --from -1 --to 2
         interpolate --checkpoint run/model.safetensors --from 1 --to 2 --steps 1
         interpolate --checkpoint run/model.safetensors --from 1 --to 2 --steps 1001
+        interpolate --checkpoint run/model.safetensors --from 1 --to 2 --at 1.5
+        interpolate --checkpoint run/model.safetensors --from 1 --to 2 --at 0.5 --steps 3
         interpolate --checkpoint run/model.safetensors --images a.png
+        explore a b
+        explore --port 65536
+        explore --port -1
+        explore --fit fill
+        explore --dataset nowhere
         interpolate --checkpoint run/model.safetensors --images a.png b.png --from 1 --to 2
         edit --checkpoint run/model.safetensors --index 1
         edit --checkpoint run/model.safetensors --attribute slant
-        edit --checkpoint run/model.safetensors --attribute slant --index 1 --strength 2
+        edit --checkpoint run/model.safetensors --attribute slant --index 1 --strength two
+        edit --checkpoint run/model.safetensors --attribute slant --index 1 --redraw 0
+        edit --checkpoint run/model.safetensors --index 1 --redraw x
+        edit --checkpoint run/model.safetensors --attribute slant --index 1 --temperature 1
         edit --checkpoint run/model.safetensors --attribute slant --index 1 --strength 0..nan
         edit --checkpoint run/model.safetensors --attribute slant --index 1 --strength 0..1e99
         edit --checkpoint run/model.safetensors --attribute slant --index 1 --examples 0

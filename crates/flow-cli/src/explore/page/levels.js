@@ -1,0 +1,90 @@
+// Levels: keep some latents of an image and draw the others anew.
+
+import { Latest, show } from "./api.js";
+import { Picker, firstImage } from "./picker.js";
+import { State, chosenOr } from "./state.js";
+import {
+  PictureCard, button, card, checkbox, classOptions, columns, element, heading, newSeed, select, slider, wholeNumber,
+} from "./widgets.js";
+
+export const title = "Levels";
+
+export function mount(root, given, about) {
+  const defaults = {
+    image: chosenOr(firstImage(about, 0)), levels: "0", draws: "9", temperature: "0.7", seed: "0", class: "0",
+  };
+  const state = new State("levels", defaults, given);
+  const count = about.images.levels.length;
+  const anew = new Set(state.get("levels").split(",").filter(Boolean).map(Number));
+  const picture = new PictureCard({ file: "levels.png" });
+  const latest = new Latest("levels", "api/levels", (answer, body) => {
+    return picture.use(answer, `${body.draws} draws of the levels ${body.levels.join(", ")}`);
+  });
+  function ask() {
+    if (!state.get("image")) {
+      show({ message: "Choose an image." });
+      return;
+    }
+    latest.want({
+      image: state.get("image"),
+      levels: [...anew].sort((a, b) => a - b),
+      draws: state.number("draws"),
+      temperature: state.number("temperature"),
+      seed: state.number("seed"),
+      class: about.images.classes.length ? state.get("class") : null,
+    });
+  }
+  const change = (key) => (value) => {
+    state.set(key, value);
+    ask();
+  };
+  const boxes = about.images.levels.map(([c, h, w], level) => {
+    const place = level === 0 ? ", finest" : level === count - 1 ? ", coarsest" : "";
+    return checkbox({
+      label: `Level ${level}${place}: ${c}×${h}×${w} numbers`, checked: anew.has(level),
+      use: (is) => {
+        if (is) anew.add(level);
+        else anew.delete(level);
+        state.set("levels", [...anew].join(","));
+        ask();
+      },
+    });
+  });
+  const only = (text, keeps) => button(text, () => {
+    boxes.forEach((box, level) => {
+      const input = box.querySelector("input");
+      input.checked = keeps(level);
+      if (input.checked) anew.add(level);
+      else anew.delete(level);
+    });
+    state.set("levels", [...anew].join(","));
+    ask();
+  });
+  const seed = wholeNumber({ label: "Seed", value: state.get("seed"), use: change("seed") },
+    button("New seed", () => {
+      const number = newSeed();
+      seed.set(number);
+      change("seed")(number);
+    }, { class: "main" }));
+  const controls = [
+    new Picker({
+      label: "Image", name: state.get("image"), about, file: "image.png", use: change("image"),
+    }).root,
+    element("fieldset", {}, element("legend", {}, "Levels to draw anew"), boxes,
+      element("div", { class: "row" },
+        only("Keep the coarse", (level) => level < count - 1), only("Keep the fine", (level) => level === count - 1))),
+    slider({
+      label: "Temperature", min: 0, max: 1.5, step: 0.01, value: state.get("temperature"),
+      use: change("temperature"), format: (number) => number.toFixed(2),
+    }),
+    seed,
+    slider({ label: "Draws", min: 1, max: 16, step: 1, value: state.get("draws"), use: change("draws") }),
+    about.images.classes.length
+      ? select({ label: "Encoded as of class", options: classOptions(about), value: state.get("class"), use: change("class") })
+      : null,
+  ];
+  root.append(...heading("Levels", "Each level of the flow holds latents of another size. Draw some anew, and see what they hold and what the others keep."),
+    columns(controls, card(picture.figure)));
+  ask();
+  return () => latest.close();
+}
