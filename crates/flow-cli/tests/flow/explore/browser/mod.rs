@@ -9,7 +9,7 @@ use serde_json::json;
 
 use self::driver::browse;
 use super::server::{Server, png, samples};
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, signal};
 
 /// Keys of WebDriver.
 const RIGHT: &str = "\u{e014}";
@@ -311,7 +311,7 @@ fn errors_show_in_the_page() {
             .text("document.getElementById('error').textContent")
             .await;
         assert!(error.starts_with("There is no image 99"), "{error}");
-        drop(server);
+        assert!(signal(server.process(), "-KILL"));
         page.press("Draw").await;
         page.until(
             "document.getElementById('error').textContent.startsWith('The server does not answer')",
