@@ -22,5 +22,5 @@ pub use bootstrap::{Interval, bootstrap};
 pub use code_length::{Compressor, code_lengths};
 pub use detection::{Detection, detection, quantile};
 pub use observation::{Noise, Observation, observe, observe_images};
-pub use pixels::pixel_bits;
+pub use pixels::{likeliest_class, pixel_bits};
 pub use score::{Evidence, Score, batch_typicality, strangeness};

@@ -23,7 +23,7 @@ pub fn pixel_bits(model: &Glow, image: &Tensor, seed: u64) -> Result<Vec<f64>> {
     let config = model.config();
     let whole = observed[0].bits_per_dim * config.image.dimensions() as f64;
     let class = match config.classes {
-        Some(_) => Some(likeliest(model, image, seed)?),
+        Some(_) => Some(likeliest_class(model, image, seed)?),
         None => None,
     };
     let mut bits = transfer::numbers(&model.pixel_bits(image, class, seed)?.flatten_all()?)?;
@@ -34,7 +34,11 @@ pub fn pixel_bits(model: &Glow, image: &Tensor, seed: u64) -> Result<Vec<f64>> {
     Ok(bits)
 }
 
-fn likeliest(model: &Glow, image: &Tensor, seed: u64) -> Result<u32> {
+/// The likeliest class of one u8 image `[1, C, H, W]`, under the noise of `seed`.
+///
+/// # Errors
+/// If the model has no classes, or it is not an image of the model.
+pub fn likeliest_class(model: &Glow, image: &Tensor, seed: u64) -> Result<u32> {
     let (x, _) = model.dequantize(image, seed)?;
     let posteriors = transfer::numbers(&model.class_log_posteriors(&x)?.get(0)?)?;
     let classes = posteriors.iter().enumerate();

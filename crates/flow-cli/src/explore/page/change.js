@@ -3,7 +3,7 @@
 import { Latest, show } from "./api.js";
 import { Picker, firstImage } from "./picker.js";
 import { State, chosenOr } from "./state.js";
-import { PictureCard, button, card, classOptions, columns, element, heading, select, slider } from "./widgets.js";
+import { PictureCard, button, card, classOptions, columns, element, encodedAs, heading, select, slider } from "./widgets.js";
 
 /** The largest amount of a slider: two standard deviations of most attributes. */
 const MOST = 1;
@@ -11,13 +11,14 @@ const MOST = 1;
 export const title = "Change";
 
 export function mount(root, given, about) {
-  const defaults = { image: chosenOr(firstImage(about, 0)), class: "0", changes: "" };
+  const defaults = { image: chosenOr(firstImage(about, 0)), class: "", changes: "" };
   const state = new State("change", defaults, given);
   const amounts = new Map(about.images.attributes.map((name) => [name, 0]));
   for (const part of state.get("changes").split(";").filter(Boolean)) {
     const at = part.lastIndexOf("=");
     if (at > 0 && Number.isFinite(Number(part.slice(at + 1)))) amounts.set(part.slice(0, at), Number(part.slice(at + 1)));
   }
+  const encoded = encodedAs(about, state, "Encoded as of class", () => ask());
   const picture = new PictureCard({ file: "change.png", one: true });
   const progress = element("progress", { max: 1, value: 0, "aria-label": "Training images are measured", hidden: true });
   const note = element("p", { class: "note", hidden: true }, "The attribute is looked for among training images, once.");
@@ -43,7 +44,7 @@ export function mount(root, given, about) {
     }
     const changes = [...amounts].map(([attribute, amount]) => ({ attribute, amount }));
     latest.want({
-      image: state.get("image"), changes, class: about.images.classes.length ? state.get("class") : null,
+      image: state.get("image"), changes, class: encoded.get(),
     });
   }
   const write = () => {
@@ -69,16 +70,15 @@ export function mount(root, given, about) {
   const controls = [
     new Picker({
       label: "Image", name: state.get("image"), about, file: "image.png",
-      use: (name) => { state.set("image", name); ask(); },
+      use: (name, label) => { state.set("image", name); encoded.follow(label); ask(); },
+      first: (label) => { if (!state.get("class")) { encoded.follow(label); ask(); } },
     }).root,
     sliders, element("div", { class: "row" }, reset), between(about, amounts, add),
-    about.images.classes.length
-      ? select({ label: "Encoded as of class", options: classOptions(about), value: state.get("class"), use: (value) => { state.set("class", value); ask(); } })
-      : null,
+    encoded.root,
   ];
   root.append(...heading("Change", "Each slider moves the image along one direction of latent space: from images with little of an attribute to those with much. In the middle it is the image itself."),
     columns(controls, card(progress, note, picture.figure)));
-  ask();
+  if (state.get("class") || !encoded.root || !state.get("image")) ask();
   return () => {
     clearTimeout(timer);
     latest.close();

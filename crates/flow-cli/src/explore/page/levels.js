@@ -4,18 +4,19 @@ import { Latest, show } from "./api.js";
 import { Picker, firstImage } from "./picker.js";
 import { State, chosenOr } from "./state.js";
 import {
-  PictureCard, button, card, checkbox, classOptions, columns, element, heading, newSeed, select, slider, wholeNumber,
+  PictureCard, button, card, checkbox, columns, element, encodedAs, heading, newSeed, slider, wholeNumber,
 } from "./widgets.js";
 
 export const title = "Levels";
 
 export function mount(root, given, about) {
   const defaults = {
-    image: chosenOr(firstImage(about, 0)), levels: "0", draws: "9", temperature: "0.7", seed: "0", class: "0",
+    image: chosenOr(firstImage(about, 0)), levels: "0", draws: "9", temperature: "0.7", seed: "0", class: "",
   };
   const state = new State("levels", defaults, given);
   const count = about.images.levels.length;
   const anew = new Set(state.get("levels").split(",").filter(Boolean).map(Number));
+  const encoded = encodedAs(about, state, "Encoded as of class", () => ask());
   const picture = new PictureCard({ file: "levels.png" });
   const latest = new Latest("levels", "api/levels", (answer, body) => {
     return picture.use(answer, `${body.draws} draws of the levels ${body.levels.join(", ")}`);
@@ -31,7 +32,7 @@ export function mount(root, given, about) {
       draws: state.number("draws"),
       temperature: state.number("temperature"),
       seed: state.number("seed"),
-      class: about.images.classes.length ? state.get("class") : null,
+      class: encoded.get(),
     });
   }
   const change = (key) => (value) => {
@@ -68,7 +69,9 @@ export function mount(root, given, about) {
     }, { class: "main" }));
   const controls = [
     new Picker({
-      label: "Image", name: state.get("image"), about, file: "image.png", use: change("image"),
+      label: "Image", name: state.get("image"), about, file: "image.png",
+      use: (name, label) => { encoded.follow(label); change("image")(name); },
+      first: (label) => { if (!state.get("class")) { encoded.follow(label); ask(); } },
     }).root,
     element("fieldset", {}, element("legend", {}, "Levels to draw anew"), boxes,
       element("div", { class: "row" },
@@ -79,12 +82,10 @@ export function mount(root, given, about) {
     }),
     seed,
     slider({ label: "Draws", min: 1, max: 16, step: 1, value: state.get("draws"), use: change("draws") }),
-    about.images.classes.length
-      ? select({ label: "Encoded as of class", options: classOptions(about), value: state.get("class"), use: change("class") })
-      : null,
+    encoded.root,
   ];
   root.append(...heading("Levels", "Each level of the flow holds latents of another size. Draw some anew, and see what they hold and what the others keep."),
     columns(controls, card(picture.figure)));
-  ask();
+  if (state.get("class") || !encoded.root || !state.get("image")) ask();
   return () => latest.close();
 }

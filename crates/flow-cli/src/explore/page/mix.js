@@ -3,15 +3,16 @@
 import { Latest, show } from "./api.js";
 import { Picker, firstImage } from "./picker.js";
 import { State, chosenOr } from "./state.js";
-import { PictureCard, card, checkbox, classOptions, columns, heading, select, slider } from "./widgets.js";
+import { PictureCard, card, checkbox, columns, encodedAs, heading, slider } from "./widgets.js";
 
 export const title = "Mix";
 
 export function mount(root, given, about) {
   const defaults = {
-    first: chosenOr(firstImage(about, 3)), second: firstImage(about, 8), time: "0.5", spherical: "false", class: "0",
+    first: chosenOr(firstImage(about, 3)), second: firstImage(about, 8), time: "0.5", spherical: "false", class: "",
   };
   const state = new State("mix", defaults, given);
+  const encoded = encodedAs(about, state, "Both encoded as of class", () => ask());
   const picture = new PictureCard({ file: "mix.png", one: true });
   const latest = new Latest("mix", "api/mix", (answer, body) => {
     return picture.use(answer, `The image at ${body.time} of the way from the first image to the second`);
@@ -26,7 +27,7 @@ export function mount(root, given, about) {
       second: state.get("second"),
       time: state.number("time"),
       spherical: state.get("spherical") === "true",
-      class: about.images.classes.length ? state.get("class") : null,
+      class: encoded.get(),
     });
   };
   const change = (key) => (value) => {
@@ -34,15 +35,15 @@ export function mount(root, given, about) {
     ask();
   };
   const slot = (key, label) => new Picker({
-    label, name: state.get(key), about, file: `${key}.png`, use: change(key),
+    label, name: state.get(key), about, file: `${key}.png`,
+    use: (name, number) => { if (key === "first") encoded.follow(number); change(key)(name); },
+    first: (number) => { if (key === "first" && !state.get("class")) { encoded.follow(number); ask(); } },
   }).root;
   const controls = [
     slot("first", "First image"),
     slot("second", "Second image"),
     checkbox({ label: "Along the arc", checked: state.get("spherical") === "true", use: change("spherical") }),
-    about.images.classes.length
-      ? select({ label: "Both encoded as of class", options: classOptions(about), value: state.get("class"), use: change("class") })
-      : null,
+    encoded.root,
   ];
   const way = slider({
     label: "From the first image to the second", min: 0, max: 1, step: 0.01, value: state.get("time"),
@@ -50,6 +51,6 @@ export function mount(root, given, about) {
   });
   root.append(...heading("Mix", "Both ends are the images themselves, to the pixel; the path between them leads through latent space."),
     columns(controls, card(way, picture.figure)));
-  ask();
+  if (state.get("class") || !encoded.root || !state.get("first")) ask();
   return () => latest.close();
 }

@@ -6,8 +6,10 @@ import { Pad } from "./pad.js";
 import { button, element, newSeed } from "./widgets.js";
 
 export class Picker {
-  /** `use` gets the name of a new image. */
-  constructor({ label, name, about, file, use }) {
+  /**
+   * `use` gets the name of a new image and its class, `first` the class of the one to begin with.
+   */
+  constructor({ label, name, about, file, use, first = () => {} }) {
     Object.assign(this, { label, about, use, name });
     this.image = element("img", { alt: label, hidden: true });
     this.save = element("a", { class: "button", download: file, hidden: true }, "Save");
@@ -27,7 +29,7 @@ export class Picker {
       element("div", { class: "picker" }, element("div", { class: "thumb" }, this.image), buttons),
       element("p", { class: "note" }, "You can also drop a picture here."));
     this.drops();
-    if (name) this.show(name);
+    if (name) this.show(name).then((found) => found && first(found.label));
   }
 
   /** The choice of an image of the data set. */
@@ -102,12 +104,13 @@ export class Picker {
   }
 
   async take(name) {
-    if (await this.show(name)) this.changed(name);
+    const found = await this.show(name);
+    if (found) this.changed(found);
   }
 
   put(found) {
     this.paint(found);
-    this.changed(found.name);
+    this.changed(found);
   }
 
   paint({ picture }) {
@@ -117,11 +120,11 @@ export class Picker {
     this.save.hidden = false;
   }
 
-  changed(name) {
+  changed({ name, label }) {
     this.name = name;
     choose(name);
     tell(`${this.label}: new image.`);
-    this.use(name);
+    this.use(name, label);
   }
 }
 

@@ -70,7 +70,7 @@ export function wholeNumber({ label, value, max, use }, ...buttons) {
 export function checkbox({ label, checked, use }) {
   const input = element("input", { type: "checkbox", checked });
   input.addEventListener("change", () => use(input.checked));
-  return element("label", { class: "row" }, input, label);
+  return element("label", { class: "check" }, input, label);
 }
 
 export function button(text, onclick, attributes = {}) {
@@ -83,6 +83,24 @@ export function classOptions(about, all) {
     return [String(number), name === String(number) ? name : `${number} ${name}`];
   });
   return all ? [["", all], ...names] : names;
+}
+
+/** A choice of the class as which images are encoded; `follow` sets that of a new image. */
+export function encodedAs(about, state, label, use) {
+  if (!about.images.classes.length) return { root: null, follow: () => {}, get: () => null };
+  const field = select({
+    label, options: classOptions(about), value: state.get("class"),
+    use: (value) => {
+      state.set("class", value);
+      use();
+    },
+  });
+  const follow = (number) => {
+    if (number === undefined) return;
+    field.input.value = String(number);
+    state.set("class", number);
+  };
+  return { root: field, follow, get: () => state.get("class") || "0" };
 }
 
 async function copy(text, what) {

@@ -51,7 +51,8 @@ pub(in crate::explore) fn grid(engine: &mut Engine<'_>, request: Request) -> Res
 pub(in crate::explore) fn pick(engine: &mut Engine<'_>, pick: Pick) -> Result<Subject> {
     ensure!(pick.place < pick.of.count, "there is no such image");
     let samples = samples(engine, &pick.of)?;
-    Subject::of(&samples.narrow(0, pick.place, 1)?)
+    let image = samples.narrow(0, pick.place, 1)?;
+    Subject::of(&image)?.labelled(engine, &image)
 }
 
 fn samples(engine: &Engine<'_>, request: &Request) -> Result<Tensor> {

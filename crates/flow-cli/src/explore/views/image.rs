@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use candle_core::Tensor;
+use flow_analysis::outliers;
 use flow_data::Split;
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +24,7 @@ pub(in crate::explore) struct Subject {
     name: String,
     /// Its pixels as the address of a PNG.
     picture: String,
-    /// Its class, if it is known.
+    /// Its class, or the likeliest one under a model with classes.
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<u32>,
 }
@@ -45,13 +46,24 @@ impl Subject {
             label: None,
         })
     }
+
+    /// With the likeliest class, if the model has classes.
+    pub(super) fn labelled(self, engine: &Engine<'_>, image: &Tensor) -> Result<Self> {
+        let model = engine.model()?;
+        let label = model.config().classes.map(|_| outliers::likeliest_class(model, image, 0));
+        Ok(Self {
+            label: label.transpose()?,
+            ..self
+        })
+    }
 }
 
 /// The image of a name.
 pub(in crate::explore) fn named(engine: &mut Engine<'_>, request: Request) -> Result<Subject> {
-    let subject = Subject::of(&engine.image(&request.image)?)?;
+    let image = engine.image(&request.image)?;
+    let subject = Subject::of(&image)?;
     let ImageName::Place(split, place) = request.image else {
-        return Ok(subject);
+        return subject.labelled(engine, &image);
     };
     let dataset = engine.images()?.split(split)?;
     Ok(Subject {
@@ -63,7 +75,8 @@ pub(in crate::explore) fn named(engine: &mut Engine<'_>, request: Request) -> Re
 
 /// A picture file that was sent here, as an image of the model.
 pub(in crate::explore) fn sent(engine: &mut Engine<'_>, content: Vec<u8>) -> Result<Subject> {
-    Subject::of(&engine.image(&ImageName::Picture(content))?)
+    let image = engine.image(&ImageName::Picture(content))?;
+    Subject::of(&image)?.labelled(engine, &image)
 }
 
 /// With the data set of the session, and its split where it is not the default one.

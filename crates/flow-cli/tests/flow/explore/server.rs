@@ -57,12 +57,6 @@ impl Server {
         self.child.id()
     }
 
-    /// The text at a path.
-    pub(crate) fn text(&self, path: &str) -> String {
-        let mut answer = self.agent.get(self.url(path)).call().unwrap();
-        answer.body_mut().read_to_string().unwrap()
-    }
-
     pub(crate) fn get(&self, path: &str) -> Answer {
         Answer::of(self.agent.get(self.url(path)).call().unwrap())
     }

@@ -179,14 +179,14 @@ impl Page {
 
     /// Drags the mouse over an element, through points from its middle.
     pub(super) async fn drag(&self, selector: &str, points: &[(f64, f64)]) {
-        let element = self.find(selector).await;
-        let (left, top, width, height) = element.rectangle().await.unwrap();
-        let (x, y) = (left + width / 2.0, top + height / 2.0);
-        let scroll = self.value("[scrollX, scrollY]").await;
-        let (x, y) = (
-            x - scroll[0].as_f64().unwrap(),
-            y - scroll[1].as_f64().unwrap(),
+        let place = format!(
+            "(() => {{ const box = document.querySelector('{selector}'); \
+             box.scrollIntoView({{ block: 'center' }}); \
+             const {{ left, top, width, height }} = box.getBoundingClientRect(); \
+             return [left + width / 2, top + height / 2]; }})()"
         );
+        let middle = self.value(&place).await;
+        let [x, y] = [0, 1].map(|i| middle[i].as_f64().unwrap());
         let mut mouse = MouseActions::new("mouse".to_owned());
         for (place, (right, down)) in points.iter().enumerate() {
             mouse = mouse.then(PointerAction::MoveTo {

@@ -115,8 +115,9 @@ fn mix() {
         way.send_keys(END).await.unwrap();
         page.until("location.hash.includes('time=1')").await;
         page.picture(&other).await;
+        let class = page.text("new URLSearchParams(location.hash.split('?')[1]).get('class')").await;
         let body = json!({
-            "first": "test:4", "second": "test:9", "time": 1.0, "spherical": false, "class": "0",
+            "first": "test:4", "second": "test:9", "time": 1.0, "spherical": false, "class": class,
         });
         let expected = server.ok("/api/mix", &body);
         let source = "document.querySelector('figure img').getAttribute('src')";
@@ -159,8 +160,9 @@ fn change() {
             .send_keys(&RIGHT.repeat(20))
             .await
             .unwrap();
+        let class = page.text("new URLSearchParams(location.hash.split('?')[1]).get('class')").await;
         let body = json!({
-            "image": "test:0", "class": "0", "changes": [
+            "image": "test:0", "class": class, "changes": [
                 { "attribute": "thickness", "amount": 0.3 },
                 { "attribute": "4:9", "amount": 0.2 },
             ],
@@ -238,7 +240,7 @@ fn judge() {
 #[test]
 fn watch() {
     let sandbox = Sandbox::trained(
-        "--levels 1 --steps 1 --width 8 --batch-size 16 --epochs 2 --eval-images 20",
+        "--levels 1 --steps 1 --width 8 --batch-size 16 --max-steps 60 --eval-images 20",
     );
     let server = Server::new(&sandbox, "run");
     browse(&server, async |page| {
