@@ -50,7 +50,10 @@ impl Subject {
     /// With the likeliest class, if the model has classes.
     pub(super) fn labelled(self, engine: &Engine<'_>, image: &Tensor) -> Result<Self> {
         let model = engine.model()?;
-        let label = model.config().classes.map(|_| outliers::likeliest_class(model, image, 0));
+        let label = model
+            .config()
+            .classes
+            .map(|_| outliers::likeliest_class(model, image, 0));
         Ok(Self {
             label: label.transpose()?,
             ..self

@@ -115,7 +115,9 @@ fn mix() {
         way.send_keys(END).await.unwrap();
         page.until("location.hash.includes('time=1')").await;
         page.picture(&other).await;
-        let class = page.text("new URLSearchParams(location.hash.split('?')[1]).get('class')").await;
+        let class = page
+            .text("new URLSearchParams(location.hash.split('?')[1]).get('class')")
+            .await;
         let body = json!({
             "first": "test:4", "second": "test:9", "time": 1.0, "spherical": false, "class": class,
         });
@@ -160,7 +162,9 @@ fn change() {
             .send_keys(&RIGHT.repeat(20))
             .await
             .unwrap();
-        let class = page.text("new URLSearchParams(location.hash.split('?')[1]).get('class')").await;
+        let class = page
+            .text("new URLSearchParams(location.hash.split('?')[1]).get('class')")
+            .await;
         let body = json!({
             "image": "test:0", "class": class, "changes": [
                 { "attribute": "thickness", "amount": 0.3 },
