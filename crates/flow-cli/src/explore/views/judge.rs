@@ -125,6 +125,7 @@ pub(in crate::explore) fn image(engine: &mut Engine<'_>, request: Request) -> Re
 /// The place among training images, which takes a while the first time.
 pub(in crate::explore) fn place(engine: &mut Engine<'_>, request: Request) -> Result<Place> {
     engine.images()?.split(Split::Train)?;
+    let image = engine.image(&request.image)?;
     let loaded = engine.loaded.clone();
     let training = engine.training.get("", move |progress| {
         let Loaded::Images(images) = &*loaded else {
@@ -139,7 +140,6 @@ pub(in crate::explore) fn place(engine: &mut Engine<'_>, request: Request) -> Re
         State::Running(progress) => return Ok(Place::Progress { progress }),
         State::Done(training) => training,
     };
-    let image = engine.image(&request.image)?;
     let found = evidence(engine.model()?, &image, Noise::Same(SEED), |_| {})?;
     let found = found.first().context("there is no image")?;
     Ok(Place::Among(training.among(found)?))

@@ -93,7 +93,8 @@ pub(in crate::explore) fn events(
         loop {
             let now = session.run.as_ref().map(course::stamp);
             if now != seen {
-                let event = Event::default().event("changed").data("");
+                // Browsers drop events without data.
+                let event = Event::default().event("changed").data("files");
                 return Some((Ok::<_, Infallible>(event), (session, now, permit)));
             }
             seen = now;

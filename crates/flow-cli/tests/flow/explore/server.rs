@@ -116,15 +116,18 @@ impl Server {
         )
     }
 
-    /// The status of an answer to bytes that are sent as they are; 0 without an answer.
-    pub(crate) fn raw(&self, bytes: &[u8]) -> u16 {
+    /// The status of an answer to bytes that are sent as they are; 0 without an answer. Nothing
+    /// comes after them if they end.
+    pub(crate) fn raw(&self, bytes: &[u8], ends: bool) -> u16 {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream
             .set_read_timeout(Some(Duration::from_secs(30)))
             .unwrap();
         // The server may close the connection before it has read everything.
         let _ = stream.write_all(bytes);
-        let _ = stream.shutdown(std::net::Shutdown::Write);
+        if ends {
+            let _ = stream.shutdown(std::net::Shutdown::Write);
+        }
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);
         let text = String::from_utf8_lossy(&answer);
