@@ -57,7 +57,7 @@ fn a_thousand_malformed_requests() {
         expect(&sound[..cut], &[0, 400, 408, 413]);
     }
     for place in 0..sound.len() {
-        for byte in [0, b'\xff', b'\n'] {
+        for byte in [0, b'\xff', b'\n', b'{'] {
             let mut changed = sound.clone();
             changed[place] = byte;
             // Some changes leave a sound request, such as a line end in JSON.
