@@ -8,7 +8,6 @@
     reason = "a program that talks to its user"
 )]
 
-mod explore;
 mod growth;
 mod latency;
 mod memory;
@@ -29,8 +28,6 @@ use clap::Parser;
 enum Command {
     /// Time `flow` and PyTorch on the same models and print the ratios.
     Peers(peers::Options),
-    /// Time the page of `flow explore` from a request to its picture, and weigh page and memory.
-    Explore(explore::Options),
     /// Measure what training needs as models grow deeper, with all activations kept and with none.
     Memory,
     /// Time training steps as models and batches grow, with the memory that they take.
@@ -55,7 +52,6 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Command::parse() {
         Command::Peers(options) => peers::run(&options),
-        Command::Explore(options) => explore::run(&options),
         Command::Memory => memory::run(),
         Command::Growth(options) => growth::run(&options),
         Command::Ranks => ranks::run(),

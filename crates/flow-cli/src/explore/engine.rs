@@ -138,13 +138,12 @@ impl<'a> Engine<'a> {
             class.unwrap_or_default(),
         );
         let known = self.encoded.iter().position(|(known, _)| *known == key);
-        let entry = match known {
-            Some(place) => self.encoded.remove(place),
-            None => {
-                let checkpoint = self.checkpoint()?;
-                let data = select::of_common_class(images, checkpoint.model.config(), class)?;
-                (key, exact::encode(checkpoint, &data)?)
-            }
+        let entry = if let Some(place) = known {
+            self.encoded.remove(place)
+        } else {
+            let checkpoint = self.checkpoint()?;
+            let data = select::of_common_class(images, checkpoint.model.config(), class)?;
+            (key, exact::encode(checkpoint, &data)?)
         };
         self.encoded.push(entry);
         if self.encoded.len() > KEPT {

@@ -28,8 +28,8 @@ const INTERVAL: Duration = Duration::from_millis(500);
 
 /// A model of one of two kinds.
 pub(super) enum Loaded {
-    Images(Images),
-    Vectors(Model),
+    Images(Box<Images>),
+    Vectors(Box<Model>),
     /// The training has not saved one yet.
     Nothing,
 }
@@ -74,9 +74,9 @@ impl Source {
         if is_model_of_vectors(path) {
             let model = Model::load(path, &session.device)?;
             plane::check(&model)?;
-            return Ok(Loaded::Vectors(model));
+            return Ok(Loaded::Vectors(Box::new(model)));
         }
-        Ok(Loaded::Images(Images::load(session, path)?))
+        Ok(Loaded::Images(Box::new(Images::load(session, path)?)))
     }
 
     /// True once after the file was replaced.

@@ -40,7 +40,7 @@ impl Server {
         let address = line.trim().strip_prefix("http://").unwrap();
         let config = Agent::config_builder()
             .http_status_as_error(false)
-            .timeout_global(Some(Duration::from_secs(120)))
+            .timeout_global(Some(Duration::from_mins(2)))
             .max_idle_connections(0);
         Self {
             child,

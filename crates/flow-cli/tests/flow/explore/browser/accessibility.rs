@@ -56,7 +56,7 @@ impl Page {
                 "{name} is wider than the screen"
             );
             let Some(source) = source() else {
-                println!("skipped: npm cannot fetch {PACKAGE}");
+                eprintln!("skipped: npm cannot fetch {PACKAGE}");
                 continue;
             };
             let loaded = self.value("!!window.axe").await;

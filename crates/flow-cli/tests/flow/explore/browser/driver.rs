@@ -22,7 +22,7 @@ use crate::explore::server::Server;
 const SCREENSHOTS: &str = "FLOW_SCREENSHOTS";
 
 /// The longest time that a page may take for something.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// `chromedriver`, which ends with this value.
 struct Driver {
@@ -40,7 +40,7 @@ pub(super) struct Page {
 /// Shows the page of `server` to `test`. Says that the test is skipped where there is no browser.
 pub(super) fn browse<F: Future<Output = ()>>(server: &Server, test: impl FnOnce(Page) -> F) {
     let Some(driver) = Driver::new() else {
-        println!("skipped: chromium and chromedriver are not installed");
+        eprintln!("skipped: chromium and chromedriver are not installed");
         return;
     };
     let runtime = tokio::runtime::Builder::new_current_thread();
