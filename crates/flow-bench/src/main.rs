@@ -8,6 +8,7 @@
     reason = "a program that talks to its user"
 )]
 
+mod explore;
 mod growth;
 mod latency;
 mod memory;
@@ -32,6 +33,8 @@ enum Command {
     Memory,
     /// Time training steps as models and batches grow, with the memory that they take.
     Growth(growth::Options),
+    /// Time the page of `flow explore` from a request to its picture, and weigh page and memory.
+    Explore(explore::Options),
     /// Measure how fast two processes train beside one, by MPI.
     Ranks,
     /// Train nflows and `flow` for the same time, draw both courses and print every mark.
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Command::Peers(options) => peers::run(&options),
         Command::Memory => memory::run(),
         Command::Growth(options) => growth::run(&options),
+        Command::Explore(options) => explore::run(&options),
         Command::Ranks => ranks::run(),
         Command::Training(options) => training::run(&options),
         Command::Tables(options) => tables::run(&options),

@@ -89,3 +89,30 @@ impl Queue {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn newer_work_of_a_view_takes_the_place_of_older_work() {
+        let queue = Queue::default();
+        let push = |view: Option<&str>| {
+            let kept = Arc::new(());
+            let work = Arc::clone(&kept);
+            let work = Box::new(move |_: &mut Engine<'_>| drop(work));
+            queue.push(view.map(ToOwned::to_owned), work).unwrap();
+            kept
+        };
+        let pushed = [Some("draw"), Some("mix"), None, Some("draw"), None].map(push);
+        let waits = pushed.each_ref().map(|work| Arc::strong_count(work) == 2);
+        assert_eq!(waits, [false, true, true, true, true]);
+        let waiting = queue.waiting();
+        let views = waiting.iter().map(|work| work.view.as_deref());
+        let views = views.collect::<Vec<_>>();
+        let expected = [Some("mix"), None, Some("draw"), None];
+        assert_eq!(views, expected);
+    }
+}
