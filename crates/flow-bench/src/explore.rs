@@ -20,7 +20,7 @@ const WARM: usize = 50;
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Requests of each kind that are timed
-    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(20..))]
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(20..))]
     requests: u32,
 
     /// Requests after which the memory is looked at
@@ -77,7 +77,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 /// What is asked for: its name, its address, and the request by its number.
-fn kinds() -> [(&'static str, &'static str, fn(usize) -> Value); 5] {
+type Kind = (&'static str, &'static str, fn(usize) -> Value);
+
+fn kinds() -> [Kind; 5] {
     [
         (
             "one image: a sample",

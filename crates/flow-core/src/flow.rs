@@ -13,6 +13,7 @@ use std::sync::Arc;
 /// Vectors per run of scoring or sampling.
 const RUN: RunLength = RunLength {
     host: 256,
+    even: false,
     accelerator: 1 << 14,
 };
 
@@ -307,6 +308,7 @@ impl<B: Bijection> Flow<B> {
         let number = contexts.dim(0)?;
         let together = RunLength {
             host: self.run.host.div_ceil(count.max(1)),
+            even: self.run.even,
             accelerator: self.run.accelerator.div_ceil(count.max(1)),
         };
         let runs = in_runs(contexts.device(), number, together, |run| {

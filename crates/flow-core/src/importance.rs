@@ -9,6 +9,7 @@ use candle_core::{DType, Tensor, bail};
 /// Draws per call of the log density.
 const RUN: RunLength = RunLength {
     host: 1 << 10,
+    even: false,
     accelerator: 1 << 14,
 };
 

@@ -14,6 +14,9 @@ use std::ops::Range;
 pub struct RunLength {
     /// Rows on the CPU, where each thread takes a run.
     pub host: usize,
+    /// True if a batch on the CPU is cut evenly, into runs of at most `host` rows for all threads.
+    /// That is for costly rows, such as images, whose bits do not depend on the rows beside them.
+    pub even: bool,
     /// Rows on an accelerator, where launching an operation costs more than its arithmetic.
     pub accelerator: usize,
 }
@@ -33,15 +36,27 @@ pub fn in_runs<T: Send, E: Send>(
 
 /// The runs that make up `count` rows, in order. An empty batch is one empty run.
 pub fn runs(device: &Device, count: usize, length: RunLength) -> Vec<Rows> {
-    let length = if is_host(device) {
-        length.host
-    } else {
-        length.accelerator
-    };
+    let length = length.on(device, count);
     (0..count.max(1))
-        .step_by(length.max(1))
-        .map(|start| Rows::new(start..count.min(start + length.max(1)), count))
+        .step_by(length)
+        .map(|start| Rows::new(start..count.min(start + length), count))
         .collect()
+}
+
+impl RunLength {
+    /// The rows of a run, at least one, for a batch of `count`.
+    fn on(self, device: &Device, count: usize) -> usize {
+        let length = if !is_host(device) {
+            self.accelerator
+        } else if self.even {
+            let threads = rayon::current_num_threads();
+            let turns = count.div_ceil(self.host.max(1) * threads);
+            count.div_ceil(turns.max(1) * threads)
+        } else {
+            self.host
+        };
+        length.max(1)
+    }
 }
 
 /// `work` on all of `items`, in order; on the CPU each thread takes one at a time.
@@ -115,5 +130,34 @@ impl Rows {
                 self.batch
             ),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn even_runs_share_a_batch_among_threads() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build();
+        pool.unwrap().install(|| {
+            let lengths = |count, even| {
+                let length = RunLength {
+                    host: 32,
+                    even,
+                    accelerator: 256,
+                };
+                let runs = runs(&Device::Cpu, count, length);
+                runs.iter().map(|run| run.range().len()).collect::<Vec<_>>()
+            };
+            assert_eq!(lengths(25, false), [25]);
+            assert_eq!(lengths(25, true), [13, 12]);
+            assert_eq!(lengths(100, false), [32, 32, 32, 4]);
+            assert_eq!(lengths(100, true), [25, 25, 25, 25]);
+            assert_eq!(lengths(64, true), [32, 32]);
+            assert_eq!(lengths(65, true), [17, 17, 17, 14]);
+            assert_eq!(lengths(1, true), [1]);
+            assert_eq!(lengths(0, true), [0]);
+        });
     }
 }

@@ -51,7 +51,7 @@ impl Deref for Stage {
 /// The levels of a model.
 pub(crate) type Levels = MultiScale<Chain<Part>>;
 
-/// Images per run through the model: enough for large matrix products, and a bound on memory for
+/// Most images per run through the model: enough for large matrix products, and a bound on memory for
 /// any batch.
 pub(crate) const RUN_LENGTH: usize = 32;
 
@@ -114,6 +114,7 @@ impl Glow {
             config: Arc::new(config.clone()),
             flow: Flow::new(bijection, base).in_runs_of(RunLength {
                 host: RUN_LENGTH,
+                even: true,
                 accelerator: RUN_OF_ACCELERATOR,
             }),
             dequantizer,

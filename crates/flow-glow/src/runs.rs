@@ -10,8 +10,8 @@ use flow_core::runs::{self, RunLength};
 /// bounds memory.
 pub(crate) const RUN_OF_ACCELERATOR: usize = 256;
 
-/// `work` on all runs of `length` images that make up `count`, in order. Runs of an accelerator are
-/// longer.
+/// `work` on all runs of at most `length` images that make up `count`, in order. Runs of an
+/// accelerator are longer.
 pub(crate) fn in_runs<T: Send>(
     device: &Device,
     count: usize,
@@ -20,6 +20,7 @@ pub(crate) fn in_runs<T: Send>(
 ) -> Result<Vec<T>> {
     let length = RunLength {
         host: length,
+        even: true,
         accelerator: length.max(RUN_OF_ACCELERATOR),
     };
     runs::in_runs(device, count, length, work)

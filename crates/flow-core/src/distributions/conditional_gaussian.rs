@@ -12,6 +12,7 @@ use std::sync::Arc;
 /// Contexts that pass the network at once.
 const RUN: RunLength = RunLength {
     host: 256,
+    even: false,
     accelerator: 1 << 14,
 };
 

@@ -44,6 +44,7 @@ use std::ops::ControlFlow;
 /// Rows per run through a flow.
 const RUN: RunLength = RunLength {
     host: 128,
+    even: false,
     accelerator: 1 << 14,
 };
 
