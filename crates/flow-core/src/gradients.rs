@@ -6,7 +6,7 @@ use crate::{Result, transfer};
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Error, Tensor, TensorId, Var, bail};
 use rayon::prelude::*;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// The gradient of a loss with respect to each parameter of a store, in name order, without a
@@ -20,6 +20,8 @@ pub struct Gradients {
 /// The parameters of a store, and the index of each.
 struct Parameters {
     named: Vec<(String, Var)>,
+    /// Names of the weights of hidden layers.
+    hidden: BTreeSet<String>,
     places: HashMap<TensorId, usize>,
 }
 
@@ -40,7 +42,11 @@ impl Gradients {
         let places = named.iter().enumerate();
         let places = places.map(|(place, (_, var))| (var.id(), place)).collect();
         Self {
-            params: Arc::new(Parameters { named, places }),
+            params: Arc::new(Parameters {
+                named,
+                hidden: params.hidden(),
+                places,
+            }),
             sums: BTreeMap::new(),
         }
     }
@@ -194,6 +200,11 @@ impl Gradients {
             let (name, var) = &self.params.named[*place];
             (name.as_str(), var, grad)
         })
+    }
+
+    /// True if the parameter `name` is the weights of a hidden layer.
+    pub(crate) fn is_hidden(&self, name: &str) -> bool {
+        self.params.hidden.contains(name)
     }
 
     /// √Σg² over all parameters.

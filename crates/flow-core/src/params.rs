@@ -24,6 +24,12 @@ pub enum Init {
         /// The standard deviation.
         std: f64,
     },
+    /// As `Normal`, for the weights `[out, in, …]` of a hidden layer, whose steps
+    /// [`Muon`](crate::train::Optimizer::Muon) takes as those of a matrix.
+    Hidden {
+        /// The standard deviation.
+        std: f64,
+    },
     /// Independent draws from N(mean, std²), with a mean for each row (the first dimension).
     NormalRows {
         /// The means.
@@ -47,6 +53,8 @@ pub struct ParamStore {
     vars: Arc<Mutex<BTreeMap<String, Var>>>,
     /// Names handed out by any view.
     used: Arc<Mutex<BTreeSet<String>>>,
+    /// Those of them that are weights of hidden layers.
+    hidden: Arc<Mutex<BTreeSet<String>>>,
     /// Names handed out; each view has its own.
     requested: Arc<Mutex<BTreeSet<String>>>,
     access: Access,
@@ -83,6 +91,7 @@ impl ParamStore {
         Self {
             vars,
             used: Arc::default(),
+            hidden: Arc::default(),
             requested: Arc::default(),
             access,
         }
@@ -95,6 +104,7 @@ impl ParamStore {
         Self {
             vars: self.vars.clone(),
             used: self.used.clone(),
+            hidden: self.hidden.clone(),
             requested: Arc::default(),
             access: Access::Frozen,
         }
@@ -111,6 +121,11 @@ impl ParamStore {
             .iter()
             .map(|(name, var)| (name.clone(), var.clone()))
             .collect()
+    }
+
+    /// Names of the weights of hidden layers, [`Init::Hidden`].
+    pub(crate) fn hidden(&self) -> BTreeSet<String> {
+        lock(&self.hidden).clone()
     }
 
     /// Number of scalars in all parameters.
@@ -150,6 +165,9 @@ impl Backend for ParamStore {
         dtype: DType,
         device: &Device,
     ) -> Result<Tensor> {
+        if let Init::Hidden { .. } = init {
+            lock(&self.hidden).insert(name.to_owned());
+        }
         if let Access::Draw(seed) = self.access {
             let mut vars = lock(&self.vars);
             if !vars.contains_key(name) {
@@ -209,7 +227,9 @@ fn draw(init: Init, seed: u64, shape: &Shape, dtype: DType, device: &Device) -> 
     match init {
         Init::Zeros => Tensor::zeros(shape, dtype, device),
         Init::Ones => Tensor::ones(shape, dtype, device),
-        Init::Normal { std } => random::normal(seed, shape, dtype, device)? * std,
+        Init::Normal { std } | Init::Hidden { std } => {
+            random::normal(seed, shape, dtype, device)? * std
+        }
         Init::NormalRows { means, std } => {
             let mut rows = vec![1; shape.rank()];
             match rows.first_mut() {

@@ -40,7 +40,7 @@ impl ConvNetwork {
         params: ParamBuilder,
     ) -> Result<Self> {
         // He et al. 2015 (arXiv:1502.01852), equation 10: keeps the variance through a ReLU.
-        let he = |fan_in: usize| Init::Normal {
+        let he = |fan_in: usize| Init::Hidden {
             std: (2.0 / fan_in as f64).sqrt(),
         };
         let inputs = inputs + context;

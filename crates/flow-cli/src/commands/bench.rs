@@ -2,7 +2,11 @@
 
 use anyhow::Result;
 use candle_core::{DType, Device, DeviceLocation, Tensor};
-use flow_core::{device, random, train::Data, transfer};
+use flow_core::{
+    device, random,
+    train::{Data, Optimizer},
+    transfer,
+};
 use flow_glow::{Dequantization, GlowConfig, ImageShape, TrainSettings, Trainer};
 use serde::Serialize;
 use std::{env, hint::black_box, time::Instant};
@@ -80,6 +84,8 @@ impl Times {
             memory: args.memory,
             ..TrainSettings::default()
         };
+        // As the peers that are measured beside.
+        settings.optimization.optimizer = Optimizer::Adam;
         // Noise is not to be learnt: the weights stay near those of a fresh model.
         settings.optimization.learning_rate = 1e-6;
         let mut trainer = Trainer::new(config, settings, "noise", device)?;

@@ -119,8 +119,7 @@ pub(crate) fn check_peer(args: &ModelArgs) -> Result<(), String> {
 /// The training that options ask for.
 pub(crate) fn settings(args: &TrainArgs) -> TrainSettings {
     let preset = args.model.preset.unwrap_or_default();
-    let mut base = TrainSettings::default();
-    base.optimization.learning_rate = preset.learning_rate();
+    let mut base = preset.settings();
     if args.model.classes {
         base.classification = TrainSettings::CLASSIFICATION;
     }
@@ -153,9 +152,12 @@ pub(crate) fn settings_from(
     config: &GlowConfig,
 ) -> TrainSettings {
     let training = source.training.as_ref();
-    let mut base = training.map_or_else(TrainSettings::default, |it| it.settings.clone());
     let preset = args.model.preset;
-    if let Some(preset) = preset.or(training.is_none().then_some(Preset::Paper)) {
+    let mut base = match training {
+        Some(training) => training.settings.clone(),
+        None => preset.unwrap_or(Preset::Paper).settings(),
+    };
+    if let Some(preset) = preset {
         base.optimization.learning_rate = preset.learning_rate();
     }
     if source.model.classes.is_none() && config.classes.is_some() {

@@ -15,7 +15,7 @@ use crate::{Conditioner, Incremental, Result, Transform, shape};
 use candle_core::{Tensor, bail};
 use dropout::Dropout;
 use given::Given;
-use layer::{Layer, spread, spread_std};
+use layer::{Layer, spread};
 use made::Degrees;
 pub(crate) use made::places;
 use std::sync::Arc;
@@ -143,11 +143,15 @@ impl Mlp {
         let dropout = Dropout::new(size.dropout, &params.prefix())?;
         let block = |index| {
             let params = params.pp(format!("block{index}"));
-            let mut layers = vec![Layer::new(hidden, hidden, spread(width), params.pp("0"))?];
+            let mut layers = vec![Layer::hidden(
+                hidden,
+                hidden,
+                spread(width),
+                params.pp("0"),
+            )?];
             if size.residual {
                 // Blocks start near the identity.
-                let init = Init::Normal { std: 1e-3 };
-                layers.push(Layer::new(hidden, hidden, init, params.pp("1"))?);
+                layers.push(Layer::hidden(hidden, hidden, 1e-3, params.pp("1"))?);
             }
             Ok(layers)
         };
@@ -155,14 +159,14 @@ impl Mlp {
         let contexts = if size.context == 0 { 0 } else { 1 + gates };
         let context_layer = |index| {
             let params = params.pp(format!("context{index}"));
-            let (inputs, init) = (vec![0; size.context], spread(size.context));
-            Layer::new(&inputs, &vec![0; width], init, params)
+            let inputs = vec![0; size.context];
+            Layer::hidden(&inputs, &vec![0; width], spread(size.context), params)
         };
         let first = spread(inputs.len());
-        let std = LAST_LAYER * spread_std(width);
+        let std = LAST_LAYER * spread(width);
         let (weight, bias) = (Init::Normal { std }, Init::NormalRows { means: bias, std });
         Ok(Self {
-            input: Layer::new(inputs, hidden, first, params.pp("input"))?,
+            input: Layer::hidden(inputs, hidden, first, params.pp("input"))?,
             blocks: (0..blocks).map(block).collect::<Result<_>>()?,
             output: Layer::with_bias(hidden, outputs, weight, bias, params.pp("output"))?,
             context: (0..contexts).map(context_layer).collect::<Result<_>>()?,

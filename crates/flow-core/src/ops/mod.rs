@@ -24,6 +24,7 @@ pub mod linear;
 pub mod lower_upper;
 mod matrix;
 mod number;
+pub(crate) mod orthogonal;
 mod product;
 pub(crate) mod reorder;
 pub(crate) mod root;

@@ -2,7 +2,7 @@
 
 use crate::{Error, Result};
 use flow_core::ops::Precision;
-use flow_core::train::{Memory, Optimization, Schedule};
+use flow_core::train::{Memory, Optimization, Optimizer, Schedule};
 use serde::{Deserialize, Serialize};
 
 /// Reaction to an [`Inversion`](flow_core::train::Inversion) that is not sound.
@@ -52,6 +52,7 @@ impl Default for TrainSettings {
                 warmup_steps: 100,
                 clip_norm: 1.0,
                 average_decay: 0.999,
+                optimizer: Optimizer::Muon,
                 ..Optimization::default()
             },
             precision: Precision::F32,
@@ -108,9 +109,11 @@ impl TrainSettings {
         Self::with_learning_rate(4e-3)
     }
 
-    /// For [`GlowConfig::paper`](crate::GlowConfig::paper).
+    /// For [`GlowConfig::paper`](crate::GlowConfig::paper), with the paper's optimizer.
     pub fn paper() -> Self {
-        Self::with_learning_rate(1e-3)
+        let mut settings = Self::with_learning_rate(1e-3);
+        settings.optimization.optimizer = Optimizer::Adam;
+        settings
     }
 
     fn with_learning_rate(learning_rate: f64) -> Self {

@@ -121,13 +121,16 @@ impl Preset {
     }
 
     /// The learning rate it starts from.
-    pub(crate) fn learning_rate(self) -> f64 {
-        let settings = match self {
+    pub(crate) fn settings(self) -> TrainSettings {
+        match self {
             Self::Small => TrainSettings::default(),
             Self::Base => TrainSettings::base(),
             Self::Paper => TrainSettings::paper(),
-        };
-        settings.optimization.learning_rate
+        }
+    }
+
+    pub(crate) fn learning_rate(self) -> f64 {
+        self.settings().optimization.learning_rate
     }
 }
 

@@ -40,8 +40,13 @@ pub(crate) struct OptimizationArgs {
 
     #[arg(
         long,
-        value_parser = values::choice([("adam", Optimizer::Adam), ("adamax", Optimizer::Adamax)]),
-        help = "Optimizer [default: adam]"
+        value_parser = values::choice([
+            ("adam", Optimizer::Adam),
+            ("adamax", Optimizer::Adamax),
+            ("muon", Optimizer::Muon),
+        ]),
+        help = "Optimizer; muon moves the weights of hidden layers as matrices and all others as \
+                adam does [default: muon; adam for paper]"
     )]
     pub(crate) optimizer: Option<Optimizer>,
 

@@ -14,13 +14,15 @@ pub(super) struct Layer {
 }
 
 impl Layer {
-    pub(super) fn new(
+    /// A hidden layer, whose weights and biases are drawn from N(0, std²).
+    pub(super) fn hidden(
         inputs: &[usize],
         outputs: &[usize],
-        init: Init,
+        std: f64,
         params: ParamBuilder,
     ) -> Result<Self> {
-        Self::with_bias(inputs, outputs, init.clone(), init, params)
+        let (weight, bias) = (Init::Hidden { std }, Init::Normal { std });
+        Self::with_bias(inputs, outputs, weight, bias, params)
     }
 
     /// Output i depends on input j only if `outputs[i] ≥ inputs[j]`.
@@ -72,14 +74,8 @@ impl Layer {
     }
 }
 
-/// Initialisation of weights and biases of a layer with `inputs` inputs. Biases are spread too:
+/// Spread of the first weights and biases of a layer with `inputs` inputs. Biases are spread too:
 /// with few inputs, all ReLUs would otherwise bend at zero.
-pub(super) fn spread(inputs: usize) -> Init {
-    Init::Normal {
-        std: spread_std(inputs),
-    }
-}
-
-pub(super) fn spread_std(inputs: usize) -> f64 {
+pub(super) fn spread(inputs: usize) -> f64 {
     (3.0 * inputs.max(1) as f64).sqrt().recip()
 }
