@@ -4,6 +4,7 @@
 use super::fusible;
 use super::matrix::{Beta, Matrix, multiply};
 use super::number::Number;
+use super::view::{host, numbers};
 use candle_core::{DType, Result, Tensor};
 
 /// Each iteration maps a singular value s to a·s + b·s³ + c·s⁵. These coefficients take all from
@@ -34,11 +35,11 @@ pub(crate) fn orthogonal(x: &Tensor) -> Result<Tensor> {
 /// The iterations on slices. Single products are too small for several threads.
 fn on_host<T: Number>(x: &Tensor) -> Result<Tensor> {
     let (rows, columns) = x.dims2()?;
-    let mut x_now = x.flatten_all()?.to_vec1::<T>()?;
+    let mut x_now = numbers::<T>(x)?;
     let norm = x_now.iter().map(|&value| value * value).sum::<T>().sqrt();
     let norm = norm + T::of(SMALLEST);
     for value in &mut x_now {
-        *value = *value / norm;
+        *value /= norm;
     }
     let mut x_next = vec![T::zero(); rows * columns];
     let mut gram = vec![T::zero(); rows * rows];
@@ -60,7 +61,7 @@ fn on_host<T: Number>(x: &Tensor) -> Result<Tensor> {
         multiply(&mut x_next, factor, matrix, Beta::Zero);
         std::mem::swap(&mut x_now, &mut x_next);
     }
-    Tensor::from_vec(x_now, x.shape(), x.device())
+    host(x_now, x.shape())
 }
 
 /// The specification, in plain candle operations, for every other device and type.
