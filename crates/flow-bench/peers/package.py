@@ -160,35 +160,42 @@ def overhead(options):
     vector_data.write_chain(options.folder, 2, options.rows)
     x, _ = vector_data.read(options.folder, "chain2", "train")
     print("| flow | rows | Python, µs | Rust, µs | difference |\n|---|---|---|---|---|")
-    small, usual = dict(layers=1, width=8, blocks=1), {}
-    for name, sizes, rows, calls in (
-        ("one small layer", small, 1, 2000),
-        ("usual sizes", usual, 1, 500),
-        ("usual sizes", usual, 100_000, 1),
+    model, data = options.folder / "model.safetensors", options.folder / "rows.npy"
+    small = dict(layers=1, width=8, blocks=1)
+    for name, sizes, batches in (
+        ("one small layer", small, [(1, 2000)]),
+        ("usual sizes", {}, [(1, 500), (100_000, 1)]),
     ):
-        model, data = options.folder / "model.safetensors", options.folder / "rows.npy"
         # In a process of its own: a fit leaves the memory in pieces, and threads that wait.
         fit = multiprocessing.Process(target=save_fitted, args=(x, sizes, model))
         fit.start()
         fit.join()
-        fitted, part = flow.load(model), np.resize(x, (rows, 2))
-        np.save(data, part)
-        command = [str(word) for word in (options.program, model, data, calls)]
-        of_python, of_rust = [], []
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as rust:
-            for _ in range(options.rounds):
-                times = []
-                for _ in range(calls):
-                    start = time.perf_counter()
-                    fitted.score_samples(part)
-                    times.append(time.perf_counter() - start)
-                of_python.append(1e6 * statistics.median(times))
-                print(file=rust.stdin)
-                of_rust.append(float(rust.stdout.readline()))
-            rust.stdin.close()
-        python, rust = min(of_python), min(of_rust)
-        more = f"{python - rust:.1f} µs, {100 * (python / rust - 1):.1f} %"
-        print(f"| {name} | {rows:,} | {python:.1f} | {rust:.1f} | {more} |", flush=True)
+        fitted = flow.load(model)
+        for rows, calls in batches:
+            part = np.resize(x, (rows, 2))
+            np.save(data, part)
+            python, rust = of_both(options, fitted, part, [model, data, calls])
+            more = f"{python - rust:.1f} µs, {100 * (python / rust - 1):.1f} %"
+            print(f"| {name} | {rows:,} | {python:.1f} | {rust:.1f} | {more} |", flush=True)
+
+
+def of_both(options, fitted, part, arguments):
+    """The least medians of Python and of Rust, in microseconds."""
+    *_, calls = arguments
+    command = [str(word) for word in (options.program, *arguments)]
+    of_python, of_rust = [], []
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as rust:
+        for _ in range(options.rounds):
+            times = []
+            for _ in range(calls):
+                start = time.perf_counter()
+                fitted.score_samples(part)
+                times.append(time.perf_counter() - start)
+            of_python.append(1e6 * statistics.median(times))
+            print(file=rust.stdin)
+            of_rust.append(float(rust.stdout.readline()))
+        rust.stdin.close()
+    return min(of_python), min(of_rust)
 
 
 def main():

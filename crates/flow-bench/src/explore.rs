@@ -2,7 +2,6 @@
 //! weight of the page, and the memory of the server.
 
 use std::{
-    fs,
     io::{BufRead, BufReader},
     process::{Child, Stdio},
     time::Instant,
@@ -12,9 +11,9 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use ureq::Agent;
 
-use crate::tools::{Flow, table};
+use crate::tools::{Flow, process_memory, statistics::quantile, table};
 
-/// Requests that are timed of each kind, after as many that are not, up to a bound.
+/// Requests of each kind before those that are timed.
 const WARM: usize = 50;
 
 #[derive(clap::Args)]
@@ -54,8 +53,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
                 times.push(began.elapsed().as_secs_f64() * 1e3);
             }
         }
-        times.sort_by(f64::total_cmp);
-        let at = |share: f64| format!("{:.1}", times[(times.len() as f64 * share) as usize]);
+        let at = |share| format!("{:.1}", quantile(times.iter().copied(), share));
         table::row(&[name.to_owned(), at(0.5), at(0.95)]);
     }
     println!(
@@ -76,7 +74,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// What is asked for: its name, its address, and the request by its number.
+/// A kind of request: its name, its address, and the body of each by a number.
 type Kind = (&'static str, &'static str, fn(usize) -> Value);
 
 fn kinds() -> [Kind; 5] {
@@ -167,11 +165,7 @@ impl Server {
 
     /// Bytes that the process holds.
     fn memory(&self) -> Result<f64> {
-        let path = format!("/proc/{}/status", self.child.id());
-        let status = fs::read_to_string(&path).with_context(|| format!("cannot read `{path}`"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
-        Ok(kilobytes.context("the system does not tell the memory")? * 1024.0)
+        process_memory(self.child.id(), "VmRSS")
     }
 }
 

@@ -23,7 +23,9 @@ use flow_core::{
 };
 use serde_json::{Value, json};
 
-use crate::tools::{self, Python, number, numbers, statistics::mean, stdout, table};
+use crate::tools::{
+    self, Python, number, numbers, process_memory, statistics::mean, stdout, table,
+};
 
 /// The script of the same name makes the data and trains the peers.
 pub(crate) const SCRIPT: &str = "vectors.py";
@@ -337,9 +339,5 @@ fn settings(batch_size: usize, max_steps: usize) -> FitSettings {
 
 /// The peak of this process's memory, in MB.
 fn peak_mb() -> Result<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").context("no /proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
-    let kib = kib.context("no VmHWM in /proc/self/status")?.trim();
-    Ok(kib.parse::<f64>()? * 1.024e-3)
+    Ok(process_memory("self", "VmHWM")? / 1e6)
 }

@@ -346,11 +346,17 @@ impl<B: Bijection> Glow<B> {
     /// The noise on [0, 1) with which [`dequantize`](Self::dequantize) fills u8 images.
     pub(crate) fn noise_of(&self, images: &Tensor, seed: u64) -> Result<Tensor> {
         let uniform = random::uniform(seed, images.shape(), self.dtype, &self.device)?;
+        Ok(self.noise(images, &uniform)?.0)
+    }
+
+    /// Noise on [0, 1) of uniform numbers, and its log-determinant if it is learned.
+    fn noise(&self, images: &Tensor, uniform: &Tensor) -> Result<(Tensor, Option<Tensor>)> {
         let Some(dequantizer) = &self.dequantizer else {
-            return Ok(uniform);
+            return Ok((uniform.clone(), None));
         };
-        let center = quantize::center(&self.config, images, self.dtype)?;
-        Ok(dequantizer.noise(&center, &uniform)?.0)
+        let center = quantize::center(&self.config, images, uniform.dtype())?;
+        let (noise, log_det) = dequantizer.noise(&center, uniform)?;
+        Ok((noise, Some(log_det)))
     }
 
     /// As [`dequantize_by`](Self::dequantize_by), for one run.
@@ -359,13 +365,13 @@ impl<B: Bijection> Glow<B> {
         images: &Tensor,
         uniform: &Tensor,
     ) -> Result<(Tensor, Tensor)> {
-        let Some(dequantizer) = &self.dequantizer else {
-            return Ok(quantize::dequantize(&self.config, images, uniform)?);
-        };
-        let center = quantize::center(&self.config, images, uniform.dtype())?;
-        let (noise, log_det) = dequantizer.noise(&center, uniform)?;
+        let (noise, log_det) = self.noise(images, uniform)?;
         let (x, offset) = quantize::dequantize(&self.config, images, &noise)?;
-        Ok((x, (offset + log_det)?))
+        let offset = match log_det {
+            Some(log_det) => (offset + log_det)?,
+            None => offset,
+        };
+        Ok((x, offset))
     }
 
     pub(crate) fn check_images(&self, x: &Tensor) -> Result<()> {

@@ -7,7 +7,7 @@
 use crate::part::Part;
 use crate::{Error, Glow, Result, quantize};
 use candle_core::Tensor;
-use flow_core::{Bijection, standard_normal_log_prob};
+use flow_core::{Bijection, standard_normal_log_prob, transfer};
 use std::f64::consts::LN_2;
 
 impl Glow {
@@ -58,8 +58,9 @@ impl Glow {
 
     /// x in model space, and Σ ln|dx/dp| of each pixel, `[B, H, W]`.
     fn slopes(&self, images: &Tensor, seed: u64) -> Result<(Tensor, Tensor)> {
+        self.check_images(images)?;
+        let images = &transfer::to_device(images, self.device())?;
         let (b, c, height, width) = images.dims4()?;
-        let (x, _) = self.dequantize(images, seed)?;
         // A pixel becomes an image; the count of pixel values, a constant, is taken out again.
         let config = self.config();
         let pixels = |images: &Tensor| {
@@ -67,10 +68,11 @@ impl Glow {
             pixels.reshape((b * height * width, c, 1, 1))
         };
         let noise = self.noise_of(images, seed)?;
-        let (_, offset) = quantize::dequantize(config, &pixels(images)?, &pixels(&noise)?)?;
+        let (x, offset) = quantize::dequantize(config, &pixels(images)?, &pixels(&noise)?)?;
+        let x = x.reshape((b, height, width, c))?.permute((0, 3, 1, 2))?;
         let counts = config.image.dimensions() as f64 * f64::from(config.bits) * LN_2;
         let slopes = (offset + counts)?.reshape((b, height, width))?;
-        Ok((x, slopes))
+        Ok((x.contiguous()?, slopes))
     }
 }
 

@@ -53,11 +53,23 @@ pub(crate) struct EditArgs {
     pub(crate) redraw: Vec<usize>,
 
     /// Spread of the latents that are drawn anew
-    #[arg(long, value_name = "T", default_value_t = 0.7, conflicts_with = "attribute", value_parser = values::at_least_zero)]
+    #[arg(
+        long,
+        value_name = "T",
+        default_value_t = 0.7,
+        conflicts_with = "attribute",
+        value_parser = values::at_least_zero
+    )]
     pub(crate) temperature: f64,
 
     /// Seed of the latents that are drawn anew
-    #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "attribute", value_parser = values::whole::<0, u64>)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        conflicts_with = "attribute",
+        value_parser = values::whole::<0, u64>
+    )]
     pub(crate) seed: u64,
 
     /// The images to change, by their places in the data set, counted from 0: a row each

@@ -28,7 +28,13 @@ pub(crate) struct InspectArgs {
     pub(crate) layers: Option<usize>,
 
     /// Samples to draw
-    #[arg(long, value_name = "N", default_value_t = 1000, requires = "plot", value_parser = values::count_up_to::<10_000>)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1000,
+        requires = "plot",
+        value_parser = values::count_up_to::<10_000>
+    )]
     pub(crate) samples: usize,
 
     /// Seed of the samples

@@ -3,7 +3,7 @@
 use std::f64::consts::LN_2;
 
 use anyhow::Result;
-use flow_analysis::outliers;
+use flow_analysis::outliers::ImageBits;
 use flow_glow::{quantize, ranks::Alone};
 use serde::Serialize;
 
@@ -73,7 +73,7 @@ pub(crate) fn run(args: &DensityArgs, console: &Console) -> Result<()> {
     if let Some(map) = map {
         let maps = (0..collection.len()).map(|image| {
             let image = collection.images.narrow(0, image, 1)?;
-            Ok(outliers::pixel_bits(model, &image, args.seed)?)
+            Ok(ImageBits::of(model, &image, args.seed)?.pixels)
         });
         let maps = maps.collect::<Result<Vec<_>>>()?;
         map.write(&pixel_map::picture(&maps, config.image)?)?;

@@ -111,11 +111,16 @@ fn images(
         data::check_fit(&checkpoint.header, &examples)?;
         return Ok((images, Some(examples)));
     }
-    let splits = [Split::Train, args.split];
-    let [examples, shown] = data::open(&choice()?, splits, &args.data_dir, console)?;
+    let (shown, examples) = if needs_examples {
+        let splits = [Split::Train, args.split];
+        let [examples, shown] = data::open(&choice()?, splits, &args.data_dir, console)?;
+        (shown, Some(examples))
+    } else {
+        let [shown] = data::open(&choice()?, [args.split], &args.data_dir, console)?;
+        (shown, None)
+    };
     data::check_fit(&checkpoint.header, &shown)?;
-    let images = select::by_index(&shown, &args.index)?;
-    Ok((images, needs_examples.then_some(examples)))
+    Ok((select::by_index(&shown, &args.index)?, examples))
 }
 
 fn reader(args: &EditArgs, checkpoint: &Checkpoint) -> Result<PictureReader> {

@@ -48,7 +48,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const VIEW: &str = "x-flow-view";
 const LONGEST_VIEW: usize = 80;
 
-/// What all requests share.
+/// State that all requests share.
 pub(super) struct App {
     pub(super) queue: Arc<Queue>,
     session: Arc<Session>,

@@ -1,4 +1,4 @@
-//! What was typed, and the files that it names.
+//! The options of the command, and the files that they name.
 
 use std::path::{Path, PathBuf};
 

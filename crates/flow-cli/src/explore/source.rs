@@ -1,10 +1,9 @@
 //! The model and the data set, as they are read from files.
 
 use std::{
-    fs,
     path::Path,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, anyhow};
@@ -21,6 +20,7 @@ use crate::{
         pretrained,
     },
     output::plane,
+    training::course::{Stamp, stamp},
 };
 
 /// The time between two looks at the file of the model.
@@ -47,9 +47,6 @@ pub(super) struct Source {
     stamp: Stamp,
     looked: Instant,
 }
-
-/// What changes when a file is replaced.
-type Stamp = Option<(SystemTime, u64)>;
 
 impl Source {
     pub(super) fn new(session: Arc<Session>) -> Self {
@@ -88,11 +85,6 @@ impl Source {
         let now = stamp(&self.session.checkpoint);
         std::mem::replace(&mut self.stamp, now) != now
     }
-}
-
-fn stamp(path: &Path) -> Stamp {
-    let found = fs::metadata(path).ok()?;
-    Some((found.modified().ok()?, found.len()))
 }
 
 impl Images {

@@ -56,26 +56,25 @@ impl<T: Send + Sync + 'static> Tasks<T> {
         }
     }
 
-    /// The state of the task `name`, which begins with this unless it has before. `work` gets a
-    /// function to report the share that is done.
+    /// The state of the task `name`. Unless it has begun before, it begins with the work that
+    /// `prepare` gives, which gets a function to report the share that is done. Only the engine
+    /// begins tasks, so none begins twice.
     ///
     /// # Errors
-    /// If it has failed, or too many tasks wait.
-    pub(super) fn get(
-        &self,
-        name: &str,
-        work: impl FnOnce(&dyn Fn(f64)) -> Result<T> + Send + 'static,
-    ) -> Result<State<T>> {
-        let mut known = lock(&self.known);
-        if let Some(task) = known.tasks.get(name) {
+    /// If it has failed, `prepare` fails, or too many tasks wait.
+    pub(super) fn get<W>(&self, name: &str, prepare: impl FnOnce() -> Result<W>) -> Result<State<T>>
+    where
+        W: FnOnce(&dyn Fn(f64)) -> Result<T> + Send + 'static,
+    {
+        if let Some(task) = lock(&self.known).tasks.get(name) {
             return match &task.result {
                 None => Ok(State::Running(share(&task.progress))),
                 Some(Ok(result)) => Ok(State::Done(result.clone())),
                 Some(Err(reason)) => Err(anyhow!("{reason}")),
             };
         }
-        let progress = known.begin(name)?;
-        drop(known);
+        let work = prepare()?;
+        let progress = lock(&self.known).begin(name)?;
         let (all, turn, name) = (self.known.clone(), self.turn.clone(), name.to_owned());
         thread::spawn(move || {
             let held = lock(&turn);

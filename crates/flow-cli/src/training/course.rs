@@ -1,6 +1,6 @@
 //! The course of a training of another process, as its files have it.
 
-use std::{fs, path::PathBuf, time::SystemTime};
+use std::{fs, path::Path, time::SystemTime};
 
 use candle_core::Device;
 use flow_core::file::{self, Floats};
@@ -18,8 +18,8 @@ pub(crate) struct Course {
     pub(crate) epochs: Vec<u64>,
 }
 
-/// What changes when a training goes on.
-pub(crate) type Stamp = Vec<Option<(SystemTime, u64)>>;
+/// Time of the last change of a file, and its length; `None` if it is not there.
+pub(crate) type Stamp = Option<(SystemTime, u64)>;
 
 /// The fields of a training file's header that tell how far it is.
 #[derive(Deserialize)]
@@ -71,15 +71,16 @@ impl Course {
     }
 }
 
-/// The state of the files of a run.
-pub(crate) fn stamp(run: &RunFolder) -> Stamp {
+/// The stamps of the files that a training writes as it goes on.
+pub(crate) fn stamps(run: &RunFolder) -> [Stamp; 3] {
     let newest = run.sampled_epochs().last().map(|&epoch| run.samples(epoch));
-    let files = [Some(run.metrics()), newest, Some(run.model())];
-    let of = |path: Option<PathBuf>| {
-        let found = fs::metadata(path?).ok()?;
-        Some((found.modified().ok()?, found.len()))
-    };
-    files.into_iter().map(of).collect()
+    let newest = newest.and_then(|path| stamp(&path));
+    [stamp(&run.metrics()), newest, stamp(&run.model())]
+}
+
+pub(crate) fn stamp(path: &Path) -> Stamp {
+    let found = fs::metadata(path).ok()?;
+    Some((found.modified().ok()?, found.len()))
 }
 
 fn share(run: &RunFolder, last: &Record) -> Option<f64> {

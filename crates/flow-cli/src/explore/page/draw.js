@@ -3,7 +3,7 @@
 import { Latest, attempt, ask, tell } from "./api.js";
 import { State, address, choose } from "./state.js";
 import {
-  PictureCard, button, card, classOptions, columns, element, heading, newSeed, select, slider, wholeNumber,
+  PictureCard, button, card, classOptions, columns, element, heading, seedField, select, temperatureSlider,
 } from "./widgets.js";
 
 const COUNTS = [1, 4, 9, 16, 25, 36, 49, 64, 100];
@@ -30,18 +30,9 @@ export function mount(root, given, about) {
     latest.want(wish());
   };
 
-  const seed = wholeNumber({ label: "Seed", value: state.get("seed"), use: change("seed") },
-    button("New seed", () => {
-      const number = newSeed();
-      seed.set(number);
-      change("seed")(number);
-    }, { class: "main" }));
   const controls = [
-    slider({
-      label: "Temperature", min: 0, max: 1.5, step: 0.01, value: state.get("temperature"),
-      use: change("temperature"), format: (number) => number.toFixed(2),
-    }),
-    seed,
+    temperatureSlider(state, change("temperature")),
+    seedField(state, change("seed"), { class: "main" }),
     about.images.classes.length
       ? select({ label: "Class", options: classOptions(about, "each in turn"), value: state.get("class"), use: change("class") })
       : null,

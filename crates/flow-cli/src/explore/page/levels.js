@@ -4,7 +4,7 @@ import { Latest, show } from "./api.js";
 import { Picker, firstImage } from "./picker.js";
 import { State, chosenOr } from "./state.js";
 import {
-  PictureCard, button, card, checkbox, columns, element, encodedAs, heading, newSeed, slider, wholeNumber,
+  PictureCard, button, card, checkbox, columns, element, encodedAs, heading, seedField, slider, temperatureSlider,
 } from "./widgets.js";
 
 export const title = "Levels";
@@ -61,12 +61,6 @@ export function mount(root, given, about) {
     state.set("levels", [...anew].join(","));
     ask();
   });
-  const seed = wholeNumber({ label: "Seed", value: state.get("seed"), use: change("seed") },
-    button("New seed", () => {
-      const number = newSeed();
-      seed.set(number);
-      change("seed")(number);
-    }, { class: "main" }));
   const controls = [
     new Picker({
       label: "Image", name: state.get("image"), about, file: "image.png",
@@ -76,11 +70,8 @@ export function mount(root, given, about) {
     element("fieldset", {}, element("legend", {}, "Levels to draw anew"), boxes,
       element("div", { class: "row" },
         only("Keep the coarse", (level) => level < count - 1), only("Keep the fine", (level) => level === count - 1))),
-    slider({
-      label: "Temperature", min: 0, max: 1.5, step: 0.01, value: state.get("temperature"),
-      use: change("temperature"), format: (number) => number.toFixed(2),
-    }),
-    seed,
+    temperatureSlider(state, change("temperature")),
+    seedField(state, change("seed"), { class: "main" }),
     slider({ label: "Draws", min: 1, max: 16, step: 1, value: state.get("draws"), use: change("draws") }),
     encoded.root,
   ];

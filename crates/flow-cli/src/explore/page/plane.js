@@ -2,7 +2,7 @@
 
 import { Latest } from "./api.js";
 import { State } from "./state.js";
-import { PictureCard, button, card, columns, element, heading, newSeed, slider, wholeNumber } from "./widgets.js";
+import { PictureCard, card, columns, element, heading, seedField, slider } from "./widgets.js";
 
 export const title = "Plane";
 
@@ -20,12 +20,6 @@ export function mount(root, given, about) {
     state.set(key, value);
     ask();
   };
-  const seed = wholeNumber({ label: "Seed", value: state.get("seed"), use: change("seed") },
-    button("New seed", () => {
-      const number = newSeed();
-      seed.set(number);
-      change("seed")(number);
-    }));
   const way = slider({
     label: "Layers passed", min: 0, max: names.length, step: 1, value: state.get("layers"), use: change("layers"),
     format: (count) => (count ? `${count}, the last is ${names[count - 1]}` : "none: the base distribution"),
@@ -34,7 +28,7 @@ export function mount(root, given, about) {
     columns([
       way,
       slider({ label: "Samples", min: 100, max: 5000, step: 100, value: state.get("samples"), use: change("samples") }),
-      seed,
+      seedField(state, change("seed")),
       element("p", { class: "note" }, "On the left is the density that the flow has learned."),
     ], card(picture.figure)));
   ask();

@@ -67,6 +67,25 @@ export function wholeNumber({ label, value, max, use }, ...buttons) {
   return field;
 }
 
+/** The seed of a state, with a button for a new one. */
+export function seedField(state, use, look = {}) {
+  const take = (number) => {
+    field.set(number);
+    use(number);
+  };
+  const field = wholeNumber({ label: "Seed", value: state.get("seed"), use },
+    button("New seed", () => take(newSeed()), look));
+  return field;
+}
+
+/** The temperature of a state. */
+export function temperatureSlider(state, use) {
+  return slider({
+    label: "Temperature", min: 0, max: 1.5, step: 0.01, value: state.get("temperature"), use,
+    format: (number) => number.toFixed(2),
+  });
+}
+
 export function checkbox({ label, checked, use }) {
   const input = element("input", { type: "checkbox", checked });
   input.addEventListener("change", () => use(input.checked));

@@ -109,24 +109,27 @@ fn command(session: &Session, name: &ImageName, changes: &[Change]) -> CommandLi
 /// The direction of an attribute, which takes seconds to find.
 fn direction(engine: &Engine<'_>, name: &str, class: Option<u32>) -> Result<State<Direction>> {
     let (session, loaded) = (engine.session.clone(), engine.loaded.clone());
-    let attribute = Attribute::named(name, session.args.labels.as_deref())?;
-    check(&attribute, engine.images()?)?;
     let key = format!("{} {name}", class.unwrap_or_default());
-    let owned = name.to_owned();
-    engine.directions.get(&key, move |progress| {
-        let Loaded::Images(images) = &*loaded else {
-            bail!("the model is gone");
-        };
-        let header = &images.checkpoint.header;
-        let args = &session.args;
-        let examples = if attribute.needs_examples() {
-            Some((images.split(Split::Train)?, EXAMPLES))
-        } else {
-            None
-        };
-        let reader = || PictureReader::of(header, args.fit, args.background);
-        let contrast = attribute.contrast(examples, reader)?;
-        contrast.direction(&images.checkpoint.model, class, &owned, progress)
+    engine.directions.get(&key, || {
+        // Reads the file of labels, which a slider that is dragged must not do at every step.
+        let attribute = Attribute::named(name, session.args.labels.as_deref())?;
+        check(&attribute, engine.images()?)?;
+        let name = name.to_owned();
+        Ok(move |progress: &dyn Fn(f64)| {
+            let Loaded::Images(images) = &*loaded else {
+                bail!("the model is gone");
+            };
+            let header = &images.checkpoint.header;
+            let args = &session.args;
+            let examples = if attribute.needs_examples() {
+                Some((images.split(Split::Train)?, EXAMPLES))
+            } else {
+                None
+            };
+            let reader = || PictureReader::of(header, args.fit, args.background);
+            let contrast = attribute.contrast(examples, reader)?;
+            contrast.direction(&images.checkpoint.model, class, &name, progress)
+        })
     })
 }
 

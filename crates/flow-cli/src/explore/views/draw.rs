@@ -66,10 +66,6 @@ fn samples(engine: &Engine<'_>, request: &Request) -> Result<Tensor> {
         (1..=MOST).contains(&count),
         "a grid has 1 to {MOST} images, not {count}"
     );
-    ensure!(
-        temperature.is_finite() && temperature >= 0.0,
-        "a temperature is 0 or more"
-    );
     let model = engine.model()?;
     let class = engine.class(class.as_deref())?;
     let conditions = Conditions::of_classes(model.config(), count, class)?;

@@ -5,9 +5,8 @@ use std::f64::consts::LN_2;
 use anyhow::{Context, Result, bail};
 use candle_core::Tensor;
 use flow_analysis::outliers::{
-    Compressor, Evidence, Noise, Score, code_lengths, observe_images, pixel_bits, quantile,
+    Compressor, Evidence, ImageBits, Noise, Score, code_lengths, observe_images, quantile,
 };
-use flow_core::transfer;
 use flow_data::Split;
 use flow_glow::{Glow, ranks::Alone};
 use serde::{Deserialize, Serialize};
@@ -88,7 +87,7 @@ struct Scored {
     below: f64,
 }
 
-/// What is known of the training images.
+/// Measurements of the training images, with which one is compared.
 pub(in crate::explore) struct Training {
     evidence: Vec<Evidence>,
     /// Mean bits per dimension.
@@ -99,24 +98,16 @@ pub(in crate::explore) struct Training {
 pub(in crate::explore) fn image(engine: &mut Engine<'_>, request: Request) -> Result<Judgement> {
     let image = engine.image(&request.image)?;
     let model = engine.model()?;
-    let bits_per_dim = evidence(model, &image, Noise::Same(SEED), |_| {})?;
-    let bits_per_dim = bits_per_dim
-        .first()
-        .context("there is no image")?
-        .bits_per_dim;
-    let classes = model.config().classes.map(|_| -> Result<_> {
-        let (x, _) = model.dequantize(&image, SEED)?;
-        Ok(transfer::numbers(&model.class_log_posteriors(&x)?.get(0)?)?)
-    });
-    let bits = pixel_bits(model, &image, SEED)?;
-    let pixels = pixel_map::range(std::slice::from_ref(&bits));
-    let map = pixel_map::picture(&[bits], model.config().image)?;
+    let bits = ImageBits::of(model, &image, SEED)?;
+    let config = model.config();
+    let pixels = pixel_map::range(std::slice::from_ref(&bits.pixels));
+    let map = pixel_map::picture(&[bits.pixels], config.image)?;
     let command = CommandLine::new("density", engine.session);
     let command = command.words(&["--map", "map.png", "image.png"]);
     Ok(Judgement {
-        bits_per_dim,
-        log_likelihood: -bits_per_dim * LN_2 * model.config().image.dimensions() as f64,
-        classes: classes.transpose()?,
+        bits_per_dim: bits.bits_per_dim,
+        log_likelihood: -bits.bits_per_dim * LN_2 * config.image.dimensions() as f64,
+        classes: bits.class_log_posteriors,
         map: Picture::new(&map, &command)?,
         pixels,
     })
@@ -127,14 +118,16 @@ pub(in crate::explore) fn place(engine: &mut Engine<'_>, request: Request) -> Re
     engine.images()?.split(Split::Train)?;
     let image = engine.image(&request.image)?;
     let loaded = engine.loaded.clone();
-    let training = engine.training.get("", move |progress| {
-        let Loaded::Images(images) = &*loaded else {
-            bail!("the model is gone");
-        };
-        let mut train = images.split(Split::Train)?.clone();
-        train.thin_out(TRAINING);
-        let all = train.all()?.images;
-        Training::of(&images.checkpoint.model, &all, progress)
+    let training = engine.training.get("", || {
+        Ok(move |progress: &dyn Fn(f64)| {
+            let Loaded::Images(images) = &*loaded else {
+                bail!("the model is gone");
+            };
+            let mut train = images.split(Split::Train)?.clone();
+            train.thin_out(TRAINING);
+            let all = train.all()?.images;
+            Training::of(&images.checkpoint.model, &all, progress)
+        })
     })?;
     let training = match training {
         State::Running(progress) => return Ok(Place::Progress { progress }),

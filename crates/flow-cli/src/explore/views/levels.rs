@@ -41,10 +41,6 @@ pub(in crate::explore) fn row(engine: &mut Engine<'_>, request: Request) -> Resu
         "a row has 1 to {MOST} draws, not {draws}"
     );
     ensure!(!levels.is_empty(), "choose a level to draw anew");
-    ensure!(
-        temperature.is_finite() && temperature >= 0.0,
-        "a temperature is 0 or more"
-    );
     let number = engine.class(class.as_deref())?;
     let images = engine.image(&name)?;
     let drawn = engine.encoded(&images, number)?;

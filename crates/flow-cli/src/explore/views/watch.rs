@@ -88,10 +88,10 @@ pub(in crate::explore) fn events(
     permit: OwnedSemaphorePermit,
 ) -> Result<impl IntoResponse> {
     run(&session)?;
-    let begin = (session, None::<Stamp>, permit);
+    let begin = (session, None::<[Stamp; 3]>, permit);
     let events = stream::unfold(begin, |(session, mut seen, permit)| async move {
         loop {
-            let now = session.run.as_ref().map(course::stamp);
+            let now = session.run.as_ref().map(course::stamps);
             if now != seen {
                 // Browsers drop events without data.
                 let event = Event::default().event("changed").data("files");

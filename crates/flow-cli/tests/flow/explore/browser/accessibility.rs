@@ -63,7 +63,8 @@ impl Page {
             if loaded != true {
                 self.client.execute(source, vec![]).await.unwrap();
             }
-            let script = "const done = arguments[0]; axe.run().then((found) => done(found.violations), (error) => done(String(error)))";
+            let script = "const done = arguments[0]; axe.run().then(\
+                          (found) => done(found.violations), (error) => done(String(error)))";
             let found = self.client.execute_async(script, vec![]).await.unwrap();
             let found = found.as_array().unwrap_or_else(|| panic!("{found}"));
             let serious = found
