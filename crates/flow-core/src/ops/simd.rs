@@ -1,12 +1,26 @@
 //! Element-wise loops, compiled for each instruction set and chosen at run time.
 
 use super::number::Number;
-use pulp::Arch;
+use pulp::{Arch, Simd};
 
 /// Runs `body`, which must be inlinable, with the processor's widest vectors.
 #[inline(always)]
 pub(super) fn dispatch<R>(body: impl FnOnce() -> R) -> R {
     Arch::new().dispatch(body)
+}
+
+/// `numbers` as rows of vectors.
+#[inline(always)]
+pub(super) fn vectors<S: Simd, const VECTORS: usize>(numbers: &[f32]) -> &[[S::f32s; VECTORS]] {
+    S::as_simd_f32s(numbers).0.as_chunks().0
+}
+
+/// As [`vectors`], mutable.
+#[inline(always)]
+pub(super) fn vectors_mut<S: Simd, const VECTORS: usize>(
+    numbers: &mut [f32],
+) -> &mut [[S::f32s; VECTORS]] {
+    S::as_mut_simd_f32s(numbers).0.as_chunks_mut().0
 }
 
 /// sum += part

@@ -8,9 +8,10 @@
 
 use super::sizes::{Sizes, cut};
 use super::strassen::{self, PRODUCTS};
-use super::tiles::{Tiles, vectors, vectors_mut};
+use super::tiles::Tiles;
 use super::winograd::{Lines, POINTS, at_points};
 use crate::ops::buffer::Buffer;
+use crate::ops::simd::{vectors, vectors_mut};
 use crate::ops::view::Samples;
 use pulp::{Arch, Simd, WithSimd};
 

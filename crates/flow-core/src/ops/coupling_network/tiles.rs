@@ -102,17 +102,3 @@ impl<const NUMBERS: usize> Tiles<NUMBERS> {
         }
     }
 }
-
-/// `numbers` as rows of vectors.
-#[inline(always)]
-pub(super) fn vectors<S: Simd, const VECTORS: usize>(numbers: &[f32]) -> &[[S::f32s; VECTORS]] {
-    S::as_simd_f32s(numbers).0.as_chunks().0
-}
-
-/// As [`vectors`], mutable.
-#[inline(always)]
-pub(super) fn vectors_mut<S: Simd, const VECTORS: usize>(
-    numbers: &mut [f32],
-) -> &mut [[S::f32s; VECTORS]] {
-    S::as_mut_simd_f32s(numbers).0.as_chunks_mut().0
-}

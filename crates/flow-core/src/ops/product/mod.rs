@@ -85,6 +85,8 @@ impl Kernel {
         at: impl Fn(usize, usize) -> f32,
     ) -> Packed {
         let (rows, inner, width) = (inner, inner.div_ceil(self.depth()), padded(columns));
+        let (panel, lanes) = self.panel();
+        let filled = columns.next_multiple_of(lanes);
         let number = |row: usize, column: usize| {
             if row < rows && column < columns {
                 at(row, column)
@@ -92,10 +94,10 @@ impl Kernel {
                 0.0
             }
         };
-        let mut words = Buffer::take(inner * width);
+        let mut words = Buffer::take(inner * filled);
         let mut free = &mut words[..];
-        for first in (0..width).step_by(self.panel()) {
-            let columns = first..width.min(first + self.panel());
+        for first in (0..filled).step_by(panel) {
+            let columns = first..filled.min(first + panel);
             for row in 0..inner {
                 let word = free
                     .split_off_mut(..columns.len())
@@ -115,11 +117,13 @@ impl Kernel {
             words,
             rows,
             inner,
+            filled,
             width,
         }
     }
 
-    /// Writes the product of `a` (row-major) and `b` to `out`, after `finish`.
+    /// Writes the product of `a` (row-major) and `b` to `out`, after `finish`. Padding beyond the
+    /// last vector keeps what it held.
     pub(super) fn multiply(self, a: &[f32], b: &Packed, out: &mut [f32], finish: Finish) {
         let rows = match &finish {
             Finish::Plain => out.len() / b.width,
@@ -165,17 +169,18 @@ impl Kernel {
         Stacked::Other(stack)
     }
 
-    /// Columns of a panel of a packed matrix, equal to those of a row of tiles.
-    fn panel(self) -> usize {
-        struct Width;
-        impl Job for Width {
-            type Output = usize;
+    /// Columns of a panel of a packed matrix, equal to those of a row of tiles, and of a vector.
+    fn panel(self) -> (usize, usize) {
+        struct Widths;
+        impl Job for Widths {
+            type Output = (usize, usize);
             #[inline(always)]
-            fn run<A: Arithmetic>(self, _: A) -> usize {
-                tile::max_vectors::<A>() * A::Simd::F32_LANES
+            fn run<A: Arithmetic>(self, _: A) -> (usize, usize) {
+                let lanes = A::Simd::F32_LANES;
+                (tile::max_vectors::<A>() * lanes, lanes)
             }
         }
-        self.run(Width)
+        self.run(Widths)
     }
 
     fn run<J: Job>(self, job: J) -> J::Output {
@@ -193,6 +198,9 @@ pub(super) struct Packed {
     rows: usize,
     /// Words of the inner dimension.
     inner: usize,
+    /// Columns in whole vectors, which a product computes.
+    filled: usize,
+    /// Columns of a row of a product, padded.
     width: usize,
 }
 

@@ -1,7 +1,15 @@
 //! The loops of the products. A tile is a part of the result that fits into the registers.
 
 use super::{Arithmetic, Finish, Job, Packed, Vector};
+use crate::ops::buffer::Buffer;
+use crate::ops::simd::vectors;
 use pulp::Simd;
+use std::ops::Range;
+use std::slice::ChunksExact;
+
+/// Columns of the left factor from which [`AddOuter`] copies its factors to strips: rows of more lie
+/// too far apart for a tile that reads a few numbers of each.
+const WIDE: usize = 192;
 
 /// Vectors in a row of the largest tile. Its sums, one row of the right factor and one number of
 /// the left one use all registers.
@@ -23,7 +31,7 @@ macro_rules! for_tile {
         } else if $vectors == 2 {
             $self.$method::<$a, 6, 2>($($argument),*)
         } else {
-            $self.$method::<$a, 6, 1>($($argument),*)
+            $self.$method::<$a, 12, 1>($($argument),*)
         }
     };
 }
@@ -47,8 +55,8 @@ impl Job for Multiply<'_> {
         let b = self.b;
         let mut panels = &b.words[..];
         let mut column = 0;
-        while column < b.width {
-            let vectors = ((b.width - column) / A::Simd::F32_LANES).min(max_vectors::<A>());
+        while column < b.filled {
+            let vectors = ((b.filled - column) / A::Simd::F32_LANES).min(max_vectors::<A>());
             let width = vectors * A::Simd::F32_LANES;
             let (panel, rest) = panels.split_at(b.inner * width);
             for_tile!(self.panel::<A>(vectors; arithmetic, panel, column));
@@ -71,6 +79,10 @@ impl Multiply<'_> {
             self.tile::<A, ROWS, VECTORS>(arithmetic, panel, row, column);
             row += ROWS;
         }
+        while row + 2 <= self.rows {
+            self.tile::<A, 2, VECTORS>(arithmetic, panel, row, column);
+            row += 2;
+        }
         for row in row..self.rows {
             self.tile::<A, 1, VECTORS>(arithmetic, panel, row, column);
         }
@@ -88,7 +100,7 @@ impl Multiply<'_> {
         let inner = self.b.inner;
         let a: [&[f32]; ROWS] =
             std::array::from_fn(|i| &self.a[(row + i) * self.stride..][..inner]);
-        let b = &A::Simd::as_simd_f32s(panel).0.as_chunks::<VECTORS>().0[..inner];
+        let b = &vectors::<A::Simd, VECTORS>(panel)[..inner];
         let mut sums = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
         for (k, b) in b.iter().enumerate() {
             for (sums, a) in sums.iter_mut().zip(a) {
@@ -134,15 +146,17 @@ impl Multiply<'_> {
             }
             Finish::MaskAndSum { activations, sums } => {
                 let sums = A::Simd::as_mut_simd_f32s(&mut sums[column..]).0;
-                for (i, products) in tile.iter().enumerate() {
-                    for (j, product) in products.iter().enumerate() {
+                for (j, sum) in sums[..VECTORS].iter_mut().enumerate() {
+                    let mut of_column = *sum;
+                    for (i, products) in tile.iter().enumerate() {
                         let at = word(i, j);
                         let activation = arithmetic.load(&activations[at..][..words]);
                         let active = simd.less_than_f32s(zero, activation);
-                        let value = simd.select_f32s(active, *product, zero);
-                        sums[j] = simd.add_f32s(sums[j], value);
+                        let value = simd.select_f32s(active, products[j], zero);
+                        of_column = simd.add_f32s(of_column, value);
                         arithmetic.store(value, &mut self.out[at..][..words]);
                     }
+                    *sum = of_column;
                 }
             }
         }
@@ -163,50 +177,75 @@ impl Job for AddOuter<'_> {
 
     #[inline(always)]
     fn run<A: Arithmetic>(mut self, arithmetic: A) {
+        let mut left = None;
         let mut column = 0;
         while column < self.width {
             let vectors = ((self.width - column) / A::Simd::F32_LANES).min(max_vectors::<A>());
-            for_tile!(self.panel::<A>(vectors; arithmetic, column));
+            for_tile!(self.panel::<A>(vectors; arithmetic, column, &mut left));
             column += vectors * A::Simd::F32_LANES;
         }
     }
 }
 
 impl AddOuter<'_> {
+    /// `left` are the strips of `a` that the panel before copied.
     #[inline(always)]
     fn panel<A: Arithmetic, const ROWS: usize, const VECTORS: usize>(
         &mut self,
         arithmetic: A,
         column: usize,
+        left: &mut Option<Strips>,
     ) {
-        let mut row = 0;
-        while row + ROWS <= self.columns {
-            self.tile::<A, ROWS, VECTORS>(arithmetic, row, column);
-            row += ROWS;
+        let wide = self.columns >= WIDE;
+        let row = super::padded(self.columns);
+        let (a, b) = (self.a.chunks_exact(row), self.b.chunks_exact(self.width));
+        let in_place = if wide { 0 } else { self.columns / ROWS * ROWS };
+        let left = match left {
+            Some(strips) if strips.width == ROWS => strips,
+            _ => left.insert(Strips::copy(a.clone(), in_place..self.columns, ROWS)),
+        };
+        let count = VECTORS * A::Simd::F32_LANES;
+        if wide {
+            let b = Strips::copy(b, column..column + count, count);
+            for (row, a) in (0..).step_by(ROWS).zip(left.iter()) {
+                let a = a.as_chunks::<ROWS>().0.iter();
+                let b = vectors::<A::Simd, VECTORS>(&b.numbers).iter();
+                self.tile::<A, ROWS, VECTORS>(arithmetic, a.zip(b), row, column);
+            }
+            return;
         }
-        for row in row..self.columns {
-            self.tile::<A, 1, VECTORS>(arithmetic, row, column);
+        let b = b.map(
+            #[inline(always)]
+            |b| &vectors::<A::Simd, VECTORS>(&b[column..column + count])[0],
+        );
+        for row in (0..in_place).step_by(ROWS) {
+            let a = a.clone().map(
+                #[inline(always)]
+                |a| &a[row..row + ROWS].as_chunks::<ROWS>().0[0],
+            );
+            self.tile::<A, ROWS, VECTORS>(arithmetic, a.zip(b.clone()), row, column);
+        }
+        for a in left.iter() {
+            let a = a.as_chunks::<ROWS>().0.iter();
+            self.tile::<A, ROWS, VECTORS>(arithmetic, a.zip(b.clone()), in_place, column);
         }
     }
 
+    /// Adds to the sums from (`row`, `column`) on, as far as there are rows.
     #[inline(always)]
-    fn tile<A: Arithmetic, const ROWS: usize, const VECTORS: usize>(
+    fn tile<'a, A: Arithmetic, const ROWS: usize, const VECTORS: usize>(
         &mut self,
         arithmetic: A,
+        factors: impl Iterator<Item = (&'a [f32; ROWS], &'a [Vector<A>; VECTORS])>,
         row: usize,
         column: usize,
-    ) {
+    ) where
+        A: 'a,
+    {
         let simd = arithmetic.simd();
         let count = VECTORS * A::Simd::F32_LANES;
         let mut sums = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
-        let b = self.b.chunks_exact(self.width);
-        let a = self.a.chunks_exact(super::padded(self.columns));
-        for (a, b) in a.zip(b) {
-            let a: &[f32; ROWS] = a[row..row + ROWS].try_into().expect("as many as a tile");
-            let b: &[Vector<A>; VECTORS] = A::Simd::as_simd_f32s(&b[column..column + count])
-                .0
-                .try_into()
-                .expect("as many as a tile");
+        for (a, b) in factors {
             for (sums, a) in sums.iter_mut().zip(a) {
                 let a = simd.splat_f32s(*a);
                 for (sum, b) in sums.iter_mut().zip(b) {
@@ -214,12 +253,45 @@ impl AddOuter<'_> {
                 }
             }
         }
-        for (i, sums) in sums.iter().enumerate() {
-            let out = &mut self.sums[(row + i) * self.width + column..][..count];
+        for (row, sums) in (row..self.columns).zip(&sums) {
+            let out = &mut self.sums[row * self.width + column..][..count];
             for (out, sum) in A::Simd::as_mut_simd_f32s(out).0.iter_mut().zip(sums) {
                 *out = simd.add_f32s(*out, *sum);
             }
         }
+    }
+}
+
+/// Copies of columns, cut into strips as wide as a tile, `[strips, rows, width]`, with zeros beyond
+/// the last column. A tile reads a strip from its start to its end.
+struct Strips {
+    numbers: Buffer,
+    rows: usize,
+    width: usize,
+}
+
+impl Strips {
+    #[inline(always)]
+    fn copy(rows: ChunksExact<f32>, columns: Range<usize>, width: usize) -> Self {
+        let length = rows.len() * width;
+        let mut numbers = Buffer::take(columns.len().div_ceil(width) * length);
+        let strips = numbers.chunks_exact_mut(length);
+        for (strip, first) in strips.zip(columns.clone().step_by(width)) {
+            let count = width.min(columns.end - first);
+            for (place, row) in strip.chunks_exact_mut(width).zip(rows.clone()) {
+                place[..count].copy_from_slice(&row[first..first + count]);
+                place[count..].fill(0.0);
+            }
+        }
+        Self {
+            numbers,
+            rows: rows.len(),
+            width,
+        }
+    }
+
+    fn iter(&self) -> ChunksExact<'_, f32> {
+        self.numbers.chunks_exact(self.rows * self.width)
     }
 }
 
