@@ -36,15 +36,6 @@ pub struct Measurement {
     pub non_finite: usize,
 }
 
-/// The frequency with which a model with classes finds the true one.
-#[derive(Clone, Copy, Debug)]
-pub struct Accuracy {
-    /// Share of images whose true class is the most likely; NaN if one has no finite posterior.
-    pub share: f64,
-    /// Images without a finite posterior.
-    pub non_finite: usize,
-}
-
 /// Measures the images of all `batches`: for each, the bits per dimension of the mean of its
 /// likelihoods under the draws of `noise`, an upper bound
 /// ([`quantize::importance_weighted`]). A batch is u8 images `[B, C, H, W]` and their conditions,
@@ -76,24 +67,11 @@ pub fn bits_per_dim<E: From<Error>>(
     batches: impl IntoIterator<Item = Result<Data, E>>,
     noise: Noise,
     ranks: &dyn Ranks,
-    mut go_on: impl FnMut(usize) -> bool,
+    go_on: impl FnMut(usize) -> bool,
 ) -> Result<Option<Measurement>, E> {
-    let began = Instant::now();
-    let (mut values, mut total) = (Vec::new(), 0);
-    for (i, batch) in batches.into_iter().enumerate() {
-        let batch = batch?;
-        let start = total;
-        total += batch.samples().dim(0).map_err(Error::from)?;
-        if !is_own(ranks, i) {
-            continue;
-        }
-        if !go_on(start) {
-            return Ok(None);
-        }
-        values.extend((start..).zip(of_batch(model, &batch, noise, i)?));
-    }
-    let values = gather(ranks, total, values, patience(began))?;
-    Ok(Some(Measurement::of(&values)))
+    let measure = |batch: &Data, i| of_batch(model, batch, noise, i);
+    let values = over_batches(batches, ranks, go_on, measure)?;
+    Ok(values.map(|[bits]| Measurement::of(&bits)))
 }
 
 /// The bits per dimension of each image of batch `i`.
@@ -102,7 +80,7 @@ fn of_batch(
     batch: &Data,
     Noise { seed, draws }: Noise,
     i: usize,
-) -> flow_glow::Result<Vec<f64>> {
+) -> flow_glow::Result<Vec<[f64; 1]>> {
     let batch = batch.on(model.device())?;
     let (model, images) = (model.conditioned_on(&batch)?, batch.samples());
     let mut of_images = vec![Vec::with_capacity(draws); images.dim(0)?];
@@ -115,57 +93,109 @@ fn of_batch(
     }
     let of_images = of_images.iter();
     Ok(of_images
-        .map(|of_image| quantize::importance_weighted(model.config(), of_image))
+        .map(|of_image| [quantize::importance_weighted(model.config(), of_image)])
         .collect())
 }
 
-/// The accuracy of a model, each image under one draw of noise; `None` without classes or labels.
-/// All `ranks` call this with the same batches.
+/// What a model with classes says of images of known classes.
+#[derive(Clone, Copy, Debug)]
+pub struct OfClasses {
+    /// Bits per dimension, each image given its class; as [`bits_per_dim`].
+    pub given: Measurement,
+    /// Bits per dimension of the images alone: of the mean of their likelihoods in all classes,
+    /// which are equally likely.
+    pub marginal: Measurement,
+    /// Share of images whose own class is the most likely, by one draw of noise; NaN if one has no
+    /// finite posterior.
+    pub accuracy: f64,
+}
+
+/// Measures the images of all `batches`, as [`bits_per_dim`] does, in all classes of a model.
 ///
 /// # Errors
-/// Those of `batches`, and of the model: if the images are not its own.
-pub fn accuracy<E: From<Error>>(
+/// Those of `batches`, and of the model: if the images are not its own, or have no classes.
+pub fn of_classes<E: From<Error>>(
     model: &Glow,
     batches: impl IntoIterator<Item = Result<Data, E>>,
-    seed: u64,
+    noise: Noise,
     ranks: &dyn Ranks,
-) -> Result<Option<Accuracy>, E> {
-    if model.config().classes.is_none() {
-        return Ok(None);
-    }
+    go_on: impl FnMut(usize) -> bool,
+) -> Result<Option<OfClasses>, E> {
+    let measure = |batch: &Data, i| classes_of_batch(model, batch, noise, i);
+    let values = over_batches(batches, ranks, go_on, measure)?;
+    Ok(values.map(|[given, marginal, hits]| OfClasses {
+        given: Measurement::of(&given),
+        marginal: Measurement::of(&marginal),
+        accuracy: hits.iter().sum::<f64>() / hits.len() as f64,
+    }))
+}
+
+/// For each image of batch `i`: its bits given its class and alone, and 1 if its own class is the
+/// most likely, 0 if not, NaN without a finite posterior.
+fn classes_of_batch(
+    model: &Glow,
+    batch: &Data,
+    Noise { seed, draws }: Noise,
+    i: usize,
+) -> flow_glow::Result<Vec<[f64; 3]>> {
+    let batch = batch.on(model.device())?;
+    let labels = transfer::numbers(batch.context()?)?;
+    let draw = |k: u64| {
+        let seed = batch_seed(seed.wrapping_add(k), i);
+        let bits = model.class_bits_per_dim(batch.samples(), seed)?;
+        Ok(transfer::rows(&bits)?)
+    };
+    let draws = (0..draws as u64).map(draw);
+    let draws = draws.collect::<flow_glow::Result<Vec<_>>>()?;
+    let of_image = |(image, label): (usize, f64)| {
+        let own = label as usize;
+        let given = draws.iter().map(|images| images[image][own]);
+        let all = draws
+            .iter()
+            .flat_map(|images| images[image].iter().copied());
+        let mean = |bits: Vec<f64>| quantize::importance_weighted(model.config(), &bits);
+        let first = &draws[0][image];
+        let hit = if first[own].is_nan() {
+            f64::NAN
+        } else {
+            f64::from(u8::from(first.iter().all(|&other| first[own] <= other)))
+        };
+        [mean(given.collect()), mean(all.collect()), hit]
+    };
+    Ok(labels.into_iter().enumerate().map(of_image).collect())
+}
+
+/// N numbers of each image of all `batches`, by `measure` of a batch and its index. Batches are
+/// shared out among `ranks`, and so are the numbers.
+fn over_batches<E: From<Error>, const N: usize>(
+    batches: impl IntoIterator<Item = Result<Data, E>>,
+    ranks: &dyn Ranks,
+    mut go_on: impl FnMut(usize) -> bool,
+    measure: impl Fn(&Data, usize) -> flow_glow::Result<Vec<[f64; N]>>,
+) -> Result<Option<[Vec<f64>; N]>, E> {
     let began = Instant::now();
     let (mut values, mut total) = (Vec::new(), 0);
     for (i, batch) in batches.into_iter().enumerate() {
         let batch = batch?;
-        if !batch.has_context() {
-            return Ok(None);
-        }
         let start = total;
         total += batch.samples().dim(0).map_err(Error::from)?;
-        if is_own(ranks, i) {
-            values.extend((start..).zip(hits(model, &batch, batch_seed(seed, i))?));
+        if !is_own(ranks, i) {
+            continue;
         }
+        if !go_on(start) {
+            return Ok(None);
+        }
+        values.extend((start..).zip(measure(&batch, i)?));
     }
-    let hits = gather(ranks, total, values, patience(began))?;
-    Ok(Some(Accuracy {
-        share: hits.iter().sum::<f64>() / hits.len() as f64,
-        non_finite: hits.iter().filter(|hit| hit.is_nan()).count(),
-    }))
-}
-
-/// For each image: 1 if its own class is the most likely, 0 if not, NaN without a finite posterior.
-fn hits(model: &Glow, batch: &Data, seed: u64) -> flow_glow::Result<Vec<f64>> {
-    let (x, _) = model.dequantize(batch.samples(), seed)?;
-    let posteriors = transfer::rows(&model.class_log_posteriors(&x)?)?;
-    let hit = |(of_classes, own): (&Vec<f64>, f64)| {
-        let own = of_classes[own as usize];
-        if own.is_nan() {
-            return f64::NAN;
-        }
-        f64::from(u8::from(of_classes.iter().all(|&other| other <= own)))
+    let numbers = |n: usize| {
+        let numbers = values.iter().map(|(image, numbers)| (*image, numbers[n]));
+        gather(ranks, total, numbers, patience(began))
     };
-    let labels = transfer::numbers(batch.context()?)?;
-    Ok(posteriors.iter().zip(labels).map(hit).collect())
+    let mut gathered = [(); N].map(|()| Vec::new());
+    for (n, gathered) in gathered.iter_mut().enumerate() {
+        *gathered = numbers(n)?;
+    }
+    Ok(Some(gathered))
 }
 
 /// The seed of batch `i` of a job: the job's own for the first, and another for each of the rest.

@@ -203,21 +203,59 @@ impl Glow {
     /// # Errors
     /// If the model has no classes.
     pub fn class_log_posteriors(&self, x: &Tensor) -> Result<Tensor> {
+        self.for_classes(x, |y, _| {
+            let log_priors = self.class_log_priors(y)?;
+            Ok(log_priors.broadcast_sub(&log_sum_exp(&log_priors)?.unsqueeze(1)?)?)
+        })
+    }
+
+    /// Bits per dimension of u8 images `[B, C, H, W]` given each class, `[B, classes]`, by one draw
+    /// of noise from `seed`: that of an image's own class is the
+    /// [`bits_per_dim`](Self::bits_per_dim) of the model that is [`given`](Self::given) it. All
+    /// classes share one pass of the levels.
+    ///
+    /// # Errors
+    /// If the model has no classes.
+    pub fn class_bits_per_dim(&self, images: &Tensor, seed: u64) -> Result<Tensor> {
+        let (x, offset) = self.dequantize(images, seed)?;
+        let log_probs = self.for_classes(&x, |y, log_det| {
+            let log_prob = |class: u32| {
+                let class = Tensor::new(&[[class]], y.device())?;
+                let (z, of_priors) = self.priors().given(&class)?.forward(y)?;
+                self.base().add_log_prob(&(log_det + of_priors)?, &z)
+            };
+            let classes = 0..self.config.classes.unwrap_or(0) as u32;
+            let log_probs = classes
+                .map(log_prob)
+                .collect::<candle_core::Result<Vec<_>>>();
+            Ok(Tensor::stack(&log_probs?, 1)?)
+        })?;
+        let log_likelihoods = log_probs.broadcast_add(&offset.unsqueeze(1)?)?;
+        Ok(quantize::bits_per_dim(&self.config, &log_likelihoods)?)
+    }
+
+    /// Numbers `[B, classes]` of x `[B, C, H, W]`, from what the levels give for each run of it: `y`
+    /// `[B, D]` and its log-determinant.
+    fn for_classes(
+        &self,
+        x: &Tensor,
+        of_run: impl Fn(&Tensor, &Tensor) -> Result<Tensor> + Send + Sync,
+    ) -> Result<Tensor> {
         let Some(classes) = self.config.classes else {
             return Err(Error::Config(
-                "class posteriors need a model with classes".into(),
+                "likelihoods of classes need a model with classes".into(),
             ));
         };
         self.check_images(x)?;
         if x.dim(0)? == 0 {
             return Ok(Tensor::zeros((0, classes), x.dtype(), x.device())?);
         }
-        let log_posteriors = |run: Run| {
-            let (y, _) = self.levels().forward(&run.of(x)?)?;
-            let log_priors = self.class_log_priors(&y)?;
-            Ok(log_priors.broadcast_sub(&log_sum_exp(&log_priors)?.unsqueeze(1)?)?)
+        let levels = self.levels().frozen(&Run::all(x.dim(0)?))?;
+        let of_run = |run: Run| {
+            let (y, log_det) = levels.frozen(&run)?.forward(&run.of(x)?)?;
+            of_run(&y, &log_det)
         };
-        let runs = in_runs(&self.device, x.dim(0)?, RUN_LENGTH, log_posteriors)?;
+        let runs = in_runs(&self.device, x.dim(0)?, RUN_LENGTH, of_run)?;
         Ok(Tensor::cat(&runs, 0)?)
     }
 

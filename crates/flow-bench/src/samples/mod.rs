@@ -10,11 +10,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use candle_core::{Device, Tensor};
 use flow_analysis::samples::{Features, Quality, compare};
-use flow_data::{Dataset, DatasetName, Split, idx};
-use flow_glow::{Checkpoint, ImageShape};
+use flow_core::Bijection;
+use flow_data::{Batch, Dataset, DatasetName, Split, idx};
+use flow_glow::{Checkpoint, Glow, ImageShape};
 
 use crate::tools::table;
 use classifier::Classifier;
@@ -39,6 +40,10 @@ pub(crate) struct Options {
     /// Temperatures at which each model is sampled
     #[arg(long, value_name = "T,…", value_delimiter = ',', default_value = "1")]
     temperature: Vec<f64>,
+
+    /// Also compare test images of which each model draws one level anew, level by level
+    #[arg(long)]
+    by_level: bool,
 
     /// Images of each kind; fewer if a file of images holds fewer
     #[arg(long, value_name = "N", default_value_t = MOST as u32, value_parser = clap::value_parser!(u32).range(2..=MOST as i64))]
@@ -90,7 +95,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let classifier = Classifier::open(&options.classifier, &train, &test)?;
 
     let neighbors = options.neighbors as usize;
-    let reference = classifier.features(&spread(&train, count)?)?;
+    let reference = classifier.features(&spread(&train, count)?.images)?;
     let reference = Features::new(&reference, neighbors)?;
     println!("\n{count} images of each kind, as many training images, {neighbors} neighbors\n");
     table::head(&["images", "Fréchet distance", "precision", "recall"]);
@@ -102,11 +107,30 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     };
     judge(Images {
         name: "test images".to_owned(),
-        pixels: spread(&test, count)?,
+        pixels: spread(&test, count)?.images,
     })?;
     for path in &options.checkpoint {
+        let model = open(path)?;
         for &temperature in &options.temperature {
-            judge(of_model(path, count, temperature, options.seed)?)?;
+            judge(Images {
+                name: format!("`{}` at temperature {temperature}", path.display()),
+                pixels: sample(&model, count, temperature, options.seed)?,
+            })?;
+        }
+        let levels = if options.by_level {
+            model.config().levels
+        } else {
+            0
+        };
+        for level in 0..levels {
+            judge(Images {
+                name: format!(
+                    "test images, level {} of `{}` drawn anew",
+                    level + 1,
+                    path.display()
+                ),
+                pixels: redraw(&model, &spread(&test, count)?, level, options.seed)?,
+            })?;
         }
     }
     files.into_iter().try_for_each(judge)
@@ -127,11 +151,11 @@ fn load(split: Split, data_dir: &Path) -> Result<Dataset> {
 }
 
 /// `count` images, evenly spread over a data set.
-fn spread(dataset: &Dataset, count: usize) -> Result<Tensor> {
+fn spread(dataset: &Dataset, count: usize) -> Result<Batch> {
     let mut dataset = dataset.clone();
     dataset.thin_out(count);
     let batch = dataset.in_order(count).next();
-    Ok(batch.context("there are no images")??.images)
+    Ok(batch.context("there are no images")??)
 }
 
 fn of_file(path: &Path) -> Result<Images> {
@@ -144,28 +168,40 @@ fn of_file(path: &Path) -> Result<Images> {
     })
 }
 
-/// Samples of a model: of each class in turn, if it has any.
-fn of_model(path: &Path, count: usize, temperature: f64, seed: u64) -> Result<Images> {
+fn open(path: &Path) -> Result<Glow> {
     let model = Checkpoint::load(path, &Device::Cpu)?.model;
-    let config = model.config();
-    if config.image != ImageShape::new(1, idx::SIDE, idx::SIDE) {
-        bail!(
-            "`{}` draws images of {}, not digits",
-            path.display(),
-            config.image
-        );
-    }
-    let model = match config.classes {
+    let image = model.config().image;
+    ensure!(
+        image == ImageShape::new(1, idx::SIDE, idx::SIDE),
+        "`{}` draws images of {image}, not digits",
+        path.display()
+    );
+    Ok(model)
+}
+
+/// Samples of a model: of each class in turn, if it has any.
+fn sample(model: &Glow, count: usize, temperature: f64, seed: u64) -> Result<Tensor> {
+    let classes = model.config().classes.unwrap_or(1);
+    let in_turn = (0..count).map(|image| (image % classes) as u32);
+    let model = given(model, &Tensor::from_iter(in_turn, &Device::Cpu)?)?;
+    Ok(model
+        .at_temperature(temperature)?
+        .sample_images(count, seed)?)
+}
+
+/// The images of a batch with the latents of one level, counted from 0, drawn anew.
+fn redraw(model: &Glow, batch: &Batch, level: usize, seed: u64) -> Result<Tensor> {
+    let model = given(model, &batch.labels)?;
+    let mut latents = model.encode_images(&batch.images)?;
+    let drawn = model.draw_latents(latents.count()?, seed)?;
+    latents.0[level] = drawn.0[level].clone();
+    Ok(model.decode_images(&latents)?)
+}
+
+/// The model given a class of each image, if it has classes.
+fn given<'a>(model: &'a Glow, labels: &Tensor) -> Result<Glow<Box<dyn Bijection + 'a>>> {
+    Ok(match model.config().classes {
         None => model.unconditional(),
-        Some(classes) => {
-            let in_turn = (0..count).map(|image| (image % classes) as u32);
-            model.given(&Tensor::from_iter(in_turn, &Device::Cpu)?)?
-        }
-    };
-    Ok(Images {
-        name: format!("`{}` at temperature {temperature}", path.display()),
-        pixels: model
-            .at_temperature(temperature)?
-            .sample_images(count, seed)?,
+        Some(_) => model.given(labels)?,
     })
 }

@@ -17,8 +17,9 @@ fills the gaps between pixel values. The same seed, model and data give the same
 --importance-samples K the bound is tighter and takes K times as long: it is that of the mean of K
 likelihoods of each image, under the noise of the seeds N, N + 1, …
 
-A model with classes measures each image under its own class. The accuracy is the share of images
-whose own class is the most likely one.
+A model with classes measures each image under its own class and, without being told the class, by
+the mean of its likelihoods in all classes. The accuracy is the share of images whose own class is
+the most likely one.
 
 Images without a finite likelihood stay in the mean. They are counted on stderr, and the exit status
 is 1. In JSON, numbers that are not finite are null.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use candle_core::Device;
-use flow_analysis::likelihood::{self, Accuracy, Measurement, Noise};
+use flow_analysis::likelihood::{self, Measurement, Noise, OfClasses};
 use flow_glow::Checkpoint;
 use indicatif::HumanCount;
 use serde::Serialize;
@@ -28,11 +28,30 @@ struct Evaluation<'a> {
     images: usize,
     non_finite: usize,
     importance_samples: usize,
-    /// Share of images whose class is found; for models with classes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    accuracy: Option<f64>,
+    #[serde(flatten)]
+    of_classes: Option<ClassEvaluation>,
     dataset: &'a str,
     split: &'static str,
+}
+
+/// What a model with classes says beside the bits of each image given its class.
+#[derive(Serialize)]
+struct ClassEvaluation {
+    /// Of the images alone.
+    marginal_bits_per_dim: f64,
+    marginal_standard_error: Option<f64>,
+    /// Share of images whose class is found.
+    accuracy: f64,
+}
+
+impl From<OfClasses> for ClassEvaluation {
+    fn from(found: OfClasses) -> Self {
+        Self {
+            marginal_bits_per_dim: found.marginal.bits_per_dim,
+            marginal_standard_error: found.marginal.standard_error,
+            accuracy: found.accuracy,
+        }
+    }
 }
 
 /// Measures a model.
@@ -60,18 +79,25 @@ fn evaluate(args: &EvalArgs, console: &Console, group: &ProcessGroup) -> Result<
         seed: args.seed,
         draws: args.importance_samples,
     };
-    let batches = || examples.batches(model.config());
-    let measured = likelihood::bits_per_dim(model, batches(), noise, ranks, go_on)?;
+    let batches = examples.batches(model.config());
+    let (measured, of_classes) = if model.config().classes.is_some() {
+        let found = likelihood::of_classes(model, batches, noise, ranks, go_on)?;
+        (found.map(|found| found.given), found)
+    } else {
+        (
+            likelihood::bits_per_dim(model, batches, noise, ranks, go_on)?,
+            None,
+        )
+    };
     drop(progress);
     let measured = measured.expect("nobody asked to stop");
-    let accuracy = likelihood::accuracy(model, batches(), args.seed, ranks)?;
     group.lead(|| {
-        print(args, examples.name(), &measured, accuracy)?;
+        print(args, examples.name(), &measured, of_classes)?;
         let model = args.model.name();
         let unlikely =
             format!("images have no finite likelihood under {model}; `flow verify` says why");
         report::ensure_finite(measured.non_finite, measured.images, &unlikely)?;
-        let untold = accuracy.map_or(0, |accuracy| accuracy.non_finite);
+        let untold = of_classes.map_or(0, |found| found.marginal.non_finite);
         let unclear = format!("images have no finite likelihood in some class under {model}");
         report::ensure_finite(untold, measured.images, &unclear)
     })
@@ -94,7 +120,7 @@ fn print(
     args: &EvalArgs,
     name: &str,
     measured: &Measurement,
-    accuracy: Option<Accuracy>,
+    of_classes: Option<OfClasses>,
 ) -> Result<()> {
     if args.json {
         return report::json(&Evaluation {
@@ -103,7 +129,7 @@ fn print(
             images: measured.images,
             non_finite: measured.non_finite,
             importance_samples: args.importance_samples,
-            accuracy: accuracy.map(|accuracy| accuracy.share),
+            of_classes: of_classes.map(ClassEvaluation::from),
             dataset: name,
             split: args.split.as_str(),
         });
@@ -121,11 +147,12 @@ fn print(
         ("data", format!("{images} of {name}")),
         ("noise", noise),
     ];
-    if let Some(accuracy) = accuracy.filter(|accuracy| accuracy.non_finite == 0) {
+    if let Some(found) = of_classes.filter(|found| found.marginal.non_finite == 0) {
         let share = format!(
             "{:.2} % of images are likeliest in their own",
-            100.0 * accuracy.share
+            100.0 * found.accuracy
         );
+        rows.insert(1, ("without class", found.marginal.to_string()));
         rows.push(("classes", share));
     }
     report::table(&rows)

@@ -98,6 +98,8 @@ fn no_images_give_no_results() {
             if let Some(classes) = config.classes {
                 let posteriors = unbound.class_log_posteriors(&none).unwrap();
                 assert_eq!(posteriors.dims(), [0, classes]);
+                let bits = unbound.class_bits_per_dim(&pixels, 1).unwrap();
+                assert_eq!(bits.dims(), [0, classes]);
             }
             assert!(glow.initialize(&none).is_err());
         }

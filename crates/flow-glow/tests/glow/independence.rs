@@ -81,6 +81,11 @@ fn check_model(glow: &Glow) -> Result<()> {
     // Noise is drawn by position, so an image keeps its own.
     let bits = |pixels: &Tensor| wrap(given.bits_per_dim(pixels, 3));
     let expected = bits(&pixels)?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
+    if config.classes.is_some() {
+        let of_class = wrap(glow.class_bits_per_dim(&pixels, 3))?.narrow(1, 1, 1)?;
+        let of_class = of_class.squeeze(1)?.to_dtype(DType::F64)?;
+        assert_eq!(of_class.to_vec1::<f64>()?, expected);
+    }
     for row in 0..BATCH {
         let mut rows =
             vec![Tensor::full(255_u8, (1, channels, height, width), &Device::Cpu)?; BATCH];

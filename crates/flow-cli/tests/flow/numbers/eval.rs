@@ -72,10 +72,31 @@ fn an_image_is_recognized_where_its_own_class_makes_it_likeliest() {
         of_classes.iter().all(|of_class| own <= of_class[image])
     };
     let recognized = (0..100).filter(is_recognized).count();
-    let found = evaluate(&sandbox, "--limit 100 --seed 0")["accuracy"].as_f64();
+    let found = evaluate(&sandbox, "--limit 100 --seed 0");
     // Two classes can be as likely but for rounding.
-    assert!((found.unwrap() - recognized as f64 / 100.0).abs() < 0.011);
+    let accuracy = found["accuracy"].as_f64().unwrap();
+    assert!((accuracy - recognized as f64 / 100.0).abs() < 0.011);
     assert!(recognized > 20, "{recognized} by chance");
+
+    // p(image) is the mean of p(image | class), and the image's own is what the result is of.
+    let of_image = |image: usize| {
+        let own = f64::from(of_classes[labels[image] as usize][image]);
+        let others = of_classes.iter().map(|of_class| f64::from(of_class[image]));
+        let relative = others.map(|bits| ((own - bits) * 784.0).exp2());
+        (own, own - (relative.sum::<f64>() / 10.0).log2() / 784.0)
+    };
+    let (given, marginal): (Vec<_>, Vec<_>) = (0..100).map(of_image).unzip();
+    let mean = |bits: Vec<f64>| bits.iter().sum::<f64>() / 100.0;
+    for (name, expected) in [
+        ("bits_per_dim", mean(given)),
+        ("marginal_bits_per_dim", mean(marginal)),
+    ] {
+        let found = found[name].as_f64().unwrap();
+        assert!(
+            (found - expected).abs() < 1e-12,
+            "{name}: {found}, by hand {expected}"
+        );
+    }
 }
 
 #[test]
