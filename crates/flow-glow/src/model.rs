@@ -220,7 +220,7 @@ impl Glow {
         let (x, offset) = self.dequantize(images, seed)?;
         let log_probs = self.for_classes(&x, |y, log_det| {
             let log_prob = |class: u32| {
-                let class = Tensor::new(&[[class]], y.device())?;
+                let class = Tensor::full(class, (1, 1), y.device())?;
                 let (z, of_priors) = self.priors().given(&class)?.forward(y)?;
                 self.base().add_log_prob(&(log_det + of_priors)?, &z)
             };
