@@ -233,15 +233,13 @@ impl AddOuter<'_> {
 
     /// Adds to the sums from (`row`, `column`) on, as far as there are rows.
     #[inline(always)]
-    fn tile<'a, A: Arithmetic, const ROWS: usize, const VECTORS: usize>(
+    fn tile<'a, A: Arithmetic + 'a, const ROWS: usize, const VECTORS: usize>(
         &mut self,
         arithmetic: A,
         factors: impl Iterator<Item = (&'a [f32; ROWS], &'a [Vector<A>; VECTORS])>,
         row: usize,
         column: usize,
-    ) where
-        A: 'a,
-    {
+    ) {
         let simd = arithmetic.simd();
         let count = VECTORS * A::Simd::F32_LANES;
         let mut sums = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
