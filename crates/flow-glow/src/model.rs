@@ -243,7 +243,7 @@ impl Glow {
     ) -> Result<Tensor> {
         let Some(classes) = self.config.classes else {
             return Err(Error::Config(
-                "likelihoods of classes need a model with classes".into(),
+                "class posteriors need a model with classes".into(),
             ));
         };
         self.check_images(x)?;
