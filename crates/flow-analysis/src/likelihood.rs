@@ -97,7 +97,7 @@ fn of_batch(
         .collect())
 }
 
-/// What a model with classes says of images of known classes.
+/// Bits per dimension and accuracy of a model with classes, on labelled images.
 #[derive(Clone, Copy, Debug)]
 pub struct OfClasses {
     /// Bits per dimension, each image given its class; as [`bits_per_dim`].
@@ -187,15 +187,14 @@ fn over_batches<E: From<Error>, const N: usize>(
         }
         values.extend((start..).zip(measure(&batch, i)?));
     }
-    let numbers = |n: usize| {
-        let numbers = values.iter().map(|(image, numbers)| (*image, numbers[n]));
-        gather(ranks, total, numbers, patience(began))
-    };
-    let mut gathered = [(); N].map(|()| Vec::new());
-    for (n, gathered) in gathered.iter_mut().enumerate() {
-        *gathered = numbers(n)?;
-    }
-    Ok(Some(gathered))
+    let places = values.into_iter().flat_map(|(image, numbers)| {
+        let numbers = numbers.into_iter().enumerate();
+        numbers.map(move |(n, number)| (n * total + image, number))
+    });
+    let gathered = gather(ranks, N * total, places, patience(began))?;
+    Ok(Some(std::array::from_fn(|n| {
+        gathered[n * total..][..total].to_vec()
+    })))
 }
 
 /// The seed of batch `i` of a job: the job's own for the first, and another for each of the rest.

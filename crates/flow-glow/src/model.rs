@@ -188,13 +188,22 @@ impl Glow {
     /// Class-dependent part of ln p(x | class) `[B, classes]` in nats, from the levels' output `[B,
     /// D]`. The term that all classes share is left out.
     pub(crate) fn class_log_priors(&self, y: &Tensor) -> Result<Tensor> {
-        let log_prior = |class: usize| {
+        Ok(self.for_each_class(y, |labels| self.priors().log_prob_given(y, labels))?)
+    }
+
+    /// The results `[B]` of `of_class` for the labels `[B, 1]` of each class, side by side: `[B,
+    /// classes]`, for `y` `[B, D]`.
+    fn for_each_class(
+        &self,
+        y: &Tensor,
+        of_class: impl Fn(&Tensor) -> candle_core::Result<Tensor>,
+    ) -> candle_core::Result<Tensor> {
+        let of_class = |class: usize| {
             let labels = Tensor::full(class as u32, (y.dim(0)?, 1), y.device())?;
-            self.priors().log_prob_given(y, &labels)
+            of_class(&labels)
         };
-        let log_priors = (0..self.config.classes.unwrap_or(0)).map(log_prior);
-        let log_priors = log_priors.collect::<candle_core::Result<Vec<_>>>()?;
-        Ok(Tensor::stack(&log_priors, 1)?)
+        let of_classes = (0..self.config.classes.unwrap_or(0)).map(of_class);
+        Tensor::stack(&of_classes.collect::<candle_core::Result<Vec<_>>>()?, 1)
     }
 
     /// ln p(class | x) `[B, classes]` of x `[B, C, H, W]` in model space, under equally likely
@@ -203,7 +212,7 @@ impl Glow {
     /// # Errors
     /// If the model has no classes.
     pub fn class_log_posteriors(&self, x: &Tensor) -> Result<Tensor> {
-        self.for_classes(x, |y, _| {
+        self.after_levels(x, |y, _| {
             let log_priors = self.class_log_priors(y)?;
             Ok(log_priors.broadcast_sub(&log_sum_exp(&log_priors)?.unsqueeze(1)?)?)
         })
@@ -218,17 +227,11 @@ impl Glow {
     /// If the model has no classes.
     pub fn class_bits_per_dim(&self, images: &Tensor, seed: u64) -> Result<Tensor> {
         let (x, offset) = self.dequantize(images, seed)?;
-        let log_probs = self.for_classes(&x, |y, log_det| {
-            let log_prob = |class: u32| {
-                let class = Tensor::full(class, (1, 1), y.device())?;
-                let (z, of_priors) = self.priors().given(&class)?.forward(y)?;
+        let log_probs = self.after_levels(&x, |y, log_det| {
+            Ok(self.for_each_class(y, |labels| {
+                let (z, of_priors) = self.priors().given(labels)?.forward(y)?;
                 self.base().add_log_prob(&(log_det + of_priors)?, &z)
-            };
-            let classes = 0..self.config.classes.unwrap_or(0) as u32;
-            let log_probs = classes
-                .map(log_prob)
-                .collect::<candle_core::Result<Vec<_>>>();
-            Ok(Tensor::stack(&log_probs?, 1)?)
+            })?)
         })?;
         let log_likelihoods = log_probs.broadcast_add(&offset.unsqueeze(1)?)?;
         Ok(quantize::bits_per_dim(&self.config, &log_likelihoods)?)
@@ -236,7 +239,7 @@ impl Glow {
 
     /// Numbers `[B, classes]` of x `[B, C, H, W]`, from what the levels give for each run of it: `y`
     /// `[B, D]` and its log-determinant.
-    fn for_classes(
+    fn after_levels(
         &self,
         x: &Tensor,
         of_run: impl Fn(&Tensor, &Tensor) -> Result<Tensor> + Send + Sync,

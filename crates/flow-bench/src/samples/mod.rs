@@ -105,9 +105,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         print(&images.name, &quality);
         Ok(())
     };
+    let test = spread(&test, count)?;
     judge(Images {
         name: "test images".to_owned(),
-        pixels: spread(&test, count)?.images,
+        pixels: test.images.clone(),
     })?;
     for path in &options.checkpoint {
         let model = open(path)?;
@@ -117,20 +118,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
                 pixels: sample(&model, count, temperature, options.seed)?,
             })?;
         }
-        let levels = if options.by_level {
-            model.config().levels
-        } else {
-            0
-        };
-        for level in 0..levels {
-            judge(Images {
-                name: format!(
-                    "test images, level {} of `{}` drawn anew",
-                    level + 1,
-                    path.display()
-                ),
-                pixels: redraw(&model, &spread(&test, count)?, level, options.seed)?,
-            })?;
+        if options.by_level {
+            for (level, pixels) in (1..).zip(redrawn(&model, &test, options.seed)?) {
+                let path = path.display();
+                judge(Images {
+                    name: format!("test images, level {level} of `{path}` drawn anew"),
+                    pixels,
+                })?;
+            }
         }
     }
     files.into_iter().try_for_each(judge)
@@ -189,13 +184,17 @@ fn sample(model: &Glow, count: usize, temperature: f64, seed: u64) -> Result<Ten
         .sample_images(count, seed)?)
 }
 
-/// The images of a batch with the latents of one level, counted from 0, drawn anew.
-fn redraw(model: &Glow, batch: &Batch, level: usize, seed: u64) -> Result<Tensor> {
+/// The images of a batch with the latents of the first level drawn anew, of the second, and so on.
+fn redrawn(model: &Glow, batch: &Batch, seed: u64) -> Result<Vec<Tensor>> {
     let model = given(model, &batch.labels)?;
-    let mut latents = model.encode_images(&batch.images)?;
+    let latents = model.encode_images(&batch.images)?;
     let drawn = model.draw_latents(latents.count()?, seed)?;
-    latents.0[level] = drawn.0[level].clone();
-    Ok(model.decode_images(&latents)?)
+    let redrawn = drawn.0.into_iter().enumerate().map(|(level, drawn)| {
+        let mut latents = latents.clone();
+        latents.0[level] = drawn;
+        Ok(model.decode_images(&latents)?)
+    });
+    redrawn.collect()
 }
 
 /// The model given a class of each image, if it has classes.

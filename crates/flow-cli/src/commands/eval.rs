@@ -34,10 +34,9 @@ struct Evaluation<'a> {
     split: &'static str,
 }
 
-/// What a model with classes says beside the bits of each image given its class.
+/// Bits per dimension without the class, and the accuracy, of a model with classes.
 #[derive(Serialize)]
 struct ClassEvaluation {
-    /// Of the images alone.
     marginal_bits_per_dim: f64,
     marginal_standard_error: Option<f64>,
     /// Share of images whose class is found.

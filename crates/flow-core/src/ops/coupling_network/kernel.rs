@@ -1,7 +1,7 @@
 //! The network on one group of images, forwards and backwards.
 //!
-//! A matrix of a group has one row for each pixel of its images, with channels side by side. Every
-//! product then reads its factors in memory order.
+//! A matrix of a group has one row for each pixel of its images, with channels side by side.
+//! Products then read their factors in memory order.
 
 use super::im2col::gather;
 use super::sizes::{Sizes, cut, cut_mut};
