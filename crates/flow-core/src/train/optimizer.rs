@@ -208,7 +208,7 @@ mod tests {
     use super::*;
     use crate::params::{Init, ParamStore};
     use crate::train::{LossGradient, MemoryStore, Optimization, Steps};
-    use crate::{check, random};
+    use crate::{check, random, transfer};
     use candle_core::Device;
 
     #[test]
@@ -280,5 +280,37 @@ mod tests {
             let moved = (before - after).unwrap();
             check::close(&moved, step, 1e-5).unwrap();
         }
+    }
+
+    /// As that of a network whose units are all dead: its momentum halves every 14 steps, until its
+    /// squares underflow.
+    #[test]
+    fn a_hidden_layer_without_gradients_comes_to_rest() {
+        let params = ParamStore::new(0);
+        let builder = params.builder(DType::F32, &Device::Cpu);
+        let init = Init::Hidden { std: 1.0 };
+        let weight = builder.get_with_hints((4, 6), "weight", init).unwrap();
+        let settings = Optimization {
+            optimizer: Optimizer::Muon,
+            ..Optimization::default()
+        };
+        let (mut steps, mut store) = (Steps::default(), MemoryStore::default());
+        let mut step = |slope: f64| {
+            let slopes = (weight.ones_like().unwrap() * slope).unwrap();
+            let loss = (&weight * slopes).unwrap().sum_all().unwrap();
+            let gradient = LossGradient::of(&loss, &params).unwrap();
+            steps.take(&gradient, 0.1, &settings, &mut store).unwrap();
+        };
+        step(1.0);
+        (0..1000).for_each(|_| step(0.0));
+        let at_rest = weight.copy().unwrap();
+        assert!(
+            transfer::numbers(&at_rest)
+                .unwrap()
+                .iter()
+                .all(|w| w.is_finite())
+        );
+        (0..1000).for_each(|_| step(0.0));
+        check::close(&weight, &at_rest, 1e-6).unwrap();
     }
 }
