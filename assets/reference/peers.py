@@ -61,6 +61,11 @@ def sides(size):
     return size if isinstance(size, (list, tuple)) else (size, size)
 
 
+def steps_of(steps, last):
+    """The steps of a level: `steps` is one number, or that of all levels but the last, and that of the last."""
+    return steps[1 if last else 0] if isinstance(steps, (list, tuple)) else steps
+
+
 def nflows(levels, steps, hidden, size, channels, *, gain=True, mask="alternating", end=False, pixels=False,
            additive=False, softplus=False, inverse=False, bound=None, split_prior=False, affine=False, classes=None):
     """The last five: couplings by e^raw, inverted; a bound of their scales; a convolution that predicts what a split
@@ -113,7 +118,7 @@ def nflows(levels, steps, hidden, size, channels, *, gain=True, mask="alternatin
         squeeze = transforms.SqueezeTransform()
         c, h, w = squeeze.get_output_shape(c, h, w)
         members = [squeeze]
-        for step in range(steps):
+        for step in range(steps_of(steps, level + 1 == levels)):
             members.append(transforms.CompositeTransform(
                 [transforms.ActNorm(c), transforms.OneByOneConvolution(c), coupling(c, step)]))
         if end:
@@ -162,7 +167,7 @@ def normflows(levels, steps, hidden, size, channels, *, lu=True, scale_map="sigm
     height, width = sides(size)
     for level in range(levels):
         c = channels * 2 ** (levels + 1 - level)
-        blocks = [block(c) for _ in range(steps)]
+        blocks = [block(c) for _ in range(steps_of(steps, level == 0))]
         if split_prior and level > 0:
             predict = nf.nets.ConvNet2d((c // 2, c), (3,))
             blocks.insert(0, nf.flows.AffineCouplingBlock(predict, scale_map="exp"))

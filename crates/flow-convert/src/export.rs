@@ -94,7 +94,10 @@ impl Export {
         };
         export.tell("kind", peer.as_str());
         export.tell("levels", config.levels);
-        export.tell("steps", config.steps);
+        match config.steps_of(true) {
+            last if last == config.steps => export.tell("steps", last),
+            last => export.tell("steps", [config.steps, last]),
+        }
         export.tell("hidden", config.width);
         export.tell("channels", config.image.channels);
         export.tell("size", [config.image.height, config.image.width]);

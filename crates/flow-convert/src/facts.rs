@@ -19,7 +19,7 @@ pub struct Facts {
     pub program: Option<Program>,
     /// Levels.
     pub levels: Option<usize>,
-    /// Steps a level.
+    /// Steps of a level, the first.
     pub steps: Option<usize>,
     /// Hidden channels of the coupling networks.
     pub hidden: Option<usize>,

@@ -37,7 +37,7 @@ pub(crate) fn with_padding(model: &Model, padding: Padding) -> Result<Model> {
         }
     }
     for level in 0..config.levels {
-        for step in 0..config.steps {
+        for step in 0..config.steps_of(level + 1 == config.levels) {
             let network = format!("levels.{level}.steps.{step}.coupling.network");
             widen(&mut parameters, &network, padding)?;
         }

@@ -143,6 +143,9 @@ pub struct GlowConfig {
     pub levels: usize,
     /// K, the flow steps of a level.
     pub steps: usize,
+    /// The flow steps of the last level, the coarsest, if not [`steps`](Self::steps).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_steps: Option<usize>,
     /// Hidden channels of the coupling networks.
     pub width: usize,
     /// Transform of the couplings.
@@ -190,6 +193,7 @@ impl GlowConfig {
             image,
             levels: 2.min(max_levels(image)),
             steps: 8,
+            last_steps: None,
             width: 64,
             coupling: Coupling::Affine,
             scale_map: ScaleMap::ExpTanh { bound: 2.0 },
@@ -225,6 +229,14 @@ impl GlowConfig {
             preprocessing: Preprocessing::Centered,
             conventions: Conventions::default(),
             ..Self::small(image)
+        }
+    }
+
+    /// The flow steps of a level, the last one or another.
+    pub fn steps_of(&self, last_level: bool) -> usize {
+        match self.last_steps {
+            Some(steps) if last_level => steps,
+            _ => self.steps,
         }
     }
 
@@ -274,6 +286,7 @@ impl GlowConfig {
         };
         for (name, value, max) in [
             ("steps", self.steps, MAX_STEPS),
+            ("steps of the last level", self.steps_of(true), MAX_STEPS),
             ("width", self.width, MAX_WIDTH),
             ("steps of the dequantization", noise_steps, MAX_STEPS),
             ("width of the dequantization", noise_width, MAX_WIDTH),
@@ -338,7 +351,10 @@ impl GlowConfig {
             network.saturating_add(3 * channels * channels)
         };
         let steps = (0..self.levels)
-            .map(|level| step(level, self.width))
+            .map(|level| {
+                let count = self.steps_of(level + 1 == self.levels);
+                step(level, self.width).saturating_mul(count)
+            })
             .fold(0, usize::saturating_add);
         let dequantizer = match self.dequantization {
             Dequantization::Uniform => 0,
@@ -354,10 +370,7 @@ impl GlowConfig {
         } else {
             0
         };
-        steps
-            .saturating_mul(self.steps)
-            .saturating_add(dequantizer)
-            .saturating_add(gaussians)
+        steps.saturating_add(dequantizer).saturating_add(gaussians)
     }
 
     /// Rows that a condition adds to the table of a prior.

@@ -106,7 +106,7 @@ impl Part {
     ) -> Result<Chain<Self>> {
         let channels = 4 * channels;
         let mut parts = vec![Self::Squeeze(Squeeze)];
-        for step in 0..config.steps {
+        for step in 0..config.steps_of(last_level) {
             let place = Place {
                 channels,
                 step,

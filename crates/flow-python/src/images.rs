@@ -27,6 +27,7 @@ pub(crate) struct Options {
     preset: String,
     levels: Option<usize>,
     steps: Option<usize>,
+    last_steps: Option<usize>,
     width: Option<usize>,
     bits: u32,
     equalize: bool,
@@ -103,6 +104,7 @@ impl Options {
         let config = GlowConfig {
             levels: self.levels.unwrap_or(preset.levels),
             steps: self.steps.unwrap_or(preset.steps),
+            last_steps: self.last_steps,
             width: self.width.unwrap_or(preset.width),
             bits: self.bits,
             classes: (classes > 0).then_some(classes),

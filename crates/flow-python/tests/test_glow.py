@@ -133,6 +133,14 @@ def test_a_training_lowers_bits_and_repeats(cli, tmp_path):
     assert "8" in cli("inspect", tmp_path / "model.safetensors").stdout
 
 
+def test_the_last_level_has_its_own_steps(cli, tmp_path):
+    glow = flow.Glow(**TINY, last_steps=3).fit(bars()[0], epochs=1)
+    glow.save(tmp_path / "model.safetensors")
+    rows = cli("inspect", tmp_path / "model.safetensors").stdout.splitlines()
+    assert [row.split()[-1] for row in rows if row.startswith("steps")] == ["2", "3"]
+    assert flow.Glow.load(tmp_path / "model.safetensors").last_steps == 3
+
+
 def test_a_callback_ends_a_training():
     seen = []
 

@@ -13,7 +13,10 @@ use std::{env, hint::black_box, time::Instant};
 
 use crate::{
     cli::BenchArgs,
-    output::{memory, report, words::count},
+    output::{
+        memory, report,
+        words::{self, count},
+    },
     training,
 };
 
@@ -31,6 +34,7 @@ const WARM_UP: usize = 2;
 struct Benchmark {
     levels: usize,
     steps: usize,
+    last_steps: usize,
     width: usize,
     batch: usize,
     device: String,
@@ -60,7 +64,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
     if args.json {
         report::json(&result)
     } else {
-        report::table(&result.rows(image))
+        report::table(&result.rows(&config))
     }
 }
 
@@ -132,6 +136,7 @@ impl Benchmark {
         Self {
             levels: config.levels,
             steps: config.steps,
+            last_steps: config.steps_of(true),
             width: config.width,
             batch: args.batch_size,
             device: name_of(device),
@@ -148,7 +153,7 @@ impl Benchmark {
     }
 
     /// The rows of a table for people.
-    fn rows(&self, image: ImageShape) -> [(&'static str, String); 7] {
+    fn rows(&self, config: &GlowConfig) -> [(&'static str, String); 7] {
         let memory = match self.peak_mb {
             Some(mb) => format!("{mb} MB, in training"),
             None => "unknown".to_owned(),
@@ -157,10 +162,10 @@ impl Benchmark {
             (
                 "model",
                 format!(
-                    "{} of {}, width {}, images of {image}",
-                    count(self.levels, "level"),
-                    count(self.steps, "step"),
-                    self.width
+                    "{}, width {}, images of {}",
+                    words::levels(config),
+                    config.width,
+                    config.image
                 ),
             ),
             ("training", format!("{} images/s", self.train_img_s)),
@@ -224,14 +229,15 @@ fn forward_flop(config: &GlowConfig) -> f64 {
         let (inputs, outputs) = (channels / 2 + context, channels);
         2 * pixels * hidden * (9 * inputs + hidden + 9 * outputs)
     };
-    let couplings = (0..config.levels).map(|level| network(level, config.width, 0));
+    let couplings = (0..config.levels)
+        .map(|level| config.steps_of(level + 1 == config.levels) * network(level, config.width, 0));
     let noise = match config.dequantization {
         Dequantization::Uniform => 0,
         Dequantization::Variational { steps, width } => {
             steps * network(0, width, 4 * config.image.channels)
         }
     };
-    (config.steps * couplings.sum::<usize>() + noise) as f64
+    (couplings.sum::<usize>() + noise) as f64
 }
 
 fn rounded(value: f64) -> f64 {

@@ -68,7 +68,7 @@ pub(crate) fn run(args: &InspectArgs) -> Result<()> {
 }
 
 /// Size and form of a model.
-fn model_rows(model: &GlowConfig) -> Result<[(&'static str, String); 10]> {
+fn model_rows(model: &GlowConfig) -> Result<[(&'static str, String); 11]> {
     let classes = match model.classes {
         Some(classes) => classes.to_string(),
         None => "not told apart".to_owned(),
@@ -91,6 +91,7 @@ fn model_rows(model: &GlowConfig) -> Result<[(&'static str, String); 10]> {
         ),
         ("levels", model.levels.to_string()),
         ("steps a level", model.steps.to_string()),
+        ("steps in the last", model.steps_of(true).to_string()),
         ("width", model.width.to_string()),
         ("coupling", name(&model.coupling)?),
         (

@@ -69,6 +69,11 @@ pub(super) fn apply_form(args: &ModelArgs, config: &mut GlowConfig) -> Vec<&'sta
         .with_defaults(defaults)
         .set("--levels", |config| &mut config.levels, args.levels)
         .set("--steps", |config| &mut config.steps, args.steps)
+        .set(
+            "--last-steps",
+            |config| &mut config.last_steps,
+            args.last_steps.map(Some),
+        )
         .set("--width", |config| &mut config.width, args.width)
         .set("--coupling", |config| &mut config.coupling, args.coupling)
         .set(

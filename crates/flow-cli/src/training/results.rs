@@ -12,7 +12,7 @@ use crate::{
         curve,
         draw::{self, Conditions},
         files, image_grid, picture_file,
-        words::count,
+        words::{self, count},
     },
 };
 
@@ -144,10 +144,9 @@ impl Session<'_> {
     pub(super) fn draw_curve(&self) -> Result<()> {
         let config = self.trainer.config();
         let title = format!(
-            "Glow on {}: {} of {}, width {}",
+            "Glow on {}: {}, width {}",
             self.trainer.dataset(),
-            count(config.levels, "level"),
-            count(config.steps, "step"),
+            words::levels(config),
             config.width
         );
         match curve::png(&title, self.log.records())? {

@@ -35,9 +35,11 @@ impl Dialect for Chrischute {
         }
         let [channels, _] = source.shape("flows.steps.0.conv.weight")?;
         let [width, ..] = source.shape::<4>("flows.steps.0.coup.nn.in_conv.weight")?;
+        let steps = source.indices(&steps_of(0)).len();
         let sizes = Sizes {
             levels,
-            steps: source.indices(&steps_of(0)).len(),
+            steps,
+            last_steps: steps,
             width,
             channels,
             outputs: channels,

@@ -66,7 +66,9 @@ impl Dialect for Nflows {
         let members = source.indices(&format!("{base}_transforms.0._transforms."));
         let is_end = |name: String| source.has(&format!("{name}.unconstrained_upper_diag"));
         let has_end = members.iter().any(|&index| is_end(member(base, 0, index)));
-        let steps = members.len() - usize::from(has_end);
+        let last = source.indices(&format!("{base}_transforms.{}._transforms.", levels - 1));
+        let [steps, last_steps] =
+            [members, last].map(|members| members.len().saturating_sub(usize::from(has_end)));
         let first = step(base, 0, 0);
         let [channels] = source.shape(&format!("{first}.0.log_scale"))?;
         let network = format!("{first}.2.transform_net.net");
@@ -78,13 +80,14 @@ impl Dialect for Nflows {
         let sizes = Sizes {
             levels,
             steps,
+            last_steps,
             width,
             channels,
             outputs,
             last_sides: None,
         };
         let sized = sizes.config(facts, Preprocessing::Unit)?;
-        let (passing, alternating) = passing(source, base, [levels, steps], channels)?;
+        let (passing, alternating) = passing(source, base, &sizes)?;
         let (preprocessing, bits) = preprocessing(source, base, facts)?;
         let level_end = if has_end {
             LevelEnd::Conv1x1
@@ -135,7 +138,7 @@ impl Dialect for Nflows {
         if !self.has_end {
             return Ok(());
         }
-        let from = member(self.base, level, reader.config.steps + 1);
+        let from = member(self.base, level, reader.steps(level) + 1);
         let to = format!("levels.{level}.conv1x1");
         read_conv1x1(reader, [&from, &to], reader.channels(level))
     }

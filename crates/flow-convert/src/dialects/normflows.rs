@@ -42,8 +42,9 @@ pub(super) struct Normflows {
 impl Dialect for Normflows {
     fn config(source: &mut Source, facts: &Facts) -> Result<(Self, GlowConfig)> {
         let levels = source.indices("flows.").len();
-        let steps = source.indices("flows.0.").len();
         ensure!(levels > 0, "tensor `flows.0.0.flows.2.s` is missing");
+        let steps = source.indices(&format!("flows.{}.", levels - 1)).len();
+        let last_steps = source.indices("flows.0.").len();
         let first = format!("flows.{}.0.flows", levels - 1);
         let [_, channels, _, _] = source.shape(&format!("{first}.2.s"))?;
         let network = format!("{first}.0.flows.1.param_map.net");
@@ -61,6 +62,7 @@ impl Dialect for Normflows {
         let sizes = Sizes {
             levels,
             steps,
+            last_steps,
             width,
             channels,
             outputs,
@@ -83,8 +85,8 @@ impl Dialect for Normflows {
     }
 
     fn step(&self, reader: &mut Reader<'_>, [level, step]: [usize; 2], to: &str) -> Result<()> {
-        let GlowConfig { levels, steps, .. } = *reader.config;
-        let from = format!("flows.{}.{}.flows", levels - 1 - level, steps - 1 - step);
+        let deepest = reader.config.levels - 1 - level;
+        let from = format!("flows.{deepest}.{}.flows", reader.steps(level) - 1 - step);
         let channels = reader.channels(level);
         for (theirs, ours) in [("s", "log_scale"), ("t", "shift")] {
             let value = reader.take(&format!("{from}.2.{theirs}"), &[1, channels, 1, 1])?;

@@ -32,7 +32,7 @@ pub(super) fn read<D: Dialect>(source: &mut Source, facts: &Facts) -> Result<Mod
         parameters: Parameters::default(),
     };
     for level in 0..config.levels {
-        for step in 0..config.steps {
+        for step in 0..reader.steps(level) {
             let to = format!("levels.{level}.steps.{step}");
             dialect.step(&mut reader, [level, step], &to)?;
         }
@@ -63,6 +63,11 @@ impl Reader<'_> {
         (4 * self.config.image.channels) << level
     }
 
+    /// The steps of a level.
+    pub(super) fn steps(&self, level: usize) -> usize {
+        self.config.steps_of(self.is_last(level))
+    }
+
     pub(super) fn is_last(&self, level: usize) -> bool {
         level + 1 == self.config.levels
     }
@@ -80,7 +85,9 @@ impl Reader<'_> {
 /// Sizes that a state dict tells.
 pub(super) struct Sizes {
     pub(super) levels: usize,
+    /// Steps of all levels but the last.
     pub(super) steps: usize,
+    pub(super) last_steps: usize,
     /// Hidden channels of the coupling networks.
     pub(super) width: usize,
     /// Channels of the steps of the first level.
@@ -98,6 +105,7 @@ impl Sizes {
         let &Self {
             levels,
             steps,
+            last_steps,
             width,
             channels,
             outputs,
@@ -112,6 +120,7 @@ impl Sizes {
         Ok(GlowConfig {
             levels,
             steps,
+            last_steps: (last_steps != steps).then_some(last_steps),
             width,
             coupling: if outputs == channels {
                 Coupling::Affine

@@ -35,6 +35,7 @@ impl Dialect for Rosinality {
         let sizes = Sizes {
             levels,
             steps,
+            last_steps: steps,
             width,
             channels,
             outputs,

@@ -41,6 +41,7 @@ impl Dialect for Y0ast {
         let sizes = Sizes {
             levels: splits + 1,
             steps,
+            last_steps: steps,
             width,
             channels,
             outputs,

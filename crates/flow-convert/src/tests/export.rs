@@ -230,11 +230,16 @@ fn every_obstacle_is_named_with_what_avoids_it() {
         ] {
             let config = GlowConfig {
                 scale_map,
+                last_steps: Some(2),
                 classes: Some(2),
                 ..small(ImageShape::new(1, 8, 8))
             };
             random(&config, 0, &path);
             let obstacles = peer.obstacles(&config);
+            assert_eq!(
+                obstacles.contains(&Setting::LastSteps),
+                peer == Peer::Rosinality
+            );
             let exported = convert_for(peer, &path);
             assert_eq!(exported.is_err(), !obstacles.is_empty());
             let Err(error) = exported else { continue };

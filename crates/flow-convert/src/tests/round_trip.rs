@@ -141,14 +141,22 @@ fn models() -> impl Strategy<Value = (Peer, GlowConfig)> {
         Conv1x1Form::PlainButLast,
     ]);
     let couplings = prop::sample::select(vec![Coupling::Additive, Coupling::Affine]);
-    let sizes = (1_usize..=2, 1_usize..=3, 1_usize..=3, 1_usize..=5);
+    let last_steps = prop::option::of(1_usize..=3);
+    let sizes = (
+        1_usize..=2,
+        1_usize..=3,
+        1_usize..=3,
+        last_steps,
+        1_usize..=5,
+    );
     let peers = prop::sample::select(Peer::ALL.to_vec());
     (peers, forms, couplings, any::<bool>(), sizes).prop_map(
-        |(peer, conv1x1, coupling, flag, (channels, levels, steps, width))| {
+        |(peer, conv1x1, coupling, flag, (channels, levels, steps, last_steps, width))| {
             let (scale_map, conventions) = settings(peer, conv1x1, flag);
             let config = GlowConfig {
                 levels,
                 steps,
+                last_steps: last_steps.filter(|_| peer != Peer::Rosinality),
                 width,
                 coupling,
                 scale_map,

@@ -13,6 +13,9 @@ impl Peer {
             Setting::ScaleMap | Setting::AffineOrder if config.coupling == Coupling::Additive => {
                 Fit::Own
             }
+            Setting::LastSteps => {
+                own(self != Self::Rosinality || config.steps_of(true) == config.steps)
+            }
             Setting::ScaleMap => self.scale_map(config),
             Setting::AffineOrder => self.affine_order(config),
             Setting::NetworkInput => own(conventions.network_input == NetworkInput::Plain),
@@ -89,8 +92,9 @@ impl Peer {
     }
 
     fn passing(self, config: &GlowConfig) -> Fit {
-        let (passing, steps) = (config.conventions.passing, config.steps);
-        let is_constant = !config.conventions.alternating || steps == 1;
+        let passing = config.conventions.passing;
+        let most_steps = config.steps.max(config.steps_of(true));
+        let is_constant = !config.conventions.alternating || most_steps == 1;
         own(match self {
             Self::Nflows => true,
             Self::Normflows => {

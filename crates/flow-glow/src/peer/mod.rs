@@ -36,6 +36,7 @@ pub enum Fit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Setting {
+    LastSteps,
     ScaleMap,
     AffineOrder,
     NetworkInput,
@@ -51,7 +52,8 @@ pub enum Setting {
 }
 
 impl Setting {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
+        Self::LastSteps,
         Self::ScaleMap,
         Self::AffineOrder,
         Self::NetworkInput,
@@ -69,6 +71,7 @@ impl Setting {
     /// Its name in the header of a checkpoint.
     pub fn name(self) -> &'static str {
         match self {
+            Self::LastSteps => "last_steps",
             Self::ScaleMap => "scale_map",
             Self::AffineOrder => "affine_order",
             Self::NetworkInput => "network_input",
@@ -163,6 +166,7 @@ impl Peer {
     /// The option of `flow train` that avoids an obstacle.
     pub fn remedy(self, setting: Setting) -> &'static str {
         match (self, setting) {
+            (_, Setting::LastSteps) => "no `--last-steps`",
             (_, Setting::Classes) => "no `--classes`",
             (Self::Nflows, Setting::ScaleMap | Setting::AffineOrder) => "`--scale-map exp-tanh`",
             (_, Setting::ScaleMap) => "`--scale-map sigmoid`",

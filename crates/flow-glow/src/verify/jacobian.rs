@@ -114,7 +114,7 @@ fn cost(config: &GlowConfig, image: ImageShape) -> f64 {
             let channels = ((4 * image.channels) << level) as f64;
             let pixels = ((image.height * image.width) >> (2 * level + 2)) as f64;
             let network = width * width + 9.0 * width * 1.5 * channels;
-            pixels * network * config.steps as f64
+            pixels * network * config.steps_of(level + 1 == config.levels) as f64
         })
         .sum();
     3.0 * pass * image.dimensions() as f64

@@ -145,12 +145,15 @@ proptest! {
     fn the_whole_model_is_a_bijection(
         (coupling, scale_map) in couplings(),
         b in 1_usize..=3, c in 1_usize..=2, levels in 1_usize..=3, h in 1_usize..=2, w in 1_usize..=2,
-        kind in kinds_of_condition(), seed: u64,
+        last_steps in prop::option::of(1_usize..=3), kind in kinds_of_condition(), seed: u64,
     ) {
         // Three levels of two colours at 16×8 would have a Jacobian of 256 dimensions.
         let (h, w) = if levels == 3 { (1, 1) } else { (h, w) };
         let shape = ImageShape::new(c, h << levels, w << levels);
-        let config = kind.of(config(shape, levels, coupling, scale_map));
+        let config = GlowConfig {
+            last_steps,
+            ..kind.of(config(shape, levels, coupling, scale_map))
+        };
         let params = ParamStore::new(seed);
         let glow = Glow::new(&config, params.builder(DType::F64, &Device::Cpu)).unwrap();
         check::randomize(&params, seed, 0.1).unwrap();
@@ -439,6 +442,10 @@ fn configurations_that_cannot_be_are_refused() {
     refuse(&|config| config.levels = 3, "1 to 2 are possible");
     refuse(&|config| config.bits = 9, "bits is 9");
     refuse(&|config| config.width = 0, "width is 0");
+    refuse(
+        &|config| config.last_steps = Some(0),
+        "steps of the last level is 0",
+    );
     refuse(&|config| config.classes = Some(0), "classes is 0");
     refuse(
         &|config| {

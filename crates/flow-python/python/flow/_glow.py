@@ -29,9 +29,11 @@ class Glow(Parameters):
     Parameters
     ----------
     preset : {"small", "base", "paper"}
-        Size of the model; the next three change parts of it.
+        Size of the model; the next four change parts of it.
     levels, steps, width : int or None
         Levels, flow steps of a level, and hidden channels of the coupling networks.
+    last_steps : int or None
+        Flow steps of the last level, the coarsest; None for as many as in the others.
     bits : int
         Bits kept of a pixel, 1 to 8.
     equalize : bool
@@ -64,6 +66,7 @@ class Glow(Parameters):
         preset: str = "small",
         levels: int | None = None,
         steps: int | None = None,
+        last_steps: int | None = None,
         width: int | None = None,
         bits: int = 8,
         equalize: bool = True,
@@ -76,6 +79,7 @@ class Glow(Parameters):
         self.preset = preset
         self.levels = levels
         self.steps = steps
+        self.last_steps = last_steps
         self.width = width
         self.bits = bits
         self.equalize = equalize
@@ -126,6 +130,7 @@ class Glow(Parameters):
         sizes = {name: config[name] for name in ("levels", "steps", "width", "bits")}
         glow = cls(
             **sizes,
+            last_steps=config.get("last_steps"),
             equalize="equalized" in config["preprocessing"],
             learned_noise="variational" in config["dequantization"],
         )
@@ -195,6 +200,7 @@ class Glow(Parameters):
             "preset": self.preset,
             "levels": optional("levels", 16),
             "steps": optional("steps", 256),
+            "last_steps": optional("last_steps", 256),
             "width": optional("width", 8192),
             "bits": _arrays.whole(self.bits, "bits", 1, 8),
             "equalize": bool(self.equalize),

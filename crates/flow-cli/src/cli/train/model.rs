@@ -28,6 +28,11 @@ pub(crate) struct ModelArgs {
     #[arg(long, value_name = "N", value_parser = values::count_up_to::<256>)]
     pub(crate) steps: Option<usize>,
 
+    /// Flow steps in the last level, the coarsest, whose steps cost least and join what an image
+    /// shows [default: as many as in each level]
+    #[arg(long, value_name = "N", value_parser = values::count_up_to::<256>)]
+    pub(crate) last_steps: Option<usize>,
+
     /// Hidden channels of the coupling networks [default: the preset's]
     #[arg(long, value_name = "N", value_parser = values::count_up_to::<8192>)]
     pub(crate) width: Option<usize>,

@@ -5,18 +5,17 @@ use flow_core::Passing;
 use flow_glow::Conventions;
 
 use super::step;
+use crate::dialects::reader::Sizes;
 use crate::source::Source;
 
 /// Channels that pass the steps, and whether the others pass every other one.
-pub(super) fn passing(
-    source: &mut Source,
-    base: &str,
-    [levels, steps]: [usize; 2],
-    channels: usize,
-) -> Result<(Passing, bool)> {
+pub(super) fn passing(source: &mut Source, base: &str, sizes: &Sizes) -> Result<(Passing, bool)> {
     let mut found: Option<(Passing, bool)> = None;
-    for level in 0..levels {
-        let channels = channels.checked_shl(level as u32).unwrap_or(usize::MAX);
+    for level in 0..sizes.levels {
+        let channels = sizes.channels.checked_shl(level as u32);
+        let channels = channels.unwrap_or(usize::MAX);
+        let last = level + 1 == sizes.levels;
+        let steps = if last { sizes.last_steps } else { sizes.steps };
         for k in 0..steps {
             let from = format!("{}.2", step(base, level, k));
             let name = format!("{from}.identity_features");

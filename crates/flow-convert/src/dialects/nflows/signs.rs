@@ -20,10 +20,10 @@ pub(crate) fn turned(model: &Model) -> Result<Model> {
     let swaps = config.levels > 1 && config.conventions.split_keeps == Half::First;
     let mut signs = vec![1.0; 4 * config.image.channels];
     for level in 0..config.levels {
-        for step in 0..config.steps {
+        let last = level + 1 == config.levels;
+        for step in 0..config.steps_of(last) {
             signs = turn_step(&model.config, parameters, [level, step], &signs)?;
         }
-        let last = level + 1 == config.levels;
         let end = format!("levels.{level}.conv1x1");
         if swaps || config.conventions.level_end == LevelEnd::Conv1x1 {
             signs = turn_end(parameters, &end, &signs, swaps && !last)?;

@@ -74,7 +74,9 @@ fn write_level(
     network: &Network,
 ) -> Result<()> {
     let channels = (4 * config.image.channels) << level;
-    for k in 0..config.steps {
+    let last = level + 1 == config.levels;
+    let steps = config.steps_of(last);
+    for k in 0..steps {
         let (from, to) = (format!("levels.{level}.steps.{k}"), step(base, level, k));
         let log_scale = parameters
             .get(&format!("{from}.actnorm.log_scale"))?
@@ -108,10 +110,10 @@ fn write_level(
     let has_end = config.conventions.level_end == LevelEnd::Conv1x1;
     if has_end {
         let from = format!("levels.{level}.conv1x1");
-        write_conv1x1(export, parameters, [&from, &member(config.steps + 1)])?;
+        write_conv1x1(export, parameters, [&from, &member(steps + 1)])?;
     }
-    if predicts_splits(config) && level + 1 < config.levels {
-        let to = member(config.steps + 1 + usize::from(has_end));
+    if predicts_splits(config) && !last {
+        let to = member(steps + 1 + usize::from(has_end));
         let to = format!("{to}._transform");
         let mut order: Vec<u32> = (0..channels as u32).collect();
         order.rotate_left(channels / 2);

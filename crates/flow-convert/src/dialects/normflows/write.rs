@@ -28,9 +28,10 @@ pub(in crate::dialects) fn write(model: &Model) -> Result<Export> {
         let last = level + 1 == config.levels;
         let deepest = config.levels - 1 - level;
         let before = usize::from(predicts && !last);
-        for step in 0..config.steps {
+        let steps = config.steps_of(last);
+        for step in 0..steps {
             let from = format!("levels.{level}.steps.{step}");
-            let to = format!("flows.{deepest}.{}.flows", config.steps - 1 - step + before);
+            let to = format!("flows.{deepest}.{}.flows", steps - 1 - step + before);
             for (theirs, ours) in [("s", "log_scale"), ("t", "shift")] {
                 let value = parameters.get(&format!("{from}.actnorm.{ours}"))?;
                 export.single(format!("{to}.2.{theirs}"), &value.neg()?)?;
