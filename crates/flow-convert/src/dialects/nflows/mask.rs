@@ -10,7 +10,9 @@ use crate::source::Source;
 
 /// Channels that pass the steps, and whether the others pass every other one.
 pub(super) fn passing(source: &mut Source, base: &str, sizes: &Sizes) -> Result<(Passing, bool)> {
-    let mut found: Option<(Passing, bool)> = None;
+    let mut first = None;
+    // The first second step tells.
+    let mut alternating = None;
     for level in 0..sizes.levels {
         let channels = sizes.channels.checked_shl(level as u32);
         let channels = channels.unwrap_or(usize::MAX);
@@ -29,13 +31,11 @@ pub(super) fn passing(source: &mut Source, base: &str, sizes: &Sizes) -> Result<
                     "`{name}` is {features:?}, which is neither a half of {channels} channels nor every other one"
                 );
             };
-            let (first, alternates) = *found.get_or_insert((pattern, false));
-            let alternates = alternates || (level, k) == (0, 1) && pattern == first.complement();
-            found = Some((first, alternates));
-            let expected = if alternates && k % 2 == 1 {
-                first.complement()
-            } else {
-                first
+            let first = *first.get_or_insert(pattern);
+            let other = first.complement();
+            let expected = match k % 2 {
+                1 if *alternating.get_or_insert(pattern == other) => other,
+                _ => first,
             };
             ensure!(
                 pattern == expected,
@@ -44,7 +44,8 @@ pub(super) fn passing(source: &mut Source, base: &str, sizes: &Sizes) -> Result<
             );
         }
     }
-    found.context("it has no steps")
+    let first = first.context("it has no steps")?;
+    Ok((first, alternating.unwrap_or(false)))
 }
 
 fn pattern(features: &[u32], others: &[u32], channels: usize) -> Option<Passing> {
